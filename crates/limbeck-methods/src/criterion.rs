@@ -1,0 +1,178 @@
+//! The contract of a method that compares what student and teacher give out.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{DType, Device, Int, Tensor};
+use limbeck_nn::{Outputs, Pass, Store, Tap, Taps};
+
+use crate::MethodError;
+
+/// What a method is built for: the nets' taps with their shapes, found by running them once.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Taps of the student, in forward order, `logits` last.
+    pub student: Vec<Tap>,
+    /// Taps of the teacher, in forward order, `logits` last; `None` without a teacher.
+    pub teacher: Option<Vec<Tap>>,
+    /// Number of classes.
+    pub classes: usize,
+    /// Images per step.
+    pub batch: usize,
+    /// `(student tap, teacher tap)` chosen by the user; `None` leaves the choice to the method.
+    pub pairs: Option<Vec<(String, String)>>,
+    /// Seed of what the method's modules are drawn from.
+    pub seed: u64,
+    /// Where tensors live.
+    pub device: Device,
+    /// Element type of tensors.
+    pub dtype: DType,
+}
+
+/// Which taps a method reads. Logits are always there.
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    /// Taps of the student.
+    pub student: Taps,
+    /// Taps of the teacher.
+    pub teacher: Taps,
+}
+
+/// How far training is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Epoch, counted from 0.
+    pub epoch: usize,
+    /// Number of epochs.
+    pub epochs: usize,
+    /// Step within the epoch, counted from 0.
+    pub step: usize,
+    /// Steps of an epoch.
+    pub steps: usize,
+}
+
+/// One training step as a method sees it.
+#[derive(Clone, Debug)]
+pub struct Step<'a> {
+    /// What the student gave out; gradients flow into it.
+    pub student: &'a Outputs,
+    /// What the teacher gave out; carries no gradient.
+    pub teacher: Option<&'a Outputs>,
+    /// Class of each image, `[B]`; under mixing, the class with the greater share.
+    pub labels: &'a Tensor<1, Int>,
+    /// How far training is.
+    pub progress: Progress,
+}
+
+/// One part of a method's loss.
+#[derive(Clone, Debug)]
+pub struct Term {
+    /// Such as `kd`, `tckd`, `hint`; shown in progress and logs.
+    pub name: &'static str,
+    /// Scalar `[1]`, before its weight.
+    pub value: Tensor<1>,
+    /// Factor in the total loss.
+    pub weight: f64,
+}
+
+/// A method that compares what student and teacher give out for a batch.
+///
+/// The total loss of a step is `task_weight · task loss + Σ weight · value` over the terms.
+pub trait Criterion: Send + std::fmt::Debug {
+    /// Which taps it reads.
+    fn needs(&self) -> Needs;
+
+    /// Factor of the supervised loss.
+    fn task_weight(&self) -> f64 {
+        1.0
+    }
+
+    /// The terms of one step. `pass` is a training pass over the tracked copy of
+    /// [`Criterion::store`]; methods without modules ignore it.
+    ///
+    /// # Errors
+    /// A batch that the method cannot use.
+    fn terms(&mut self, step: &Step<'_>, pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError>;
+
+    /// Modules that are trained along and thrown away afterwards.
+    fn store(&self) -> Option<&Store> {
+        None
+    }
+
+    /// The same, to update.
+    fn store_mut(&mut self) -> Option<&mut Store> {
+        None
+    }
+
+    /// Called before the first step of each epoch.
+    fn start_epoch(&mut self) {}
+
+    /// State besides the modules, by name, flat with its shape: part of checkpoints.
+    fn state(&self) -> BTreeMap<String, (Vec<usize>, Tensor<1>)> {
+        BTreeMap::new()
+    }
+
+    /// Takes back what [`Criterion::state`] gave.
+    fn load_state(&mut self, _state: BTreeMap<String, (Vec<usize>, Tensor<1>)>) {}
+
+    /// Layer pairs `(student tap, teacher tap)` that are compared, for the user to see.
+    fn pairs(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+}
+
+impl<'a> Step<'a> {
+    /// What the teacher gave out.
+    ///
+    /// # Errors
+    /// [`MethodError::NoTeacher`].
+    pub fn teacher(&self, method: &'static str) -> Result<&'a Outputs, MethodError> {
+        self.teacher.ok_or(MethodError::NoTeacher { method })
+    }
+}
+
+/// The teacher's taps.
+pub(crate) fn require_teacher<'a>(
+    method: &'static str,
+    probe: &'a Probe,
+) -> Result<&'a [Tap], MethodError> {
+    probe
+        .teacher
+        .as_deref()
+        .ok_or(MethodError::NoTeacher { method })
+}
+
+/// Refuses a setting that is not a finite number above zero.
+pub(crate) fn require_positive(
+    method: &'static str,
+    key: &'static str,
+    value: f64,
+) -> Result<(), MethodError> {
+    require(method, key, value, value > 0.0, "a number above 0")
+}
+
+/// Refuses a weight that is negative or not finite.
+pub(crate) fn require_weight(
+    method: &'static str,
+    key: &'static str,
+    value: f64,
+) -> Result<(), MethodError> {
+    require(method, key, value, value >= 0.0, "a number of at least 0")
+}
+
+fn require(
+    method: &'static str,
+    key: &'static str,
+    value: f64,
+    fits: bool,
+    expected: &str,
+) -> Result<(), MethodError> {
+    if fits && value.is_finite() {
+        return Ok(());
+    }
+    Err(MethodError::Setting {
+        method,
+        key,
+        expected: expected.to_owned(),
+        found: value.to_string(),
+    })
+}

@@ -1,0 +1,62 @@
+//! What can go wrong when a method is set up or run.
+
+/// Errors of methods.
+#[derive(Debug, thiserror::Error)]
+pub enum MethodError {
+    /// No method of that name is in the catalogue.
+    #[error("unknown method `{name}`{}", nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    UnknownMethod {
+        /// What was asked for.
+        name: String,
+        /// The closest name in the catalogue, if one is close.
+        nearest: Option<String>,
+    },
+    /// A setting is out of its range.
+    #[error("method `{method}`: `{key}` must be {expected}, found {found}")]
+    Setting {
+        /// Method.
+        method: &'static str,
+        /// Name of the setting.
+        key: &'static str,
+        /// What is allowed.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// The configuration table does not fit the method.
+    #[error("method `{method}`: {reason}")]
+    Configuration {
+        /// Method.
+        method: String,
+        /// What the parser found.
+        reason: String,
+    },
+    /// The method compares with a teacher and there is none.
+    #[error(
+        "method `{method}` needs a teacher; give one with --teacher, or choose a method without (see `limbeck methods`)"
+    )]
+    NoTeacher {
+        /// Method.
+        method: &'static str,
+    },
+    /// Features of student and teacher cannot be brought together.
+    #[error("method `{method}` cannot match student {student} with teacher {teacher}: {reason}")]
+    Mismatch {
+        /// Method.
+        method: &'static str,
+        /// Tap and shape.
+        student: String,
+        /// Tap and shape.
+        teacher: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The batch does not fit the method, such as a batch of one for relations between samples.
+    #[error("method `{method}`: {reason}")]
+    Batch {
+        /// Method.
+        method: &'static str,
+        /// What was found, what is needed.
+        reason: String,
+    },
+}

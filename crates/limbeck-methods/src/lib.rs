@@ -1,0 +1,19 @@
+//! The catalogue of distillation methods: one file per published method.
+//!
+//! A method of the usual kind is a [`Criterion`]: it looks at what student and teacher gave out
+//! for a batch and returns named loss terms. Its file begins with the method's documentation page
+//! (`limbeck methods NAME` prints it), then come configuration, implementation and tests.
+//! [`METHODS`] lists them all.
+
+mod criterion;
+mod error;
+mod kd;
+mod none;
+mod registry;
+mod softmax;
+
+pub use criterion::{Criterion, Needs, Probe, Progress, Step, Term};
+pub use error::MethodError;
+pub use kd::{Kd, KdConfig};
+pub use none::{Baseline, BaselineConfig};
+pub use registry::{METHODS, MethodEntry, find};

@@ -1,0 +1,41 @@
+//! # none — the baseline
+//!
+//! The student trained on labels alone, with the same data order, initial weights and budget as
+//! the distilled one: what every gain is measured against.
+//!
+//! ## Definition
+//! L = CE(z, y). No teacher is read.
+
+use limbeck_nn::Pass;
+use serde::{Deserialize, Serialize};
+
+use crate::{Criterion, MethodError, Needs, Probe, Step, Term};
+
+/// The baseline has no settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BaselineConfig {}
+
+/// The supervised loss alone.
+#[derive(Clone, Debug)]
+pub struct Baseline;
+
+impl Baseline {
+    /// Nothing can be wrong with it.
+    ///
+    /// # Errors
+    /// None.
+    pub fn new(_config: BaselineConfig, _probe: &Probe) -> Result<Self, MethodError> {
+        Ok(Self)
+    }
+}
+
+impl Criterion for Baseline {
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn terms(&mut self, _step: &Step<'_>, _pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError> {
+        Ok(Vec::new())
+    }
+}

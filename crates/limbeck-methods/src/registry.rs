@@ -1,0 +1,76 @@
+//! The list of methods.
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{Baseline, Criterion, Kd, MethodError, Probe, kd, none};
+
+/// A method of the catalogue.
+#[derive(Clone, Copy, Debug)]
+pub struct MethodEntry {
+    /// The paper's abbreviation, such as `reviewkd`.
+    pub id: &'static str,
+    /// Source text of the method's file; its header is the documentation page.
+    source: &'static str,
+    /// Whether it reads a teacher.
+    pub needs_teacher: bool,
+    /// All settings with their defaults.
+    pub defaults: fn() -> Value,
+    /// Builds it from a table of settings (missing ones take their defaults).
+    pub build: fn(Value, &Probe) -> Result<Box<dyn Criterion>, MethodError>,
+}
+
+macro_rules! method {
+    ($id:literal, $file:literal, teacher: $teacher:literal, $config:ty, $method:ty) => {
+        MethodEntry {
+            id: $id,
+            source: include_str!($file),
+            needs_teacher: $teacher,
+            defaults: defaults::<$config>,
+            build: |settings, probe| Ok(Box::new(<$method>::new(parse($id, settings)?, probe)?)),
+        }
+    };
+}
+
+/// All methods, by name.
+pub static METHODS: &[MethodEntry] = &[
+    method!("none", "none.rs", teacher: false, none::BaselineConfig, Baseline),
+    method!("kd", "kd.rs", teacher: true, kd::KdConfig, Kd),
+];
+
+impl MethodEntry {
+    /// The documentation page, as Markdown.
+    pub fn page(&self) -> String {
+        self.source
+            .lines()
+            .map_while(|line| line.strip_prefix("//!"))
+            .map(|line| line.strip_prefix(' ').unwrap_or(line))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+/// The entry called `id`.
+///
+/// # Errors
+/// [`MethodError::UnknownMethod`].
+pub fn find(id: &str) -> Result<&'static MethodEntry, MethodError> {
+    METHODS
+        .iter()
+        .find(|entry| entry.id == id)
+        .ok_or_else(|| MethodError::UnknownMethod {
+            name: id.to_owned(),
+            nearest: None,
+        })
+}
+
+fn defaults<C: Default + Serialize>() -> Value {
+    serde_json::to_value(C::default()).unwrap_or_default()
+}
+
+fn parse<C: DeserializeOwned>(id: &'static str, settings: Value) -> Result<C, MethodError> {
+    serde_json::from_value(settings).map_err(|error| MethodError::Configuration {
+        method: id.to_owned(),
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,90 @@
+//! Makes parameters under nested names.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use crate::{Init, ParameterId, Role, Store, store::Entry};
+
+/// Adds named parameters to a store while a network or a method's module is put together.
+pub struct Builder<'a> {
+    store: &'a mut Store,
+    path: String,
+    seed: u64,
+}
+
+impl<'a> Builder<'a> {
+    /// Starts at the root of `store`; `seed` decides what is drawn.
+    pub fn new(store: &'a mut Store, seed: u64) -> Self {
+        Self {
+            store,
+            path: String::new(),
+            seed,
+        }
+    }
+
+    /// A builder one level deeper: its names begin with `name` and a dot. Several levels at once
+    /// may be given, such as `layer1.0`.
+    pub fn sub(&mut self, name: impl std::fmt::Display) -> Builder<'_> {
+        Builder {
+            path: self.full_name(&name.to_string()),
+            store: self.store,
+            seed: self.seed,
+        }
+    }
+
+    /// A builder at this same level, for handing on.
+    pub fn sub_self(&mut self) -> Builder<'_> {
+        Builder {
+            path: self.path.clone(),
+            store: self.store,
+            seed: self.seed,
+        }
+    }
+
+    /// Where tensors are made.
+    pub fn device(&self) -> Device {
+        self.store.device().clone()
+    }
+
+    /// Element type of the tensors.
+    pub fn dtype(&self) -> DType {
+        self.store.dtype()
+    }
+
+    /// Draws a parameter of `shape` from `init` and adds it as `name` at this level.
+    pub fn parameter(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        role: Role,
+        init: Init,
+    ) -> ParameterId {
+        let name = self.full_name(name);
+        let count = shape.iter().product();
+        let values = init.draw(self.seed, &name, count);
+        let value = Tensor::from_data(
+            TensorData::new(values, [count]),
+            (&self.device(), self.dtype()),
+        );
+        self.store.add(Entry {
+            name,
+            shape: shape.to_vec(),
+            role,
+            value,
+        })
+    }
+
+    /// Declares that the batch norm whose scale is `norm` reads nothing but the output of the
+    /// convolution whose weight is `convolution`, and that nothing else reads that output: frozen
+    /// networks may then fold the norm into the convolution.
+    pub fn foldable(&mut self, convolution: ParameterId, norm: ParameterId) {
+        self.store.add_foldable(convolution, norm);
+    }
+
+    fn full_name(&self, name: &str) -> String {
+        if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.path)
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Batch normalisation of feature maps.
+
+use burn::tensor::Tensor;
+use limbeck_kernels::batch_norm_train;
+
+use crate::{Builder, Init, ParameterId, Pass, Role, layer::Conv2d};
+
+/// PyTorch's default `eps` of batch norms.
+const EPSILON: f64 = 1e-5;
+/// PyTorch's default `momentum`: the share of the new batch in the running statistics.
+const MOMENTUM: f64 = 0.1;
+
+/// `weight`, `bias`, `running_mean`, `running_var` `[C]` and `num_batches_tracked`.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchNorm2d {
+    weight: ParameterId,
+    bias: ParameterId,
+    running_mean: ParameterId,
+    running_var: ParameterId,
+    batches: ParameterId,
+}
+
+impl BatchNorm2d {
+    /// Makes the parameters at the builder's level: scale 1, shift 0, mean 0, variance 1.
+    pub fn new(mut builder: Builder<'_>, channels: usize) -> Self {
+        let shape = [channels];
+        let one = Init::Constant(1.0);
+        let zero = Init::Constant(0.0);
+        Self {
+            weight: builder.parameter("weight", &shape, Role::NormScale, one),
+            bias: builder.parameter("bias", &shape, Role::NormShift, zero),
+            running_mean: builder.parameter("running_mean", &shape, Role::Statistic, zero),
+            running_var: builder.parameter("running_var", &shape, Role::Statistic, one),
+            batches: builder.parameter("num_batches_tracked", &[], Role::Counter, zero),
+        }
+    }
+
+    /// As [`BatchNorm2d::new`], and declares that it reads nothing but `convolution`'s output and
+    /// that nothing else does, so that frozen networks fold the two into one.
+    pub fn after(mut builder: Builder<'_>, convolution: &Conv2d, channels: usize) -> Self {
+        let norm = Self::new(builder.sub_self(), channels);
+        builder.foldable(convolution.weight(), norm.weight);
+        norm
+    }
+
+    /// `[B, C, H, W]` → the same shape.
+    ///
+    /// In training the output is normalised with the batch's mean and population variance, and
+    /// the running statistics move a tenth of the way to the batch's mean and *unbiased* variance.
+    pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        if pass.store().folded_norm.contains_key(&self.weight) {
+            return x;
+        }
+        let written = x.shape().num_elements();
+        pass.count(0, written);
+        if !pass.is_training() {
+            return self.normalise_with_running(pass, x);
+        }
+        let [b, c, h, w] = x.dims();
+        let count = (b * h * w) as f64;
+        debug_assert!(c * b * h * w > 0);
+        let result = batch_norm_train(x, pass.get(self.weight), pass.get(self.bias), EPSILON);
+        let unbiased = result.variance.mul_scalar(count / (count - 1.0).max(1.0));
+        let mean = pass
+            .current(self.running_mean)
+            .mul_scalar(1.0 - MOMENTUM)
+            .add(result.mean.mul_scalar(MOMENTUM));
+        let variance = pass
+            .current(self.running_var)
+            .mul_scalar(1.0 - MOMENTUM)
+            .add(unbiased.mul_scalar(MOMENTUM));
+        let batches = pass.current(self.batches).add_scalar(1.0);
+        pass.update(self.running_mean, mean.inner());
+        pass.update(self.running_var, variance.inner());
+        pass.update(self.batches, batches.inner());
+        result.output
+    }
+
+    fn normalise_with_running(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        let [_, channels, _, _] = x.dims();
+        let per_channel = |t: Tensor<1>| t.reshape([1, channels, 1, 1]);
+        let scale =
+            pass.get::<1>(self.weight) / pass.get::<1>(self.running_var).add_scalar(EPSILON).sqrt();
+        let shift = pass.get::<1>(self.bias) - pass.get::<1>(self.running_mean) * scale.clone();
+        x * per_channel(scale) + per_channel(shift)
+    }
+}
+
+impl crate::Store {
+    /// A copy in which each batch norm that directly follows a convolution is folded into it:
+    /// `w' = w · γ/√(σ² + ε)` per output channel, `b' = (b − μ) · γ/√(σ² + ε) + β`.
+    /// For evaluation alone.
+    pub fn folded(&self) -> Self {
+        let mut folded = self.clone();
+        for &(convolution, norm) in self.foldable() {
+            let sibling = |of: ParameterId, from: &str, to: &str| {
+                let name = &self.entry(of).name;
+                let stem = name.strip_suffix(from)?;
+                self.find(&format!("{stem}{to}"))
+            };
+            let (Some(shift), Some(mean), Some(variance)) = (
+                sibling(norm, "weight", "bias"),
+                sibling(norm, "weight", "running_mean"),
+                sibling(norm, "weight", "running_var"),
+            ) else {
+                continue;
+            };
+            let scale = self.get::<1>(norm) / self.get::<1>(variance).add_scalar(EPSILON).sqrt();
+            let [outputs] = scale.dims();
+            let weight = self.get::<4>(convolution) * scale.clone().reshape([outputs, 1, 1, 1]);
+            let mean = self.get::<1>(mean);
+            let centre = match sibling(convolution, "weight", "bias") {
+                Some(bias) => self.get::<1>(bias) - mean,
+                None => mean.neg(),
+            };
+            let bias = centre * scale + self.get::<1>(shift);
+            let count = weight.shape().num_elements();
+            folded.set(convolution, weight.reshape([count]));
+            folded.folded_bias.insert(convolution, bias);
+            folded.folded_norm.insert(norm, ());
+        }
+        folded
+    }
+}

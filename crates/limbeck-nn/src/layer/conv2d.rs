@@ -1,0 +1,156 @@
+//! Two-dimensional convolution.
+
+use burn::tensor::Tensor;
+use limbeck_kernels::{Conv2dOptions, conv2d};
+
+use crate::{Builder, Init, ParameterId, Pass, Role};
+
+/// Shape of a convolution; start from [`Conv2dConfig::new`].
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2dConfig {
+    /// Input channels.
+    pub input: usize,
+    /// Output channels.
+    pub output: usize,
+    /// Kernel `[height, width]`.
+    pub kernel: [usize; 2],
+    /// Step between output positions.
+    pub stride: [usize; 2],
+    /// Zeros added on both sides.
+    pub padding: [usize; 2],
+    /// Distance between kernel elements.
+    pub dilation: [usize; 2],
+    /// Channel groups.
+    pub groups: usize,
+    /// Whether a bias is added.
+    pub bias: bool,
+    /// How the weight is drawn; `None` is PyTorch's default. The bias always follows PyTorch's
+    /// default unless `bias_init` says otherwise.
+    pub init: Option<Init>,
+    /// How the bias is drawn; `None` is PyTorch's default.
+    pub bias_init: Option<Init>,
+}
+
+impl Conv2dConfig {
+    /// A square kernel, stride 1, no padding, no dilation, one group, no bias.
+    pub fn new(input: usize, output: usize, kernel: usize) -> Self {
+        Self {
+            input,
+            output,
+            kernel: [kernel; 2],
+            stride: [1; 2],
+            padding: [0; 2],
+            dilation: [1; 2],
+            groups: 1,
+            bias: false,
+            init: None,
+            bias_init: None,
+        }
+    }
+
+    /// With this stride in both directions.
+    pub fn stride(mut self, stride: usize) -> Self {
+        self.stride = [stride; 2];
+        self
+    }
+
+    /// With this padding on all sides.
+    pub fn padding(mut self, padding: usize) -> Self {
+        self.padding = [padding; 2];
+        self
+    }
+
+    /// With this many channel groups.
+    pub fn groups(mut self, groups: usize) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    /// With a bias.
+    pub fn bias(mut self) -> Self {
+        self.bias = true;
+        self
+    }
+
+    /// With the weight drawn from `init`.
+    pub fn init(mut self, init: Init) -> Self {
+        self.init = Some(init);
+        self
+    }
+
+    /// With the weight drawn by Kaiming's normal rule over outgoing connections.
+    pub fn kaiming_fan_out(self) -> Self {
+        let init = Init::kaiming_normal_fan_out(self.output, self.kernel);
+        self.init(init)
+    }
+}
+
+/// `weight` `[O, C / groups, kh, kw]`, optional `bias` `[O]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2d {
+    weight: ParameterId,
+    bias: Option<ParameterId>,
+    config: Conv2dConfig,
+}
+
+impl Conv2d {
+    /// Makes the parameters at the builder's level.
+    pub fn new(mut builder: Builder<'_>, config: Conv2dConfig) -> Self {
+        let [kh, kw] = config.kernel;
+        let per_group = config.input / config.groups;
+        let default = Init::pytorch_default(per_group * kh * kw);
+        let weight = builder.parameter(
+            "weight",
+            &[config.output, per_group, kh, kw],
+            Role::Weight,
+            config.init.unwrap_or(default),
+        );
+        let bias = config.bias.then(|| {
+            builder.parameter(
+                "bias",
+                &[config.output],
+                Role::Bias,
+                config.bias_init.unwrap_or(default),
+            )
+        });
+        Self {
+            weight,
+            bias,
+            config,
+        }
+    }
+
+    /// Id of the weight: what [`Builder::foldable`] wants.
+    pub fn weight(&self) -> ParameterId {
+        self.weight
+    }
+
+    /// Id of the bias.
+    pub fn bias(&self) -> Option<ParameterId> {
+        self.bias
+    }
+
+    /// `[B, C, H, W]` → `[B, O, H', W']`.
+    pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        let folded = pass.store().folded_bias.get(&self.weight).cloned();
+        let bias = folded.or_else(|| self.bias.map(|id| pass.get(id)));
+        let output = conv2d(
+            x,
+            pass.get(self.weight),
+            bias,
+            Conv2dOptions {
+                stride: self.config.stride,
+                padding: self.config.padding,
+                dilation: self.config.dilation,
+                groups: self.config.groups,
+            },
+        );
+        let written = output.shape().num_elements();
+        let [kh, kw] = self.config.kernel;
+        pass.count(
+            written * (self.config.input / self.config.groups) * kh * kw,
+            written,
+        );
+        output
+    }
+}

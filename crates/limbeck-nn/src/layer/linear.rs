@@ -1,0 +1,50 @@
+//! Affine maps.
+
+use burn::tensor::Tensor;
+
+use crate::{Builder, Init, ParameterId, Pass, Role};
+
+/// `weight` `[O, I]` and optional `bias` `[O]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Linear {
+    weight: ParameterId,
+    bias: Option<ParameterId>,
+}
+
+impl Linear {
+    /// With a bias, both drawn by PyTorch's default.
+    pub fn new(builder: Builder<'_>, input: usize, output: usize) -> Self {
+        let default = Init::pytorch_default(input);
+        Self::with_init(builder, input, output, default, Some(default))
+    }
+
+    /// With these distributions; no bias where `bias` is `None`.
+    pub fn with_init(
+        mut builder: Builder<'_>,
+        input: usize,
+        output: usize,
+        weight: Init,
+        bias: Option<Init>,
+    ) -> Self {
+        Self {
+            weight: builder.parameter("weight", &[output, input], Role::Weight, weight),
+            bias: bias.map(|init| builder.parameter("bias", &[output], Role::Bias, init)),
+        }
+    }
+
+    /// `[…, I]` → `[…, O]`.
+    pub fn forward<const D: usize>(&self, pass: &mut Pass<'_>, x: Tensor<D>) -> Tensor<D> {
+        let mut shape = x.dims();
+        let input = shape[D - 1];
+        let rows = x.shape().num_elements() / input;
+        let weight = pass.get::<2>(self.weight);
+        let [outputs, _] = weight.dims();
+        let mut y = x.reshape([rows, input]).matmul(weight.transpose());
+        if let Some(bias) = self.bias {
+            y = y + pass.get::<1>(bias).reshape([1, outputs]);
+        }
+        pass.count(rows * input * outputs, rows * outputs);
+        shape[D - 1] = outputs;
+        y.reshape(shape)
+    }
+}

@@ -1,0 +1,17 @@
+//! Layers: parameters by id, and free functions for what has none.
+
+mod batch_norm;
+mod conv2d;
+mod conv_transpose2d;
+mod layer_norm;
+mod linear;
+mod pool;
+mod resize;
+
+pub use batch_norm::BatchNorm2d;
+pub use conv_transpose2d::ConvTranspose2d;
+pub use conv2d::{Conv2d, Conv2dConfig};
+pub use layer_norm::LayerNorm;
+pub use linear::Linear;
+pub use pool::{adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
+pub use resize::{resize_bilinear, resize_nearest};

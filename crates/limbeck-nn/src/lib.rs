@@ -1,0 +1,28 @@
+//! Layers, the model zoo, named taps and weights of Limbeck.
+//!
+//! A network is two things kept apart: an [`Architecture`] (which operations, in which order) and
+//! a [`Store`] (the numbers, under their PyTorch state-dict names). A forward pass is a [`Pass`]:
+//! it reads a store, records the taps that were asked for and collects what training would change
+//! in the store's statistics; nothing is changed behind the caller's back. The same architecture
+//! therefore runs on trained, averaged, folded or freshly read numbers.
+
+pub mod layer;
+pub mod model;
+
+mod builder;
+mod cost;
+mod error;
+mod init;
+mod network;
+mod outputs;
+mod pass;
+mod store;
+
+pub use builder::Builder;
+pub use cost::Cost;
+pub use error::NnError;
+pub use init::Init;
+pub use network::{Architecture, InputShape, Network};
+pub use outputs::{Feature, Outputs, Tap, TapKind, Taps};
+pub use pass::{Mode, Pass};
+pub use store::{Entry, ParameterId, Role, Store};

@@ -1,0 +1,150 @@
+//! A network: an architecture with its numbers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::{Builder, Cost, Mode, NnError, Outputs, ParameterId, Pass, Store, Tap, TapKind, Taps};
+
+/// What goes in and how many classes come out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InputShape {
+    /// Colour channels.
+    pub channels: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Width in pixels.
+    pub width: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+/// Which operations, in which order. Holds no numbers.
+pub trait Architecture: Send + Sync + std::fmt::Debug {
+    /// Names of all taps in forward order, `logits` left out.
+    fn tap_names(&self) -> Vec<String>;
+
+    /// Runs `images` `[B, C, H, W]`, records taps in `pass` and returns the logits `[B, K]`.
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2>;
+}
+
+/// An architecture with its numbers. A clone shares both until one side is changed.
+#[derive(Clone, Debug)]
+pub struct Network {
+    name: String,
+    input: InputShape,
+    architecture: Arc<dyn Architecture>,
+    /// The numbers.
+    pub store: Store,
+}
+
+impl Network {
+    /// Puts a network together: `build` makes the parameters and the architecture.
+    ///
+    /// # Errors
+    /// Whatever `build` refuses.
+    pub fn new(
+        name: &str,
+        input: InputShape,
+        seed: u64,
+        device: &Device,
+        dtype: DType,
+        build: impl FnOnce(&mut Builder<'_>, InputShape) -> Result<Box<dyn Architecture>, NnError>,
+    ) -> Result<Self, NnError> {
+        let mut store = Store::new(device, dtype);
+        let architecture = build(&mut Builder::new(&mut store, seed), input)?;
+        Ok(Self {
+            name: name.to_owned(),
+            input,
+            architecture: architecture.into(),
+            store,
+        })
+    }
+
+    /// Zoo name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What goes in and how many classes come out.
+    pub fn input(&self) -> InputShape {
+        self.input
+    }
+
+    /// Runs `images` `[B, C, H, W]` in evaluation mode. No gradients are recorded unless the
+    /// images record them.
+    pub fn evaluate(&self, images: Tensor<4>, taps: &Taps) -> Outputs {
+        let mut pass = Pass::new(&self.store, Mode::Evaluate, taps.clone(), 0);
+        let logits = self.architecture.forward(&mut pass, images);
+        pass.finish(logits).0
+    }
+
+    /// Runs `images` in training mode over `tracked`, a [`Store::tracked`] copy of this network's
+    /// store. Returns the outputs and the statistics to apply to [`Network::store`] afterwards.
+    pub fn train(
+        &self,
+        tracked: &Store,
+        images: Tensor<4>,
+        taps: &Taps,
+        seed: u64,
+    ) -> (Outputs, BTreeMap<ParameterId, Tensor<1>>) {
+        let mut pass = Pass::new(tracked, Mode::Train, taps.clone(), seed);
+        let logits = self.architecture.forward(&mut pass, images);
+        pass.finish(logits)
+    }
+
+    /// All taps with their shapes, `logits` last, found by running one blank image.
+    pub fn taps(&self) -> Vec<Tap> {
+        let (outputs, _) = self.blank_run(Taps::all());
+        let mut taps: Vec<Tap> = self
+            .architecture
+            .tap_names()
+            .into_iter()
+            .filter_map(|name| {
+                let kind = outputs.feature(&name)?.kind();
+                Some(Tap { name, kind })
+            })
+            .collect();
+        taps.push(Tap {
+            name: "logits".to_owned(),
+            kind: TapKind::Vector(outputs.logits.dims()[1]),
+        });
+        taps
+    }
+
+    /// Names of all taps in forward order, `logits` left out.
+    pub fn tap_names(&self) -> Vec<String> {
+        self.architecture.tap_names()
+    }
+
+    /// Work and memory for one image.
+    pub fn cost(&self) -> Cost {
+        self.blank_run(Taps::none()).1
+    }
+
+    /// A copy for inference alone: each batch norm that directly follows a convolution is folded
+    /// into it.
+    pub fn frozen(&self) -> Self {
+        let mut frozen = self.clone();
+        frozen.store = self.store.folded();
+        frozen
+    }
+
+    fn blank_run(&self, taps: Taps) -> (Outputs, Cost) {
+        let InputShape {
+            channels,
+            height,
+            width,
+            ..
+        } = self.input;
+        let blank = Tensor::zeros(
+            [1, channels, height, width],
+            (self.store.device(), self.store.dtype()),
+        );
+        let mut pass = Pass::new(&self.store, Mode::Evaluate, taps, 0);
+        let logits = self.architecture.forward(&mut pass, blank);
+        let cost = pass.cost();
+        (pass.finish(logits).0, cost)
+    }
+}

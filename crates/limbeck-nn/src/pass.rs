@@ -1,0 +1,152 @@
+//! One forward pass.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::{Cost, Feature, Outputs, ParameterId, Store, Taps};
+
+/// Which statistics batch norms use and whether dropout is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Statistics of the batch, running statistics updated, dropout on.
+    Train,
+    /// Running statistics, nothing updated, no dropout.
+    Evaluate,
+}
+
+/// The state of one forward pass over a [`Store`].
+#[derive(Debug)]
+pub struct Pass<'a> {
+    store: &'a Store,
+    mode: Mode,
+    taps: Taps,
+    /// Seed of what layers draw in training (dropout, drop path); each draw counts up.
+    seed: u64,
+    draws: u64,
+    features: BTreeMap<String, Feature>,
+    updates: BTreeMap<ParameterId, Tensor<1>>,
+    cost: Cost,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass over `store` that records `taps`. `seed` decides what dropout layers draw; make it
+    /// a function of the step, so that a repeated step repeats its draws.
+    pub fn new(store: &'a Store, mode: Mode, taps: Taps, seed: u64) -> Self {
+        Self {
+            store,
+            mode,
+            taps,
+            seed,
+            draws: 0,
+            features: BTreeMap::new(),
+            updates: BTreeMap::new(),
+            cost: Cost::default(),
+        }
+    }
+
+    /// The store that is read.
+    pub fn store(&self) -> &Store {
+        self.store
+    }
+
+    /// Where tensors live.
+    pub fn device(&self) -> &Device {
+        self.store.device()
+    }
+
+    /// Element type of the tensors.
+    pub fn dtype(&self) -> DType {
+        self.store.dtype()
+    }
+
+    /// The mode of the pass.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether this is a training pass.
+    pub fn is_training(&self) -> bool {
+        self.mode == Mode::Train
+    }
+
+    /// The parameter behind `id`.
+    pub fn get<const D: usize>(&self, id: ParameterId) -> Tensor<D> {
+        self.store.get(id)
+    }
+
+    /// Whether the tap `name` is to be recorded: for taps that cost something to make.
+    pub fn wants(&self, name: &str) -> bool {
+        self.taps.wants(name)
+    }
+
+    /// Records a tap if it was asked for.
+    pub fn tap(&mut self, name: &str, feature: impl FnOnce() -> Feature) {
+        if self.taps.wants(name) {
+            self.features.insert(name.to_owned(), feature());
+        }
+    }
+
+    /// Records a feature map `[B, C, H, W]` if it was asked for.
+    pub fn tap_map(&mut self, name: &str, map: &Tensor<4>) {
+        self.tap(name, || Feature::Map(map.clone()));
+    }
+
+    /// A seed for the next random draw of this pass.
+    pub fn next_seed(&mut self) -> u64 {
+        self.draws += 1;
+        self.seed
+            .wrapping_add(self.draws.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
+    /// The value that `id` has by now: changed earlier in this pass, or the store's. A network
+    /// that runs a batch norm twice in one pass updates its statistics twice, as in PyTorch.
+    pub fn current(&self, id: ParameterId) -> Tensor<1> {
+        self.updates
+            .get(&id)
+            .cloned()
+            .unwrap_or_else(|| self.store.entry(id).value.clone())
+    }
+
+    /// Notes a new value, flat, for a statistic; the store itself changes when the caller applies
+    /// [`Pass::into_updates`].
+    pub fn update(&mut self, id: ParameterId, value: Tensor<1>) {
+        self.updates.insert(id, value);
+    }
+
+    /// Adds to the counted cost: multiply-accumulates and numbers written, for the whole batch.
+    pub fn count(&mut self, macs: usize, activations: usize) {
+        self.cost.macs += macs as u64;
+        self.cost.activations += activations as u64;
+    }
+
+    /// The cost counted so far, for the whole batch.
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    /// Ends the pass of a network: its outputs, and the statistics it wants changed.
+    pub fn finish(self, logits: Tensor<2>) -> (Outputs, BTreeMap<ParameterId, Tensor<1>>) {
+        (
+            Outputs {
+                logits,
+                features: self.features,
+            },
+            self.updates,
+        )
+    }
+
+    /// Ends the pass of a method's module: the statistics it wants changed.
+    pub fn into_updates(self) -> BTreeMap<ParameterId, Tensor<1>> {
+        self.updates
+    }
+}
+
+impl Store {
+    /// Applies the statistics that a training pass over this store or its tracked copy noted.
+    pub fn apply(&mut self, updates: BTreeMap<ParameterId, Tensor<1>>) {
+        for (id, value) in updates {
+            self.set(id, value.inner());
+        }
+    }
+}

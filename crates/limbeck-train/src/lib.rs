@@ -1,0 +1,3 @@
+//! Trainer, recipes, checkpoints, experiments and report of Limbeck.
+
+pub mod results;
