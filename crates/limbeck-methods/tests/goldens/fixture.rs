@@ -1,0 +1,69 @@
+//! What a method is built for and fed with when a golden file is its only source.
+
+use burn::tensor::{DType, Int, Tensor};
+use limbeck_methods::{Probe, Progress, Step};
+use limbeck_nn::{Feature, Outputs, Tap, TapKind};
+
+use super::case::Case;
+
+/// A probe for these taps; `logits` of `classes` are added to both sides.
+pub fn probe(
+    classes: usize,
+    batch: usize,
+    student: Vec<(String, TapKind)>,
+    teacher: Vec<(String, TapKind)>,
+) -> Probe {
+    let taps = |features: Vec<(String, TapKind)>| {
+        features
+            .into_iter()
+            .chain([("logits".to_owned(), TapKind::Vector(classes))])
+            .map(|(name, kind)| Tap { name, kind })
+            .collect::<Vec<_>>()
+    };
+    Probe {
+        student: taps(student),
+        teacher: Some(taps(teacher)),
+        classes,
+        batch,
+        pairs: None,
+        seed: 0,
+        device: Case::device(),
+        dtype: DType::F64,
+    }
+}
+
+/// The first step of the first epoch of a run of one.
+pub fn step<'a>(
+    student: &'a Outputs,
+    teacher: &'a Outputs,
+    labels: &'a Tensor<1, Int>,
+) -> Step<'a> {
+    Step {
+        student,
+        teacher: Some(teacher),
+        labels,
+        progress: Progress {
+            epoch: 0,
+            epochs: 1,
+            step: 0,
+            steps: 1,
+        },
+    }
+}
+
+/// Outputs that have these taps; the logits are blank, `[B, classes]`.
+pub fn features(batch: usize, classes: usize, taps: Vec<(String, Feature)>) -> Outputs {
+    Outputs {
+        logits: Tensor::zeros([batch, classes], (&Case::device(), DType::F64)),
+        features: taps.into_iter().collect(),
+    }
+}
+
+/// Mean over the batch of the cross entropy of logits `[B, K]` with labels `[B]`.
+pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+    let batch = labels.dims()[0];
+    burn::tensor::activation::log_softmax(logits, 1)
+        .gather(1, labels.reshape([batch, 1]))
+        .mean()
+        .neg()
+}

@@ -1,0 +1,48 @@
+//! Goldens of `kd`.
+
+use std::collections::BTreeMap;
+
+use limbeck_methods::{Criterion, Kd};
+use limbeck_nn::{Mode, Outputs, Pass, Store, Taps};
+
+use super::{
+    Adapter,
+    case::{Case, Values},
+    compare::Tolerance,
+    fixture::{cross_entropy, probe, step},
+    run::Run,
+};
+
+/// All cases.
+pub const ADAPTERS: &[Adapter] = &[Adapter {
+    method: "kd",
+    case: "loss",
+    tolerance: Tolerance::TIGHT,
+    run: loss,
+}];
+
+fn loss(case: &Case) -> BTreeMap<String, Values> {
+    let mut run = Run::new(case);
+    let student = Outputs::from_logits(run.input("student_logits"));
+    let teacher = Outputs::from_logits(run.input("teacher_logits"));
+    let labels = case.integers("in.labels");
+    let settings = case.settings(&[
+        ("temperature", "temperature"),
+        ("ce_weight", "ce_weight"),
+        ("kd_weight", "kd_weight"),
+    ]);
+    let [batch, classes] = student.logits.dims();
+    let probe = probe(classes, batch, Vec::new(), Vec::new());
+    let mut method = Kd::new(serde_json::from_value(settings).unwrap(), &probe).unwrap();
+    let store = Store::new(&probe.device, probe.dtype);
+    let mut pass = Pass::new(&store, Mode::Train, Taps::none(), 0);
+    let terms = method
+        .terms(&step(&student, &teacher, &labels), &mut pass)
+        .unwrap();
+    let ce = cross_entropy(student.logits.clone(), labels);
+    run.out("ce", &ce);
+    run.out("kd", &terms[0].value);
+    let loss =
+        ce.mul_scalar(method.task_weight()) + terms[0].value.clone().mul_scalar(terms[0].weight);
+    run.finish(&loss)
+}
