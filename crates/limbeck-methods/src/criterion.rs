@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Int, Tensor};
-use limbeck_nn::{Outputs, Pass, Store, Tap, Taps};
+use limbeck_nn::{Outputs, Pass, Tap, Taps};
 
 use crate::MethodError;
 
@@ -59,6 +59,9 @@ pub struct Step<'a> {
     pub teacher: Option<&'a Outputs>,
     /// Class of each image, `[B]`; under mixing, the class with the greater share.
     pub labels: &'a Tensor<1, Int>,
+    /// Share of each class in each image, `[B, K]`, rows sum to one; `None` where the labels say
+    /// all. Terms that are cross entropies with the labels follow it.
+    pub targets: Option<&'a Tensor<2>>,
     /// How far training is.
     pub progress: Progress,
 }
@@ -66,15 +69,33 @@ pub struct Step<'a> {
 /// One part of a method's loss.
 #[derive(Clone, Debug)]
 pub struct Term {
-    /// Such as `kd`, `tckd`, `hint`; shown in progress and logs.
-    pub name: &'static str,
+    /// Such as `kd`, `tckd`, `hint`; shown in progress and logs. A method gives the same names at
+    /// every step.
+    pub name: String,
     /// Scalar `[1]`, before its weight.
     pub value: Tensor<1>,
     /// Factor in the total loss.
     pub weight: f64,
 }
 
+impl Term {
+    /// A term.
+    pub fn new(name: &str, value: Tensor<1>, weight: f64) -> Self {
+        Self {
+            name: name.to_owned(),
+            value,
+            weight,
+        }
+    }
+}
+
+/// What a method remembers from step to step, by name: shape and numbers, flat.
+pub type State = BTreeMap<String, (Vec<usize>, Tensor<1>)>;
+
 /// A method that compares what student and teacher give out for a batch.
+///
+/// It holds no numbers of its modules: those are in the store that it was built into, as those of
+/// an architecture are in a network's (see [`crate::Method`]).
 ///
 /// The total loss of a step is `task_weight · task loss + Σ weight · value` over the terms.
 pub trait Criterion: Send + std::fmt::Debug {
@@ -86,33 +107,28 @@ pub trait Criterion: Send + std::fmt::Debug {
         1.0
     }
 
-    /// The terms of one step. `pass` is a training pass over the tracked copy of
-    /// [`Criterion::store`]; methods without modules ignore it.
+    /// The terms of one step. `pass` is a training pass over the store that the method was built
+    /// into, or over a tracked copy of it; methods without modules ignore it.
     ///
     /// # Errors
     /// A batch that the method cannot use.
     fn terms(&mut self, step: &Step<'_>, pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError>;
 
-    /// Modules that are trained along and thrown away afterwards.
-    fn store(&self) -> Option<&Store> {
-        None
-    }
-
-    /// The same, to update.
-    fn store_mut(&mut self) -> Option<&mut Store> {
-        None
-    }
-
     /// Called before the first step of each epoch.
     fn start_epoch(&mut self) {}
 
-    /// State besides the modules, by name, flat with its shape: part of checkpoints.
-    fn state(&self) -> BTreeMap<String, (Vec<usize>, Tensor<1>)> {
-        BTreeMap::new()
+    /// State besides the modules: part of checkpoints.
+    fn state(&self) -> State {
+        State::new()
     }
 
     /// Takes back what [`Criterion::state`] gave.
-    fn load_state(&mut self, _state: BTreeMap<String, (Vec<usize>, Tensor<1>)>) {}
+    ///
+    /// # Errors
+    /// [`MethodError::State`] where it does not fit.
+    fn load_state(&mut self, _state: State) -> Result<(), MethodError> {
+        Ok(())
+    }
 
     /// Layer pairs `(student tap, teacher tap)` that are compared, for the user to see.
     fn pairs(&self) -> Vec<(String, String)> {
@@ -120,13 +136,16 @@ pub trait Criterion: Send + std::fmt::Debug {
     }
 }
 
-impl<'a> Step<'a> {
-    /// What the teacher gave out.
+impl Step<'_> {
+    /// What the teacher gave out, cut off from any gradient graph.
     ///
     /// # Errors
     /// [`MethodError::NoTeacher`].
-    pub fn teacher(&self, method: &'static str) -> Result<&'a Outputs, MethodError> {
-        self.teacher.ok_or(MethodError::NoTeacher { method })
+    pub fn teacher(&self, method: &'static str) -> Result<Outputs, MethodError> {
+        match self.teacher {
+            Some(teacher) => Ok(teacher.detach()),
+            None => Err(MethodError::NoTeacher { method }),
+        }
     }
 }
 
@@ -157,6 +176,24 @@ pub(crate) fn require_weight(
     value: f64,
 ) -> Result<(), MethodError> {
     require(method, key, value, value >= 0.0, "a number of at least 0")
+}
+
+/// Refuses a count below `least`.
+pub(crate) fn require_at_least(
+    method: &'static str,
+    key: &'static str,
+    value: usize,
+    least: usize,
+) -> Result<(), MethodError> {
+    if value >= least {
+        return Ok(());
+    }
+    Err(MethodError::Setting {
+        method,
+        key,
+        expected: format!("at least {least}"),
+        found: value.to_string(),
+    })
 }
 
 fn require(

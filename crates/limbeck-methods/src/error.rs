@@ -39,6 +39,47 @@ pub enum MethodError {
         /// Method.
         method: &'static str,
     },
+    /// A method was joined with itself or with the baseline.
+    #[error("`{name}` cannot be a combination: {reason}")]
+    Combination {
+        /// What was asked for, such as `kd+kd`.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A layer was named that the network does not have.
+    #[error(
+        "method `{method}`: the {side} has no tap `{tap}` to compare; it has: {}",
+        available.join(", ")
+    )]
+    UnknownTap {
+        /// Method.
+        method: &'static str,
+        /// `student` or `teacher`.
+        side: &'static str,
+        /// What was asked for.
+        tap: String,
+        /// All taps that can be compared.
+        available: Vec<String>,
+    },
+    /// The layer pairs do not fit the method.
+    #[error("method `{method}`: {reason}")]
+    Pairs {
+        /// Method.
+        method: String,
+        /// What was found, what is needed.
+        reason: String,
+    },
+    /// A feature of one network has a shape that the method has no use for.
+    #[error("method `{method}` cannot use {feature}: {reason}")]
+    Shape {
+        /// Method.
+        method: &'static str,
+        /// Network, tap and shape.
+        feature: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Features of student and teacher cannot be brought together.
     #[error("method `{method}` cannot match student {student} with teacher {teacher}: {reason}")]
     Mismatch {
@@ -51,7 +92,15 @@ pub enum MethodError {
         /// Why, and what to do.
         reason: String,
     },
-    /// The batch does not fit the method, such as a batch of one for relations between samples.
+    /// What a checkpoint remembers does not fit the method.
+    #[error("method `{method}`: the stored state does not fit: {reason}")]
+    State {
+        /// Method.
+        method: &'static str,
+        /// What was found, what was expected.
+        reason: String,
+    },
+    /// The batch does not fit the method, such as outputs without a tap that it reads.
     #[error("method `{method}`: {reason}")]
     Batch {
         /// Method.

@@ -27,10 +27,14 @@
 //! Hinton, Vinyals, Dean. "Distilling the Knowledge in a Neural Network". NIPS 2014 Deep Learning
 //! Workshop. <https://arxiv.org/abs/1503.02531>
 
-use limbeck_nn::Pass;
+use limbeck_nn::{Builder, Pass};
 use serde::{Deserialize, Serialize};
 
-use crate::{Criterion, MethodError, Needs, Probe, Step, Term, softmax::softened_kl};
+use crate::{
+    Criterion, MethodError, Needs, Probe, Step, Term,
+    criterion::{require_positive, require_teacher, require_weight},
+    softmax::softened_kl,
+};
 
 /// Settings of [`Kd`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,11 +71,15 @@ impl Kd {
     ///
     /// # Errors
     /// A temperature that is not positive, a negative weight, or no teacher.
-    pub fn new(config: KdConfig, probe: &Probe) -> Result<Self, MethodError> {
-        crate::criterion::require_teacher(Self::ID, probe)?;
-        crate::criterion::require_positive(Self::ID, "temperature", config.temperature)?;
-        crate::criterion::require_weight(Self::ID, "ce_weight", config.ce_weight)?;
-        crate::criterion::require_weight(Self::ID, "kd_weight", config.kd_weight)?;
+    pub fn new(
+        config: KdConfig,
+        probe: &Probe,
+        _builder: &mut Builder<'_>,
+    ) -> Result<Self, MethodError> {
+        require_teacher(Self::ID, probe)?;
+        require_positive(Self::ID, "temperature", config.temperature)?;
+        require_weight(Self::ID, "ce_weight", config.ce_weight)?;
+        require_weight(Self::ID, "kd_weight", config.kd_weight)?;
         Ok(Self { config })
     }
 }
@@ -87,14 +95,125 @@ impl Criterion for Kd {
 
     fn terms(&mut self, step: &Step<'_>, _pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError> {
         let teacher = step.teacher(Self::ID)?;
-        Ok(vec![Term {
-            name: "kd",
-            value: softened_kl(
-                step.student.logits.clone(),
-                teacher.logits.clone(),
-                self.config.temperature,
+        let value = softened_kl(
+            step.student.logits.clone(),
+            teacher.logits,
+            self.config.temperature,
+        );
+        Ok(vec![Term::new("kd", value, self.config.kd_weight)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Tensor;
+    use limbeck_nn::Outputs;
+
+    use super::*;
+    use crate::testing::{
+        assert_close, build, gradient, leaf, number, numbers, probe, random, tensor, terms,
+    };
+
+    fn kl(student: Tensor<2>, teacher: Tensor<2>) -> f64 {
+        let (mut method, store) = build(&probe(&[], &[]), |probe, builder| {
+            Kd::new(KdConfig::default(), probe, builder)
+        })
+        .unwrap();
+        let student = Outputs::from_logits(student);
+        let teacher = Outputs::from_logits(teacher);
+        number(&terms(&mut method, &store, &student, &teacher)[0].value)
+    }
+
+    #[test]
+    fn equal_logits_cost_nothing_and_others_something() {
+        let logits = random("a", [4, 5]);
+        assert_close(&[kl(logits.clone(), logits.clone())], &[0.0]);
+        assert!(kl(logits, random("b", [4, 5])) > 0.01);
+    }
+
+    #[test]
+    fn a_constant_added_to_the_logits_of_an_image_changes_nothing() {
+        let (student, teacher) = (random("a", [4, 5]), random("b", [4, 5]));
+        let shift = random("shift", [4, 1]).mul_scalar(10.0);
+        let before = kl(student.clone(), teacher.clone());
+        assert_close(
+            &[kl(student.clone() + shift.clone(), teacher.clone())],
+            &[before],
+        );
+        assert_close(&[kl(student, teacher + shift)], &[before]);
+    }
+
+    #[test]
+    fn the_gradient_is_the_difference_of_the_softened_distributions() {
+        let student = leaf(random("a", [4, 5]));
+        let teacher = leaf(random("b", [4, 5]));
+        let value = softened_kl(student.clone(), teacher.clone().inner(), 4.0);
+        let gradients = value.backward();
+        let soft = |logits: Tensor<2>| {
+            numbers(&burn::tensor::activation::softmax(
+                logits.inner().div_scalar(4.0),
+                1,
+            ))
+        };
+        let expected: Vec<f64> = soft(student.clone())
+            .into_iter()
+            .zip(soft(teacher.clone()))
+            .map(|(p, q)| p - q)
+            .collect();
+        assert_close(&gradient(&student, &gradients).unwrap(), &expected);
+        assert!(gradient(&teacher, &gradients).is_none());
+    }
+
+    #[test]
+    fn logits_of_ten_thousand_stay_finite() {
+        let student = tensor(vec![1e4, -1e4, 0.0, 1e4, 1e4, -1e4], [2, 3]);
+        assert!(kl(student.clone(), student.neg()).is_finite());
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused_with_the_range() {
+        for (temperature, ce_weight, kd_weight, expected) in [
+            (
+                0.0,
+                0.1,
+                0.9,
+                "`temperature` must be a number above 0, found 0",
             ),
-            weight: self.config.kd_weight,
-        }])
+            (
+                f64::NAN,
+                0.1,
+                0.9,
+                "`temperature` must be a number above 0, found NaN",
+            ),
+            (
+                4.0,
+                -1.0,
+                0.9,
+                "`ce_weight` must be a number of at least 0, found -1",
+            ),
+            (
+                4.0,
+                0.1,
+                f64::INFINITY,
+                "`kd_weight` must be a number of at least 0, found inf",
+            ),
+        ] {
+            let config = KdConfig {
+                temperature,
+                ce_weight,
+                kd_weight,
+            };
+            let error = build(&probe(&[], &[]), |p, b| Kd::new(config, p, b)).unwrap_err();
+            assert_eq!(error.to_string(), format!("method `kd`: {expected}"));
+        }
+        assert!(build(&probe(&[], &[]), |p, b| Kd::new(KdConfig::default(), p, b)).is_ok());
+    }
+
+    #[test]
+    fn without_a_teacher_it_says_so() {
+        let mut probe = probe(&[], &[]);
+        probe.teacher = None;
+        let error = build(&probe, |p, b| Kd::new(KdConfig::default(), p, b)).unwrap_err();
+        assert!(error.to_string().contains("--teacher"), "{error}");
     }
 }

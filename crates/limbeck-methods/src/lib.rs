@@ -3,17 +3,21 @@
 //! A method of the usual kind is a [`Criterion`]: it looks at what student and teacher gave out
 //! for a batch and returns named loss terms. Its file begins with the method's documentation page
 //! (`limbeck methods NAME` prints it), then come configuration, implementation and tests.
-//! [`METHODS`] lists them all.
+//! [`METHODS`] lists them all; [`build`] makes one, or several joined by `+`, ready to train with.
 
 mod criterion;
 mod error;
 mod kd;
+mod method;
 mod none;
 mod registry;
 mod softmax;
+#[cfg(test)]
+mod testing;
 
-pub use criterion::{Criterion, Needs, Probe, Progress, Step, Term};
+pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term};
 pub use error::MethodError;
 pub use kd::{Kd, KdConfig};
+pub use method::{Method, build, entries};
 pub use none::{Baseline, BaselineConfig};
 pub use registry::{METHODS, MethodEntry, find};

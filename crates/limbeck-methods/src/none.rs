@@ -4,9 +4,24 @@
 //! the distilled one: what every gain is measured against.
 //!
 //! ## Definition
-//! L = CE(z, y). No teacher is read.
+//! L = CE(z, y)
+//!
+//! z: student logits. No teacher is read.
+//!
+//! ## Inputs and shapes
+//! Student logits `[B, K]`, labels `[B]`.
+//!
+//! ## Parameters
+//! None.
+//!
+//! ## Notes
+//! `limbeck distill --baseline` trains it next to any method. Cost: none.
+//!
+//! ## Reference
+//! Bouthillier et al. "Accounting for Variance in Machine Learning Benchmarks". MLSys 2021, on why
+//! the two are compared over several paired seeds. <https://arxiv.org/abs/2103.03098>
 
-use limbeck_nn::Pass;
+use limbeck_nn::{Builder, Pass};
 use serde::{Deserialize, Serialize};
 
 use crate::{Criterion, MethodError, Needs, Probe, Step, Term};
@@ -25,7 +40,11 @@ impl Baseline {
     ///
     /// # Errors
     /// None.
-    pub fn new(_config: BaselineConfig, _probe: &Probe) -> Result<Self, MethodError> {
+    pub fn new(
+        _config: BaselineConfig,
+        _probe: &Probe,
+        _builder: &mut Builder<'_>,
+    ) -> Result<Self, MethodError> {
         Ok(Self)
     }
 }

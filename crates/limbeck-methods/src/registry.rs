@@ -4,6 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{Baseline, Criterion, Kd, MethodError, Probe, kd, none};
+use limbeck_nn::Builder;
 
 /// A method of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -16,9 +17,12 @@ pub struct MethodEntry {
     pub needs_teacher: bool,
     /// All settings with their defaults.
     pub defaults: fn() -> Value,
-    /// Builds it from a table of settings (missing ones take their defaults).
-    pub build: fn(Value, &Probe) -> Result<Box<dyn Criterion>, MethodError>,
+    /// Builds it from a table of settings (missing ones take their defaults); its modules are
+    /// made at the builder's level.
+    pub build: Build,
 }
+
+type Build = fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
 
 macro_rules! method {
     ($id:literal, $file:literal, teacher: $teacher:literal, $config:ty, $method:ty) => {
@@ -27,7 +31,10 @@ macro_rules! method {
             source: include_str!($file),
             needs_teacher: $teacher,
             defaults: defaults::<$config>,
-            build: |settings, probe| Ok(Box::new(<$method>::new(parse($id, settings)?, probe)?)),
+            build: |settings, probe, builder| {
+                let config = parse($id, settings)?;
+                Ok(Box::new(<$method>::new(config, probe, builder)?))
+            },
         }
     };
 }
@@ -53,15 +60,26 @@ impl MethodEntry {
 /// The entry called `id`.
 ///
 /// # Errors
-/// [`MethodError::UnknownMethod`].
+/// [`MethodError::UnknownMethod`] with the nearest name.
 pub fn find(id: &str) -> Result<&'static MethodEntry, MethodError> {
     METHODS
         .iter()
         .find(|entry| entry.id == id)
         .ok_or_else(|| MethodError::UnknownMethod {
             name: id.to_owned(),
-            nearest: None,
+            nearest: nearest(id).map(str::to_owned),
         })
+}
+
+/// The name that differs from `id` in the fewest letters, if less than half of them differ.
+fn nearest(id: &str) -> Option<&'static str> {
+    let id = id.to_lowercase();
+    METHODS
+        .iter()
+        .map(|entry| (strsim::damerau_levenshtein(&id, entry.id), entry.id))
+        .filter(|(distance, known)| 2 * distance < known.len().max(id.len()))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
 }
 
 fn defaults<C: Default + Serialize>() -> Value {

@@ -71,6 +71,12 @@ impl Taps {
         self.all || self.names.contains(name)
     }
 
+    /// Asks for what `other` asks for too.
+    pub fn merge(&mut self, other: &Taps) {
+        self.names.extend(other.names.iter().cloned());
+        self.all |= other.all;
+    }
+
     /// The names asked for one by one.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
@@ -134,21 +140,22 @@ impl Feature {
         }
     }
 
-    /// The same values cut off from the gradient graph.
+    /// The same values as constants: no gradient passes through them, not even into a tensor that
+    /// records its own.
     pub fn detach(&self) -> Self {
         match self {
-            Feature::Map(map) => Feature::Map(map.clone().detach()),
+            Feature::Map(map) => Feature::Map(map.clone().inner()),
             Feature::Tokens {
                 tokens,
                 prefix,
                 grid,
             } => Feature::Tokens {
-                tokens: tokens.clone().detach(),
+                tokens: tokens.clone().inner(),
                 prefix: *prefix,
                 grid: *grid,
             },
-            Feature::Vector(vector) => Feature::Vector(vector.clone().detach()),
-            Feature::Attention(attention) => Feature::Attention(attention.clone().detach()),
+            Feature::Vector(vector) => Feature::Vector(vector.clone().inner()),
+            Feature::Attention(attention) => Feature::Attention(attention.clone().inner()),
         }
     }
 
@@ -218,10 +225,11 @@ impl Outputs {
         self.features.get(name)
     }
 
-    /// The same values cut off from the gradient graph.
+    /// The same values as constants: no gradient passes through them, not even into a tensor that
+    /// records its own.
     pub fn detach(&self) -> Self {
         Self {
-            logits: self.logits.clone().detach(),
+            logits: self.logits.clone().inner(),
             features: self
                 .features
                 .iter()

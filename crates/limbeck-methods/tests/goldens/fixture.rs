@@ -1,8 +1,8 @@
 //! What a method is built for and fed with when a golden file is its only source.
 
 use burn::tensor::{DType, Int, Tensor};
-use limbeck_methods::{Probe, Progress, Step};
-use limbeck_nn::{Feature, Outputs, Tap, TapKind};
+use limbeck_methods::{MethodError, Probe, Progress, Step};
+use limbeck_nn::{Builder, Feature, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
 
 use super::case::Case;
 
@@ -32,6 +32,24 @@ pub fn probe(
     }
 }
 
+/// A method made by its `new`, and the store that its modules are in.
+pub fn build<M>(
+    probe: &Probe,
+    new: impl FnOnce(&Probe, &mut Builder<'_>) -> Result<M, MethodError>,
+) -> (M, Store) {
+    let mut store = Store::new(&probe.device, probe.dtype);
+    let method = new(probe, &mut Builder::new(&mut store, probe.seed));
+    match method {
+        Ok(method) => (method, store),
+        Err(error) => panic!("the method refuses the file: {error}"),
+    }
+}
+
+/// A training pass over `store`.
+pub fn pass(store: &Store) -> Pass<'_> {
+    Pass::new(store, Mode::Train, Taps::none(), 0)
+}
+
 /// The first step of the first epoch of a run of one.
 pub fn step<'a>(
     student: &'a Outputs,
@@ -42,6 +60,7 @@ pub fn step<'a>(
         student,
         teacher: Some(teacher),
         labels,
+        targets: None,
         progress: Progress {
             epoch: 0,
             epochs: 1,

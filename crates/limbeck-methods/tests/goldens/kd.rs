@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use limbeck_methods::{Criterion, Kd};
-use limbeck_nn::{Mode, Outputs, Pass, Store, Taps};
+use limbeck_nn::Outputs;
 
 use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{cross_entropy, probe, step},
+    fixture::{build, cross_entropy, pass, probe, step},
     run::Run,
 };
 
@@ -33,11 +33,10 @@ fn loss(case: &Case) -> BTreeMap<String, Values> {
     ]);
     let [batch, classes] = student.logits.dims();
     let probe = probe(classes, batch, Vec::new(), Vec::new());
-    let mut method = Kd::new(serde_json::from_value(settings).unwrap(), &probe).unwrap();
-    let store = Store::new(&probe.device, probe.dtype);
-    let mut pass = Pass::new(&store, Mode::Train, Taps::none(), 0);
+    let config = serde_json::from_value(settings).unwrap();
+    let (mut method, store) = build(&probe, |probe, builder| Kd::new(config, probe, builder));
     let terms = method
-        .terms(&step(&student, &teacher, &labels), &mut pass)
+        .terms(&step(&student, &teacher, &labels), &mut pass(&store))
         .unwrap();
     let ce = cross_entropy(student.logits.clone(), labels);
     run.out("ce", &ce);

@@ -1,0 +1,198 @@
+//! Methods of the catalogue with their numbers, alone or joined.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use limbeck_nn::{Builder, Pass, Store};
+use serde_json::Value;
+
+use crate::{Criterion, MethodEntry, MethodError, Needs, Probe, State, Step, Term, registry::find};
+
+/// One method, or several whose terms are added, with the modules that are trained along.
+///
+/// Joined methods keep their own settings. Parameters and state of each are named `<method>.…`
+/// where there is more than one; a term that two of them have is named `<method>.<term>`.
+#[derive(Debug)]
+pub struct Method {
+    parts: Vec<Part>,
+    store: Store,
+}
+
+#[derive(Debug)]
+struct Part {
+    id: &'static str,
+    criterion: Box<dyn Criterion>,
+}
+
+/// The entries that `name` consists of: one method, or several joined by `+` such as `drg+dsr`.
+///
+/// # Errors
+/// An unknown method, the same one twice, or the baseline together with others.
+pub fn entries(name: &str) -> Result<Vec<&'static MethodEntry>, MethodError> {
+    let entries = name
+        .split('+')
+        .map(|id| find(id.trim()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let refuse = |reason: String| {
+        Err(MethodError::Combination {
+            name: name.to_owned(),
+            reason,
+        })
+    };
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = entries.iter().find(|entry| !seen.insert(entry.id)) {
+        return refuse(format!("it has `{}` twice", twice.id));
+    }
+    if entries.len() > 1 && seen.contains("none") {
+        return refuse("`none` is the baseline, which has no terms to add".to_owned());
+    }
+    Ok(entries)
+}
+
+/// Builds the method called `name`, or several joined by `+`. `settings` are tables by method;
+/// what is missing takes its default.
+///
+/// # Errors
+/// An unknown method, a setting that is unknown or out of range, no teacher where one is needed,
+/// or features that cannot be matched.
+pub fn build(
+    name: &str,
+    settings: &BTreeMap<String, Value>,
+    probe: &Probe,
+) -> Result<Method, MethodError> {
+    let entries = entries(name)?;
+    let mut store = Store::new(&probe.device, probe.dtype);
+    let mut builder = Builder::new(&mut store, probe.seed);
+    let mut parts = Vec::new();
+    for entry in &entries {
+        let table = settings.get(entry.id).cloned();
+        let table = table.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        let mut level = match entries.len() {
+            1 => builder.sub_self(),
+            _ => builder.sub(entry.id),
+        };
+        parts.push(Part {
+            id: entry.id,
+            criterion: (entry.build)(table, probe, &mut level)?,
+        });
+    }
+    let method = Method { parts, store };
+    if probe.pairs.is_some() && method.pairs().is_empty() {
+        return Err(MethodError::Pairs {
+            method: name.to_owned(),
+            reason: "layer pairs were named, but it compares no layers; leave them out".to_owned(),
+        });
+    }
+    Ok(method)
+}
+
+impl Method {
+    /// Which taps are read.
+    pub fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        for part in &self.parts {
+            let more = part.criterion.needs();
+            needs.student.merge(&more.student);
+            needs.teacher.merge(&more.teacher);
+        }
+        needs
+    }
+
+    /// Factor of the supervised loss: the greatest that a part asks for. So `kd` joined to a
+    /// method on features leaves that method's supervised loss as it is and adds its own term,
+    /// as papers do that report a method "with KD".
+    pub fn task_weight(&self) -> f64 {
+        let weights = self.parts.iter().map(|part| part.criterion.task_weight());
+        weights.fold(0.0, f64::max)
+    }
+
+    /// The terms of one step, part by part. `pass` is a training pass over [`Method::store`] or
+    /// over a tracked copy of it.
+    ///
+    /// # Errors
+    /// A batch that a part cannot use.
+    pub fn terms(
+        &mut self,
+        step: &Step<'_>,
+        pass: &mut Pass<'_>,
+    ) -> Result<Vec<Term>, MethodError> {
+        let mut terms: Vec<(&str, Term)> = Vec::new();
+        for part in &mut self.parts {
+            let more = part.criterion.terms(step, pass)?;
+            terms.extend(more.into_iter().map(|term| (part.id, term)));
+        }
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for (_, term) in &terms {
+            *counts.entry(term.name.clone()).or_default() += 1;
+        }
+        let named = terms.into_iter().map(|(id, mut term)| {
+            if counts.get(&term.name).is_some_and(|&count| count > 1) {
+                term.name = format!("{id}.{}", term.name);
+            }
+            term
+        });
+        Ok(named.collect())
+    }
+
+    /// Modules that are trained along and thrown away afterwards; empty where there are none.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The same, to update.
+    pub fn store_mut(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
+    /// To be called before the first step of each epoch.
+    pub fn start_epoch(&mut self) {
+        for part in &mut self.parts {
+            part.criterion.start_epoch();
+        }
+    }
+
+    /// What is remembered from step to step besides the modules: part of checkpoints.
+    pub fn state(&self) -> State {
+        let mut state = State::new();
+        for part in &self.parts {
+            let prefix = self.prefix(part.id);
+            let named = part.criterion.state().into_iter();
+            state.extend(named.map(|(name, value)| (format!("{prefix}{name}"), value)));
+        }
+        state
+    }
+
+    /// Takes back what [`Method::state`] gave.
+    ///
+    /// # Errors
+    /// [`MethodError::State`] where it does not fit.
+    pub fn load_state(&mut self, mut state: State) -> Result<(), MethodError> {
+        let prefixes: Vec<String> = self.parts.iter().map(|part| self.prefix(part.id)).collect();
+        for (part, prefix) in self.parts.iter_mut().zip(prefixes) {
+            let names: Vec<String> = state.keys().cloned().collect();
+            let own = names.into_iter().filter_map(|full| {
+                let name = full.strip_prefix(&prefix)?.to_owned();
+                Some((name, state.remove(&full)?))
+            });
+            part.criterion.load_state(own.collect())?;
+        }
+        Ok(())
+    }
+
+    /// Layer pairs `(student tap, teacher tap)` that are compared, for the user to see.
+    pub fn pairs(&self) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        for pair in self.parts.iter().flat_map(|part| part.criterion.pairs()) {
+            if !pairs.contains(&pair) {
+                pairs.push(pair);
+            }
+        }
+        pairs
+    }
+
+    fn prefix(&self, id: &str) -> String {
+        match self.parts.len() {
+            1 => String::new(),
+            _ => format!("{id}."),
+        }
+    }
+}

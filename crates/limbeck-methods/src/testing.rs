@@ -1,0 +1,186 @@
+//! What the methods' own tests share.
+
+use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
+use limbeck_nn::{Builder, Feature, Init, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
+
+use crate::{Criterion, MethodError, Probe, Progress, Step, Term};
+
+/// Standard normal numbers that depend on `name` alone, in f64.
+pub fn random<const D: usize>(name: &str, shape: [usize; D]) -> Tensor<D> {
+    let numbers = Init::Normal(1.0).draw(1, name, shape.iter().product());
+    tensor(numbers, shape)
+}
+
+/// These numbers, in f64.
+pub fn tensor<const D: usize>(numbers: Vec<f64>, shape: [usize; D]) -> Tensor<D> {
+    Tensor::from_data(
+        TensorData::new(numbers, shape),
+        (&Device::flex(), DType::F64),
+    )
+}
+
+/// The same, recording its gradient.
+pub fn leaf<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    tensor.autodiff().require_grad()
+}
+
+/// These labels.
+pub fn labels(labels: &[i64]) -> Tensor<1, Int> {
+    Tensor::from_data(
+        TensorData::new(labels.to_vec(), [labels.len()]),
+        &Device::flex(),
+    )
+}
+
+/// All numbers of a tensor.
+pub fn numbers<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
+    tensor.clone().try_into_vec_as().unwrap()
+}
+
+/// The number of a scalar.
+pub fn number(tensor: &Tensor<1>) -> f64 {
+    let numbers = numbers(tensor);
+    assert_eq!(numbers.len(), 1);
+    numbers[0]
+}
+
+/// The gradient of a leaf; `None` if none has arrived.
+pub fn gradient<const D: usize>(leaf: &Tensor<D>, gradients: &Gradients) -> Option<Vec<f64>> {
+    leaf.grad(gradients).map(|gradient| numbers(&gradient))
+}
+
+/// Whether two lists agree to ten digits.
+#[track_caller]
+pub fn assert_close(left: &[f64], right: &[f64]) {
+    assert_eq!(left.len(), right.len());
+    for (i, (a, b)) in left.iter().zip(right).enumerate() {
+        let allowed = 1e-10 * (1.0 + a.abs().max(b.abs()));
+        assert!((a - b).abs() <= allowed, "at {i}: {a} and {b}");
+    }
+}
+
+/// A map tap.
+pub fn map(name: &str, shape: [usize; 3]) -> Tap {
+    Tap {
+        name: name.to_owned(),
+        kind: TapKind::Map(shape),
+    }
+}
+
+/// A vector tap.
+pub fn vector(name: &str, width: usize) -> Tap {
+    Tap {
+        name: name.to_owned(),
+        kind: TapKind::Vector(width),
+    }
+}
+
+/// A tap of patches on a grid behind one class token.
+pub fn tokens(name: &str, width: usize, grid: [usize; 2]) -> Tap {
+    Tap {
+        name: name.to_owned(),
+        kind: TapKind::Tokens {
+            shape: [1 + grid[0] * grid[1], width],
+            prefix: 1,
+            grid,
+        },
+    }
+}
+
+/// A probe for these taps, 5 classes, 4 images a step.
+pub fn probe(student: &[Tap], teacher: &[Tap]) -> Probe {
+    let with_logits = |taps: &[Tap]| {
+        let mut taps = taps.to_vec();
+        taps.push(vector("logits", 5));
+        taps
+    };
+    Probe {
+        student: with_logits(student),
+        teacher: Some(with_logits(teacher)),
+        classes: 5,
+        batch: 4,
+        pairs: None,
+        seed: 3,
+        device: Device::flex(),
+        dtype: DType::F64,
+    }
+}
+
+/// Random outputs with these taps, `batch` images, 5 classes.
+pub fn outputs(name: &str, batch: usize, taps: &[Tap]) -> Outputs {
+    let feature = |tap: &Tap| {
+        let name = format!("{name}/{}", tap.name);
+        match tap.kind {
+            TapKind::Map([c, h, w]) => Feature::Map(random(&name, [batch, c, h, w])),
+            TapKind::Vector(width) => Feature::Vector(random(&name, [batch, width])),
+            TapKind::Tokens {
+                shape: [n, d],
+                prefix,
+                grid,
+            } => Feature::Tokens {
+                tokens: random(&name, [batch, n, d]),
+                prefix,
+                grid,
+            },
+            TapKind::Attention([h, n, m]) => Feature::Attention(random(&name, [batch, h, n, m])),
+        }
+    };
+    Outputs {
+        logits: random(&format!("{name}/logits"), [batch, 5]),
+        features: taps
+            .iter()
+            .map(|tap| (tap.name.clone(), feature(tap)))
+            .collect(),
+    }
+}
+
+/// A method made by its `new`, and the store that its modules are in.
+pub fn build<M>(
+    probe: &Probe,
+    new: impl FnOnce(&Probe, &mut Builder<'_>) -> Result<M, MethodError>,
+) -> Result<(M, Store), MethodError> {
+    let mut store = Store::new(&probe.device, probe.dtype);
+    let method = new(probe, &mut Builder::new(&mut store, probe.seed))?;
+    Ok((method, store))
+}
+
+/// A training pass over `store`.
+pub fn pass(store: &Store) -> Pass<'_> {
+    Pass::new(store, Mode::Train, Taps::none(), 0)
+}
+
+/// The terms of a step in epoch `epoch` (counted from 0); the labels are 0, 1, 2, …
+pub fn terms_at(
+    epoch: usize,
+    method: &mut dyn Criterion,
+    store: &Store,
+    student: &Outputs,
+    teacher: &Outputs,
+) -> Vec<Term> {
+    let [batch, classes] = student.logits.dims();
+    let classes = classes as i64;
+    let labels = labels(&(0..batch as i64).map(|i| i % classes).collect::<Vec<_>>());
+    let step = Step {
+        student,
+        teacher: Some(teacher),
+        labels: &labels,
+        targets: None,
+        progress: Progress {
+            epoch,
+            epochs: 100,
+            step: 0,
+            steps: 10,
+        },
+    };
+    method.terms(&step, &mut pass(store)).unwrap()
+}
+
+/// The terms of a step of the first epoch.
+pub fn terms(
+    method: &mut dyn Criterion,
+    store: &Store,
+    student: &Outputs,
+    teacher: &Outputs,
+) -> Vec<Term> {
+    terms_at(0, method, store, student, teacher)
+}
