@@ -1,0 +1,93 @@
+//! Bringing an image to the wanted size without chance.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Image, resize};
+
+/// How an image of another shape is brought to the wanted size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fit {
+    /// Scale until the image covers the wanted size, keep the middle: torchvision's `Resize`
+    /// followed by `CenterCrop`.
+    #[default]
+    Cover,
+    /// Scale height and width apart from each other, keep everything.
+    Stretch,
+}
+
+/// The image at `height` by `width` pixels. Under [`Fit::Cover`], `share` is the side of the part
+/// that is kept, in sides of the scaled image: 0.875 is the usual `Resize(256)` with
+/// `CenterCrop(224)`.
+pub(crate) fn fit(image: Image, height: usize, width: usize, fit: Fit, share: f64) -> Image {
+    if (image.height, image.width) == (height, width) && share == 1.0 {
+        return image;
+    }
+    match fit {
+        Fit::Stretch => resize(&image, height, width),
+        Fit::Cover => {
+            // The part of the image that is kept, in its own pixels. Cropping before scaling saves
+            // scaling what is thrown away; the crop is rounded to whole pixels.
+            let scale =
+                (image.height as f64 / height as f64).min(image.width as f64 / width as f64);
+            let side = |wanted: usize, available: usize| {
+                ((wanted as f64 * scale * share).round() as usize).clamp(1, available)
+            };
+            let (kept_height, kept_width) = (side(height, image.height), side(width, image.width));
+            let (left, top) = (
+                (image.width - kept_width) / 2,
+                (image.height - kept_height) / 2,
+            );
+            resize(
+                &image.crop(left, top, kept_width, kept_height),
+                height,
+                width,
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns() -> Image {
+        Image {
+            width: 6,
+            height: 2,
+            channels: 1,
+            pixels: [10, 20, 30, 40, 50, 60].repeat(2),
+        }
+    }
+
+    #[test]
+    fn an_image_of_the_wanted_size_is_kept() {
+        assert_eq!(fit(columns(), 2, 6, Fit::Cover, 1.0), columns());
+    }
+
+    #[test]
+    fn cover_keeps_the_middle_and_the_aspect() {
+        assert_eq!(
+            fit(columns(), 2, 2, Fit::Cover, 1.0).pixels,
+            [30, 40, 30, 40]
+        );
+    }
+
+    #[test]
+    fn stretch_keeps_everything() {
+        let image = fit(columns(), 2, 3, Fit::Stretch, 1.0);
+        assert_eq!((image.height, image.width), (2, 3));
+        assert!(image.pixels[0] < 20 && image.pixels[2] > 50);
+    }
+
+    #[test]
+    fn a_share_below_one_keeps_less_of_the_border() {
+        let image = Image {
+            width: 4,
+            height: 4,
+            channels: 1,
+            pixels: vec![9, 9, 9, 9, 9, 1, 2, 9, 9, 3, 4, 9, 9, 9, 9, 9],
+        };
+        assert_eq!(fit(image, 2, 2, Fit::Cover, 0.5).pixels, [1, 2, 3, 4]);
+    }
+}

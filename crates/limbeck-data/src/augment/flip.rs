@@ -1,0 +1,61 @@
+//! Mirroring left and right.
+
+use crate::{Image, Stream};
+
+/// Mirrors the image with this probability (torchvision's `RandomHorizontalFlip`).
+pub(crate) fn random_flip(image: Image, probability: f64, stream: &mut Stream) -> Image {
+    if stream.chance(probability) {
+        flip(image)
+    } else {
+        image
+    }
+}
+
+/// The image mirrored left and right.
+pub(crate) fn flip(mut image: Image) -> Image {
+    let channels = image.channels;
+    for row in image.pixels.chunks_exact_mut(image.width * channels) {
+        // Reversing all bytes mirrors the row and the channels of each pixel; the latter is undone.
+        row.reverse();
+        if channels > 1 {
+            row.chunks_exact_mut(channels).for_each(<[u8]>::reverse);
+        }
+    }
+    image
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Purpose;
+
+    fn image() -> Image {
+        Image {
+            width: 2,
+            height: 2,
+            channels: 3,
+            pixels: (0..12).collect(),
+        }
+    }
+
+    #[test]
+    fn flipping_swaps_columns_and_keeps_channels() {
+        assert_eq!(flip(image()).pixels, [3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8]);
+    }
+
+    #[test]
+    fn flipping_twice_changes_nothing() {
+        assert_eq!(flip(flip(image())), image());
+    }
+
+    #[test]
+    fn the_probability_is_kept() {
+        let flipped = (0..2_000)
+            .filter(|&sample| {
+                let mut stream = Stream::new(0, Purpose::Augment, 0, sample, 0);
+                random_flip(image(), 0.3, &mut stream) != image()
+            })
+            .count();
+        assert!((520..680).contains(&flipped), "{flipped}");
+    }
+}

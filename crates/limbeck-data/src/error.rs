@@ -1,0 +1,155 @@
+//! What can go wrong with data.
+
+use std::path::PathBuf;
+
+/// Errors of data sets, images, augmentation settings and the loader.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// There is nothing at the path.
+    #[error(
+        "no folder at {}; give the folder of a data set, or `shapes` for the generated one",
+        path.display()
+    )]
+    Missing {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// The path is not a folder.
+    #[error("{} is a file; give the folder that holds the data set", path.display())]
+    NotAFolder {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// The folder has nothing in it that could be used.
+    #[error("{} holds no {wanted}", path.display())]
+    EmptyFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What it should hold.
+        wanted: String,
+    },
+    /// No data set of a known layout is in the folder.
+    #[error(
+        "{} is not a data set of a known layout; looked for IDX files \
+         (train-images-idx3-ubyte[.gz], …), CIFAR-10 or CIFAR-100 (binary or Python version), and \
+         folders of images, one for each class (train/CLASS/*.jpg, or CLASS/*.jpg); found {found}",
+        path.display()
+    )]
+    NotRecognised {
+        /// The folder.
+        path: PathBuf,
+        /// Some of what is in it.
+        found: String,
+    },
+    /// The folder has a known layout that is incomplete or contradicts itself.
+    #[error("{}: {reason}", path.display())]
+    Layout {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The system could not read a file or folder.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of a data set is damaged.
+    #[error("{} is damaged: {reason}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        reason: String,
+    },
+    /// A label does not belong to any class.
+    #[error(
+        "{}: image {index} has label {label}, but labels must be 0 to {}",
+        path.display(),
+        classes.saturating_sub(1)
+    )]
+    Label {
+        /// The file with the labels.
+        path: PathBuf,
+        /// Position of the image, counted from 0.
+        index: usize,
+        /// Its label.
+        label: usize,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// Two parts of a data set do not have the same classes.
+    #[error(
+        "the class folders of {} differ from those of {}: {differences}",
+        other.display(),
+        path.display()
+    )]
+    ClassesDiffer {
+        /// Folder of the training part.
+        path: PathBuf,
+        /// Folder of the other part.
+        other: PathBuf,
+        /// Which are missing, which are in excess.
+        differences: String,
+    },
+    /// A part would have no images, or not enough.
+    #[error("the {part} part would be empty: {reason}")]
+    EmptyPart {
+        /// Such as `validation`.
+        part: &'static str,
+        /// How that comes, what to do.
+        reason: String,
+    },
+    /// A setting is outside its range.
+    #[error("`{key}` must be {expected}, found {found}")]
+    Setting {
+        /// Name of the setting.
+        key: &'static str,
+        /// What is allowed.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// A loader's worker stopped where it should not.
+    #[error("loading batch {batch} stopped: {reason}")]
+    Worker {
+        /// Number of the batch in its epoch.
+        batch: usize,
+        /// What the worker said.
+        reason: String,
+    },
+}
+
+impl DataError {
+    /// Wraps what the system said about a file or folder.
+    pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
+        Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// A damaged file.
+    pub(crate) fn corrupt(path: &std::path::Path, reason: impl Into<String>) -> Self {
+        Self::Corrupt {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// A setting outside its range.
+    pub(crate) fn setting(
+        key: &'static str,
+        expected: impl Into<String>,
+        found: impl ToString,
+    ) -> Self {
+        Self::Setting {
+            key,
+            expected: expected.into(),
+            found: found.to_string(),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The ordered loader: batches of augmented images, made ahead of time by threads of its own.
+
+mod batch;
+mod config;
+mod epoch;
+
+use std::sync::Arc;
+
+pub use batch::Batch;
+use batch::Plan;
+pub use config::LoaderConfig;
+pub use epoch::Epoch;
+
+use crate::{Augment, DataError, Part};
+
+/// Makes the batches of every epoch over a part.
+///
+/// Order, augmentation and mixing depend on seed, epoch, image and batch number alone, so any
+/// number of workers gives the same bytes, and an epoch can be entered at any batch.
+#[derive(Clone, Debug)]
+pub struct Loader {
+    plan: Arc<Plan>,
+}
+
+impl Loader {
+    /// A loader over `part`. With `train`, images are augmented; without, they are only fitted to
+    /// the size and normalised.
+    ///
+    /// # Errors
+    /// Settings outside their range; a part without images, or with fewer than one batch where
+    /// incomplete batches are dropped.
+    pub fn new(
+        part: Part,
+        augment: Augment,
+        train: bool,
+        config: LoaderConfig,
+    ) -> Result<Self, DataError> {
+        augment.check()?;
+        config.check(part.len())?;
+        Ok(Self {
+            plan: Arc::new(Plan {
+                part,
+                augment,
+                train,
+                config,
+            }),
+        })
+    }
+
+    /// Batches of an epoch.
+    #[must_use]
+    pub fn batches(&self) -> usize {
+        self.plan.batches()
+    }
+
+    /// The images that are loaded.
+    #[must_use]
+    pub fn part(&self) -> &Part {
+        &self.plan.part
+    }
+
+    /// What is done to them.
+    #[must_use]
+    pub fn augment(&self) -> &Augment {
+        &self.plan.augment
+    }
+
+    /// How they are loaded.
+    #[must_use]
+    pub fn config(&self) -> &LoaderConfig {
+        &self.plan.config
+    }
+
+    /// The batches of an epoch (counted from 0) from `start_batch` on: those that an epoch from 0
+    /// would give after `start_batch` batches.
+    #[must_use]
+    pub fn epoch(&self, epoch: usize, start_batch: usize) -> Epoch {
+        Epoch::start(Arc::clone(&self.plan), epoch, start_batch)
+    }
+}

@@ -1,0 +1,172 @@
+//! Opens a data set by looking at what is in a folder.
+
+use std::path::Path;
+
+use crate::DataError;
+use crate::dataset::Dataset;
+use crate::source::{find_idx, find_shapes};
+use crate::split::split;
+
+/// How a data set is opened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OpenOptions {
+    /// Decides which images go to which part.
+    pub seed: u64,
+    /// Share of the training images that is set aside to choose by, in `[0, 1)`; not used where
+    /// the data set has a validation part of its own. With 0 the validation part is empty.
+    pub validation: f64,
+    /// Use about this many images, as many of each class, for training and validation together.
+    /// The test part shrinks in proportion, but not below 1,000 images (or the limit itself, if
+    /// that is less).
+    pub limit: Option<usize>,
+}
+
+impl Default for OpenOptions {
+    /// Seed 0, a tenth for validation, no limit.
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            validation: 0.1,
+            limit: None,
+        }
+    }
+}
+
+/// Opens the data set at `path`, recognised by what lies there:
+///
+/// - IDX files under the names of MNIST and Fashion-MNIST, plain or `.gz`;
+/// - a name `shapes` or `shapes:N`, if there is no such folder: [`Shapes`](crate::Shapes), `N`
+///   images to train on (2,000 if not given) and half as many to test on.
+///
+/// The parts are class-balanced and depend on `options.seed`; a test or validation part that
+/// the data set brings is kept, and what it lacks is taken from its training part: the validation
+/// part as `options` say, the test part a fifth.
+///
+/// # Errors
+/// Every way in which the folder, its files or the options can be wrong, by name.
+pub fn open(path: &Path, options: &OpenOptions) -> Result<Dataset, DataError> {
+    if !(0.0..1.0).contains(&options.validation) {
+        return Err(DataError::setting(
+            "validation",
+            "a share of at least 0 and below 1",
+            options.validation,
+        ));
+    }
+    if options.limit == Some(0) {
+        return Err(DataError::setting("limit", "at least 1", 0));
+    }
+    let found = if !path.exists() {
+        find_shapes(path)?.ok_or_else(|| DataError::Missing {
+            path: path.to_owned(),
+        })?
+    } else if !path.is_dir() {
+        return Err(DataError::NotAFolder {
+            path: path.to_owned(),
+        });
+    } else {
+        let mut found = None;
+        for find in [find_idx] {
+            found = find(path)?;
+            if found.is_some() {
+                break;
+            }
+        }
+        found.ok_or_else(|| not_recognised(path))?
+    };
+    split(found, options)
+}
+
+/// The last part of a folder's path, for people.
+pub(crate) fn folder_name(folder: &Path) -> String {
+    let full = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    full.file_name().map_or_else(
+        || full.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// How many names a message lists.
+const LISTED: usize = 5;
+
+fn not_recognised(path: &Path) -> DataError {
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(e) => return DataError::io(path, e),
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    if names.is_empty() {
+        return DataError::EmptyFolder {
+            path: path.to_owned(),
+            wanted: "files at all".to_owned(),
+        };
+    }
+    names.sort();
+    let more = names.len().saturating_sub(LISTED);
+    names.truncate(LISTED);
+    let mut found = names.join(", ");
+    if more > 0 {
+        found = format!("{found} and {more} more");
+    }
+    DataError::NotRecognised {
+        path: path.to_owned(),
+        found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(path: &Path, options: &OpenOptions) -> String {
+        open(path, options).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_not_a_data_set_is_refused_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = OpenOptions::default();
+        assert!(error(&folder.path().join("none"), &options).contains("no folder at"));
+        assert!(error(folder.path(), &options).contains("holds no files at all"));
+        let file = folder.path().join("notes.txt");
+        std::fs::write(&file, "text").unwrap();
+        assert!(error(&file, &options).contains("is a file"));
+        let unknown = error(folder.path(), &options);
+        assert!(unknown.contains("looked for IDX") && unknown.contains("found notes.txt"));
+    }
+
+    #[test]
+    fn shares_and_limits_outside_their_range_are_refused() {
+        let shapes = Path::new("shapes:100");
+        for validation in [-0.1, 1.0, f64::NAN] {
+            let options = OpenOptions {
+                validation,
+                ..OpenOptions::default()
+            };
+            assert!(error(shapes, &options).contains("`validation` must be"));
+        }
+        let options = OpenOptions {
+            limit: Some(0),
+            ..OpenOptions::default()
+        };
+        assert!(error(shapes, &options).contains("`limit` must be at least 1"));
+    }
+
+    #[test]
+    fn shapes_open_by_name_with_the_number_asked_for() {
+        let dataset = open(Path::new("shapes:100"), &OpenOptions::default()).unwrap();
+        assert_eq!(dataset.classes.len(), 10);
+        assert_eq!(
+            [
+                dataset.train.len(),
+                dataset.validation.len(),
+                dataset.test.len()
+            ],
+            [90, 10, 50]
+        );
+        assert_eq!(dataset.shape, Some([3, 32, 32]));
+        assert!(error(Path::new("shapes:many"), &OpenOptions::default()).contains("shapes"));
+    }
+}

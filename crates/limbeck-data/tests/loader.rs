@@ -1,0 +1,278 @@
+//! What trainers rely on: the same batches for any number of workers, from any batch on.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use limbeck_data::{
+    Augment, Batch, DataError, Image, Loader, LoaderConfig, Normalisation, OpenOptions, PadCrop,
+    Part, Source, open,
+};
+
+fn part() -> Part {
+    open(Path::new("shapes:120"), &OpenOptions::default())
+        .unwrap()
+        .train
+}
+
+fn augment() -> Augment {
+    Augment {
+        pad_crop: Some(PadCrop::default()),
+        flip: 0.5,
+        normalisation: Some(Normalisation {
+            mean: vec![0.5; 3],
+            std: vec![0.25; 3],
+        }),
+        mixup_alpha: 0.8,
+        cutmix_alpha: 1.0,
+        ..Augment::default()
+    }
+}
+
+fn config(workers: usize) -> LoaderConfig {
+    LoaderConfig {
+        batch: 10,
+        shuffle: true,
+        drop_last: false,
+        workers,
+        prefetch: 3,
+        seed: 5,
+    }
+}
+
+fn loader(workers: usize) -> Loader {
+    Loader::new(part(), augment(), true, config(workers)).unwrap()
+}
+
+fn batches(loader: &Loader, epoch: usize, start: usize) -> Vec<Batch> {
+    loader.epoch(epoch, start).map(Result::unwrap).collect()
+}
+
+#[test]
+fn any_number_of_workers_gives_the_same_bytes_in_the_same_order() {
+    let alone = batches(&loader(0), 2, 0);
+    assert_eq!(alone.len(), 11);
+    for workers in [1, 2, 4, 30] {
+        assert_eq!(batches(&loader(workers), 2, 0), alone, "{workers} workers");
+    }
+}
+
+#[test]
+fn an_epoch_can_be_entered_at_any_batch() {
+    let whole = batches(&loader(2), 1, 0);
+    for start in [0, 1, 7, 10, 11, 99] {
+        let rest = batches(&loader(2), 1, start);
+        assert_eq!(rest, whole[start.min(whole.len())..]);
+    }
+}
+
+#[test]
+fn an_epoch_shows_every_image_once_in_an_order_of_its_own() {
+    let loader = loader(1);
+    let order = |epoch| -> Vec<usize> {
+        batches(&loader, epoch, 0)
+            .into_iter()
+            .flat_map(|batch| batch.indices)
+            .collect()
+    };
+    assert_ne!(order(0), order(1));
+    let mut sorted = order(0);
+    sorted.sort_unstable();
+    assert_eq!(sorted, (0..part().len()).collect::<Vec<_>>());
+}
+
+#[test]
+fn without_training_images_are_plain_and_in_order_in_every_epoch() {
+    let settings = LoaderConfig {
+        shuffle: false,
+        ..config(1)
+    };
+    let loader = Loader::new(part(), augment(), false, settings).unwrap();
+    let first = batches(&loader, 0, 0);
+    assert_eq!(first, batches(&loader, 1, 0));
+    assert!(first.iter().all(|batch| batch.targets.is_none()));
+    assert_eq!(first[1].indices, (10..20).collect::<Vec<_>>());
+    let image = part().image(12).unwrap();
+    let numbers = 3 * 32 * 32;
+    let loaded = &first[1].images[2 * numbers..3 * numbers];
+    let expected = (f32::from(image.pixel(5, 0)[1]) / 255.0 - 0.5) / 0.25;
+    assert_eq!(loaded[32 * 32 + 5], expected);
+    assert_eq!(first[1].labels[2], part().label(12) as i64);
+}
+
+#[test]
+fn shapes_and_targets_fit_together() {
+    for batch in batches(&loader(2), 0, 0) {
+        let [images, channels, height, width] = batch.shape;
+        assert_eq!(images, batch.indices.len());
+        assert_eq!(batch.images.len(), images * channels * height * width);
+        assert_eq!(batch.labels.len(), images);
+        let targets = batch.targets.unwrap();
+        assert_eq!(targets.len(), images * 10);
+        for (target, &label) in targets.chunks_exact(10).zip(&batch.labels) {
+            assert!((target.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+            assert!(target[label as usize] >= 0.5);
+        }
+    }
+}
+
+#[test]
+fn a_last_incomplete_batch_is_kept_or_dropped_as_asked() {
+    let count = |drop_last| {
+        let settings = LoaderConfig {
+            batch: 25,
+            drop_last,
+            ..config(2)
+        };
+        let loader = Loader::new(part(), augment(), true, settings).unwrap();
+        let sizes: Vec<usize> = batches(&loader, 0, 0).iter().map(|b| b.shape[0]).collect();
+        assert_eq!(sizes.len(), loader.batches());
+        sizes
+    };
+    assert_eq!(count(false), [25, 25, 25, 25, 8]);
+    assert_eq!(count(true), [25, 25, 25, 25]);
+}
+
+#[test]
+fn settings_outside_their_range_are_refused_by_name() {
+    let error = |part: Part, augment: Augment, config: LoaderConfig| {
+        Loader::new(part, augment, true, config)
+            .unwrap_err()
+            .to_string()
+    };
+    let batch = LoaderConfig {
+        batch: 0,
+        ..config(1)
+    };
+    assert_eq!(
+        error(part(), augment(), batch),
+        "`batch` must be at least 1, found 0"
+    );
+    let too_big = LoaderConfig {
+        batch: 1_000,
+        drop_last: true,
+        ..config(1)
+    };
+    assert!(error(part(), augment(), too_big).contains("make the batch smaller"));
+    let none = Part {
+        indices: Vec::new(),
+        ..part()
+    };
+    assert!(error(none, augment(), config(1)).contains("no image to load"));
+    let workers = config(1_000_000);
+    assert!(error(part(), augment(), workers).contains("`workers` must be at most"));
+    type Change = fn(&mut Augment);
+    let cases: [(&str, Change); 7] = [
+        ("size", |a| a.size = [0, 32]),
+        ("channels", |a| a.channels = 2),
+        ("fit_share", |a| a.fit_share = 0.0),
+        ("flip", |a| a.flip = 1.5),
+        ("mixup_alpha", |a| a.mixup_alpha = -1.0),
+        ("cutmix_alpha", |a| a.cutmix_alpha = f64::NAN),
+        ("normalisation", |a| a.channels = 1),
+    ];
+    for (key, change) in cases {
+        let mut augment = augment();
+        change(&mut augment);
+        assert!(error(part(), augment, config(1)).contains(&format!("`{key}` must be")));
+    }
+}
+
+/// Images of which one cannot be loaded.
+#[derive(Debug)]
+struct Broken {
+    classes: Vec<String>,
+    bad: usize,
+    panics: bool,
+    loaded: AtomicUsize,
+}
+
+impl Source for Broken {
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn len(&self) -> usize {
+        100_000
+    }
+
+    fn label(&self, _index: usize) -> usize {
+        0
+    }
+
+    fn image(&self, index: usize) -> Result<Image, DataError> {
+        self.loaded.fetch_add(1, Ordering::Relaxed);
+        if index == self.bad && self.panics {
+            panic!("boom");
+        }
+        if index == self.bad {
+            return Err(DataError::Corrupt {
+                path: "cat.png".into(),
+                reason: "it is cut short".to_owned(),
+            });
+        }
+        Ok(Image::filled(1, 1, 3, 7))
+    }
+}
+
+fn broken(bad: usize, panics: bool, workers: usize) -> (Arc<Broken>, Loader) {
+    let source = Arc::new(Broken {
+        classes: vec!["one".to_owned()],
+        bad,
+        panics,
+        loaded: AtomicUsize::new(0),
+    });
+    let augment = Augment {
+        size: [1, 1],
+        ..Augment::default()
+    };
+    let settings = LoaderConfig {
+        shuffle: false,
+        ..config(workers)
+    };
+    let part = Part::all(source.clone());
+    (source, Loader::new(part, augment, true, settings).unwrap())
+}
+
+#[test]
+fn an_error_reaches_the_consumer_in_its_turn_and_ends_the_epoch() {
+    for workers in [0, 1, 4] {
+        let (_, loader) = broken(25, false, workers);
+        let mut epoch = loader.epoch(0, 0);
+        assert!(epoch.next().unwrap().is_ok());
+        assert!(epoch.next().unwrap().is_ok());
+        let error = epoch.next().unwrap().unwrap_err();
+        assert_eq!(error.to_string(), "cat.png is damaged: it is cut short");
+        assert!(epoch.next().is_none());
+    }
+}
+
+#[test]
+fn a_panic_reaches_the_consumer_as_an_error() {
+    for workers in [0, 1, 4] {
+        let (_, loader) = broken(3, true, workers);
+        let mut epoch = loader.epoch(0, 0);
+        let error = epoch.next().unwrap().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "loading batch 0 stopped: it panicked: boom"
+        );
+        assert!(epoch.next().is_none());
+    }
+}
+
+#[test]
+fn dropping_an_epoch_early_ends_its_threads_and_loads_no_more_than_was_ahead() {
+    let (source, loader) = broken(usize::MAX, false, 4);
+    let mut epoch = loader.epoch(0, 0);
+    epoch.next().unwrap().unwrap();
+    drop(epoch);
+    let loaded = source.loaded.load(Ordering::Relaxed);
+    // One batch handed out, four on the way, one asked for after the first.
+    assert!(loaded <= 60, "{loaded}");
+    drop(loader);
+    // Threads hold the source; all of them are gone.
+    assert_eq!(Arc::strong_count(&source), 1);
+}
