@@ -8,7 +8,8 @@ use crate::{Init, ParameterId, Role, Store, store::Entry};
 pub struct Builder<'a> {
     store: &'a mut Store,
     path: String,
-    seed: u64,
+    /// `None` makes blanks.
+    seed: Option<u64>,
 }
 
 impl<'a> Builder<'a> {
@@ -17,7 +18,17 @@ impl<'a> Builder<'a> {
         Self {
             store,
             path: String::new(),
-            seed,
+            seed: Some(seed),
+        }
+    }
+
+    /// Starts at the root of `store` and draws nothing: every parameter is a single zero seen
+    /// through its shape, which takes no memory. For networks of which shapes alone are asked.
+    pub fn blank(store: &'a mut Store) -> Self {
+        Self {
+            store,
+            path: String::new(),
+            seed: None,
         }
     }
 
@@ -60,11 +71,14 @@ impl<'a> Builder<'a> {
     ) -> ParameterId {
         let name = self.full_name(name);
         let count = shape.iter().product();
-        let values = init.draw(self.seed, &name, count);
-        let value = Tensor::from_data(
-            TensorData::new(values, [count]),
-            (&self.device(), self.dtype()),
-        );
+        let options = (&self.device(), self.dtype());
+        let value = match self.seed {
+            Some(seed) => {
+                let values = init.draw(seed, &name, count);
+                Tensor::from_data(TensorData::new(values, [count]), options)
+            }
+            None => Tensor::<1>::zeros([1], options).expand([count]),
+        };
         self.store.add(Entry {
             name,
             shape: shape.to_vec(),

@@ -35,7 +35,7 @@ impl Init {
 
     /// `count` numbers for the parameter called `name` under `seed`.
     pub fn draw(self, seed: u64, name: &str, count: usize) -> Vec<f64> {
-        let mut stream = ParameterStream::new(seed, name);
+        let mut stream = RandomStream::new(seed, name);
         (0..count)
             .map(|_| match self {
                 Init::Constant(value) => value,
@@ -52,10 +52,11 @@ impl Init {
     }
 }
 
-struct ParameterStream(ChaCha8Rng);
+/// A random stream keyed by a seed and a name.
+pub(crate) struct RandomStream(ChaCha8Rng);
 
-impl ParameterStream {
-    fn new(seed: u64, name: &str) -> Self {
+impl RandomStream {
+    pub(crate) fn new(seed: u64, name: &str) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         key[8..16].copy_from_slice(&fnv1a(name.as_bytes()).to_le_bytes());
@@ -63,7 +64,7 @@ impl ParameterStream {
     }
 
     /// Uniform in `[0, 1)` with 53 random bits.
-    fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 

@@ -27,6 +27,13 @@ pub trait Architecture: Send + Sync + std::fmt::Debug {
 
     /// Runs `images` `[B, C, H, W]`, records taps in `pass` and returns the logits `[B, K]`.
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2>;
+
+    /// Converts `values` (flat, row-major) that were found in a weights file under the state-dict
+    /// name `name` with another `shape` than this network's entry has, where the family has a rule
+    /// for that: positional embeddings of another resolution. `None` where it has none.
+    fn adapt(&self, _name: &str, _shape: &[usize], _values: &[f64]) -> Option<Vec<f64>> {
+        None
+    }
 }
 
 /// An architecture with its numbers. A clone shares both until one side is changed.
@@ -53,13 +60,8 @@ impl Network {
         build: impl FnOnce(&mut Builder<'_>, InputShape) -> Result<Box<dyn Architecture>, NnError>,
     ) -> Result<Self, NnError> {
         let mut store = Store::new(device, dtype);
-        let architecture = build(&mut Builder::new(&mut store, seed), input)?;
-        Ok(Self {
-            name: name.to_owned(),
-            input,
-            architecture: architecture.into(),
-            store,
-        })
+        let architecture = build(&mut Builder::new(&mut store, seed), input);
+        Self::assemble(name, input, store, architecture)
     }
 
     /// Zoo name.
@@ -94,9 +96,26 @@ impl Network {
         pass.finish(logits)
     }
 
-    /// All taps with their shapes, `logits` last, found by running one blank image.
+    /// A network of which shapes alone are asked: nothing is drawn, all numbers are zero and take
+    /// no memory.
+    ///
+    /// # Errors
+    /// Whatever `build` refuses.
+    pub fn blank(
+        name: &str,
+        input: InputShape,
+        device: &Device,
+        dtype: DType,
+        build: impl FnOnce(&mut Builder<'_>, InputShape) -> Result<Box<dyn Architecture>, NnError>,
+    ) -> Result<Self, NnError> {
+        let mut store = Store::new(device, dtype);
+        let architecture = build(&mut Builder::blank(&mut store), input);
+        Self::assemble(name, input, store, architecture)
+    }
+
+    /// All taps with their shapes, `logits` last.
     pub fn taps(&self) -> Vec<Tap> {
-        let (outputs, _) = self.blank_run(Taps::all());
+        let (outputs, _) = self.count(Taps::all());
         let mut taps: Vec<Tap> = self
             .architecture
             .tap_names()
@@ -113,6 +132,12 @@ impl Network {
         taps
     }
 
+    /// Converts numbers of a weights file whose shape is not this network's, see
+    /// [`Architecture::adapt`].
+    pub fn adapt(&self, name: &str, shape: &[usize], values: &[f64]) -> Option<Vec<f64>> {
+        self.architecture.adapt(name, shape, values)
+    }
+
     /// Names of all taps in forward order, `logits` left out.
     pub fn tap_names(&self) -> Vec<String> {
         self.architecture.tap_names()
@@ -120,7 +145,7 @@ impl Network {
 
     /// Work and memory for one image.
     pub fn cost(&self) -> Cost {
-        self.blank_run(Taps::none()).1
+        self.count(Taps::none()).1
     }
 
     /// A copy for inference alone: each batch norm that directly follows a convolution is folded
@@ -131,19 +156,42 @@ impl Network {
         frozen
     }
 
-    fn blank_run(&self, taps: Taps) -> (Outputs, Cost) {
+    fn assemble(
+        name: &str,
+        input: InputShape,
+        store: Store,
+        architecture: Result<Box<dyn Architecture>, NnError>,
+    ) -> Result<Self, NnError> {
+        let architecture = architecture.map_err(|error| match error {
+            // A family speaks of itself; the caller knows the model's own name.
+            NnError::Unsupported { reason, .. } => NnError::Unsupported {
+                model: name.to_owned(),
+                reason,
+            },
+            other => other,
+        })?;
+        Ok(Self {
+            name: name.to_owned(),
+            input,
+            architecture: architecture.into(),
+            store,
+        })
+    }
+
+    /// A counting pass over one image.
+    fn count(&self, taps: Taps) -> (Outputs, Cost) {
         let InputShape {
             channels,
             height,
             width,
             ..
         } = self.input;
-        let blank = Tensor::zeros(
+        let image = Tensor::zeros(
             [1, channels, height, width],
             (self.store.device(), self.store.dtype()),
         );
-        let mut pass = Pass::new(&self.store, Mode::Evaluate, taps, 0);
-        let logits = self.architecture.forward(&mut pass, blank);
+        let mut pass = Pass::counting(&self.store, taps);
+        let logits = self.architecture.forward(&mut pass, image);
         let cost = pass.cost();
         (pass.finish(logits).0, cost)
     }

@@ -27,6 +27,8 @@ pub struct Pass<'a> {
     features: BTreeMap<String, Feature>,
     updates: BTreeMap<ParameterId, Tensor<1>>,
     cost: Cost,
+    /// Products are left out and their results are zeros.
+    counting: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -42,7 +44,16 @@ impl<'a> Pass<'a> {
             features: BTreeMap::new(),
             updates: BTreeMap::new(),
             cost: Cost::default(),
+            counting: false,
         }
+    }
+
+    /// A pass in evaluation mode that finds shapes and costs alone: convolutions, linear maps and
+    /// attention products return zeros of the right shape, which takes a small part of the time.
+    pub fn counting(store: &'a Store, taps: Taps) -> Self {
+        let mut pass = Self::new(store, Mode::Evaluate, taps, 0);
+        pass.counting = true;
+        pass
     }
 
     /// The store that is read.
@@ -68,6 +79,25 @@ impl<'a> Pass<'a> {
     /// Whether this is a training pass.
     pub fn is_training(&self) -> bool {
         self.mode == Mode::Train
+    }
+
+    /// Whether the pass finds shapes and costs alone.
+    pub fn is_counting(&self) -> bool {
+        self.counting
+    }
+
+    /// Matrix product over the last two axes, counted: `[…, N, K]` and `[…, K, M]` → `[…, N, M]`
+    /// with equal leading axes.
+    pub fn matmul<const D: usize>(&mut self, left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
+        let mut shape = left.dims();
+        let inner = shape[D - 1];
+        shape[D - 1] = right.dims()[D - 1];
+        let written: usize = shape.iter().product();
+        self.count(written * inner, written);
+        if self.counting {
+            return Tensor::zeros(shape, (self.device(), self.dtype()));
+        }
+        left.matmul(right)
     }
 
     /// The parameter behind `id`.

@@ -35,16 +35,23 @@ impl ConvTranspose2d {
 
     /// `[B, C, H, W]` → `[B, O, (H − 1)·stride − 2·padding + k, …]`.
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        let weight = pass.get::<4>(self.weight);
-        let [_, outputs, kh, kw] = weight.dims();
-        let read = x.shape().num_elements();
-        let output = module::conv_transpose2d(
+        let entry = &pass.store().entry(self.weight).shape;
+        let (outputs, kernel) = (entry[1], entry[2]);
+        let [batch, inputs, height, width] = x.dims();
+        let size = |length: usize| (length - 1) * self.stride + kernel - 2 * self.padding;
+        let shape = [batch, outputs, size(height), size(width)];
+        pass.count(
+            batch * inputs * height * width * outputs * kernel * kernel,
+            shape.iter().product(),
+        );
+        if pass.is_counting() {
+            return Tensor::zeros(shape, (pass.device(), pass.dtype()));
+        }
+        module::conv_transpose2d(
             x,
-            weight,
+            pass.get(self.weight),
             Some(pass.get(self.bias)),
             ConvTransposeOptions::new([self.stride; 2], [self.padding; 2], [0; 2], [1; 2], 1),
-        );
-        pass.count(read * outputs * kh * kw, output.shape().num_elements());
-        output
+        )
     }
 }

@@ -1,6 +1,6 @@
 //! Layer normalisation over the last axis.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, module};
 
 use crate::{Builder, Init, ParameterId, Pass, Role};
 
@@ -25,13 +25,10 @@ impl LayerNorm {
     /// `[…, D]` → the same shape.
     pub fn forward<const D: usize>(&self, pass: &mut Pass<'_>, x: Tensor<D>) -> Tensor<D> {
         pass.count(0, x.shape().num_elements());
-        let mut per_feature = [1; D];
-        per_feature[D - 1] = x.dims()[D - 1];
-        let mean = x.clone().mean_dim(D - 1);
-        let centred = x - mean;
-        let variance = centred.clone().square().mean_dim(D - 1);
-        let normalised = centred / variance.add_scalar(self.epsilon).sqrt();
-        normalised * pass.get::<1>(self.weight).reshape(per_feature)
-            + pass.get::<1>(self.bias).reshape(per_feature)
+        if pass.is_counting() {
+            return x;
+        }
+        let (weight, bias) = (pass.get(self.weight), pass.get(self.bias));
+        module::layer_norm(x, weight, Some(bias), self.epsilon)
     }
 }

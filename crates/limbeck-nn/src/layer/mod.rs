@@ -1,17 +1,25 @@
 //! Layers: parameters by id, and free functions for what has none.
 
+mod attention;
 mod batch_norm;
+mod channel_shuffle;
 mod conv2d;
+mod conv_norm;
 mod conv_transpose2d;
+mod dropout;
 mod layer_norm;
 mod linear;
 mod pool;
 mod resize;
 
+pub use attention::SelfAttention;
 pub use batch_norm::BatchNorm2d;
+pub use channel_shuffle::channel_shuffle;
+pub use conv_norm::ConvNorm;
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::{Conv2d, Conv2dConfig};
+pub use dropout::{drop_path, dropout};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
-pub use resize::{resize_bilinear, resize_nearest};
+pub use resize::{resize_bicubic, resize_bilinear, resize_nearest};

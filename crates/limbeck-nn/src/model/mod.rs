@@ -1,6 +1,24 @@
 //! The model zoo: one file per architecture family, one registry of names.
 
-mod cifar_resnet;
-mod registry;
+pub mod cifar_mobilenetv2;
+pub mod cifar_resnet;
+pub mod cifar_resnet50;
+pub mod cifar_shufflenet_v1;
+pub mod cifar_shufflenet_v2;
+pub mod cifar_vgg;
+pub mod cifar_wrn;
+pub mod mobilenet_v1;
+pub mod mobilenet_v2;
+pub mod resnet;
+pub mod vit;
 
-pub use registry::{MODELS, ModelEntry, build, find};
+mod image_sizes;
+mod inverted_residual;
+mod registry;
+mod residual;
+mod table;
+
+pub use image_sizes::ImageSizes;
+pub use registry::{MODELS, ModelEntry, Outline, build, find, outline};
+pub use residual::{Block, ResidualNetwork};
+pub use table::markdown_table;

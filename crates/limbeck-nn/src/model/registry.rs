@@ -2,8 +2,11 @@
 
 use burn::tensor::{DType, Device};
 
-use super::cifar_resnet;
-use crate::{Architecture, Builder, InputShape, Network, NnError};
+use super::{
+    ImageSizes, cifar_mobilenetv2, cifar_resnet, cifar_resnet50, cifar_shufflenet_v1,
+    cifar_shufflenet_v2, cifar_vgg, cifar_wrn, mobilenet_v1, mobilenet_v2, resnet, vit,
+};
+use crate::{Architecture, Builder, Cost, InputShape, Network, NnError, Tap};
 
 /// Makes the parameters of a model and its architecture.
 pub type Build = fn(&mut Builder<'_>, InputShape) -> Result<Box<dyn Architecture>, NnError>;
@@ -13,32 +16,76 @@ pub type Build = fn(&mut Builder<'_>, InputShape) -> Result<Box<dyn Architecture
 pub struct ModelEntry {
     /// Zoo name, such as `resnet8x4`.
     pub name: &'static str,
+    /// Other names that [`find`] understands.
+    pub aliases: &'static [&'static str],
     /// Family: the file in `model/` that it is in.
     pub family: &'static str,
     /// Height and width that the published numbers are for.
     pub size: usize,
     /// Class count that the published numbers are for.
     pub classes: usize,
+    /// Which images it takes.
+    pub sizes: ImageSizes,
     /// Builds it.
     pub build: Build,
 }
 
-/// All models, family by family.
-pub static MODELS: &[&[ModelEntry]] = &[cifar_resnet::MODELS];
+impl ModelEntry {
+    /// Colour images of the published size and class count.
+    pub fn published_input(&self) -> InputShape {
+        InputShape {
+            channels: 3,
+            height: self.size,
+            width: self.size,
+            classes: self.classes,
+        }
+    }
+}
 
-/// The entry called `name`.
+/// All models, family by family.
+pub static MODELS: &[&[ModelEntry]] = &[
+    cifar_resnet::MODELS,
+    cifar_wrn::MODELS,
+    cifar_vgg::MODELS,
+    cifar_mobilenetv2::MODELS,
+    cifar_shufflenet_v1::MODELS,
+    cifar_shufflenet_v2::MODELS,
+    cifar_resnet50::MODELS,
+    resnet::MODELS,
+    mobilenet_v2::MODELS,
+    mobilenet_v1::MODELS,
+    vit::MODELS,
+];
+
+/// Names closer than this to a zoo name are proposed; 1 is equality (Damerau-Levenshtein).
+const CLOSE: f64 = 0.6;
+
+/// The entry called `name`, or one of whose other names it is. Case does not count, and `-` is
+/// the same as `_`.
 ///
 /// # Errors
 /// [`NnError::UnknownModel`] with the nearest name.
 pub fn find(name: &str) -> Result<&'static ModelEntry, NnError> {
-    MODELS
-        .iter()
-        .flat_map(|family| family.iter())
-        .find(|entry| entry.name == name)
-        .ok_or_else(|| NnError::UnknownModel {
-            name: name.to_owned(),
-            nearest: None,
+    let wanted = name.to_lowercase().replace('-', "_");
+    let entries = || MODELS.iter().flat_map(|family| family.iter());
+    let names = |entry: &ModelEntry| [&[entry.name], entry.aliases].concat();
+    if let Some(entry) = entries().find(|entry| names(entry).contains(&wanted.as_str())) {
+        return Ok(entry);
+    }
+    let nearest = entries()
+        .flat_map(names)
+        .map(|known| {
+            (
+                strsim::normalized_damerau_levenshtein(known, &wanted),
+                known,
+            )
         })
+        .filter(|&(closeness, _)| closeness >= CLOSE)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    Err(NnError::UnknownModel {
+        name: name.to_owned(),
+        nearest: nearest.map(|(_, known)| known.to_owned()),
+    })
 }
 
 /// Builds the model called `name` with freshly drawn numbers.
@@ -53,5 +100,31 @@ pub fn build(
     dtype: DType,
 ) -> Result<Network, NnError> {
     let entry = find(name)?;
-    Network::new(name, input, seed, device, dtype, entry.build)
+    Network::new(entry.name, input, seed, device, dtype, entry.build)
+}
+
+/// What is known of a model without making it.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// Number of trained numbers.
+    pub parameters: usize,
+    /// Work and memory for one image.
+    pub cost: Cost,
+    /// All taps with their shapes, `logits` last.
+    pub taps: Vec<Tap>,
+}
+
+/// Size, cost and taps of the model called `name`: in milliseconds, and without its memory,
+/// however large it is.
+///
+/// # Errors
+/// An unknown name, or an input that the family does not take.
+pub fn outline(name: &str, input: InputShape) -> Result<Outline, NnError> {
+    let entry = find(name)?;
+    let network = Network::blank(entry.name, input, &Device::flex(), DType::F32, entry.build)?;
+    Ok(Outline {
+        parameters: network.store.trained_count(),
+        cost: network.cost(),
+        taps: network.taps(),
+    })
 }

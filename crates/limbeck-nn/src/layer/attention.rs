@@ -1,0 +1,54 @@
+//! Multi-head self-attention.
+
+use burn::tensor::{Tensor, activation::softmax};
+
+use crate::{Builder, Feature, Init, Pass, layer::Linear};
+
+/// Self-attention with timm's names: `qkv` `[3D, D]` (queries, keys, values, each cut into heads)
+/// and `proj` `[D, D]`.
+///
+/// Vaswani et al. "Attention Is All You Need". NeurIPS 2017, section 3.2.
+#[derive(Clone, Copy, Debug)]
+pub struct SelfAttention {
+    qkv: Linear,
+    proj: Linear,
+    heads: usize,
+}
+
+impl SelfAttention {
+    /// `heads` divides `width`. Weights are drawn from `init`, biases are zero.
+    pub fn new(mut builder: Builder<'_>, width: usize, heads: usize, init: Init) -> Self {
+        let zero = Some(Init::Constant(0.0));
+        Self {
+            qkv: Linear::with_init(builder.sub("qkv"), width, 3 * width, init, zero),
+            proj: Linear::with_init(builder.sub("proj"), width, width, init, zero),
+            heads,
+        }
+    }
+
+    /// `[B, N, D]` → `[B, N, D]`; records the probabilities `[B, heads, N, N]` as `tap`.
+    pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<3>, tap: &str) -> Tensor<3> {
+        let [batch, tokens, width] = x.dims();
+        let per_head = width / self.heads;
+        let qkv = self
+            .qkv
+            .forward(pass, x)
+            .reshape([batch, tokens, 3, self.heads, per_head])
+            .permute([2, 0, 3, 1, 4]);
+        let part = |index: usize| {
+            qkv.clone()
+                .slice([index..index + 1])
+                .reshape([batch, self.heads, tokens, per_head])
+        };
+        let (queries, keys, values) = (part(0), part(1), part(2));
+        let scale = 1.0 / (per_head as f64).sqrt();
+        let scores = pass.matmul(queries.mul_scalar(scale), keys.transpose());
+        let probabilities = softmax(scores, 3);
+        pass.tap(tap, || Feature::Attention(probabilities.clone()));
+        let mixed = pass
+            .matmul(probabilities, values)
+            .swap_dims(1, 2)
+            .reshape([batch, tokens, width]);
+        self.proj.forward(pass, mixed)
+    }
+}

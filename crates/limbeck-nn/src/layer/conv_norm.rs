@@ -1,0 +1,38 @@
+//! A convolution and the batch norm that directly follows it.
+
+use std::fmt::Display;
+
+use burn::tensor::Tensor;
+
+use crate::{
+    Builder, Pass,
+    layer::{BatchNorm2d, Conv2d, Conv2dConfig},
+};
+
+/// Convolution, then batch norm; nothing else reads what is in between, so frozen networks fold
+/// the two into one.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvNorm {
+    convolution: Conv2d,
+    norm: BatchNorm2d,
+}
+
+impl ConvNorm {
+    /// Makes both, under these names below the builder's level.
+    pub fn new(
+        builder: &mut Builder<'_>,
+        convolution: impl Display,
+        norm: impl Display,
+        config: Conv2dConfig,
+    ) -> Self {
+        let convolution = Conv2d::new(builder.sub(convolution), config);
+        let norm = BatchNorm2d::after(builder.sub(norm), &convolution, config.output);
+        Self { convolution, norm }
+    }
+
+    /// `[B, C, H, W]` → `[B, O, H', W']`.
+    pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        let x = self.convolution.forward(pass, x);
+        self.norm.forward(pass, x)
+    }
+}

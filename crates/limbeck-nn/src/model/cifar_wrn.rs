@@ -1,0 +1,196 @@
+//! Wide ResNets for 32×32 images, in the layout of RepDistiller and mdistiller.
+//!
+//! Zagoruyko, Komodakis. "Wide Residual Networks". BMVC 2016. State-dict names: `conv1`,
+//! `block{1..3}.layer.{i}.*`, `bn1`, `fc`. Norms and activations stand before the convolutions:
+//! `stem` and `stageN` are raw sums, and `stageN.preact` is the sum after the batch norm that reads
+//! it next, before its ReLU. Three stages at full, half and quarter size.
+
+use burn::tensor::{Tensor, activation::relu};
+
+use super::{ImageSizes, ModelEntry, residual::stage_taps};
+use crate::{
+    Architecture, Builder, Feature, Init, InputShape, NnError, Pass,
+    layer::{BatchNorm2d, Conv2d, Conv2dConfig, ConvNorm, Linear, dropout, global_avg_pool2d},
+};
+
+const SIZES: ImageSizes = ImageSizes::AtLeast(3);
+
+macro_rules! entry {
+    ($name:literal, $depth:literal, $widening:literal, $aliases:expr) => {
+        ModelEntry {
+            name: $name,
+            aliases: $aliases,
+            family: "cifar_wrn",
+            size: 32,
+            classes: 100,
+            sizes: SIZES,
+            build: |builder, input| {
+                let net = WideResNet::new(builder, input, $depth, $widening, 0.0)?;
+                Ok(Box::new(net))
+            },
+        }
+    };
+}
+
+/// The family's models.
+pub static MODELS: &[ModelEntry] = &[
+    entry!("wrn_16_1", 16, 1, &["wrn16_1"]),
+    entry!("wrn_16_2", 16, 2, &["wrn16_2"]),
+    entry!("wrn_40_1", 40, 1, &["wrn40_1"]),
+    entry!("wrn_40_2", 40, 2, &["wrn40_2"]),
+];
+
+/// A wide ResNet.
+#[derive(Debug)]
+pub struct WideResNet {
+    conv1: Conv2d,
+    stages: Vec<Vec<WideBlock>>,
+    bn1: BatchNorm2d,
+    fc: Linear,
+}
+
+impl WideResNet {
+    /// `widening` times 16, 32 and 64 channels; `dropout_rate` (in `[0, 1)`, 0 in the zoo) follows
+    /// the activation between a block's two convolutions.
+    ///
+    /// # Errors
+    /// A depth that is not 6n + 4, a widening of 0, a dropout rate outside `[0, 1)`, images that
+    /// are too small.
+    pub fn new(
+        builder: &mut Builder<'_>,
+        input: InputShape,
+        depth: usize,
+        widening: usize,
+        dropout_rate: f64,
+    ) -> Result<Self, NnError> {
+        let model = format!("wrn_{depth}_{widening}");
+        SIZES.check(&model, input)?;
+        let refuse = |reason| Err(NnError::Unsupported { model, reason });
+        if depth < 10 || !(depth - 4).is_multiple_of(6) {
+            return refuse(format!("found a depth of {depth}, it needs 6n + 4"));
+        }
+        if widening == 0 {
+            return refuse("found a widening of 0, it needs at least 1".to_owned());
+        }
+        if !(0.0..1.0).contains(&dropout_rate) {
+            return refuse(format!(
+                "found a dropout rate of {dropout_rate}, it needs a number from 0 to below 1"
+            ));
+        }
+        let conv1 = Conv2d::new(
+            builder.sub("conv1"),
+            Conv2dConfig::new(input.channels, 16, 3)
+                .padding(1)
+                .kaiming_fan_out(),
+        );
+        let mut channels = 16;
+        let mut stages = Vec::new();
+        for (index, width) in [16, 32, 64].into_iter().enumerate() {
+            let width = width * widening;
+            let mut stage = Vec::new();
+            for i in 0..(depth - 4) / 6 {
+                let stride = if index > 0 && i == 0 { 2 } else { 1 };
+                let builder = builder.sub(format!("block{}.layer.{i}", index + 1));
+                let shape = [channels, width, stride];
+                stage.push(WideBlock::new(builder, shape, dropout_rate));
+                channels = width;
+            }
+            stages.push(stage);
+        }
+        let bn1 = BatchNorm2d::new(builder.sub("bn1"), channels);
+        let fc = Linear::with_init(
+            builder.sub("fc"),
+            channels,
+            input.classes,
+            Init::pytorch_default(channels),
+            Some(Init::Constant(0.0)),
+        );
+        Ok(Self {
+            conv1,
+            stages,
+            bn1,
+            fc,
+        })
+    }
+}
+
+impl Architecture for WideResNet {
+    fn tap_names(&self) -> Vec<String> {
+        let mut names = stage_taps(self.stages.len());
+        // A stage's sum is there before the batch norm that reads it.
+        for stage in 0..self.stages.len() {
+            names.swap(1 + 2 * stage, 2 + 2 * stage);
+        }
+        names
+    }
+
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+        let mut x = self.conv1.forward(pass, images);
+        pass.tap_map("stem", &x);
+        for (index, stage) in self.stages.iter().enumerate() {
+            for (i, block) in stage.iter().enumerate() {
+                let ends = (i == 0 && index > 0).then(|| format!("stage{index}.preact"));
+                x = block.forward(pass, x, ends.as_deref());
+            }
+            pass.tap_map(&format!("stage{}", index + 1), &x);
+        }
+        let x = self.bn1.forward(pass, x);
+        pass.tap_map(&format!("stage{}.preact", self.stages.len()), &x);
+        let pooled = global_avg_pool2d(relu(x));
+        pass.tap("pooled", || Feature::Vector(pooled.clone()));
+        self.fc.forward(pass, pooled)
+    }
+}
+
+#[derive(Debug)]
+struct WideBlock {
+    bn1: BatchNorm2d,
+    /// `conv1` and `bn2`.
+    inner: ConvNorm,
+    conv2: Conv2d,
+    shortcut: Option<Conv2d>,
+    dropout_rate: f64,
+}
+
+impl WideBlock {
+    fn new(
+        mut builder: Builder<'_>,
+        [input, output, stride]: [usize; 3],
+        dropout_rate: f64,
+    ) -> Self {
+        let first = Conv2dConfig::new(input, output, 3)
+            .stride(stride)
+            .padding(1)
+            .kaiming_fan_out();
+        let second = Conv2dConfig::new(output, output, 3)
+            .padding(1)
+            .kaiming_fan_out();
+        let projection = Conv2dConfig::new(input, output, 1)
+            .stride(stride)
+            .kaiming_fan_out();
+        Self {
+            bn1: BatchNorm2d::new(builder.sub("bn1"), input),
+            inner: ConvNorm::new(&mut builder, "conv1", "bn2", first),
+            conv2: Conv2d::new(builder.sub("conv2"), second),
+            shortcut: (input != output)
+                .then(|| Conv2d::new(builder.sub("convShortcut"), projection)),
+            dropout_rate,
+        }
+    }
+
+    /// `first_norm` is the tap to record the output of the block's first batch norm as.
+    fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>, first_norm: Option<&str>) -> Tensor<4> {
+        let normed = self.bn1.forward(pass, x.clone());
+        if let Some(tap) = first_norm {
+            pass.tap_map(tap, &normed);
+        }
+        let active = relu(normed);
+        let identity = match &self.shortcut {
+            Some(shortcut) => shortcut.forward(pass, active.clone()),
+            None => x,
+        };
+        let y = relu(self.inner.forward(pass, active));
+        let y = dropout(pass, y, self.dropout_rate);
+        self.conv2.forward(pass, y) + identity
+    }
+}

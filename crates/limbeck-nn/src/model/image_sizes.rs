@@ -1,0 +1,59 @@
+//! Which images a family takes.
+
+use crate::{InputShape, NnError};
+
+/// Heights and widths that a family takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageSizes {
+    /// Both of at least this many pixels: each of the family's halvings then has two pixels to
+    /// halve.
+    AtLeast(usize),
+    /// Both a multiple of this many pixels.
+    MultipleOf(usize),
+}
+
+impl ImageSizes {
+    /// Refuses what the family called `model` cannot be built for.
+    ///
+    /// # Errors
+    /// [`NnError::Unsupported`].
+    pub fn check(self, model: &str, input: InputShape) -> Result<(), NnError> {
+        let InputShape {
+            channels,
+            height,
+            width,
+            classes,
+        } = input;
+        let reason = if channels == 0 {
+            "found 0 colour channels, it needs at least 1".to_owned()
+        } else if classes == 0 {
+            "found 0 classes, it needs at least 1".to_owned()
+        } else if [height, width].iter().all(|&length| self.takes(length)) {
+            return Ok(());
+        } else {
+            format!("found images of {height}×{width} pixels, it needs {self}")
+        };
+        Err(NnError::Unsupported {
+            model: model.to_owned(),
+            reason,
+        })
+    }
+
+    fn takes(self, length: usize) -> bool {
+        match self {
+            ImageSizes::AtLeast(minimum) => length >= minimum,
+            ImageSizes::MultipleOf(step) => length > 0 && length.is_multiple_of(step),
+        }
+    }
+}
+
+impl std::fmt::Display for ImageSizes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ImageSizes::AtLeast(minimum) => write!(f, "at least {minimum}×{minimum}"),
+            ImageSizes::MultipleOf(step) => {
+                write!(f, "a height and a width that are multiples of {step}")
+            }
+        }
+    }
+}

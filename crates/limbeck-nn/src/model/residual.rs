@@ -1,0 +1,203 @@
+//! The body that all ResNets share: a stem, stages of residual blocks, global average, one
+//! linear map.
+//!
+//! Taps: `stem`, `stageN.preact` (the sum before a stage's last ReLU), `stageN`, `pooled`.
+
+use burn::tensor::{Tensor, activation::relu};
+
+use crate::{
+    Architecture, Builder, Feature, Pass,
+    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, max_pool2d},
+};
+
+/// Kind of residual block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// Two 3×3 convolutions, the first with the stride.
+    Basic,
+    /// 1×1, 3×3 (with the stride) and 1×1 with four times the channels.
+    Bottleneck,
+}
+
+impl Block {
+    /// Output channels per channel of the block's inner width.
+    pub fn expansion(self) -> usize {
+        match self {
+            Block::Basic => 1,
+            Block::Bottleneck => 4,
+        }
+    }
+}
+
+/// What stands before the stages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stem {
+    /// 3×3 convolution: keeps the size.
+    Small,
+    /// 7×7 convolution with stride 2 and 3×3 max-pooling with stride 2: a quarter of the size.
+    Large,
+}
+
+/// What tells one ResNet from another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResidualConfig<'a> {
+    /// What stands before the stages.
+    pub stem: Stem,
+    /// Output channels of the stem.
+    pub stem_width: usize,
+    /// `(inner width, number of blocks)` of each stage; all stages but the first halve the size.
+    pub stages: &'a [(usize, usize)],
+    /// Kind of block.
+    pub block: Block,
+    /// State-dict name of the 1×1 projection beside a block.
+    pub shortcut: &'static str,
+    /// State-dict name of the last linear map.
+    pub head: &'static str,
+}
+
+/// A ResNet.
+#[derive(Debug)]
+pub struct ResidualNetwork {
+    stem: Stem,
+    conv1: ConvNorm,
+    stages: Vec<Vec<ResidualBlock>>,
+    head: Linear,
+}
+
+impl ResidualNetwork {
+    pub(crate) fn new(
+        builder: &mut Builder<'_>,
+        channels: usize,
+        classes: usize,
+        config: ResidualConfig<'_>,
+    ) -> Self {
+        let first = match config.stem {
+            Stem::Small => Conv2dConfig::new(channels, config.stem_width, 3).padding(1),
+            Stem::Large => Conv2dConfig::new(channels, config.stem_width, 7)
+                .stride(2)
+                .padding(3),
+        };
+        let conv1 = ConvNorm::new(builder, "conv1", "bn1", first.kaiming_fan_out());
+        let mut width = config.stem_width;
+        let mut stages = Vec::new();
+        for (index, &(inner, blocks)) in config.stages.iter().enumerate() {
+            let mut stage = Vec::new();
+            for i in 0..blocks {
+                let stride = if index > 0 && i == 0 { 2 } else { 1 };
+                let builder = builder.sub(format!("layer{}.{i}", index + 1));
+                stage.push(ResidualBlock::new(builder, width, inner, stride, &config));
+                width = inner * config.block.expansion();
+            }
+            stages.push(stage);
+        }
+        let head = Linear::new(builder.sub(config.head), width, classes);
+        Self {
+            stem: config.stem,
+            conv1,
+            stages,
+            head,
+        }
+    }
+}
+
+impl Architecture for ResidualNetwork {
+    fn tap_names(&self) -> Vec<String> {
+        stage_taps(self.stages.len())
+    }
+
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+        let mut x = relu(self.conv1.forward(pass, images));
+        if self.stem == Stem::Large {
+            x = max_pool2d(x, 3, 2, 1);
+        }
+        pass.tap_map("stem", &x);
+        for (index, stage) in self.stages.iter().enumerate() {
+            for (i, block) in stage.iter().enumerate() {
+                let sum = block.forward(pass, x);
+                if i + 1 == stage.len() {
+                    pass.tap_map(&format!("stage{}.preact", index + 1), &sum);
+                }
+                x = relu(sum);
+            }
+            pass.tap_map(&format!("stage{}", index + 1), &x);
+        }
+        let pooled = global_avg_pool2d(x);
+        pass.tap("pooled", || Feature::Vector(pooled.clone()));
+        self.head.forward(pass, pooled)
+    }
+}
+
+/// `stem`, `stage1.preact`, `stage1`, …, `pooled`.
+pub(crate) fn stage_taps(stages: usize) -> Vec<String> {
+    let mut names = vec!["stem".to_owned()];
+    for stage in 1..=stages {
+        names.push(format!("stage{stage}.preact"));
+        names.push(format!("stage{stage}"));
+    }
+    names.push("pooled".to_owned());
+    names
+}
+
+#[derive(Debug)]
+struct ResidualBlock {
+    layers: Vec<ConvNorm>,
+    shortcut: Option<ConvNorm>,
+}
+
+impl ResidualBlock {
+    fn new(
+        mut builder: Builder<'_>,
+        input: usize,
+        width: usize,
+        stride: usize,
+        config: &ResidualConfig<'_>,
+    ) -> Self {
+        let output = width * config.block.expansion();
+        let shapes = match config.block {
+            Block::Basic => vec![
+                Conv2dConfig::new(input, width, 3).stride(stride).padding(1),
+                Conv2dConfig::new(width, width, 3).padding(1),
+            ],
+            Block::Bottleneck => vec![
+                Conv2dConfig::new(input, width, 1),
+                Conv2dConfig::new(width, width, 3).stride(stride).padding(1),
+                Conv2dConfig::new(width, output, 1),
+            ],
+        };
+        let layers = (1..)
+            .zip(shapes)
+            .map(|(i, shape)| {
+                let (conv, norm) = (format!("conv{i}"), format!("bn{i}"));
+                ConvNorm::new(&mut builder, conv, norm, shape.kaiming_fan_out())
+            })
+            .collect();
+        let shortcut = (stride != 1 || input != output).then(|| {
+            let name = config.shortcut;
+            ConvNorm::new(
+                &mut builder,
+                format_args!("{name}.0"),
+                format_args!("{name}.1"),
+                Conv2dConfig::new(input, output, 1)
+                    .stride(stride)
+                    .kaiming_fan_out(),
+            )
+        });
+        Self { layers, shortcut }
+    }
+
+    /// The sum before the block's last ReLU.
+    fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        let identity = match &self.shortcut {
+            Some(shortcut) => shortcut.forward(pass, x.clone()),
+            None => x.clone(),
+        };
+        let mut y = x;
+        for (i, layer) in self.layers.iter().enumerate() {
+            y = layer.forward(pass, y);
+            if i + 1 < self.layers.len() {
+                y = relu(y);
+            }
+        }
+        y + identity
+    }
+}

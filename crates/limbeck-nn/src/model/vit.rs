@@ -1,0 +1,463 @@
+//! Vision transformers, in timm's layout.
+//!
+//! Dosovitskiy et al. "An Image Is Worth 16×16 Words". ICLR 2021; Touvron et al. "Training
+//! Data-Efficient Image Transformers & Distillation through Attention" (DeiT). ICML 2021.
+//! State-dict names: `cls_token`, `dist_token`, `pos_embed`, `patch_embed.proj`, `blocks.{i}.*`,
+//! `norm` (or `fc_norm`), `head`, `head_dist`.
+//!
+//! The `deit_*` and `vit_large_*` nets are the published ones. `vit_nano`, `vit_micro` and
+//! `vit_mini` are Limbeck's own, for images of 28 to 64 pixels: patches of 4×4, six to nine blocks
+//! and the mean over patches as embedding.
+//!
+//! Taps: `stem` (tokens with their positions), `blockN` (tokens after block N, from 0),
+//! `attentionN` (its probabilities), `tokens` (after the last norm), `pooled` (what the head reads;
+//! for distilled nets the mean of what the two heads read), `head` and `head_dist` (the logits of
+//! a distilled net's two heads). Four stages of equally many blocks, as far as the depth divides:
+//! `stage1` to `stage4` are other names of the last block of each. A distilled net's logits are the
+//! mean of its heads', in training too.
+
+use burn::tensor::{DType, Device, Tensor, TensorData, activation::gelu};
+
+use super::{ImageSizes, ModelEntry};
+use crate::{
+    Architecture, Builder, Feature, Init, InputShape, NnError, ParameterId, Pass, Role,
+    layer::{Conv2d, Conv2dConfig, LayerNorm, Linear, SelfAttention, drop_path, resize_bicubic},
+};
+
+/// DeiT, appendix A: linear maps and tokens.
+const INIT: Init = Init::TruncatedNormal(0.02);
+
+/// What the head reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Embedding {
+    /// The class token after the last norm.
+    ClassToken,
+    /// The mean of the patches, then a norm (timm's `global_pool="avg"`).
+    PatchMean,
+}
+
+/// Shape of a [`VisionTransformer`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VisionTransformerConfig {
+    /// Side of a patch in pixels.
+    pub patch: usize,
+    /// Length of a token.
+    pub width: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Attention heads; they divide the width.
+    pub heads: usize,
+    /// Inner width of a block's perceptron, in widths.
+    pub mlp_ratio: f64,
+    /// Whether there are a distillation token and a second head.
+    pub distilled: bool,
+    /// What the head reads.
+    pub embedding: Embedding,
+    /// Added to variances in layer norms.
+    pub epsilon: f64,
+    /// Probability with which training omits the branches of the last block; it rises linearly
+    /// from 0 at the first.
+    pub drop_path: f64,
+}
+
+impl VisionTransformerConfig {
+    /// As in DeiT: perceptrons four times as wide, the class token as embedding, ε = 1e-6 (timm),
+    /// drop path 0.1 (DeiT, table 9).
+    pub const fn deit(width: usize, depth: usize, heads: usize) -> Self {
+        Self {
+            patch: 16,
+            width,
+            depth,
+            heads,
+            mlp_ratio: 4.0,
+            distilled: false,
+            embedding: Embedding::ClassToken,
+            epsilon: 1e-6,
+            drop_path: 0.1,
+        }
+    }
+
+    /// With a distillation token and a second head, both heads reading their tokens.
+    pub const fn distilled(mut self) -> Self {
+        self.distilled = true;
+        self.embedding = Embedding::ClassToken;
+        self
+    }
+
+    /// For images of few pixels: 4×4 patches, their mean as embedding, no drop path.
+    const fn small(width: usize, depth: usize, heads: usize) -> Self {
+        let mut config = Self::deit(width, depth, heads);
+        config.patch = 4;
+        config.embedding = Embedding::PatchMean;
+        config.drop_path = 0.0;
+        config
+    }
+
+    fn check(&self, input: InputShape) -> Result<(), NnError> {
+        let model = format!("vit with patches of {0}×{0}", self.patch);
+        let refuse = |reason| {
+            Err(NnError::Unsupported {
+                model: model.clone(),
+                reason,
+            })
+        };
+        if self.patch == 0 || self.depth == 0 || self.heads == 0 {
+            return refuse("patch, depth and heads must be at least 1".to_owned());
+        }
+        if self.width == 0 || !self.width.is_multiple_of(self.heads) {
+            return refuse(format!(
+                "found a width of {}, it needs a multiple of its {} heads",
+                self.width, self.heads
+            ));
+        }
+        if !(0.0..1.0).contains(&self.drop_path) {
+            return refuse(format!(
+                "found a drop path of {}, it needs a number from 0 to below 1",
+                self.drop_path
+            ));
+        }
+        if self.mlp_width() == 0 || !self.mlp_ratio.is_finite() {
+            return refuse(format!(
+                "found an mlp_ratio of {}, its perceptrons need at least one neuron",
+                self.mlp_ratio
+            ));
+        }
+        if self.distilled && self.embedding == Embedding::PatchMean {
+            return refuse("a distillation token needs the class token as embedding".to_owned());
+        }
+        ImageSizes::MultipleOf(self.patch).check(&model, input)
+    }
+
+    fn mlp_width(&self) -> usize {
+        (self.width as f64 * self.mlp_ratio) as usize
+    }
+
+    /// Number of tokens that are not patches.
+    fn prefix(&self) -> usize {
+        1 + usize::from(self.distilled)
+    }
+}
+
+macro_rules! entry {
+    ($name:literal, $size:literal, $classes:literal, $config:expr, $aliases:expr) => {
+        ModelEntry {
+            name: $name,
+            aliases: $aliases,
+            family: "vit",
+            size: $size,
+            classes: $classes,
+            sizes: ImageSizes::MultipleOf($config.patch),
+            build: |builder, input| {
+                let net = VisionTransformer::new(builder, input, $config)?;
+                Ok(Box::new(net))
+            },
+        }
+    };
+}
+
+const TINY: VisionTransformerConfig = VisionTransformerConfig::deit(192, 12, 3);
+const SMALL: VisionTransformerConfig = VisionTransformerConfig::deit(384, 12, 6);
+const BASE: VisionTransformerConfig = VisionTransformerConfig::deit(768, 12, 12);
+const LARGE: VisionTransformerConfig = VisionTransformerConfig::deit(1024, 24, 16);
+const NANO: VisionTransformerConfig = VisionTransformerConfig::small(64, 6, 2);
+const MICRO: VisionTransformerConfig = VisionTransformerConfig::small(128, 6, 4);
+const MINI: VisionTransformerConfig = VisionTransformerConfig::small(192, 9, 6);
+
+/// The family's models.
+pub static MODELS: &[ModelEntry] = &[
+    entry!(
+        "deit_tiny_patch16_224",
+        224,
+        1000,
+        TINY,
+        &["deit_tiny", "vit_tiny_patch16_224"]
+    ),
+    entry!(
+        "deit_small_patch16_224",
+        224,
+        1000,
+        SMALL,
+        &["deit_small", "vit_small_patch16_224"]
+    ),
+    entry!(
+        "deit_base_patch16_224",
+        224,
+        1000,
+        BASE,
+        &["deit_base", "vit_base_patch16_224"]
+    ),
+    entry!("vit_large_patch16_224", 224, 1000, LARGE, &["vit_large"]),
+    entry!(
+        "deit_tiny_distilled_patch16_224",
+        224,
+        1000,
+        TINY.distilled(),
+        &["deit_tiny_distilled"]
+    ),
+    entry!(
+        "deit_small_distilled_patch16_224",
+        224,
+        1000,
+        SMALL.distilled(),
+        &["deit_small_distilled"]
+    ),
+    entry!(
+        "deit_base_distilled_patch16_224",
+        224,
+        1000,
+        BASE.distilled(),
+        &["deit_base_distilled"]
+    ),
+    entry!("vit_nano_patch4", 32, 100, NANO, &["vit_nano"]),
+    entry!("vit_micro_patch4", 32, 100, MICRO, &["vit_micro"]),
+    entry!("vit_mini_patch4", 32, 100, MINI, &["vit_mini"]),
+    entry!(
+        "vit_nano_distilled_patch4",
+        32,
+        100,
+        NANO.distilled(),
+        &["vit_nano_distilled"]
+    ),
+];
+
+/// A vision transformer.
+#[derive(Debug)]
+pub struct VisionTransformer {
+    config: VisionTransformerConfig,
+    /// Rows and columns of patches.
+    grid: [usize; 2],
+    class_token: ParameterId,
+    distillation_token: Option<ParameterId>,
+    positions: ParameterId,
+    patches: Conv2d,
+    blocks: Vec<TransformerBlock>,
+    norm: LayerNorm,
+    head: Linear,
+    head_dist: Option<Linear>,
+}
+
+impl VisionTransformer {
+    /// Makes the parameters.
+    ///
+    /// # Errors
+    /// Images that patches do not cover exactly, a width that heads do not divide, settings out of
+    /// range.
+    pub fn new(
+        builder: &mut Builder<'_>,
+        input: InputShape,
+        config: VisionTransformerConfig,
+    ) -> Result<Self, NnError> {
+        config.check(input)?;
+        let VisionTransformerConfig { patch, width, .. } = config;
+        let grid = [input.height / patch, input.width / patch];
+        let tokens = config.prefix() + grid[0] * grid[1];
+        let class_token = builder.parameter("cls_token", &[1, 1, width], Role::Token, INIT);
+        let distillation_token = config
+            .distilled
+            .then(|| builder.parameter("dist_token", &[1, 1, width], Role::Token, INIT));
+        let positions = builder.parameter("pos_embed", &[1, tokens, width], Role::Token, INIT);
+        let patches = Conv2d::new(
+            builder.sub("patch_embed.proj"),
+            Conv2dConfig::new(input.channels, width, patch)
+                .stride(patch)
+                .bias(),
+        );
+        let blocks = (0..config.depth)
+            .map(|i| TransformerBlock::new(builder.sub(format!("blocks.{i}")), &config, i))
+            .collect();
+        let norm = match config.embedding {
+            Embedding::ClassToken => "norm",
+            Embedding::PatchMean => "fc_norm",
+        };
+        let norm = LayerNorm::new(builder.sub(norm), width, config.epsilon);
+        let head = linear(builder.sub("head"), width, input.classes);
+        let head_dist = config
+            .distilled
+            .then(|| linear(builder.sub("head_dist"), width, input.classes));
+        Ok(Self {
+            config,
+            grid,
+            class_token,
+            distillation_token,
+            positions,
+            patches,
+            blocks,
+            norm,
+            head,
+            head_dist,
+        })
+    }
+
+    fn feature(&self, tokens: &Tensor<3>) -> Feature {
+        Feature::Tokens {
+            tokens: tokens.clone(),
+            prefix: self.config.prefix(),
+            grid: self.grid,
+        }
+    }
+
+    /// `[B, C, H, W]` → `[B, N, D]`: class token, distillation token, patches row by row, with
+    /// their positions added.
+    fn embed(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<3> {
+        let width = self.config.width;
+        let map = self.patches.forward(pass, images);
+        let [batch, _, rows, columns] = map.dims();
+        let patches = map.reshape([batch, width, rows * columns]).swap_dims(1, 2);
+        let mut tokens: Vec<Tensor<3>> = [Some(self.class_token), self.distillation_token]
+            .into_iter()
+            .flatten()
+            .map(|token| pass.get::<3>(token).expand([batch, 1, width]))
+            .collect();
+        tokens.push(patches);
+        Tensor::cat(tokens, 1) + pass.get::<3>(self.positions)
+    }
+
+    /// Last tokens `[B, N, D]` → what the head and a distilled net's second head read, `[B, D]`.
+    fn embeddings(&self, pass: &mut Pass<'_>, x: Tensor<3>) -> (Tensor<2>, Option<Tensor<2>>) {
+        match self.config.embedding {
+            Embedding::ClassToken => {
+                let x = self.norm.forward(pass, x);
+                pass.tap("tokens", || self.feature(&x));
+                let token = |index| x.clone().narrow(1, index, 1).squeeze_dim(1);
+                (token(0), self.head_dist.map(|_| token(1)))
+            }
+            Embedding::PatchMean => {
+                pass.tap("tokens", || self.feature(&x));
+                let prefix = self.config.prefix();
+                let count = x.dims()[1] - prefix;
+                let mean = x.narrow(1, prefix, count).mean_dim(1).squeeze_dim(1);
+                (self.norm.forward(pass, mean), None)
+            }
+        }
+    }
+}
+
+/// The blocks that end the stages, as far as there are as many blocks as stages.
+fn stage_ends(depth: usize) -> impl Iterator<Item = usize> {
+    let stages = depth.min(4);
+    (1..=stages).map(move |stage| (stage * depth).div_ceil(stages) - 1)
+}
+
+impl Architecture for VisionTransformer {
+    fn tap_names(&self) -> Vec<String> {
+        let mut names = vec!["stem".to_owned()];
+        for index in 0..self.blocks.len() {
+            names.push(format!("attention{index}"));
+            names.push(format!("block{index}"));
+            if let Some(stage) = stage_ends(self.blocks.len()).position(|end| end == index) {
+                names.push(format!("stage{}", stage + 1));
+            }
+        }
+        names.push("tokens".to_owned());
+        names.push("pooled".to_owned());
+        if self.head_dist.is_some() {
+            names.push("head".to_owned());
+            names.push("head_dist".to_owned());
+        }
+        names
+    }
+
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+        let mut x = self.embed(pass, images);
+        pass.tap("stem", || self.feature(&x));
+        for (index, block) in self.blocks.iter().enumerate() {
+            x = block.forward(pass, x, &format!("attention{index}"));
+            pass.tap(&format!("block{index}"), || self.feature(&x));
+            if let Some(stage) = stage_ends(self.blocks.len()).position(|end| end == index) {
+                pass.tap(&format!("stage{}", stage + 1), || self.feature(&x));
+            }
+        }
+        let (embedding, distilled) = self.embeddings(pass, x);
+        let (Some(distilled), Some(head_dist)) = (distilled, self.head_dist) else {
+            pass.tap("pooled", || Feature::Vector(embedding.clone()));
+            return self.head.forward(pass, embedding);
+        };
+        pass.tap("pooled", || {
+            Feature::Vector((embedding.clone() + distilled.clone()).mul_scalar(0.5))
+        });
+        let logits = self.head.forward(pass, embedding);
+        let distilled = head_dist.forward(pass, distilled);
+        pass.tap("head", || Feature::Vector(logits.clone()));
+        pass.tap("head_dist", || Feature::Vector(distilled.clone()));
+        (logits + distilled).mul_scalar(0.5)
+    }
+
+    /// Positional embeddings `[1, prefix + n², D]` of n × n patches, brought to this net's grid.
+    fn adapt(&self, name: &str, shape: &[usize], values: &[f64]) -> Option<Vec<f64>> {
+        let &[1, tokens, width] = shape else {
+            return None;
+        };
+        let prefix = self.config.prefix();
+        let patches = tokens.checked_sub(prefix)?;
+        let side = patches.isqrt();
+        if name != "pos_embed"
+            || width != self.config.width
+            || patches == 0
+            || side * side != patches
+            || tokens.checked_mul(width)? != values.len()
+        {
+            return None;
+        }
+        let (kept, map) = values.split_at(prefix * width);
+        let resized = resize_positions(map, [side; 2], self.grid);
+        Some([kept, &resized].concat())
+    }
+}
+
+/// Brings positional embeddings of patches, `[rows, columns, D]` row-major, from one grid to
+/// another by bicubic interpolation with antialiasing, as timm does.
+pub fn resize_positions(values: &[f64], from: [usize; 2], to: [usize; 2]) -> Vec<f64> {
+    let [rows, columns] = from;
+    let width = values.len() / (rows * columns);
+    let data = TensorData::new(values.to_vec(), [1, rows, columns, width]);
+    let map = Tensor::<4>::from_data(data, (&Device::flex(), DType::F64)).permute([0, 3, 1, 2]);
+    let data = resize_bicubic(map, to).permute([0, 2, 3, 1]).into_data();
+    data.iter::<f64>().collect()
+}
+
+/// Drawn as DeiT's linear maps.
+fn linear(builder: Builder<'_>, input: usize, output: usize) -> Linear {
+    Linear::with_init(builder, input, output, INIT, Some(Init::Constant(0.0)))
+}
+
+#[derive(Debug)]
+struct TransformerBlock {
+    norm1: LayerNorm,
+    attention: SelfAttention,
+    norm2: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    drop_path: f64,
+}
+
+impl TransformerBlock {
+    fn new(mut builder: Builder<'_>, config: &VisionTransformerConfig, index: usize) -> Self {
+        let &VisionTransformerConfig {
+            width,
+            heads,
+            epsilon,
+            ..
+        } = config;
+        let inner = config.mlp_width();
+        let last = config.depth.saturating_sub(1).max(1);
+        Self {
+            norm1: LayerNorm::new(builder.sub("norm1"), width, epsilon),
+            attention: SelfAttention::new(builder.sub("attn"), width, heads, INIT),
+            norm2: LayerNorm::new(builder.sub("norm2"), width, epsilon),
+            fc1: linear(builder.sub("mlp.fc1"), width, inner),
+            fc2: linear(builder.sub("mlp.fc2"), inner, width),
+            drop_path: config.drop_path * index as f64 / last as f64,
+        }
+    }
+
+    /// `[B, N, D]` → the same shape.
+    fn forward(&self, pass: &mut Pass<'_>, x: Tensor<3>, attention_tap: &str) -> Tensor<3> {
+        let y = self.norm1.forward(pass, x.clone());
+        let y = self.attention.forward(pass, y, attention_tap);
+        let x = x + drop_path(pass, y, self.drop_path);
+        let y = self.norm2.forward(pass, x.clone());
+        let y = gelu(self.fc1.forward(pass, y));
+        let y = self.fc2.forward(pass, y);
+        x + drop_path(pass, y, self.drop_path)
+    }
+}

@@ -1,0 +1,264 @@
+//! The zoo against its published sizes and costs, its names, and what it refuses.
+
+use limbeck_nn::model::{MODELS, ModelEntry, find, outline};
+use limbeck_nn::{InputShape, NnError, TapKind};
+
+fn entries() -> impl Iterator<Item = &'static ModelEntry> {
+    MODELS.iter().flat_map(|family| family.iter())
+}
+
+/// Name, parameters, MACs and the last printed digit of the MACs, all as published (RepDistiller,
+/// mdistiller, torchvision, timm; counted at each model's own size and class count).
+const PUBLISHED: &[(&str, usize, f64, f64)] = &[
+    ("resnet8", 83_892, 12.51e6, 1e4),
+    ("resnet14", 181_108, 26.66e6, 1e4),
+    ("resnet20", 278_324, 40.82e6, 1e4),
+    ("resnet32", 472_756, 69.13e6, 1e4),
+    ("resnet44", 667_188, 97.44e6, 1e4),
+    ("resnet56", 861_620, 125.75e6, 1e4),
+    ("resnet110", 1_736_564, 253.16e6, 1e4),
+    ("resnet8x4", 1_233_540, 177.07e6, 1e4),
+    ("resnet32x4", 7_433_860, 1083.04e6, 1e4),
+    ("wrn_16_1", 180_916, 26.66e6, 1e4),
+    ("wrn_16_2", 703_284, 101.12e6, 1e4),
+    ("wrn_40_1", 569_780, 83.29e6, 1e4),
+    ("wrn_40_2", 2_255_156, 327.61e6, 1e4),
+    ("vgg8", 3_965_028, 96.2e6, 1e5),
+    ("vgg11", 9_277_284, 209.4e6, 1e5),
+    ("vgg13", 9_462_180, 284.9e6, 1e5),
+    ("vgg16", 14_774_436, 398.2e6, 1e5),
+    ("vgg19", 20_086_692, 511.4e6, 1e5),
+    ("mobilenetv2", 812_836, 6.52e6, 1e4),
+    ("shufflev1", 949_258, 38.69e6, 1e4),
+    ("shufflev2", 1_355_528, 44.50e6, 1e4),
+    ("cifar_resnet18", 11_220_132, 555.5e6, 1e5),
+    ("cifar_resnet50", 23_705_252, 1298.0e6, 1e5),
+    ("resnet18", 11_689_512, 1.814e9, 1e6),
+    ("resnet34", 21_797_672, 3.664e9, 1e6),
+    ("resnet50", 25_557_032, 4.089e9, 1e6),
+    ("resnet101", 44_549_160, 7.801e9, 1e6),
+    ("mobilenet_v2", 3_504_872, 300.8e6, 1e5),
+    ("mobilenet_v1", 4_231_976, 568.7e6, 1e5),
+    ("deit_tiny_patch16_224", 5_717_416, 1.254e9, 1e6),
+    ("deit_small_patch16_224", 22_050_664, 4.599e9, 1e6),
+    ("deit_base_patch16_224", 86_567_656, 17.564e9, 1e6),
+    ("vit_large_patch16_224", 304_326_632, 61.555e9, 1e6),
+    ("deit_tiny_distilled_patch16_224", 5_910_800, 1.261e9, 1e6),
+    ("deit_small_distilled_patch16_224", 22_436_432, 4.624e9, 1e6),
+    ("deit_base_distilled_patch16_224", 87_338_192, 17.657e9, 1e6),
+];
+
+#[test]
+fn parameters_and_macs_are_the_published_ones() {
+    for &(name, parameters, macs, digit) in PUBLISHED {
+        let outline = outline(name, find(name).unwrap().published_input()).unwrap();
+        assert_eq!(outline.parameters, parameters, "parameters of {name}");
+        let rounded = (outline.cost.macs as f64 / digit).round() * digit;
+        assert!(
+            (rounded - macs).abs() < digit / 2.0,
+            "MACs of {name}: {} instead of {macs}",
+            outline.cost.macs
+        );
+    }
+}
+
+/// Main taps with the shapes that the nets' sources document.
+const SHAPES: &[(&str, &str, &[usize])] = &[
+    ("resnet20", "stem", &[16, 32, 32]),
+    ("resnet20", "stage1", &[16, 32, 32]),
+    ("resnet20", "stage2", &[32, 16, 16]),
+    ("resnet20", "stage3.preact", &[64, 8, 8]),
+    ("resnet20", "pooled", &[64]),
+    ("resnet32x4", "stage3", &[256, 8, 8]),
+    ("wrn_16_2", "stem", &[16, 32, 32]),
+    ("wrn_16_2", "stage1", &[32, 32, 32]),
+    ("wrn_16_2", "stage2.preact", &[64, 16, 16]),
+    ("wrn_16_2", "stage3", &[128, 8, 8]),
+    ("vgg13", "stem", &[64, 32, 32]),
+    ("vgg13", "stage1", &[128, 16, 16]),
+    ("vgg13", "stage2", &[256, 8, 8]),
+    ("vgg13", "stage3", &[512, 4, 4]),
+    ("vgg13", "stage4.preact", &[512, 4, 4]),
+    ("mobilenetv2", "stem", &[16, 16, 16]),
+    ("mobilenetv2", "stage1", &[12, 16, 16]),
+    ("mobilenetv2", "stage2", &[16, 8, 8]),
+    ("mobilenetv2", "stage3", &[48, 4, 4]),
+    ("mobilenetv2", "stage4", &[160, 2, 2]),
+    ("mobilenetv2", "pooled", &[1280]),
+    ("shufflev1", "stem", &[24, 32, 32]),
+    ("shufflev1", "stage1", &[240, 16, 16]),
+    ("shufflev1", "stage3.preact", &[960, 4, 4]),
+    ("shufflev1", "pooled", &[960]),
+    ("shufflev2", "stage1", &[116, 16, 16]),
+    ("shufflev2", "stage3", &[464, 4, 4]),
+    ("shufflev2", "pooled", &[1024]),
+    ("cifar_resnet50", "stem", &[64, 32, 32]),
+    ("cifar_resnet50", "stage1", &[256, 32, 32]),
+    ("cifar_resnet50", "stage4", &[2048, 4, 4]),
+    ("cifar_resnet18", "pooled", &[512]),
+    ("resnet18", "stem", &[64, 56, 56]),
+    ("resnet18", "stage4", &[512, 7, 7]),
+    ("resnet50", "stage1", &[256, 56, 56]),
+    ("resnet50", "stage2", &[512, 28, 28]),
+    ("resnet50", "stage3", &[1024, 14, 14]),
+    ("resnet50", "pooled", &[2048]),
+    ("mobilenet_v2", "features.18", &[1280, 7, 7]),
+    ("mobilenet_v2", "stage1", &[24, 56, 56]),
+    ("mobilenet_v2", "stage4", &[320, 7, 7]),
+    ("mobilenet_v1", "stage1", &[128, 56, 56]),
+    ("mobilenet_v1", "stage2", &[256, 28, 28]),
+    ("mobilenet_v1", "stage3", &[512, 14, 14]),
+    ("mobilenet_v1", "stage4.preact", &[1024, 7, 7]),
+    ("deit_tiny_patch16_224", "block11", &[197, 192]),
+    ("deit_tiny_patch16_224", "stage4", &[197, 192]),
+    ("deit_tiny_patch16_224", "attention0", &[3, 197, 197]),
+    ("deit_small_distilled_patch16_224", "tokens", &[198, 384]),
+    ("deit_small_distilled_patch16_224", "head_dist", &[1000]),
+];
+
+#[test]
+fn taps_have_the_documented_shapes() {
+    for &(name, tap, shape) in SHAPES {
+        let taps = outline(name, find(name).unwrap().published_input())
+            .unwrap()
+            .taps;
+        let found = taps.iter().find(|found| found.name == tap).unwrap();
+        let found = match &found.kind {
+            TapKind::Map(shape) | TapKind::Attention(shape) => shape.to_vec(),
+            TapKind::Tokens { shape, .. } => shape.to_vec(),
+            TapKind::Vector(length) => vec![*length],
+        };
+        assert_eq!(found, shape, "{tap} of {name}");
+    }
+}
+
+#[test]
+fn every_model_has_the_uniform_taps_and_records_all_that_it_names() {
+    for entry in entries() {
+        let network = limbeck_nn::Network::blank(
+            entry.name,
+            entry.published_input(),
+            &burn::tensor::Device::flex(),
+            burn::tensor::DType::F32,
+            entry.build,
+        )
+        .unwrap();
+        let taps: Vec<String> = network.taps().into_iter().map(|tap| tap.name).collect();
+        let mut named = network.tap_names();
+        named.push("logits".to_owned());
+        assert_eq!(taps, named, "{}", entry.name);
+        for tap in ["stem", "stage1", "stage2", "stage3", "pooled", "logits"] {
+            assert!(
+                taps.iter().any(|name| name == tap),
+                "{tap} of {}",
+                entry.name
+            );
+        }
+        for stage in 1.. {
+            if !taps.contains(&format!("stage{stage}")) {
+                break;
+            }
+            assert_eq!(
+                taps.contains(&format!("stage{stage}.preact")),
+                entry.family != "vit",
+                "stage{stage}.preact of {}",
+                entry.name
+            );
+        }
+    }
+}
+
+#[test]
+fn names_and_aliases_are_unique_and_in_the_form_that_find_compares() {
+    let mut seen = std::collections::BTreeSet::new();
+    for entry in entries() {
+        for name in [&[entry.name], entry.aliases].concat() {
+            assert!(seen.insert(name), "`{name}` names two models");
+            assert_eq!(name, name.to_lowercase().replace('-', "_"));
+            assert_eq!(find(name).unwrap().name, entry.name);
+        }
+    }
+}
+
+#[test]
+fn names_of_the_literature_are_understood() {
+    for (written, name) in [
+        ("resnet32x4", "resnet32x4"),
+        ("ResNet8x4", "resnet8x4"),
+        ("WRN-16-2", "wrn_16_2"),
+        ("VGG13", "vgg13"),
+        ("MobileNetV2", "mobilenetv2"),
+        ("MobileNet_V2", "mobilenet_v2"),
+        ("ShuffleV1", "shufflev1"),
+        ("ShuffleNetV2", "shufflev2"),
+        ("ResNet50", "resnet50"),
+        ("deit_tiny_distilled", "deit_tiny_distilled_patch16_224"),
+        ("DeiT-Small", "deit_small_patch16_224"),
+    ] {
+        assert_eq!(find(written).unwrap().name, name);
+    }
+}
+
+#[test]
+fn an_unknown_name_is_refused_with_the_nearest_one() {
+    let message = find("resnet32x5").unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "unknown model `resnet32x5`; did you mean `resnet32x4`?"
+    );
+    let message = find("quicksort").unwrap_err().to_string();
+    assert_eq!(message, "unknown model `quicksort`");
+}
+
+fn refusal(name: &str, height: usize, width: usize) -> String {
+    let input = InputShape {
+        channels: 3,
+        height,
+        width,
+        classes: 10,
+    };
+    let error = outline(name, input).unwrap_err();
+    assert!(matches!(error, NnError::Unsupported { .. }));
+    error.to_string()
+}
+
+#[test]
+fn images_that_a_family_cannot_take_are_refused_with_what_it_takes() {
+    assert_eq!(
+        refusal("wrn-16-2", 2, 40),
+        "model `wrn_16_2` cannot be built: found images of 2×40 pixels, it needs at least 3×3"
+    );
+    assert_eq!(
+        refusal("deit_tiny", 32, 30),
+        "model `deit_tiny_patch16_224` cannot be built: found images of 32×30 pixels, it needs a \
+         height and a width that are multiples of 16"
+    );
+    assert_eq!(
+        refusal("vgg8", 64, 8),
+        "model `vgg8` cannot be built: found images of 64×8 pixels, at this height it needs a width \
+         of at least 16"
+    );
+    for entry in entries() {
+        refusal(entry.name, 1, 1);
+        refusal(entry.name, 0, entry.size);
+    }
+}
+
+#[test]
+fn no_channels_and_no_classes_are_refused() {
+    for entry in entries() {
+        let input = entry.published_input();
+        let without_channels = InputShape {
+            channels: 0,
+            ..input
+        };
+        let without_classes = InputShape {
+            classes: 0,
+            ..input
+        };
+        for input in [without_channels, without_classes] {
+            let error = outline(entry.name, input).unwrap_err();
+            assert!(matches!(error, NnError::Unsupported { .. }));
+        }
+    }
+}
