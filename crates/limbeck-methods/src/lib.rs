@@ -5,19 +5,26 @@
 //! (`limbeck methods NAME` prints it), then come configuration, implementation and tests.
 //! [`METHODS`] lists them all; [`build`] makes one, or several joined by `+`, ready to train with.
 
+mod at;
+mod connector;
 mod criterion;
 mod error;
+mod fitnet;
 mod kd;
 mod method;
 mod none;
+mod pairs;
 mod registry;
 mod softmax;
 #[cfg(test)]
 mod testing;
 
+pub use at::{At, AtConfig};
 pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term};
 pub use error::MethodError;
+pub use fitnet::{FitNet, FitNetConfig};
 pub use kd::{Kd, KdConfig};
 pub use method::{Method, build, entries};
 pub use none::{Baseline, BaselineConfig};
+pub use pairs::propose_pairs;
 pub use registry::{METHODS, MethodEntry, find};

@@ -1,10 +1,10 @@
 //! The list of methods.
 
+use limbeck_nn::Builder;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{Baseline, Criterion, Kd, MethodError, Probe, kd, none};
-use limbeck_nn::Builder;
+use crate::{At, Baseline, Criterion, FitNet, Kd, MethodError, Probe, at, fitnet, kd, none};
 
 /// A method of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -39,9 +39,11 @@ macro_rules! method {
     };
 }
 
-/// All methods, by name.
+/// All methods: the baseline, then by name.
 pub static METHODS: &[MethodEntry] = &[
     method!("none", "none.rs", teacher: false, none::BaselineConfig, Baseline),
+    method!("at", "at.rs", teacher: true, at::AtConfig, At),
+    method!("fitnet", "fitnet.rs", teacher: true, fitnet::FitNetConfig, FitNet),
     method!("kd", "kd.rs", teacher: true, kd::KdConfig, Kd),
 ];
 

@@ -131,6 +131,14 @@ impl Case {
             .unwrap_or_else(|| panic!("`{key}` is {value}, not a natural number")) as usize
     }
 
+    /// The truth behind `key`.
+    pub fn flag(&self, key: &str) -> bool {
+        let value = self.setting(key);
+        value
+            .as_bool()
+            .unwrap_or_else(|| panic!("`{key}` is {value}, not true or false"))
+    }
+
     /// The text behind `key`.
     pub fn text(&self, key: &str) -> &str {
         let value = self.setting(key);

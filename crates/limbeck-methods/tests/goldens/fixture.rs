@@ -1,6 +1,6 @@
 //! What a method is built for and fed with when a golden file is its only source.
 
-use burn::tensor::{DType, Int, Tensor};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 use limbeck_methods::{MethodError, Probe, Progress, Step};
 use limbeck_nn::{Builder, Feature, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
 
@@ -76,6 +76,34 @@ pub fn features(batch: usize, classes: usize, taps: Vec<(String, Feature)>) -> O
         logits: Tensor::zeros([batch, classes], (&Case::device(), DType::F64)),
         features: taps.into_iter().collect(),
     }
+}
+
+/// Kind of a tap that carries `map` `[B, C, H, W]`.
+pub fn map_kind(map: &Tensor<4>) -> TapKind {
+    let [_, channels, height, width] = map.dims();
+    TapKind::Map([channels, height, width])
+}
+
+/// Taps `stage1`, `stage2`, … that carry `maps`.
+pub fn map_taps(maps: &[Tensor<4>]) -> Vec<(String, TapKind)> {
+    (1..)
+        .zip(maps)
+        .map(|(i, map)| (format!("stage{i}"), map_kind(map)))
+        .collect()
+}
+
+/// Outputs whose taps `stage1`, `stage2`, … are `maps`.
+pub fn map_features(batch: usize, maps: Vec<Tensor<4>>) -> Outputs {
+    let taps = (1..)
+        .zip(maps)
+        .map(|(i, map)| (format!("stage{i}"), Feature::Map(map)))
+        .collect();
+    features(batch, 2, taps)
+}
+
+/// Labels for methods that do not read them.
+pub fn blank_labels(batch: usize) -> Tensor<1, Int> {
+    Tensor::from_data(TensorData::new(vec![0i64; batch], [batch]), &Case::device())
 }
 
 /// Mean over the batch of the cross entropy of logits `[B, K]` with labels `[B]`.
