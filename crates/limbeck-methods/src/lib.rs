@@ -8,6 +8,7 @@
 mod at;
 mod connector;
 mod criterion;
+mod dkd;
 mod error;
 mod fitnet;
 mod kd;
@@ -15,12 +16,14 @@ mod method;
 mod none;
 mod pairs;
 mod registry;
+mod rkd;
 mod softmax;
 #[cfg(test)]
 mod testing;
 
 pub use at::{At, AtConfig};
 pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term};
+pub use dkd::{Dkd, DkdConfig};
 pub use error::MethodError;
 pub use fitnet::{FitNet, FitNetConfig};
 pub use kd::{Kd, KdConfig};
@@ -28,3 +31,4 @@ pub use method::{Method, build, entries};
 pub use none::{Baseline, BaselineConfig};
 pub use pairs::propose_pairs;
 pub use registry::{METHODS, MethodEntry, find};
+pub use rkd::{Rkd, RkdConfig};

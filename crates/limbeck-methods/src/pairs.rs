@@ -4,6 +4,7 @@
 //! network of equal blocks such as a ViT, the ends of its four quarters. The last stages of both
 //! networks belong together, the others go where the resolution is closest.
 
+use burn::tensor::Tensor;
 use limbeck_nn::{Feature, Outputs, Tap, TapKind};
 
 use crate::{MethodError, Probe, criterion::require_teacher};
@@ -129,7 +130,7 @@ impl Pair {
         &self,
         method: &'static str,
         student: &Outputs,
-    ) -> Result<burn::tensor::Tensor<4>, MethodError> {
+    ) -> Result<Tensor<4>, MethodError> {
         map_of(method, "student", student, &self.student.name)
     }
 
@@ -138,7 +139,7 @@ impl Pair {
         &self,
         method: &'static str,
         teacher: &Outputs,
-    ) -> Result<burn::tensor::Tensor<4>, MethodError> {
+    ) -> Result<Tensor<4>, MethodError> {
         map_of(method, "teacher", teacher, &self.teacher.name)
     }
 }
@@ -218,7 +219,7 @@ pub(crate) fn find_map(
 }
 
 /// The recorded tap `name`.
-pub(crate) fn feature_of<'a>(
+fn feature_of<'a>(
     method: &'static str,
     side: &str,
     outputs: &'a Outputs,
@@ -236,13 +237,30 @@ pub(crate) fn map_of(
     side: &str,
     outputs: &Outputs,
     name: &str,
-) -> Result<burn::tensor::Tensor<4>, MethodError> {
+) -> Result<Tensor<4>, MethodError> {
     feature_of(method, side, outputs, name)?
         .to_map()
-        .ok_or_else(|| MethodError::Batch {
-            method,
-            reason: format!("the {side}'s tap `{name}` holds attention, not features"),
-        })
+        .ok_or_else(|| attention(method, side, name))
+}
+
+/// The vector `[B, D]` of the recorded tap `name`: maps are averaged over positions, tokens over
+/// patches.
+pub(crate) fn vector_of(
+    method: &'static str,
+    side: &str,
+    outputs: &Outputs,
+    name: &str,
+) -> Result<Tensor<2>, MethodError> {
+    feature_of(method, side, outputs, name)?
+        .to_vector()
+        .ok_or_else(|| attention(method, side, name))
+}
+
+fn attention(method: &'static str, side: &str, name: &str) -> MethodError {
+    MethodError::Batch {
+        method,
+        reason: format!("the {side}'s tap `{name}` holds attention, not features"),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@ use limbeck_nn::Builder;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{At, Baseline, Criterion, FitNet, Kd, MethodError, Probe, at, fitnet, kd, none};
+use crate::{
+    At, Baseline, Criterion, Dkd, FitNet, Kd, MethodError, Probe, Rkd, at, dkd, fitnet, kd, none,
+    rkd,
+};
 
 /// A method of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +46,10 @@ macro_rules! method {
 pub static METHODS: &[MethodEntry] = &[
     method!("none", "none.rs", teacher: false, none::BaselineConfig, Baseline),
     method!("at", "at.rs", teacher: true, at::AtConfig, At),
+    method!("dkd", "dkd.rs", teacher: true, dkd::DkdConfig, Dkd),
     method!("fitnet", "fitnet.rs", teacher: true, fitnet::FitNetConfig, FitNet),
     method!("kd", "kd.rs", teacher: true, kd::KdConfig, Kd),
+    method!("rkd", "rkd.rs", teacher: true, rkd::RkdConfig, Rkd),
 ];
 
 impl MethodEntry {

@@ -1,15 +1,70 @@
-//! Softened distributions, shared by the methods on logits.
+//! Distributions over classes, shared by the methods on logits.
+//!
+//! Here and in the methods, numbers are divided by multiplying with the reciprocal: the gradient of
+//! `div_scalar` takes it in single precision, whatever the tensor's element type.
 
-use burn::tensor::{Tensor, activation::log_softmax};
+use burn::tensor::{Int, Tensor, activation::log_softmax};
 
 /// `T²/B · Σ_b Σ_c p_t (log p_t − log p_s)` with both distributions softened by `temperature`.
 /// Logits `[B, K]`, result `[1]`. Gradients flow wherever the arguments carry them.
 pub(crate) fn softened_kl(student: Tensor<2>, teacher: Tensor<2>, temperature: f64) -> Tensor<1> {
+    let student = log_softmax(student.mul_scalar(1.0 / temperature), 1);
+    let teacher = log_softmax(teacher.mul_scalar(1.0 / temperature), 1);
+    divergence(student, teacher).mul_scalar(temperature * temperature)
+}
+
+/// `1/B · Σ_b Σ_c p_t (log p_t − log p_s)` from logarithms of probabilities `[B, K]`, result `[1]`.
+pub(crate) fn divergence(student: Tensor<2>, teacher: Tensor<2>) -> Tensor<1> {
     let [batch, _] = student.dims();
-    let student = log_softmax(student.div_scalar(temperature), 1);
-    let teacher = log_softmax(teacher.div_scalar(temperature), 1);
-    let divergence = teacher.clone().exp() * (teacher - student);
-    divergence
-        .sum()
-        .mul_scalar(temperature * temperature / batch as f64)
+    let weighted = teacher.clone().exp() * (teacher - student);
+    weighted.sum().mul_scalar(1.0 / batch as f64)
+}
+
+/// `log Σ_c exp z_c` without overflow: `[B, K]` → `[B, 1]`.
+pub(crate) fn log_sum_exp(logits: Tensor<2>) -> Tensor<2> {
+    let greatest = logits.clone().inner().max_dim(1);
+    (logits - greatest.clone()).exp().sum_dim(1).log() + greatest
+}
+
+/// Mean over the batch of the cross entropy of logits `[B, K]` with labels `[B]`, or with the
+/// shares of the classes `[B, K]` where there are some. Result `[1]`.
+pub(crate) fn cross_entropy(
+    logits: Tensor<2>,
+    labels: &Tensor<1, Int>,
+    targets: Option<&Tensor<2>>,
+) -> Tensor<1> {
+    let [batch, _] = logits.dims();
+    let logarithms = log_softmax(logits, 1);
+    let sum = match targets {
+        Some(targets) => (logarithms * targets.clone()).sum(),
+        None => logarithms
+            .gather(1, labels.clone().reshape([batch, 1]))
+            .sum(),
+    };
+    sum.mul_scalar(-1.0 / batch as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, labels, number, numbers, random, tensor};
+
+    #[test]
+    fn cross_entropy_with_whole_shares_is_that_with_labels() {
+        let logits = random("z", [2, 3]);
+        let shares = tensor(vec![0.0, 0.0, 1.0, 1.0, 0.0, 0.0], [2, 3]);
+        let labels = labels(&[2, 0]);
+        let hard = cross_entropy(logits.clone(), &labels, None);
+        let soft = cross_entropy(logits.clone(), &labels, Some(&shares));
+        assert_close(&[number(&soft)], &[number(&hard)]);
+        let even = tensor(vec![0.0; 6], [2, 3]);
+        assert_close(&[number(&cross_entropy(even, &labels, None))], &[3f64.ln()]);
+    }
+
+    #[test]
+    fn log_sum_exp_neither_overflows_nor_underflows() {
+        let logits = tensor(vec![1e4, 1e4, -1e4, -1e4], [2, 2]);
+        let two = 2f64.ln();
+        assert_close(&numbers(&log_sum_exp(logits)), &[1e4 + two, -1e4 + two]);
+    }
 }
