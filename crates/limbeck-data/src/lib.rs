@@ -2,6 +2,7 @@
 
 mod augment;
 mod dataset;
+mod decode;
 mod error;
 mod image;
 mod loader;
@@ -11,12 +12,16 @@ mod source;
 mod split;
 mod stream;
 
-pub use self::augment::{Augment, Fit, Normalisation, PadCrop, Padding};
+pub use self::augment::{
+    Augment, ColourJitter, Eraser, Fit, Normalisation, PadCrop, Padding, RandAugment,
+    RandomErasing, RandomResizedCrop,
+};
 pub use self::dataset::{Dataset, Part};
+pub use self::decode::{decode, decode_file};
 pub use self::error::DataError;
 pub use self::image::{Image, luma};
 pub use self::loader::{Batch, Epoch, Loader, LoaderConfig};
 pub use self::open::{OpenOptions, open};
 pub use self::resize::resize;
-pub use self::source::{Difficulty, Packed, Shapes, Source};
+pub use self::source::{Difficulty, Folder, Packed, Shapes, Source};
 pub use self::stream::{Purpose, Stream};

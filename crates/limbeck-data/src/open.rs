@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::DataError;
 use crate::dataset::Dataset;
-use crate::source::{find_idx, find_shapes};
+use crate::source::{find_folder, find_idx, find_shapes};
 use crate::split::split;
 
 /// How a data set is opened.
@@ -35,6 +35,9 @@ impl Default for OpenOptions {
 /// Opens the data set at `path`, recognised by what lies there:
 ///
 /// - IDX files under the names of MNIST and Fashion-MNIST, plain or `.gz`;
+/// - image files in `train/CLASS/`, with `test/CLASS/` and `val/CLASS/` (or `valid`, `validation`)
+///   beside it; a `val` folder without a `test` folder is the test part;
+/// - image files in `CLASS/`;
 /// - a name `shapes` or `shapes:N`, if there is no such folder: [`Shapes`](crate::Shapes), `N`
 ///   images to train on (2,000 if not given) and half as many to test on.
 ///
@@ -65,7 +68,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Dataset, DataError> {
         });
     } else {
         let mut found = None;
-        for find in [find_idx] {
+        for find in [find_idx, find_folder] {
             found = find(path)?;
             if found.is_some() {
                 break;

@@ -1,5 +1,9 @@
 //! Augmentation: pure functions of an image and a [`Stream`](crate::Stream), one file each.
 
+mod affine;
+mod check;
+mod colour;
+mod colour_jitter;
 mod cutmix;
 mod fit;
 mod flip;
@@ -7,10 +11,19 @@ mod mix;
 mod mixup;
 mod normalise;
 mod pad_crop;
+mod quarter_turn;
+mod rand_augment;
+mod random_erasing;
+mod random_resized_crop;
 mod settings;
+mod tone;
 
+pub use colour_jitter::ColourJitter;
 pub use fit::Fit;
 pub(crate) use mix::{main_labels, mix, mixed_targets};
 pub use normalise::Normalisation;
 pub use pad_crop::{PadCrop, Padding};
+pub use rand_augment::RandAugment;
+pub use random_erasing::{Eraser, RandomErasing};
+pub use random_resized_crop::RandomResizedCrop;
 pub use settings::Augment;

@@ -1,5 +1,6 @@
 //! Where labelled images come from: one file for each kind of data set.
 
+mod folder;
 mod idx;
 mod packed;
 mod shapes;
@@ -8,6 +9,8 @@ use std::fmt::Debug;
 
 use sha2::{Digest, Sha256};
 
+pub use folder::Folder;
+pub(crate) use folder::find_folder;
 pub(crate) use idx::find_idx;
 pub use packed::Packed;
 pub(crate) use shapes::find_shapes;

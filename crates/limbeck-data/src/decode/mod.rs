@@ -1,0 +1,250 @@
+//! Image files to 8-bit grey or colour.
+
+mod jpeg;
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use image::{DynamicImage, ImageReader, Limits};
+
+use crate::{DataError, Image};
+
+/// Greatest width or height, in pixels: the most that JPEG can express.
+const MAX_SIDE: u32 = 65_535;
+
+/// Most bytes that decoding one image may take: about 180 megapixels of colour.
+const MAX_DECODED: u64 = 512 << 20;
+
+/// Most bytes of an image file.
+const MAX_FILE: u64 = 256 << 20;
+
+/// Endings of file names that are taken for images, in lower case.
+pub(crate) const EXTENSIONS: [&str; 10] = [
+    "jpg", "jpeg", "png", "webp", "bmp", "ppm", "pgm", "pbm", "tif", "tiff",
+];
+
+/// Reads an image file; see [`decode`].
+///
+/// # Errors
+/// A file that cannot be read or decoded, by name.
+pub fn decode_file(path: &Path) -> Result<Image, DataError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|e| DataError::io(path, e))?;
+    decode(&bytes, path)
+}
+
+/// Decodes JPEG, PNG, WebP, BMP, PPM (PGM, PBM) and TIFF, told apart by content. `path` is for
+/// messages.
+///
+/// The result is grey where the file is, otherwise red, green, blue. 16 bits are rounded to 8,
+/// palettes and CMYK are resolved, transparency is dropped (not blended), and a camera's
+/// orientation mark is not followed: all as torchvision's loader does, so accuracies carry over. Of
+/// several pages or frames, the first is taken.
+///
+/// # Errors
+/// [`DataError::Corrupt`] for what is not such an image, or is damaged, cut short or too big.
+pub fn decode(bytes: &[u8], path: &Path) -> Result<Image, DataError> {
+    let corrupt = |reason: String| DataError::corrupt(path, reason);
+    if bytes.is_empty() {
+        return Err(corrupt("it is empty".to_owned()));
+    }
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(corrupt(format!("it has more than {MAX_FILE} bytes")));
+    }
+    if jpeg::is_jpeg(bytes) && !jpeg::is_complete(bytes) {
+        return Err(corrupt("the JPEG image is cut short".to_owned()));
+    }
+    // A decoder that meets what its author did not think of must not end a long run without the
+    // name of the file.
+    let decoded = catch_unwind(AssertUnwindSafe(|| {
+        reader(bytes).and_then(ImageReader::decode)
+    }))
+    .map_err(|_| corrupt("its decoder gave up".to_owned()))?
+    .map_err(|e| corrupt(e.to_string()))?;
+    let (width, height) = (decoded.width() as usize, decoded.height() as usize);
+    if width == 0 || height == 0 {
+        return Err(corrupt(format!("it is {width}x{height} pixels large")));
+    }
+    let (channels, pixels) = if is_grey(&decoded) {
+        (1, decoded.into_luma8().into_raw())
+    } else {
+        (3, decoded.into_rgb8().into_raw())
+    };
+    Ok(Image {
+        width,
+        height,
+        channels,
+        pixels,
+    })
+}
+
+/// Width and height of an image file, from its header; `None` if that cannot be read.
+pub(crate) fn dimensions(path: &Path) -> Option<[usize; 2]> {
+    let reader = ImageReader::open(path).ok()?.with_guessed_format().ok()?;
+    let (width, height) = catch_unwind(AssertUnwindSafe(|| reader.into_dimensions()))
+        .ok()?
+        .ok()?;
+    Some([width as usize, height as usize])
+}
+
+fn reader(bytes: &[u8]) -> image::ImageResult<ImageReader<Cursor<&[u8]>>> {
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_DECODED);
+    reader.limits(limits);
+    Ok(reader)
+}
+
+fn is_grey(image: &DynamicImage) -> bool {
+    matches!(
+        image,
+        DynamicImage::ImageLuma8(_)
+            | DynamicImage::ImageLumaA8(_)
+            | DynamicImage::ImageLuma16(_)
+            | DynamicImage::ImageLumaA16(_)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{ImageFormat, Luma, LumaA, Rgb, Rgba};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FORMATS: [ImageFormat; 6] = [
+        ImageFormat::Jpeg,
+        ImageFormat::Png,
+        ImageFormat::WebP,
+        ImageFormat::Bmp,
+        ImageFormat::Pnm,
+        ImageFormat::Tiff,
+    ];
+
+    fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    fn gradient() -> DynamicImage {
+        DynamicImage::ImageRgb8(image::RgbImage::from_fn(20, 12, |x, y| {
+            Rgb([x as u8 * 10, y as u8 * 20, 128])
+        }))
+    }
+
+    fn error(bytes: &[u8]) -> String {
+        decode(bytes, Path::new("cat.jpg")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn all_formats_are_told_apart_by_content_and_give_their_pixels() {
+        for format in FORMATS {
+            let image = decode(&encode(&gradient(), format), Path::new("any.name")).unwrap();
+            assert_eq!((image.width, image.height, image.channels), (20, 12, 3));
+            let exact = gradient().into_rgb8().into_raw();
+            let farthest = image
+                .pixels
+                .iter()
+                .zip(&exact)
+                .map(|(a, b)| a.abs_diff(*b))
+                .max();
+            // JPEG loses a little, above all in colour.
+            let allowed = if format == ImageFormat::Jpeg { 24 } else { 0 };
+            assert!(farthest.unwrap() <= allowed, "{format:?}: {farthest:?}");
+        }
+    }
+
+    #[test]
+    fn grey_stays_grey_and_alpha_and_16_bits_are_reduced() {
+        let path = Path::new("x.png");
+        let grey = DynamicImage::ImageLuma8(image::GrayImage::from_pixel(2, 2, Luma([77])));
+        let image = decode(&encode(&grey, ImageFormat::Png), path).unwrap();
+        assert_eq!((image.channels, image.pixels), (1, vec![77; 4]));
+
+        let deep = image::ImageBuffer::from_pixel(1, 1, Luma([0x8000u16]));
+        let image = decode(&encode(&deep.into(), ImageFormat::Png), path).unwrap();
+        assert_eq!((image.channels, image.pixels), (1, vec![128]));
+
+        let clear = image::RgbaImage::from_pixel(1, 1, Rgba([10, 20, 30, 0]));
+        let image = decode(&encode(&clear.into(), ImageFormat::Png), path).unwrap();
+        assert_eq!((image.channels, image.pixels), (3, vec![10, 20, 30]));
+
+        let clear = image::GrayAlphaImage::from_pixel(1, 1, LumaA([99, 3]));
+        let image = decode(&encode(&clear.into(), ImageFormat::Png), path).unwrap();
+        assert_eq!((image.channels, image.pixels), (1, vec![99]));
+
+        let deep = image::ImageBuffer::from_pixel(1, 1, Rgb([0u16, 0xffff, 0x8000]));
+        let image = decode(&encode(&deep.into(), ImageFormat::Tiff), path).unwrap();
+        assert_eq!((image.channels, image.pixels), (3, vec![0, 255, 128]));
+    }
+
+    #[test]
+    fn cmyk_jpegs_become_colour() {
+        let image = decode(&jpeg::tests::cmyk(), Path::new("print.jpg")).unwrap();
+        assert_eq!((image.width, image.height, image.channels), (8, 8, 3));
+        // No ink is stored as 255 in such files: cyan 64 of 255, no other ink but a little black.
+        let [red, green, blue] = [0, 1, 2].map(|channel| image.pixel(3, 3)[channel]);
+        assert!(red.abs_diff(48) <= 2, "{red}");
+        assert!(
+            green.abs_diff(191) <= 2 && blue.abs_diff(191) <= 2,
+            "{green} {blue}"
+        );
+    }
+
+    #[test]
+    fn images_that_are_cut_short_are_refused_by_name() {
+        for format in FORMATS {
+            let bytes = encode(&gradient(), format);
+            for keep in [bytes.len() / 2, bytes.len() * 9 / 10] {
+                let error = error(&bytes[..keep]);
+                assert!(
+                    error.starts_with("cat.jpg is damaged"),
+                    "{format:?}: {error}"
+                );
+            }
+        }
+        assert!(error(&encode(&gradient(), ImageFormat::Jpeg)[..300]).contains("cut short"));
+    }
+
+    #[test]
+    fn what_is_no_image_is_refused_by_name() {
+        assert_eq!(error(b""), "cat.jpg is damaged: it is empty");
+        assert!(error(b"<html>not found</html>").starts_with("cat.jpg is damaged"));
+        let missing = decode_file(Path::new("/no/such/cat.jpg")).unwrap_err();
+        assert!(
+            missing
+                .to_string()
+                .starts_with("cannot read /no/such/cat.jpg")
+        );
+    }
+
+    #[test]
+    fn headers_that_announce_huge_images_are_refused_before_memory_is_taken() {
+        assert!(error(b"P6\n60000 60000\n255\n").starts_with("cat.jpg is damaged"));
+        assert!(error(b"P5\n4000000000 1\n255\n").starts_with("cat.jpg is damaged"));
+    }
+
+    proptest! {
+        #[test]
+        fn changed_bytes_never_panic(
+            format in 0usize..6,
+            changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..8),
+        ) {
+            let mut bytes = encode(&gradient(), FORMATS[format]);
+            for (place, value) in changes {
+                let len = bytes.len();
+                bytes[place % len] = value;
+            }
+            if let Ok(image) = decode(&bytes, Path::new("x")) {
+                prop_assert_eq!(image.pixels.len(), image.width * image.height * image.channels);
+            }
+        }
+    }
+}
