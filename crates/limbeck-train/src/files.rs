@@ -1,0 +1,346 @@
+//! Files that are whole or absent, folders that are never overwritten, and logs that survive a
+//! kill in the middle of a line.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+/// Errors of files and folders.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The operating system refused; after a failed write the old content is still there.
+    #[error("cannot {action} {}: {source}{}", path.display(), advice(source))]
+    Io {
+        /// Such as `write`.
+        action: &'static str,
+        /// What on.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The folder to make exists.
+    #[error(
+        "{} exists and is never overwritten; choose another one, such as {}",
+        path.display(),
+        free.display()
+    )]
+    Exists {
+        /// What was asked for.
+        path: PathBuf,
+        /// The same name with a number that is free.
+        free: PathBuf,
+    },
+    /// A line that cannot be written as JSON.
+    #[error("cannot write a line of {}: {source}", path.display())]
+    Line {
+        /// The log.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull => "; free some space and run `limbeck resume`",
+        io::ErrorKind::PermissionDenied => "; choose a folder that you may write to",
+        _ => "",
+    }
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
+    let path = path.to_owned();
+    move |source| FileError::Io {
+        action,
+        path,
+        source,
+    }
+}
+
+/// Writes `bytes` to `path`, replacing what was there.
+///
+/// # Errors
+/// See [`write_whole_with`].
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_whole_with(path, |file| file.write_all(bytes))
+}
+
+/// Writes what `content` puts out to `path`, replacing what was there. Whenever the machine stops,
+/// the file is either the old one or the new one: the content goes to `.NAME.partial` beside it,
+/// which reaches the disk before it takes the name.
+///
+/// # Errors
+/// Whatever the operating system or `content` refuses, such as a full disk. The old file is then
+/// untouched and nothing is left beside it.
+pub fn write_whole_with(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), FileError> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".partial");
+    let partial = folder.join(name);
+    let write = || {
+        let mut writer = BufWriter::with_capacity(1 << 20, File::create(&partial)?);
+        content(&mut writer)?;
+        let file = writer
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)?;
+        sync_folder(folder)
+    };
+    write().map_err(|error| {
+        // After a successful rename there is nothing to remove, and that is no further error.
+        let _ = fs::remove_file(&partial);
+        io_error("write", path)(error)
+    })
+}
+
+/// Makes names given in `folder` reach the disk. Only Unix can do that.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Makes the folder `path`, which must not exist, and the folders above it.
+///
+/// # Errors
+/// [`FileError::Exists`], which proposes a free name, and what the operating system refuses.
+pub fn create_new_folder(path: &Path) -> Result<(), FileError> {
+    make_above(path)?;
+    match fs::create_dir(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(FileError::Exists {
+            path: path.to_owned(),
+            free: numbered_names(path)
+                .find(|name| !name.exists())
+                .unwrap_or_default(),
+        }),
+        Err(error) => Err(io_error("make the folder", path)(error)),
+    }
+}
+
+/// Makes the folder `path`, or the first free one of `path-2`, `path-3`, …; returns what was made.
+///
+/// # Errors
+/// What the operating system refuses.
+pub fn create_numbered_folder(path: &Path) -> Result<PathBuf, FileError> {
+    make_above(path)?;
+    for name in std::iter::once(path.to_owned()).chain(numbered_names(path)) {
+        match fs::create_dir(&name) {
+            Ok(()) => return Ok(name),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io_error("make the folder", &name)(error)),
+        }
+    }
+    Err(io_error("make the folder", path)(
+        io::ErrorKind::AlreadyExists.into(),
+    ))
+}
+
+fn make_above(path: &Path) -> Result<(), FileError> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => {
+            fs::create_dir_all(parent).map_err(io_error("make the folder", parent))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn numbered_names(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
+    (2_u32..).map(|number| {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!("-{number}"));
+        path.with_file_name(name)
+    })
+}
+
+/// A log of one JSON value a line that only grows. A kill can tear its last line at most.
+#[derive(Debug)]
+pub struct JsonLines {
+    path: PathBuf,
+    file: File,
+}
+
+impl JsonLines {
+    /// Opens the log at `path` for appending, making it if needed. A torn last line is removed.
+    ///
+    /// # Errors
+    /// What the operating system refuses.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        Self::open_with_lines(path, usize::MAX)
+    }
+
+    /// The same, keeping the first `lines` lines at the most: what was logged after the
+    /// checkpoint that a run goes on from is logged again.
+    ///
+    /// # Errors
+    /// What the operating system refuses.
+    pub fn open_with_lines(path: &Path, lines: usize) -> Result<Self, FileError> {
+        let open = || {
+            let mut file = OpenOptions::new()
+                .read(true)
+                .append(true)
+                .create(true)
+                .open(path)?;
+            let mut content = Vec::new();
+            file.read_to_end(&mut content)?;
+            let whole: usize = content
+                .split_inclusive(|&byte| byte == b'\n')
+                .filter(|line| line.ends_with(b"\n"))
+                .take(lines)
+                .map(<[u8]>::len)
+                .sum();
+            if whole < content.len() {
+                file.set_len(whole as u64)?;
+                file.seek(SeekFrom::End(0))?;
+                file.sync_all()?;
+            }
+            Ok(file)
+        };
+        let file = open().map_err(io_error("open", path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+        })
+    }
+
+    /// Appends `value` as one line.
+    ///
+    /// # Errors
+    /// A value that JSON cannot hold, a full disk. A half-written line is removed again as far as
+    /// the operating system allows it.
+    pub fn append(&mut self, value: &impl Serialize) -> Result<(), FileError> {
+        let mut line = serde_json::to_vec(value).map_err(|source| FileError::Line {
+            path: self.path.clone(),
+            source,
+        })?;
+        line.push(b'\n');
+        let mut write = || {
+            let before = self.file.metadata()?.len();
+            self.file.write_all(&line).inspect_err(|_| {
+                let _ = self.file.set_len(before);
+            })
+        };
+        write().map_err(io_error("write", &self.path))
+    }
+
+    /// Makes all lines reach the disk.
+    ///
+    /// # Errors
+    /// What the operating system refuses.
+    pub fn sync(&self) -> Result<(), FileError> {
+        self.file.sync_all().map_err(io_error("write", &self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        write_whole(&path, b"old").unwrap();
+        write_whole(&path, b"new and longer").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new and longer");
+        assert_eq!(names(folder.path()), ["weights"]);
+    }
+
+    #[test]
+    fn a_write_that_fails_half_way_leaves_the_old_file_and_no_temporary() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        write_whole(&path, b"old").unwrap();
+        let error = write_whole_with(&path, |file| {
+            file.write_all(&vec![1; 3 << 20])?;
+            Err(io::ErrorKind::StorageFull.into())
+        })
+        .unwrap_err();
+        assert!(error.to_string().contains("free some space"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["weights"]);
+    }
+
+    #[test]
+    fn a_temporary_that_a_kill_left_is_overwritten_by_the_next_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        fs::write(folder.path().join(".weights.partial"), b"torn").unwrap();
+        write_whole(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(folder.path()), ["weights"]);
+    }
+
+    #[test]
+    fn writing_into_a_missing_folder_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("none/weights");
+        let error = write_whole(&path, b"x").unwrap_err();
+        assert!(error.to_string().contains("none/weights"), "{error}");
+    }
+
+    #[test]
+    fn an_existing_folder_is_refused_with_a_free_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs/kd");
+        create_new_folder(&path).unwrap();
+        fs::create_dir(folder.path().join("runs/kd-2")).unwrap();
+        let error = create_new_folder(&path).unwrap_err();
+        assert!(matches!(error, FileError::Exists { .. }));
+        assert!(error.to_string().ends_with("kd-3"), "{error}");
+        assert_eq!(names(&folder.path().join("runs")), ["kd", "kd-2"]);
+    }
+
+    #[test]
+    fn numbered_folders_count_up_from_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kd");
+        let made: Vec<_> = (0..3)
+            .map(|_| create_numbered_folder(&path).unwrap())
+            .collect();
+        let expected = ["kd", "kd-2", "kd-3"].map(|name| folder.path().join(name));
+        assert_eq!(made, expected);
+    }
+
+    #[test]
+    fn a_torn_last_line_is_removed_before_the_log_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        fs::write(&path, "1\n2\n{\"epo").unwrap();
+        let mut log = JsonLines::open(&path).unwrap();
+        log.append(&3).unwrap();
+        log.sync().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n3\n");
+    }
+
+    #[test]
+    fn lines_after_the_checkpoint_are_dropped_on_resume() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        fs::write(&path, "1\n2\n3\n").unwrap();
+        let mut log = JsonLines::open_with_lines(&path, 1).unwrap();
+        log.append(&"two").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n\"two\"\n");
+    }
+}

@@ -1,0 +1,228 @@
+//! The ranges of a recipe's values.
+
+use std::fmt::Display;
+
+use limbeck_data::DataError;
+use limbeck_methods::{METHODS, MethodError};
+
+use super::{Place, Recipe, RecipeError, nearest::nearest};
+
+impl Recipe {
+    /// Checks every value's range.
+    ///
+    /// # Errors
+    /// The first value that is out of range, with what is allowed. [`super::Layers::resolve`]
+    /// adds where it was written.
+    pub fn check(&self) -> Result<(), RecipeError> {
+        self.check_data()?;
+        self.check_augment()?;
+        self.check_method()?;
+        self.check_optimizer()?;
+        self.check_schedule()?;
+        self.check_train()
+    }
+
+    fn check_data(&self) -> Result<(), RecipeError> {
+        let data = &self.data;
+        let share = data.validation;
+        text("data.path", &data.path)?;
+        text("student.model", &self.student.model)?;
+        number(
+            "data.validation",
+            share,
+            share > 0.0 && share < 1.0,
+            "above 0 and below 1",
+        )?;
+        if let Some(limit) = data.limit {
+            count("data.limit", limit)?;
+        }
+        count("data.batch", data.batch)?;
+        // As many as the loader starts.
+        let most = 1024;
+        fits(
+            "data.workers",
+            data.workers,
+            data.workers <= most,
+            "a whole number from 0 to 1024",
+        )
+    }
+
+    fn check_augment(&self) -> Result<(), RecipeError> {
+        self.augment.check().map_err(|error| match error {
+            DataError::Setting {
+                key,
+                expected,
+                found,
+            } => RecipeError::Value {
+                place: Place::default(),
+                key: format!("augment.{key}"),
+                expected,
+                found,
+            },
+            other => RecipeError::Refused {
+                place: Place::default(),
+                key: "augment".to_owned(),
+                reason: other.to_string(),
+            },
+        })
+    }
+
+    fn check_method(&self) -> Result<(), RecipeError> {
+        let place = Place::default();
+        let key = "method.name".to_owned();
+        let ids = || METHODS.iter().map(|entry| entry.id);
+        match limbeck_methods::entries(&self.method.name) {
+            Ok(_) => Ok(()),
+            Err(MethodError::UnknownMethod { name, .. }) => Err(RecipeError::UnknownName {
+                place,
+                key,
+                nearest: nearest(&name, ids()).map(str::to_owned),
+                known: ids().map(str::to_owned).collect(),
+                found: name,
+            }),
+            Err(other) => Err(RecipeError::Refused {
+                place,
+                key,
+                reason: other.to_string(),
+            }),
+        }
+    }
+
+    fn check_optimizer(&self) -> Result<(), RecipeError> {
+        let it = &self.optimizer;
+        let below_one = |key, value| {
+            number(
+                key,
+                value,
+                (0.0..1.0).contains(&value),
+                "of at least 0 and below 1",
+            )
+        };
+        positive("optimizer.learning_rate", it.learning_rate)?;
+        below_one("optimizer.momentum", it.momentum)?;
+        number(
+            "optimizer.dampening",
+            it.dampening,
+            (0.0..=1.0).contains(&it.dampening),
+            "from 0 to 1",
+        )?;
+        at_least_zero("optimizer.weight_decay", it.weight_decay)?;
+        below_one("optimizer.beta1", it.beta1)?;
+        below_one("optimizer.beta2", it.beta2)?;
+        positive("optimizer.epsilon", it.epsilon)?;
+        fits(
+            "optimizer.nesterov",
+            it.nesterov,
+            !it.nesterov || (it.momentum > 0.0 && it.dampening == 0.0),
+            "false where momentum is 0 or dampening is not 0",
+        )
+    }
+
+    fn check_schedule(&self) -> Result<(), RecipeError> {
+        let it = &self.schedule;
+        let epochs = self.train.epochs as f64;
+        let rising = it.milestones.windows(2).all(|pair| pair[0] < pair[1]);
+        let inside = it.milestones.iter().all(|&at| at > 0.0 && at < 1.0);
+        fits(
+            "schedule.milestones",
+            format!("{:?}", it.milestones),
+            rising && inside,
+            "rising shares of the run, each above 0 and below 1",
+        )?;
+        number(
+            "schedule.gamma",
+            it.gamma,
+            it.gamma > 0.0 && it.gamma <= 1.0,
+            "above 0 and at most 1",
+        )?;
+        positive("schedule.power", it.power)?;
+        let peak = self.optimizer.learning_rate;
+        number(
+            "schedule.minimum",
+            it.minimum,
+            (0.0..=peak).contains(&it.minimum),
+            &format!("from 0 to optimizer.learning_rate ({peak})"),
+        )?;
+        number(
+            "schedule.warmup_epochs",
+            it.warmup_epochs,
+            (0.0..=epochs).contains(&it.warmup_epochs),
+            &format!("from 0 to train.epochs ({epochs})"),
+        )
+    }
+
+    fn check_train(&self) -> Result<(), RecipeError> {
+        let it = &self.train;
+        count("train.epochs", it.epochs)?;
+        count("train.seeds", it.seeds)?;
+        // TOML's whole numbers end here; the last student's seed must fit too.
+        let last = it.seed.checked_add(it.seeds as u64);
+        fits(
+            "train.seed",
+            it.seed,
+            last.is_some_and(|last| last <= i64::MAX as u64),
+            "a whole number that leaves room for train.seeds below 2^63",
+        )?;
+        number(
+            "train.label_smoothing",
+            it.label_smoothing,
+            (0.0..1.0).contains(&it.label_smoothing),
+            "of at least 0 and below 1",
+        )?;
+        if let Some(norm) = it.clip_norm {
+            positive("train.clip_norm", norm)?;
+        }
+        if let Some(decay) = it.average {
+            number(
+                "train.average",
+                decay,
+                decay > 0.0 && decay < 1.0,
+                "above 0 and below 1",
+            )?;
+        }
+        count("train.accumulate", it.accumulate)?;
+        match it.threads {
+            Some(threads) => count("train.threads", threads),
+            None => Ok(()),
+        }
+    }
+}
+
+fn fits(
+    key: &str,
+    found: impl Display,
+    is_in_range: bool,
+    expected: &str,
+) -> Result<(), RecipeError> {
+    if is_in_range {
+        return Ok(());
+    }
+    Err(RecipeError::Value {
+        place: Place::default(),
+        key: key.to_owned(),
+        expected: expected.to_owned(),
+        found: found.to_string(),
+    })
+}
+
+fn number(key: &str, value: f64, is_in_range: bool, range: &str) -> Result<(), RecipeError> {
+    let expected = format!("a number {range}");
+    fits(key, value, is_in_range && value.is_finite(), &expected)
+}
+
+fn positive(key: &str, value: f64) -> Result<(), RecipeError> {
+    number(key, value, value > 0.0, "above 0")
+}
+
+fn at_least_zero(key: &str, value: f64) -> Result<(), RecipeError> {
+    number(key, value, value >= 0.0, "of at least 0")
+}
+
+fn count(key: &str, value: usize) -> Result<(), RecipeError> {
+    fits(key, value, value >= 1, "a whole number of at least 1")
+}
+
+fn text(key: &str, value: &str) -> Result<(), RecipeError> {
+    let is_given = !value.trim().is_empty();
+    fits(key, "an empty text", is_given, "a text that is not empty")
+}

@@ -1,0 +1,352 @@
+//! Puts a recipe together from several sources.
+
+use std::fs;
+use std::path::Path;
+
+use limbeck_data::PadCrop;
+use limbeck_methods::METHODS;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::node::{self, Node, Table, Value};
+use super::{
+    MethodRecipe, OptimizerName, OptimizerRecipe, Place, Recipe, RecipeError, nearest::nearest,
+    typed,
+};
+
+/// Everything that was asked for so far. What is added later wins; what nobody asked for takes
+/// its default in [`Layers::resolve`].
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    table: Table,
+}
+
+impl Layers {
+    /// Nothing asked for.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the recipe file at `path`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that is not TOML. Keys and values are looked at by
+    /// [`Layers::resolve`].
+    pub fn read(&mut self, path: &Path) -> Result<(), RecipeError> {
+        let text = fs::read_to_string(path).map_err(|source| RecipeError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        self.parse(&text, &path.display().to_string())
+    }
+
+    /// Adds the TOML document `text`; errors name it as `origin`.
+    ///
+    /// # Errors
+    /// Text that is not TOML.
+    pub fn parse(&mut self, text: &str, origin: &str) -> Result<(), RecipeError> {
+        node::merge(&mut self.table, node::parse(text, origin)?);
+        Ok(())
+    }
+
+    /// Adds a table, such as one made from command-line flags; errors name it as `origin`.
+    /// Like everything that is added, it wins over what is there.
+    pub fn merge(&mut self, table: &toml::Table, origin: &str) {
+        let table = node::from_table(table, &Place::of(origin));
+        node::merge(&mut self.table, table);
+    }
+
+    /// Lays a table below everything that is there, such as what a data set suggests; errors name
+    /// it as `origin`.
+    pub fn lay_below(&mut self, table: &toml::Table, origin: &str) {
+        let mut below = node::from_table(table, &Place::of(origin));
+        node::merge(&mut below, std::mem::take(&mut self.table));
+        self.table = below;
+    }
+
+    /// Adds one assignment `key=value`, the argument of `--set`. The key is dotted; the value is
+    /// TOML, or a text without quotes.
+    ///
+    /// # Errors
+    /// An assignment of another form.
+    pub fn set(&mut self, assignment: &str) -> Result<(), RecipeError> {
+        let wrong = || RecipeError::Assignment {
+            found: assignment.to_owned(),
+        };
+        let (key, value) = assignment.split_once('=').ok_or_else(wrong)?;
+        let (key, value) = (key.trim(), value.trim());
+        let parts: Vec<&str> = key.split('.').map(str::trim).collect();
+        if value.is_empty() || parts.iter().any(|part| part.is_empty()) {
+            return Err(wrong());
+        }
+        let value = match format!("value = {value}").parse::<toml::Table>() {
+            Ok(table) if table.len() == 1 => {
+                table.get("value").cloned().unwrap_or_else(|| value.into())
+            }
+            _ => value.into(),
+        };
+        let place = Place::of(&format!("--set {assignment}"));
+        let mut node = node::from_value(&value, &place);
+        for part in parts.into_iter().rev() {
+            node = Node {
+                place: place.clone(),
+                value: Value::Table(Table::from([(part.to_owned(), node)])),
+            };
+        }
+        if let Value::Table(table) = node.value {
+            node::merge(&mut self.table, table);
+        }
+        Ok(())
+    }
+
+    /// The typed recipe: what was asked for over the defaults, checked. Settings that the chosen
+    /// methods were not given are filled in with their defaults.
+    ///
+    /// # Errors
+    /// Unknown keys and names, wrong types, values out of range.
+    pub fn resolve(&self) -> Result<Recipe, RecipeError> {
+        check_method_tables(&self.table)?;
+        let mut table = node::from_table(&as_table(&Recipe::default())?, &Place::default());
+        node::merge(&mut table, self.table.clone());
+        let mut recipe: Recipe = typed::read(&table)?;
+        self.default_by_optimizer(&mut recipe.optimizer);
+        recipe.augment.pad_crop = recipe.augment.pad_crop.filter(|crop| crop.pixels > 0);
+        fill_methods(&mut recipe.method);
+        recipe.check().map_err(|error| self.locate(error))?;
+        Ok(recipe)
+    }
+
+    /// Where the dotted `key` was written, or the table around it; empty if nowhere.
+    pub fn place(&self, key: &str) -> Place {
+        node::place_of(&self.table, key)
+    }
+
+    /// Whether anything was asked for under the dotted `key`.
+    pub fn asks_for(&self, key: &str) -> bool {
+        node::find(&self.table, key).is_some()
+    }
+
+    /// Learning rate and weight decay have other defaults for other optimisers.
+    fn default_by_optimizer(&self, optimizer: &mut OptimizerRecipe) {
+        let defaults = OptimizerRecipe::of(optimizer.name);
+        if !self.asks_for("optimizer.learning_rate") {
+            optimizer.learning_rate = defaults.learning_rate;
+        }
+        if !self.asks_for("optimizer.weight_decay") {
+            optimizer.weight_decay = defaults.weight_decay;
+        }
+    }
+
+    /// Adds to an error of [`Recipe::check`] where the value was written.
+    fn locate(&self, mut error: RecipeError) -> RecipeError {
+        if let RecipeError::Value { place, key, .. }
+        | RecipeError::UnknownName { place, key, .. }
+        | RecipeError::Refused { place, key, .. } = &mut error
+        {
+            *place = self.place(key);
+        }
+        error
+    }
+}
+
+impl Recipe {
+    /// Reads and checks the recipe file at `path`.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not TOML, unknown keys and names, wrong types, values out
+    /// of range.
+    pub fn read(path: &Path) -> Result<Self, RecipeError> {
+        let mut layers = Layers::new();
+        layers.read(path)?;
+        layers.resolve()
+    }
+
+    /// Reads and checks the recipe `text`; errors name it as `origin`.
+    ///
+    /// # Errors
+    /// As [`Recipe::read`].
+    pub fn parse(text: &str, origin: &str) -> Result<Self, RecipeError> {
+        let mut layers = Layers::new();
+        layers.parse(text, origin)?;
+        layers.resolve()
+    }
+
+    /// Applies one assignment `key=value`; see [`Layers::set`]. Values that are at their default
+    /// count as not asked for: choosing another optimiser brings that optimiser's defaults.
+    ///
+    /// # Errors
+    /// An assignment of another form, and as [`Recipe::read`]; the recipe is then unchanged.
+    pub fn set(&mut self, assignment: &str) -> Result<(), RecipeError> {
+        let mut layers = Layers::new();
+        layers.merge(&self.asked_for()?, "recipe");
+        layers.set(assignment)?;
+        *self = layers.resolve()?;
+        Ok(())
+    }
+
+    /// The whole recipe as TOML, with every default written out; reads back as an equal one.
+    ///
+    /// # Errors
+    /// A number that TOML cannot hold, such as a seed above 2⁶³ − 1.
+    pub fn to_toml(&self) -> Result<String, RecipeError> {
+        toml::to_string(&self.filled()).map_err(|error| refused(&error))
+    }
+
+    /// SHA-256, in hexadecimal, of everything in the recipe that can change a bit of the result:
+    /// all but the numbers of threads and workers.
+    ///
+    /// # Errors
+    /// As [`Recipe::to_toml`].
+    pub fn fingerprint(&self) -> Result<String, RecipeError> {
+        let mut recipe = self.clone();
+        recipe.data.workers = 0;
+        recipe.train.threads = None;
+        let digest = Sha256::digest(recipe.to_toml()?);
+        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// With the settings of the chosen methods filled in, and a crop that is off written out.
+    fn filled(&self) -> Self {
+        let mut recipe = self.clone();
+        recipe.augment.pad_crop.get_or_insert(PadCrop {
+            pixels: 0,
+            ..PadCrop::default()
+        });
+        fill_methods(&mut recipe.method);
+        recipe
+    }
+
+    /// What differs from the defaults.
+    fn asked_for(&self) -> Result<toml::Table, RecipeError> {
+        let defaults = Self {
+            optimizer: OptimizerRecipe::of(self.optimizer.name),
+            method: MethodRecipe {
+                name: self.method.name.clone(),
+                ..MethodRecipe::default()
+            },
+            ..Self::default()
+        };
+        let mut table = as_table(&self.filled())?;
+        without(&mut table, &as_table(&defaults.filled())?);
+        if self.optimizer.name != OptimizerName::default() {
+            put(&mut table, "optimizer", "name", &self.optimizer.name)?;
+        }
+        put(&mut table, "method", "name", &self.method.name)?;
+        Ok(table)
+    }
+}
+
+fn refused(error: &toml::ser::Error) -> RecipeError {
+    RecipeError::Refused {
+        place: Place::default(),
+        key: "recipe".to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+fn as_table(recipe: &Recipe) -> Result<toml::Table, RecipeError> {
+    toml::Table::try_from(recipe).map_err(|error| refused(&error))
+}
+
+fn put(
+    table: &mut toml::Table,
+    section: &str,
+    key: &str,
+    value: &impl Serialize,
+) -> Result<(), RecipeError> {
+    let value = toml::Value::try_from(value).map_err(|error| refused(&error))?;
+    let section = table
+        .entry(section)
+        .or_insert_with(|| toml::Table::new().into());
+    if let Some(section) = section.as_table_mut() {
+        section.insert(key.to_owned(), value);
+    }
+    Ok(())
+}
+
+/// Removes from `table` what is the same in `defaults`.
+fn without(table: &mut toml::Table, defaults: &toml::Table) {
+    table.retain(|key, value| match (value, defaults.get(key)) {
+        (toml::Value::Table(table), Some(toml::Value::Table(defaults))) => {
+            without(table, defaults);
+            !table.is_empty()
+        }
+        (value, default) => Some(&*value) != default,
+    });
+}
+
+/// Looks at the keys of `[method]` and of the tables in it, which the types leave open.
+fn check_method_tables(table: &Table) -> Result<(), RecipeError> {
+    const OWN: [&str; 2] = ["name", "pairs"];
+    let Some(Value::Table(method)) = table.get("method").map(|node| &node.value) else {
+        return Ok(());
+    };
+    let ids = || METHODS.iter().map(|entry| entry.id);
+    for (key, node) in method
+        .iter()
+        .filter(|(key, _)| !OWN.contains(&key.as_str()))
+    {
+        let (Some(entry), Value::Table(settings)) =
+            (METHODS.iter().find(|entry| entry.id == key), &node.value)
+        else {
+            let known: Vec<&str> = OWN.into_iter().chain(ids()).collect();
+            return Err(unknown_key("method", key, node, &known));
+        };
+        let defaults = (entry.defaults)();
+        let known: Vec<&str> = defaults
+            .as_object()
+            .into_iter()
+            .flat_map(|object| object.keys().map(String::as_str))
+            .collect();
+        for (setting, node) in settings {
+            if !known.contains(&setting.as_str()) {
+                return Err(unknown_key(&format!("method.{key}"), setting, node, &known));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unknown_key(table: &str, key: &str, node: &Node, known: &[&str]) -> RecipeError {
+    RecipeError::UnknownKey {
+        place: node.place.clone(),
+        table: table.to_owned(),
+        key: key.to_owned(),
+        nearest: nearest(key, known.iter().copied()).map(str::to_owned),
+        known: known.iter().map(|&name| name.to_owned()).collect(),
+    }
+}
+
+/// Writes the defaults of the chosen methods where nothing was asked for, and whole numbers as
+/// the floating-point numbers that a default says they are. Settings whose default is to be absent
+/// stay absent.
+fn fill_methods(method: &mut MethodRecipe) {
+    for entry in limbeck_methods::entries(&method.name).unwrap_or_default() {
+        let defaults = toml::Table::try_from(without_nulls((entry.defaults)()));
+        let Ok(mut filled) = defaults else { continue };
+        let given = method.settings.entry(entry.id.to_owned()).or_default();
+        for (key, value) in std::mem::take(given) {
+            let value = match (filled.get(&key), value) {
+                (Some(toml::Value::Float(_)), toml::Value::Integer(whole)) => {
+                    toml::Value::Float(whole as f64)
+                }
+                (_, value) => value,
+            };
+            filled.insert(key, value);
+        }
+        *given = filled;
+    }
+    method.settings.retain(|_, settings| !settings.is_empty());
+}
+
+/// TOML has no null.
+fn without_nulls(value: serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Object(object) => object
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key, without_nulls(value)))
+            .collect(),
+        other => other,
+    }
+}

@@ -1,0 +1,23 @@
+//! Recipes: everything that decides what a run does, typed, in one TOML file.
+//!
+//! A recipe is put together from [`Layers`], later ones winning: the defaults, a file, the
+//! command line's flags, `--set` assignments. Every value remembers where it was written, so that
+//! an error can name file, line and column.
+
+mod check;
+mod error;
+mod layers;
+mod nearest;
+mod node;
+mod sections;
+mod typed;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{Place, RecipeError};
+pub use layers::Layers;
+pub use sections::{
+    DataRecipe, MethodRecipe, OptimizerName, OptimizerRecipe, Recipe, ScheduleName, ScheduleRecipe,
+    StudentRecipe, TeacherRecipe, TrainRecipe,
+};

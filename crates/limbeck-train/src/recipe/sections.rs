@@ -1,0 +1,320 @@
+//! The typed sections of a recipe and their defaults.
+//!
+//! "CIFAR protocol" below is the common CIFAR-100 protocol of RepDistiller and mdistiller: 240
+//! epochs, batch 64, SGD with momentum 0.9, weight decay 5e-4, learning rate 0.05, divided by ten
+//! at epochs 150, 180 and 210.
+
+use std::collections::BTreeMap;
+
+use limbeck_data::{Augment, PadCrop};
+use serde::{Deserialize, Serialize};
+
+/// Everything that decides what a run does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// What is trained and tested on.
+    pub data: DataRecipe,
+    /// What is done to images on their way to the networks. By default they are padded by 4
+    /// pixels and cropped (CIFAR protocol); mirroring, which the protocol has too, is left out
+    /// because mirrored digits and letters are other ones: set `flip = 0.5` for photographs, and
+    /// `pad_crop.pixels = 0` for no crop.
+    pub augment: Augment,
+    /// Whom the student learns from.
+    pub teacher: TeacherRecipe,
+    /// Who learns.
+    pub student: StudentRecipe,
+    /// How the student learns from the teacher.
+    pub method: MethodRecipe,
+    /// How gradients change weights.
+    pub optimizer: OptimizerRecipe,
+    /// The learning rate over the run.
+    pub schedule: ScheduleRecipe,
+    /// Length and repetition of training.
+    pub train: TrainRecipe,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            data: DataRecipe::default(),
+            augment: Augment {
+                pad_crop: Some(PadCrop::default()),
+                ..Augment::default()
+            },
+            teacher: TeacherRecipe::default(),
+            student: StudentRecipe::default(),
+            method: MethodRecipe::default(),
+            optimizer: OptimizerRecipe::default(),
+            schedule: ScheduleRecipe::default(),
+            train: TrainRecipe::default(),
+        }
+    }
+}
+
+/// `[data]`: what is trained and tested on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataRecipe {
+    /// A folder that is recognised by its content, or `shapes` or `shapes:N` for the generated
+    /// set. Default `shapes`: the one set that is always there.
+    pub path: String,
+    /// Share of the training images that is kept apart to choose by, 0..1. Default 0.1: enough to
+    /// rank epochs, little enough not to starve the training.
+    pub validation: f64,
+    /// Use about this many images, balanced over the classes, to train and to choose by; all
+    /// where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Images of one forward pass. Default 64, as in the CIFAR protocol.
+    pub batch: usize,
+    /// Threads that decode and augment; with 0 the trainer does it itself. Default 1: small
+    /// images are cheap to prepare and training takes the other cores. Results are the same bits
+    /// with any number.
+    pub workers: usize,
+}
+
+impl Default for DataRecipe {
+    fn default() -> Self {
+        Self {
+            path: "shapes".to_owned(),
+            validation: 0.1,
+            limit: None,
+            batch: 64,
+            workers: 1,
+        }
+    }
+}
+
+/// `[teacher]`: whom the student learns from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TeacherRecipe {
+    /// A run folder, a weights file or a zoo name; no teacher where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Zoo name of the network that a weights file belongs to; a run folder knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
+/// `[student]`: who learns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StudentRecipe {
+    /// Zoo name. Default `resnet8`: the smallest of the zoo, trained in minutes on two cores.
+    pub model: String,
+    /// A weights file to start from; drawn from the seed where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+}
+
+impl Default for StudentRecipe {
+    fn default() -> Self {
+        Self {
+            model: "resnet8".to_owned(),
+            weights: None,
+        }
+    }
+}
+
+/// `[method]`: how the student learns from the teacher. Tables `[method.<name>]` hold the
+/// settings of single methods.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MethodRecipe {
+    /// A name of the catalogue; several joined by `+` have their terms added. Default `kd`: works
+    /// for any two networks that tell the same classes apart.
+    pub name: String,
+    /// `[student tap, teacher tap]` to compare; left to the method where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<Vec<(String, String)>>,
+    /// Settings by method name.
+    #[serde(flatten)]
+    pub settings: BTreeMap<String, toml::Table>,
+}
+
+impl Default for MethodRecipe {
+    fn default() -> Self {
+        Self {
+            name: "kd".to_owned(),
+            pairs: None,
+            settings: BTreeMap::new(),
+        }
+    }
+}
+
+impl MethodRecipe {
+    /// The settings by method, as [`limbeck_methods::build`] takes them.
+    pub fn values(&self) -> BTreeMap<String, serde_json::Value> {
+        let value = |table| serde_json::to_value(table).unwrap_or_default();
+        let tables = self.settings.iter();
+        tables
+            .map(|(id, table)| (id.clone(), value(table)))
+            .collect()
+    }
+}
+
+/// Which optimiser.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerName {
+    /// Stochastic gradient descent with momentum.
+    #[default]
+    Sgd,
+    /// Adam with decoupled weight decay.
+    AdamW,
+}
+
+/// `[optimizer]`: how gradients change weights. Semantics and, for AdamW, defaults are
+/// PyTorch's; SGD's are the CIFAR protocol's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerRecipe {
+    /// `sgd` (default: the CIFAR protocol's) or `adamw`.
+    pub name: OptimizerName,
+    /// Peak learning rate. Default 0.05 for SGD (CIFAR protocol; 0.01 for MobileNetV2 and
+    /// ShuffleNets), 0.001 for AdamW (PyTorch).
+    pub learning_rate: f64,
+    /// Read by SGD. Default 0.9 (CIFAR protocol).
+    pub momentum: f64,
+    /// Read by SGD: step along the momentum to come. Default false (CIFAR protocol).
+    pub nesterov: bool,
+    /// Read by SGD: share of a gradient kept out of the momentum. Default 0 (PyTorch).
+    pub dampening: f64,
+    /// Pull of weights towards zero: added to the gradient by SGD, decoupled in AdamW. Default
+    /// 5e-4 for SGD (CIFAR protocol), 0.01 for AdamW (PyTorch).
+    pub weight_decay: f64,
+    /// Whether biases, scales and shifts of normalisations and tokens decay too. Default true
+    /// (CIFAR protocol, PyTorch).
+    pub decay_norms: bool,
+    /// Read by AdamW: decay of the mean of gradients. Default 0.9 (PyTorch).
+    pub beta1: f64,
+    /// Read by AdamW: decay of the mean of squared gradients. Default 0.999 (PyTorch).
+    pub beta2: f64,
+    /// Read by AdamW: added to the root of the squared mean. Default 1e-8 (PyTorch).
+    pub epsilon: f64,
+}
+
+impl OptimizerRecipe {
+    /// The defaults of one optimiser.
+    pub fn of(name: OptimizerName) -> Self {
+        let (learning_rate, weight_decay) = match name {
+            OptimizerName::Sgd => (0.05, 5e-4),
+            OptimizerName::AdamW => (1e-3, 0.01),
+        };
+        Self {
+            name,
+            learning_rate,
+            momentum: 0.9,
+            nesterov: false,
+            dampening: 0.0,
+            weight_decay,
+            decay_norms: true,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+        }
+    }
+}
+
+impl Default for OptimizerRecipe {
+    fn default() -> Self {
+        Self::of(OptimizerName::Sgd)
+    }
+}
+
+/// Shape of the learning rate over the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleName {
+    /// The peak all along.
+    Constant,
+    /// Multiplied by `gamma` at each milestone.
+    MultiStep,
+    /// Half a cosine from the peak to the minimum.
+    #[default]
+    Cosine,
+    /// A power of the share of the run that is left.
+    Polynomial,
+}
+
+/// `[schedule]`: the learning rate over the run; see [`crate::schedule`] for the formulas.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScheduleRecipe {
+    /// `constant`, `multi-step`, `cosine` or `polynomial`. Default `cosine`: needs no milestones
+    /// and serves short and long runs alike.
+    pub name: ScheduleName,
+    /// Read by `multi-step`: shares of the run, 0..1, rising. Default 0.625, 0.75, 0.875: epochs
+    /// 150, 180 and 210 of the CIFAR protocol's 240.
+    pub milestones: Vec<f64>,
+    /// Read by `multi-step`: factor at each milestone. Default 0.1 (CIFAR protocol).
+    pub gamma: f64,
+    /// Read by `polynomial`. Default 0.9 (DeepLab).
+    pub power: f64,
+    /// Read by `cosine` and `polynomial`: learning rate at the end. Default 0.
+    pub minimum: f64,
+    /// Epochs over which the learning rate rises linearly to its peak. Default 0 (CIFAR
+    /// protocol).
+    pub warmup_epochs: f64,
+}
+
+impl Default for ScheduleRecipe {
+    fn default() -> Self {
+        Self {
+            name: ScheduleName::Cosine,
+            milestones: vec![0.625, 0.75, 0.875],
+            gamma: 0.1,
+            power: 0.9,
+            minimum: 0.0,
+            warmup_epochs: 0.0,
+        }
+    }
+}
+
+/// `[train]`: length and repetition of training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainRecipe {
+    /// Passes over the training images. Default 30: a first result in minutes on small data;
+    /// published numbers take 240 on CIFAR-100.
+    pub epochs: usize,
+    /// Seed of the first student; the others count up from it. Default 0.
+    pub seed: u64,
+    /// Number of students, one for each seed. Default 1; an interval needs two or more.
+    pub seeds: usize,
+    /// Whether the same students are trained on labels alone too, for comparison. Default false:
+    /// it doubles the time.
+    pub baseline: bool,
+    /// Share of each label that is spread over all classes. Default 0 (CIFAR protocol).
+    pub label_smoothing: f64,
+    /// Greatest norm of all gradients together; unlimited where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// Decay of a moving average of the weights, such as 0.999, which is then what is tested and
+    /// saved; none where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average: Option<f64>,
+    /// Batches whose gradients are averaged into one step. Default 1.
+    pub accumulate: usize,
+    /// Threads that compute; the number of cores where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+}
+
+impl Default for TrainRecipe {
+    fn default() -> Self {
+        Self {
+            epochs: 30,
+            seed: 0,
+            seeds: 1,
+            baseline: false,
+            label_smoothing: 0.0,
+            clip_norm: None,
+            average: None,
+            accumulate: 1,
+            threads: None,
+        }
+    }
+}

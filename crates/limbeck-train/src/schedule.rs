@@ -1,0 +1,144 @@
+//! The learning rate as a function of the step.
+//!
+//! With S steps in the whole run, W of them warm-up (`warmup_epochs` · steps of an epoch, rounded)
+//! and peak p, step s (counted from 0 over the whole run, every step anew) has
+//! - s < W: p · (s + 1) / W;
+//! - `constant`: p;
+//! - `multi-step`: p · gamma^(milestones m with s ≥ round(m · S)); milestones count the warm-up
+//!   in, so that they stay where a protocol puts them;
+//! - `cosine`: minimum + (p − minimum) · (1 + cos(π t)) / 2 with t = (s − W) / (S − W)
+//!   (Loshchilov and Hutter, "SGDR", ICLR 2017, equation 5, without restarts);
+//! - `polynomial`: minimum + (p − minimum) · (1 − t)^power.
+//!
+//! t stays below 1: the minimum would be reached by the step after the last.
+
+use std::f64::consts::PI;
+
+use crate::recipe::{Recipe, ScheduleName, ScheduleRecipe};
+
+/// The learning rate over a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    peak: f64,
+    recipe: ScheduleRecipe,
+}
+
+impl Schedule {
+    /// Of a peak learning rate and a shape.
+    pub fn new(peak: f64, recipe: &ScheduleRecipe) -> Self {
+        Self {
+            peak,
+            recipe: recipe.clone(),
+        }
+    }
+
+    /// Of a whole recipe.
+    pub fn of(recipe: &Recipe) -> Self {
+        Self::new(recipe.optimizer.learning_rate, &recipe.schedule)
+    }
+
+    /// The learning rate of `step`, counted from 0 over the whole run of `epochs` epochs with
+    /// `steps_per_epoch` optimiser steps each. A step beyond the run has the last one's.
+    pub fn learning_rate(&self, step: usize, steps_per_epoch: usize, epochs: usize) -> f64 {
+        let recipe = &self.recipe;
+        let total = (steps_per_epoch * epochs).max(1);
+        let step = step.min(total - 1) as f64;
+        let total = total as f64;
+        let warmup = (recipe.warmup_epochs * steps_per_epoch as f64).round();
+        if step < warmup {
+            return self.peak * (step + 1.0) / warmup;
+        }
+        let passed = (step - warmup) / (total - warmup);
+        let between = |share: f64| recipe.minimum + (self.peak - recipe.minimum) * share;
+        match recipe.name {
+            ScheduleName::Constant => self.peak,
+            ScheduleName::MultiStep => {
+                let reached = |&&at: &&f64| step >= (at * total).round();
+                let count = recipe.milestones.iter().filter(reached).count();
+                self.peak * recipe.gamma.powi(count as i32)
+            }
+            ScheduleName::Cosine => between((1.0 + (PI * passed).cos()) / 2.0),
+            ScheduleName::Polynomial => between((1.0 - passed).powf(recipe.power)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(name: ScheduleName, warmup_epochs: f64) -> Schedule {
+        let recipe = ScheduleRecipe {
+            name,
+            warmup_epochs,
+            ..ScheduleRecipe::default()
+        };
+        Schedule::new(0.05, &recipe)
+    }
+
+    fn close(found: f64, expected: f64) {
+        assert!(
+            (found - expected).abs() < 1e-15,
+            "{found} is not {expected}"
+        );
+    }
+
+    #[test]
+    fn the_cifar_protocol_divides_by_ten_at_epochs_150_180_and_210() {
+        let schedule = schedule(ScheduleName::MultiStep, 0.0);
+        let at = |epoch: usize, step: usize| schedule.learning_rate(epoch * 782 + step, 782, 240);
+        for (epoch, expected) in [(149, 0.05), (179, 0.005), (209, 0.0005), (239, 0.00005)] {
+            close(at(epoch, 781), expected);
+        }
+        for (epoch, expected) in [(0, 0.05), (150, 0.005), (180, 0.0005), (210, 0.00005)] {
+            close(at(epoch, 0), expected);
+        }
+    }
+
+    #[test]
+    fn warm_up_rises_linearly_and_reaches_the_peak_with_its_last_step() {
+        for name in [
+            ScheduleName::Constant,
+            ScheduleName::MultiStep,
+            ScheduleName::Cosine,
+            ScheduleName::Polynomial,
+        ] {
+            let schedule = schedule(name, 0.5);
+            for (step, share) in [(0, 0.2), (1, 0.4), (3, 0.8), (4, 1.0), (5, 1.0)] {
+                close(schedule.learning_rate(step, 10, 4), 0.05 * share);
+            }
+        }
+    }
+
+    #[test]
+    fn cosine_is_at_half_height_half_way_between_warm_up_and_end() {
+        let mut schedule = schedule(ScheduleName::Cosine, 2.0);
+        schedule.recipe.minimum = 0.01;
+        close(schedule.learning_rate(60, 10, 10), 0.03);
+        // A quarter of the way: 0.01 + 0.04 · (1 + cos 45°)/2.
+        close(
+            schedule.learning_rate(40, 10, 10),
+            0.01 + 0.02 * (1.0 + 0.5_f64.sqrt()),
+        );
+    }
+
+    #[test]
+    fn polynomial_of_power_one_falls_along_a_line() {
+        let mut schedule = schedule(ScheduleName::Polynomial, 0.0);
+        schedule.recipe.power = 1.0;
+        close(schedule.learning_rate(25, 10, 10), 0.05 * 0.75);
+        close(schedule.learning_rate(99, 10, 10), 0.05 * 0.01);
+        schedule.recipe.power = 2.0;
+        close(schedule.learning_rate(25, 10, 10), 0.05 * 0.5625);
+    }
+
+    #[test]
+    fn a_run_that_is_all_warm_up_and_one_without_steps_stay_finite() {
+        for name in [ScheduleName::Cosine, ScheduleName::Polynomial] {
+            let schedule = schedule(name, 2.0);
+            assert_eq!(schedule.learning_rate(19, 10, 2), 0.05);
+            assert_eq!(schedule.learning_rate(1000, 10, 2), 0.05);
+            assert!(schedule.learning_rate(0, 0, 0).is_finite());
+        }
+    }
+}
