@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn maps_and_grids_of_all_sizes_can_be_compared() {
         let student = [map("stage1", [3, 8, 6]), map("stage2", [3, 4, 9])];
-        let teacher = [tokens("block0", 5, [7, 7]), tokens("block1", 5, [7, 7])];
+        let teacher = [tokens("stage1", 5, [7, 7]), tokens("stage2", 5, [7, 7])];
         let (mut method, store) = build(&probe(&student, &teacher), |probe, builder| {
             At::new(AtConfig::default(), probe, builder)
         })

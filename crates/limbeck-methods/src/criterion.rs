@@ -160,6 +160,12 @@ pub(crate) fn require_teacher<'a>(
         .ok_or(MethodError::NoTeacher { method })
 }
 
+/// `min(e / epochs, 1)` with the epoch e counted from 1: the share of a weight that rises over the
+/// first `epochs` epochs.
+pub(crate) fn warmup(progress: Progress, epochs: usize) -> f64 {
+    ((progress.epoch + 1) as f64 / epochs as f64).min(1.0)
+}
+
 /// Refuses a setting that is not a finite number above zero.
 pub(crate) fn require_positive(
     method: &'static str,

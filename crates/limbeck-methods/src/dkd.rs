@@ -38,8 +38,8 @@ use limbeck_nn::{Builder, Pass};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Criterion, MethodError, Needs, Probe, Progress, Step, Term,
-    criterion::{require_at_least, require_positive, require_teacher, require_weight},
+    Criterion, MethodError, Needs, Probe, Step, Term,
+    criterion::{require_at_least, require_positive, require_teacher, require_weight, warmup},
     softmax::{divergence, log_sum_exp},
 };
 
@@ -132,11 +132,6 @@ impl Dkd {
             divergence(student_others, teacher_others).mul_scalar(scale),
         )
     }
-
-    /// min(e / warmup_epochs, 1), e counted from 1.
-    fn warmup(&self, progress: Progress) -> f64 {
-        ((progress.epoch + 1) as f64 / self.config.warmup_epochs as f64).min(1.0)
-    }
 }
 
 /// The classes that are not the label, in order: `[B, K − 1]`.
@@ -166,10 +161,10 @@ impl Criterion for Dkd {
     fn terms(&mut self, step: &Step<'_>, _pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError> {
         let teacher = step.teacher(Self::ID)?.logits;
         let (target, others) = self.parts(step.student.logits.clone(), teacher, step.labels);
-        let warmup = self.warmup(step.progress);
+        let share = warmup(step.progress, self.config.warmup_epochs);
         Ok(vec![
-            Term::new("tckd", target, warmup * self.config.alpha),
-            Term::new("nckd", others, warmup * self.config.beta),
+            Term::new("tckd", target, share * self.config.alpha),
+            Term::new("nckd", others, share * self.config.beta),
         ])
     }
 }

@@ -235,8 +235,8 @@ mod tests {
             let stage = |(i, size): (usize, usize)| map(&format!("stage{i}"), [2, size, size]);
             (1..).zip(sizes).map(stage).collect::<Vec<_>>()
         };
-        let vit: Vec<Tap> = (0..4)
-            .map(|i| tokens(&format!("block{i}"), 6, [7, 7]))
+        let vit: Vec<Tap> = (1..5)
+            .map(|i| tokens(&format!("stage{i}"), 6, [7, 7]))
             .collect();
         let pairs = |student: &[Tap], teacher: &[Tap]| make(student, teacher).unwrap().0.pairs();
         let pair = |s: &str, t: &str| vec![(s.to_owned(), t.to_owned())];
@@ -244,7 +244,7 @@ mod tests {
             pairs(&cnn([8, 4, 2]), &cnn([8, 4, 2])),
             pair("stage2", "stage2")
         );
-        assert_eq!(pairs(&cnn([28, 14, 7]), &vit), pair("stage2", "block2"));
+        assert_eq!(pairs(&cnn([28, 14, 7]), &vit), pair("stage2", "stage3"));
         assert_eq!(
             pairs(&cnn([8, 4, 2]), &cnn([8, 7, 2])),
             pair("stage3", "stage3")

@@ -1,21 +1,17 @@
 //! Which layers of student and teacher are compared.
 //!
-//! By default the stages are: the layers after which networks change their resolution, or, in a
-//! network of equal blocks such as a ViT, the ends of its four quarters. The last stages of both
-//! networks belong together, the others go where the resolution is closest.
+//! By default the ends of the stages, which all networks name `stage1`, `stage2`, …: the last stages
+//! of both networks belong together, the others go where the resolution is closest.
 
 use burn::tensor::Tensor;
 use limbeck_nn::{Feature, Outputs, Tap, TapKind};
 
 use crate::{MethodError, Probe, criterion::require_teacher};
 
-/// Number of stages that a network of equal blocks is cut into, as in the usual pyramids.
-const QUARTERS: usize = 4;
-
 /// Proposes layer pairs `(student tap, teacher tap)`, shallow to deep, by the stages of both
 /// networks: the last with the last; before that, as many pairs as the network with fewer stages
 /// allows, in order, so that the resolutions within the pairs are as equal as can be, and as deep
-/// as can be where that leaves a choice. Empty where a network has neither stages nor blocks.
+/// as can be where that leaves a choice. Empty where a network has no stages.
 pub fn propose_pairs(student: &[Tap], teacher: &[Tap]) -> Vec<(String, String)> {
     let (student, teacher) = (stages(student), stages(teacher));
     let mut chosen = align(&student, &teacher).1;
@@ -62,21 +58,13 @@ fn shorter_by(
         .filter(move |&(s, t)| s.min(t) == count)
 }
 
-/// The stages of a network, shallow to deep.
+/// The ends of a network's stages, shallow to deep.
 fn stages(taps: &[Tap]) -> Vec<&Tap> {
-    let numbered = |tap: &&Tap, prefix: &str| {
-        tap.name
-            .strip_prefix(prefix)
-            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
-    };
-    let stages: Vec<&Tap> = taps.iter().filter(|tap| numbered(tap, "stage")).collect();
-    if !stages.is_empty() {
-        return stages;
-    }
-    let blocks: Vec<&Tap> = taps.iter().filter(|tap| numbered(tap, "block")).collect();
-    let count = blocks.len().min(QUARTERS);
-    (1..=count)
-        .map(|quarter| blocks[quarter * blocks.len() / count - 1])
+    taps.iter()
+        .filter(|tap| {
+            let number = tap.name.strip_prefix("stage");
+            number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+        })
         .collect()
 }
 
@@ -278,12 +266,9 @@ mod tests {
         taps
     }
 
-    fn vit(depth: usize, grid: usize) -> Vec<Tap> {
-        let block = |i| tokens(&format!("block{i}"), 16, [grid, grid]);
-        (0..depth)
-            .map(block)
-            .chain([vector("pooled", 16)])
-            .collect()
+    fn vit(grid: usize) -> Vec<Tap> {
+        let stage = |i| tokens(&format!("stage{i}"), 16, [grid, grid]);
+        (1..=4).map(stage).chain([vector("pooled", 16)]).collect()
     }
 
     fn proposed(student: &[Tap], teacher: &[Tap]) -> Vec<String> {
@@ -317,23 +302,19 @@ mod tests {
     }
 
     #[test]
-    fn a_vit_is_paired_by_its_quarters() {
+    fn where_all_resolutions_are_equal_the_deepest_stages_are_paired() {
         assert_eq!(
-            proposed(&cnn(&[56, 28, 14, 7]), &vit(12, 14)),
+            proposed(&cnn(&[56, 28, 14, 7]), &vit(14)),
             [
-                "stage1-block2",
-                "stage2-block5",
-                "stage3-block8",
-                "stage4-block11"
+                "stage1-stage1",
+                "stage2-stage2",
+                "stage3-stage3",
+                "stage4-stage4"
             ]
         );
         assert_eq!(
-            proposed(&cnn(&[32, 16, 8]), &vit(12, 8)),
-            ["stage1-block5", "stage2-block8", "stage3-block11"]
-        );
-        assert_eq!(
-            proposed(&vit(2, 4), &vit(6, 4)),
-            ["block0-block3", "block1-block5"]
+            proposed(&cnn(&[32, 16, 8]), &vit(8)),
+            ["stage1-stage2", "stage2-stage3", "stage3-stage4"]
         );
     }
 
@@ -344,15 +325,15 @@ mod tests {
 
     #[test]
     fn pairs_of_the_user_win_and_unknown_taps_list_the_known() {
-        let mut probe = probe(&cnn(&[32, 16]), &vit(4, 8));
+        let mut probe = probe(&cnn(&[32, 16]), &vit(8));
         let pair = |s: &str, t: &str| Some(vec![(s.to_owned(), t.to_owned())]);
-        probe.pairs = pair("stem", "block1");
+        probe.pairs = pair("stem", "stage1");
         let pairs = resolve_pairs("m", &probe, propose_pairs).unwrap();
         assert_eq!(pairs.len(), 1);
-        assert_eq!(pairs[0].names(), ("stem".to_owned(), "block1".to_owned()));
+        assert_eq!(pairs[0].names(), ("stem".to_owned(), "stage1".to_owned()));
         assert_eq!(pairs[0].student_shape, [8, 32, 32]);
         assert_eq!(pairs[0].teacher_shape, [16, 8, 8]);
-        probe.pairs = pair("stage9", "block1");
+        probe.pairs = pair("stage9", "stage1");
         let error = resolve_pairs("m", &probe, propose_pairs).unwrap_err();
         assert_eq!(
             error.to_string(),

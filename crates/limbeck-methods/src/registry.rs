@@ -4,10 +4,7 @@ use limbeck_nn::Builder;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{
-    At, Baseline, Criterion, Dkd, FitNet, Kd, MethodError, Probe, Rkd, at, dkd, fitnet, kd, none,
-    rkd,
-};
+use crate::{Criterion, MethodError, Probe};
 
 /// A method of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -27,16 +24,18 @@ pub struct MethodEntry {
 
 type Build = fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
 
+/// A method's module is its id and the name of its file.
 macro_rules! method {
-    ($id:literal, $file:literal, teacher: $teacher:literal, $config:ty, $method:ty) => {
+    ($module:ident::$method:ident, $config:ident, teacher: $teacher:literal) => {
         MethodEntry {
-            id: $id,
-            source: include_str!($file),
+            id: stringify!($module),
+            source: include_str!(concat!(stringify!($module), ".rs")),
             needs_teacher: $teacher,
-            defaults: defaults::<$config>,
+            defaults: defaults::<crate::$config>,
             build: |settings, probe, builder| {
-                let config = parse($id, settings)?;
-                Ok(Box::new(<$method>::new(config, probe, builder)?))
+                let config = parse(stringify!($module), settings)?;
+                let method = crate::$module::$method::new(config, probe, builder)?;
+                Ok(Box::new(method))
             },
         }
     };
@@ -44,12 +43,16 @@ macro_rules! method {
 
 /// All methods: the baseline, then by name.
 pub static METHODS: &[MethodEntry] = &[
-    method!("none", "none.rs", teacher: false, none::BaselineConfig, Baseline),
-    method!("at", "at.rs", teacher: true, at::AtConfig, At),
-    method!("dkd", "dkd.rs", teacher: true, dkd::DkdConfig, Dkd),
-    method!("fitnet", "fitnet.rs", teacher: true, fitnet::FitNetConfig, FitNet),
-    method!("kd", "kd.rs", teacher: true, kd::KdConfig, Kd),
-    method!("rkd", "rkd.rs", teacher: true, rkd::RkdConfig, Rkd),
+    method!(none::Baseline, BaselineConfig, teacher: false),
+    method!(at::At, AtConfig, teacher: true),
+    method!(dkd::Dkd, DkdConfig, teacher: true),
+    method!(drg::Drg, DrgConfig, teacher: false),
+    method!(dsr::Dsr, DsrConfig, teacher: false),
+    method!(fitnet::FitNet, FitNetConfig, teacher: true),
+    method!(kd::Kd, KdConfig, teacher: true),
+    method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true),
+    method!(rkd::Rkd, RkdConfig, teacher: true),
+    method!(tat::Tat, TatConfig, teacher: true),
 ];
 
 impl MethodEntry {

@@ -48,6 +48,9 @@ const SQUARE_FLOOR: f64 = 1e-12;
 /// Smallest length that a difference is divided by, as in PyTorch's `normalize`.
 const LENGTH_FLOOR: f64 = 1e-12;
 
+/// The tap that holds a network's embedding.
+const EMBEDDING: &str = "pooled";
+
 /// Settings of [`Rkd`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -99,10 +102,10 @@ impl Rkd {
             });
         }
         let pair = resolve_pair(Self::ID, probe, |student, teacher| {
-            let embeddings = (embedding(student), embedding(teacher));
-            match embeddings {
-                (Some(student), Some(teacher)) => vec![(student, teacher)],
-                _ => Vec::new(),
+            let has_embedding = |taps: &[Tap]| taps.iter().any(|tap| tap.name == EMBEDDING);
+            match has_embedding(student) && has_embedding(teacher) {
+                true => vec![(EMBEDDING.to_owned(), EMBEDDING.to_owned())],
+                false => Vec::new(),
             }
         })?;
         Ok(Self { config, pair })
@@ -135,17 +138,6 @@ impl Rkd {
         let units = differences / lengths;
         units.clone().matmul(units.swap_dims(1, 2))
     }
-}
-
-/// The tap with a network's embedding: `pooled`, else the last vector.
-fn embedding(taps: &[Tap]) -> Option<String> {
-    let vectors = || {
-        taps.iter().filter(|tap| {
-            matches!(tap.kind, limbeck_nn::TapKind::Vector(_)) && tap.name != "logits"
-        })
-    };
-    let pooled = vectors().find(|tap| tap.name == "pooled");
-    pooled.or(vectors().last()).map(|tap| tap.name.clone())
 }
 
 /// One for two different images, zero on the diagonal: `[B, D]` → `[B, B]`.
@@ -298,22 +290,22 @@ mod tests {
 
     #[test]
     fn maps_and_tokens_are_averaged_over_positions() {
-        let mut probe = probe(&[map("stage1", [3, 4, 4])], &[tokens("block0", 5, [7, 7])]);
+        let mut probe = probe(&[map("stage1", [3, 4, 4])], &[tokens("stage1", 5, [7, 7])]);
         let config = RkdConfig::default();
         let error = build(&probe, |p, b| Rkd::new(config.clone(), p, b)).unwrap_err();
         assert!(
             error.to_string().contains("no layers to compare"),
             "{error}"
         );
-        probe.pairs = Some(vec![("stage1".to_owned(), "block0".to_owned())]);
+        probe.pairs = Some(vec![("stage1".to_owned(), "stage1".to_owned())]);
         let (mut method, store) = build(&probe, |p, b| Rkd::new(config, p, b)).unwrap();
         let student = outputs("s", 4, &[map("stage1", [3, 4, 4])]);
-        let teacher = outputs("t", 4, &[tokens("block0", 5, [7, 7])]);
+        let teacher = outputs("t", 4, &[tokens("stage1", 5, [7, 7])]);
         let found = terms(&mut method, &store, &student, &teacher);
         let vector = |o: &limbeck_nn::Outputs, tap: &str| o.feature(tap).unwrap().to_vector();
         let expected = losses(
             vector(&student, "stage1").unwrap(),
-            vector(&teacher, "block0").unwrap(),
+            vector(&teacher, "stage1").unwrap(),
         );
         assert_close(
             &[number(&found[0].value), number(&found[1].value)],
