@@ -125,3 +125,83 @@ impl crate::Store {
         folded
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{DType, Device, TensorData};
+
+    use super::*;
+    use crate::{Mode, Store, Taps};
+
+    fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+        tensor.into_data().iter::<f64>().collect()
+    }
+
+    /// Two channels with values 1, 2, 3, 6 (mean 3, squares' sum 14) and 0, 0, 4, 4 (mean 2,
+    /// squares' sum 16).
+    fn batch() -> Tensor<4> {
+        let values = vec![1.0, 2.0, 0.0, 0.0, 3.0, 6.0, 4.0, 4.0];
+        Tensor::from_data(
+            TensorData::new(values, [2, 2, 1, 2]),
+            (&Device::flex(), DType::F64),
+        )
+    }
+
+    #[test]
+    fn training_uses_the_population_variance_and_stores_the_unbiased_one() {
+        let mut store = Store::new(&Device::flex(), DType::F64);
+        let norm = BatchNorm2d::new(Builder::new(&mut store, 0), 2);
+        let mut pass = Pass::new(&store, Mode::Train, Taps::none(), 0);
+        let output = numbers(norm.forward(&mut pass, batch()));
+        let deviations = [(14.0f64 / 4.0 + 1e-5).sqrt(), (16.0f64 / 4.0 + 1e-5).sqrt()];
+        let expected = [-2.0, -1.0, -2.0, -2.0, 0.0, 3.0, 2.0, 2.0];
+        for (i, (found, expected)) in output.iter().zip(expected).enumerate() {
+            let expected = expected / deviations[i / 2 % 2];
+            assert!((found - expected).abs() < 1e-12, "{found} and {expected}");
+        }
+        let updates = pass.into_updates();
+        store.apply(updates);
+        let statistics = |id| numbers(store.get::<1>(id));
+        for (found, expected) in statistics(norm.running_mean).iter().zip([0.3, 0.2]) {
+            assert!((found - expected).abs() < 1e-12);
+        }
+        let variances = [0.9 + 0.1 * 14.0 / 3.0, 0.9 + 0.1 * 16.0 / 3.0];
+        for (found, expected) in statistics(norm.running_var).iter().zip(variances) {
+            assert!((found - expected).abs() < 1e-12);
+        }
+        assert_eq!(numbers(store.entry(norm.batches).value.clone()), [1.0]);
+    }
+
+    #[test]
+    fn evaluation_uses_the_running_statistics_and_leaves_them_alone() {
+        let mut store = Store::new(&Device::flex(), DType::F64);
+        let norm = BatchNorm2d::new(Builder::new(&mut store, 0), 2);
+        store.set_values(norm.running_mean, vec![1.0, 0.0]);
+        store.set_values(norm.running_var, vec![4.0, 1.0]);
+        store.set_values(norm.weight, vec![2.0, 1.0]);
+        store.set_values(norm.bias, vec![0.0, 5.0]);
+        let mut pass = Pass::new(&store, Mode::Evaluate, Taps::none(), 0);
+        let output = numbers(norm.forward(&mut pass, batch()));
+        let expected = [0.0, 1.0, 5.0, 5.0, 2.0, 5.0, 9.0, 9.0];
+        for (found, expected) in output.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-4, "{found} and {expected}");
+        }
+        assert!(pass.into_updates().is_empty());
+    }
+
+    #[test]
+    fn a_norm_that_runs_twice_in_a_pass_updates_its_statistics_twice() {
+        let mut store = Store::new(&Device::flex(), DType::F64);
+        let norm = BatchNorm2d::new(Builder::new(&mut store, 0), 2);
+        let mut pass = Pass::new(&store, Mode::Train, Taps::none(), 0);
+        norm.forward(&mut pass, batch());
+        norm.forward(&mut pass, batch());
+        let updates = pass.into_updates();
+        store.apply(updates);
+        let mean = numbers(store.get::<1>(norm.running_mean));
+        for (found, expected) in mean.iter().zip([0.3 * 1.9, 0.2 * 1.9]) {
+            assert!((found - expected).abs() < 1e-12);
+        }
+        assert_eq!(numbers(store.entry(norm.batches).value.clone()), [2.0]);
+    }
+}

@@ -44,3 +44,61 @@ fn omit<const D: usize>(
     let factors = Tensor::from_data(TensorData::new(factors, shape), (&x.device(), x.dtype()));
     x * factors
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{DType, Device};
+
+    use super::*;
+    use crate::{Mode, Store, Taps};
+
+    fn run(mode: Mode, seed: u64, layer: fn(&mut Pass<'_>, Tensor<2>) -> Tensor<2>) -> Vec<f64> {
+        let store = Store::new(&Device::flex(), DType::F64);
+        let mut pass = Pass::new(&store, mode, Taps::none(), seed);
+        let ones = Tensor::ones([100, 50], (&Device::flex(), DType::F64));
+        layer(&mut pass, ones).into_data().iter::<f64>().collect()
+    }
+
+    #[test]
+    fn dropout_omits_its_share_of_the_elements_and_raises_the_others() {
+        let values = run(Mode::Train, 1, |pass, x| dropout(pass, x, 0.2));
+        assert!(values.iter().all(|&x| x == 0.0 || x == 1.25));
+        let omitted = values.iter().filter(|&&x| x == 0.0).count();
+        // 5000 draws: four standard deviations are 113.
+        assert!((887..=1113).contains(&omitted), "{omitted}");
+    }
+
+    #[test]
+    fn drop_path_omits_whole_samples() {
+        let values = run(Mode::Train, 1, |pass, x| drop_path(pass, x, 0.5));
+        for sample in values.chunks(50) {
+            assert!(sample.iter().all(|&x| x == sample[0]));
+            assert!(sample[0] == 0.0 || sample[0] == 2.0);
+        }
+        let omitted = values.iter().step_by(50).filter(|&&x| x == 0.0).count();
+        // 100 draws: four standard deviations are 20.
+        assert!((30..=70).contains(&omitted), "{omitted}");
+    }
+
+    #[test]
+    fn draws_follow_the_seed_and_differ_within_a_pass() {
+        let twice = |pass: &mut Pass<'_>, x: Tensor<2>| {
+            let first = dropout(pass, x.clone(), 0.5);
+            Tensor::cat(vec![first, dropout(pass, x, 0.5)], 0)
+        };
+        let values = run(Mode::Train, 1, twice);
+        assert_ne!(values[..5000], values[5000..]);
+        assert_eq!(values, run(Mode::Train, 1, twice));
+        assert_ne!(values, run(Mode::Train, 2, twice));
+    }
+
+    #[test]
+    fn evaluation_omits_nothing() {
+        for layer in [
+            |pass: &mut Pass<'_>, x| dropout(pass, x, 0.5),
+            |pass: &mut Pass<'_>, x| drop_path(pass, x, 0.5),
+        ] {
+            assert!(run(Mode::Evaluate, 1, layer).iter().all(|&x| x == 1.0));
+        }
+    }
+}

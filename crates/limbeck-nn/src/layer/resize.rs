@@ -113,3 +113,50 @@ fn keys_cubic(distance: f64) -> f64 {
         0.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{DType, Device};
+
+    use super::*;
+
+    const MAP: [f64; 25] = [
+        -5.0, 2.0, -2.0, 5.0, 1.0, //
+        -2.0, -1.0, 0.0, 1.0, 2.0, //
+        -4.0, 2.0, -3.0, 3.0, -2.0, //
+        0.0, 0.0, 0.0, 0.0, 0.0, //
+        -1.0, 4.0, -2.0, 3.0, -3.0,
+    ];
+
+    fn check(size: [usize; 2], expected: &[f64]) {
+        let map = Tensor::<4>::from_data(
+            TensorData::new(MAP.to_vec(), [1, 1, 5, 5]),
+            (&Device::flex(), DType::F64),
+        );
+        let found = resize_bicubic(map, size);
+        assert_eq!(found.dims(), [1, 1, size[0], size[1]]);
+        for (found, expected) in found.into_data().iter::<f64>().zip(expected) {
+            assert!((found - expected).abs() < 2e-6, "{found} and {expected}");
+        }
+    }
+
+    /// Pillow 13.0.0, `resize(…, BICUBIC)` of an image of 32-bit numbers.
+    #[test]
+    fn bicubic_resizing_gives_the_numbers_of_pillow() {
+        check(
+            [3, 2],
+            &[
+                -1.2516772, 1.773464, -0.9267603, 0.2164617, 0.6302421, -0.1084552,
+            ],
+        );
+        check(
+            [4, 6],
+            &[
+                -4.5373168, 0.2253573, -0.492292, 0.7007562, 3.9192529, 1.2950064, -3.0243022,
+                -0.4037497, -0.7580845, -0.0750676, 1.7109956, 0.3146876, -1.7222252, 0.4209193,
+                -0.4917342, -0.3414178, 0.8863266, -0.9873896, -0.7419063, 2.6291764, 0.2840895,
+                -0.0756252, 1.5154337, -2.5004044,
+            ],
+        );
+    }
+}

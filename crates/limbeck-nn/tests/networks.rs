@@ -1,0 +1,465 @@
+//! What holds for every family: passes, folding, gradients, statistics, refusals. Images are as
+//! small as the families allow, and numbers are in f64.
+
+use burn::tensor::{DType, Device, Tensor, TensorData, activation::log_softmax};
+use limbeck_nn::{Feature, InputShape, Network, Role, Tap, TapKind, Taps, model};
+
+/// One small model of each family, and the side of the images it is tried with.
+const SMALL: &[(&str, usize)] = &[
+    ("resnet8", 8),
+    ("wrn_16_1", 8),
+    ("vgg8", 8),
+    ("mobilenetv2", 16),
+    ("shufflev1", 8),
+    ("shufflev2", 8),
+    ("cifar_resnet18", 5),
+    ("resnet18", 17),
+    ("mobilenet_v2", 17),
+    ("mobilenet_v1", 17),
+    ("vit_nano_patch4", 8),
+    ("vit_nano_distilled_patch4", 8),
+];
+
+fn input(side: usize) -> InputShape {
+    InputShape {
+        channels: 2,
+        height: side,
+        width: side,
+        classes: 7,
+    }
+}
+
+fn blank(name: &str, side: usize) -> Network {
+    let build = model::find(name).unwrap().build;
+    Network::blank(name, input(side), &Device::flex(), DType::F64, build).unwrap()
+}
+
+/// A network with numbers as training would leave them, all different, norms and statistics too.
+/// Made without the normal draws of [`model::build`], which would take most of the tests' time.
+fn build(name: &str, side: usize) -> Network {
+    let mut network = blank(name, side);
+    for id in network.store.ids() {
+        let entry = network.store.entry(id);
+        let (scale, offset) = match entry.role {
+            Role::NormScale => (0.3, 1.0),
+            Role::NormShift | Role::Bias => (0.3, 0.0),
+            Role::Statistic if entry.name.ends_with("running_var") => (0.4, 1.0),
+            Role::Statistic | Role::Token => (0.2, 0.0),
+            Role::Weight => {
+                let fan_in: usize = entry.shape[1..].iter().product();
+                ((6.0 / fan_in as f64).sqrt(), 0.0)
+            }
+            Role::Counter => (0.0, 3.0),
+        };
+        let values = noise(entry.shape.iter().product(), entry.name.len())
+            .map(|x| offset + scale * x)
+            .collect();
+        network.store.set_values(id, values);
+    }
+    network
+}
+
+/// Numbers in `[-1, 1)` by a linear congruence (Knuth's MMIX).
+fn noise(count: usize, start: usize) -> impl Iterator<Item = f64> {
+    let mut state = start as u64;
+    (0..count).map(move |_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    })
+}
+
+fn images(batch: usize, side: usize) -> Tensor<4> {
+    let pixels: Vec<f64> = noise(batch * 2 * side * side, 0).collect();
+    Tensor::from_data(
+        TensorData::new(pixels, [batch, 2, side, side]),
+        (&Device::flex(), DType::F64),
+    )
+}
+
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.try_into_vec_as::<f64>().unwrap()
+}
+
+fn largest_difference<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> f64 {
+    assert_eq!(left.dims(), right.dims());
+    let pairs = numbers(left).into_iter().zip(numbers(right));
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn every_family_takes_grey_or_colour_images_and_any_number_of_classes() {
+    for &(name, side) in SMALL {
+        let network = build(name, side);
+        let outputs = network.evaluate(images(2, side), &Taps::all());
+        assert_eq!(outputs.logits.dims(), [2, 7], "{name}");
+        assert!(
+            numbers(outputs.logits.clone())
+                .iter()
+                .all(|x| x.is_finite())
+        );
+        for tap in network.taps() {
+            let kind = match tap.name.as_str() {
+                "logits" => TapKind::Vector(7),
+                name => outputs.feature(name).unwrap().kind(),
+            };
+            assert_eq!(kind, tap.kind, "{} of {name}", tap.name);
+        }
+    }
+}
+
+#[test]
+fn taps_that_were_not_asked_for_are_not_recorded() {
+    for &(name, side) in SMALL {
+        let network = build(name, side);
+        let taps: Taps = ["stage2", "pooled"].into_iter().collect();
+        let outputs = network.evaluate(images(1, side), &taps);
+        let recorded: Vec<&String> = outputs.features.keys().collect();
+        assert_eq!(recorded, ["pooled", "stage2"], "{name}");
+    }
+}
+
+#[test]
+fn a_frozen_network_gives_what_the_network_gives_and_reads_no_norm_after_a_convolution() {
+    for &(name, side) in SMALL {
+        let network = build(name, side);
+        let mut frozen = network.frozen();
+        let names: Vec<String> = network.tap_names();
+        let taps: Taps = names.iter().cloned().collect();
+        let expected = network.evaluate(images(2, side), &taps);
+        // Whatever the frozen network read of folded norms would now be seen.
+        for id in frozen.store.ids() {
+            let entry = frozen.store.entry(id);
+            let folded = entry.role == Role::NormScale && follows_convolution(name, &entry.name);
+            if folded {
+                let count = entry.shape.iter().product();
+                frozen.store.set_values(id, vec![f64::NAN; count]);
+            }
+        }
+        let found = frozen.evaluate(images(2, side), &taps);
+        let difference = largest_difference(expected.logits.clone(), found.logits.clone());
+        assert!(difference < 1e-10, "{name}: {difference}");
+        for tap in &names {
+            let difference = match (expected.feature(tap), found.feature(tap)) {
+                (Some(Feature::Map(a)), Some(Feature::Map(b))) => {
+                    largest_difference(a.clone(), b.clone())
+                }
+                (Some(a), Some(b)) => largest_difference(
+                    a.to_vector().unwrap_or_else(nothing),
+                    b.to_vector().unwrap_or_else(nothing),
+                ),
+                _ => panic!("{name} did not record {tap}"),
+            };
+            assert!(difference < 1e-10, "{tap} of {name}: {difference}");
+        }
+    }
+}
+
+/// Stands for attention maps, which no norm after a convolution changes.
+fn nothing() -> Tensor<2> {
+    Tensor::zeros([1, 1], (&Device::flex(), DType::F64))
+}
+
+/// Transformers have no convolutions before their norms; in wide ResNets only each block's second
+/// norm follows one that nothing else reads.
+fn follows_convolution(model: &str, norm: &str) -> bool {
+    match model {
+        _ if model.starts_with("vit") => false,
+        _ if model.starts_with("wrn") => norm.ends_with("bn2.weight"),
+        _ => true,
+    }
+}
+
+#[test]
+fn training_reaches_every_parameter_and_moves_every_statistic() {
+    for &(name, side) in SMALL {
+        let mut network = build(name, side);
+        let tracked = network.store.tracked();
+        let (outputs, updates) = network.train(&tracked, images(3, side), &Taps::none(), 5);
+        // Logits alone would be enough for gradients, but their sum is constant after a norm.
+        let loss = log_softmax(outputs.logits, 1).narrow(1, 2, 1).mean().neg();
+        let gradients = tracked.gradients(&mut loss.backward());
+        for (entry, gradient) in network.store.entries().iter().zip(&gradients) {
+            assert_eq!(
+                gradient.is_some(),
+                entry.role.is_trained(),
+                "gradient of {} in {name}",
+                entry.name
+            );
+            if let Some(gradient) = gradient {
+                let finite = numbers(gradient.clone()).iter().all(|x| x.is_finite());
+                assert!(finite, "gradient of {} in {name}", entry.name);
+            }
+        }
+        let before = network.store.clone();
+        network.store.apply(updates);
+        for id in network.store.ids() {
+            let (old, new) = (before.entry(id), network.store.entry(id));
+            let moved = largest_difference(old.value.clone(), new.value.clone()) > 0.0;
+            assert_eq!(moved, !old.role.is_trained(), "{} in {name}", old.name);
+        }
+    }
+}
+
+#[test]
+fn evaluation_changes_nothing_and_repeats_itself() {
+    for &(name, side) in SMALL {
+        let network = build(name, side);
+        let first = network.evaluate(images(2, side), &Taps::none());
+        let second = network.evaluate(images(2, side), &Taps::none());
+        assert_eq!(numbers(first.logits), numbers(second.logits), "{name}");
+    }
+}
+
+#[test]
+fn an_image_is_judged_alone_whatever_else_is_in_the_batch() {
+    for &(name, side) in SMALL {
+        let network = build(name, side);
+        let both = images(2, side);
+        let together = network.evaluate(both.clone(), &Taps::none()).logits;
+        let alone = network.evaluate(both.narrow(0, 1, 1), &Taps::none()).logits;
+        let difference = largest_difference(together.narrow(0, 1, 1), alone);
+        assert!(difference < 1e-10, "{name}: {difference}");
+    }
+}
+
+#[test]
+fn a_seed_decides_all_numbers() {
+    for name in ["resnet8", "vit_nano_patch4"] {
+        let make = |seed| model::build(name, input(8), seed, &Device::flex(), DType::F32).unwrap();
+        let (one, same, other) = (make(1), make(1), make(2));
+        for id in one.store.ids() {
+            let values = |network: &Network| network.store.entry(id).value.clone().into_data();
+            assert_eq!(values(&one), values(&same), "{name}");
+            if matches!(one.store.entry(id).role, Role::Weight | Role::Token) {
+                assert_ne!(values(&one), values(&other), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn larger_images_are_taken_and_keep_the_vector_taps() {
+    for &(name, side) in SMALL {
+        let vectors = |side| -> Vec<Tap> {
+            let taps = blank(name, side).taps();
+            let is_vector = |tap: &Tap| matches!(tap.kind, TapKind::Vector(_));
+            taps.into_iter().filter(is_vector).collect()
+        };
+        assert_eq!(vectors(side), vectors(4 * side), "{name}");
+    }
+}
+
+/// Names that weights files of the nets' sources have.
+#[test]
+fn state_dict_names_are_those_of_the_sources() {
+    for (model, names) in [
+        (
+            "resnet8x4",
+            &[
+                "conv1.weight",
+                "bn1.running_var",
+                "layer1.0.downsample.0.weight",
+                "layer3.0.bn2.bias",
+                "fc.bias",
+            ][..],
+        ),
+        (
+            "wrn_16_2",
+            &[
+                "block1.layer.0.convShortcut.weight",
+                "block3.layer.1.bn2.num_batches_tracked",
+                "bn1.weight",
+                "fc.weight",
+            ],
+        ),
+        (
+            "vgg13",
+            &[
+                "block0.0.bias",
+                "block4.3.weight",
+                "block4.4.running_mean",
+                "classifier.weight",
+            ],
+        ),
+        (
+            "mobilenetv2",
+            &[
+                "conv1.0.weight",
+                "blocks.0.0.conv.0.weight",
+                "blocks.6.0.conv.7.bias",
+                "conv2.1.running_mean",
+                "classifier.0.weight",
+            ],
+        ),
+        (
+            "shufflev1",
+            &[
+                "layer1.0.conv1.weight",
+                "layer2.7.bn3.bias",
+                "linear.weight",
+            ],
+        ),
+        (
+            "shufflev2",
+            &[
+                "layer1.0.conv5.weight",
+                "layer2.7.bn3.bias",
+                "conv2.weight",
+                "bn2.weight",
+            ],
+        ),
+        (
+            "cifar_resnet50",
+            &[
+                "layer1.0.shortcut.0.weight",
+                "layer4.2.bn3.weight",
+                "linear.bias",
+            ],
+        ),
+        (
+            "resnet18",
+            &[
+                "conv1.weight",
+                "layer2.0.downsample.1.running_var",
+                "fc.weight",
+            ],
+        ),
+        (
+            "mobilenet_v2",
+            &[
+                "features.0.0.weight",
+                "features.1.conv.0.0.weight",
+                "features.1.conv.1.weight",
+                "features.1.conv.2.weight",
+                "features.17.conv.1.1.bias",
+                "features.17.conv.3.bias",
+                "features.18.1.weight",
+                "classifier.1.weight",
+            ],
+        ),
+        (
+            "mobilenet_v1",
+            &[
+                "model.0.1.weight",
+                "model.13.3.weight",
+                "model.13.4.bias",
+                "fc.weight",
+            ],
+        ),
+        (
+            "deit_tiny_distilled_patch16_224",
+            &[
+                "cls_token",
+                "dist_token",
+                "pos_embed",
+                "patch_embed.proj.weight",
+                "blocks.11.attn.qkv.bias",
+                "blocks.0.attn.proj.weight",
+                "blocks.0.mlp.fc1.weight",
+                "norm.weight",
+                "head.weight",
+                "head_dist.bias",
+            ],
+        ),
+        ("vit_nano_patch4", &["fc_norm.weight", "head.bias"]),
+    ] {
+        let entry = model::find(model).unwrap();
+        let network = Network::blank(
+            model,
+            entry.published_input(),
+            &Device::flex(),
+            DType::F32,
+            entry.build,
+        )
+        .unwrap();
+        for name in names {
+            assert!(network.store.find(name).is_some(), "{name} in {model}");
+        }
+    }
+}
+
+/// Root of the mean square of a parameter.
+fn deviation(network: &Network, parameter: &str) -> f64 {
+    let id = network.store.find(parameter).unwrap();
+    let values = numbers(network.store.entry(id).value.clone());
+    let square = values.iter().map(|x| x * x).sum::<f64>();
+    (square / values.len() as f64).sqrt()
+}
+
+#[test]
+fn parameters_are_drawn_as_the_sources_draw_them() {
+    for (model, parameters) in [
+        // √(2 / fan_out) for ReLU; PyTorch's uniform in ±1/√fan_in deviates by the bound over √3.
+        (
+            "resnet8x4",
+            &[
+                ("layer3.0.conv2.weight", (2.0f64 / (9.0 * 256.0)).sqrt()),
+                ("fc.weight", (1.0f64 / (256.0 * 3.0)).sqrt()),
+            ][..],
+        ),
+        (
+            "wrn_16_2",
+            &[
+                (
+                    "block3.layer.1.conv2.weight",
+                    (2.0f64 / (9.0 * 128.0)).sqrt(),
+                ),
+                ("fc.bias", 0.0),
+            ],
+        ),
+        (
+            "vgg8",
+            &[
+                ("block4.0.weight", (2.0f64 / (9.0 * 512.0)).sqrt()),
+                ("block4.0.bias", 0.0),
+                ("classifier.weight", 0.01),
+                ("classifier.bias", 0.0),
+            ],
+        ),
+        (
+            "mobilenetv2",
+            &[
+                ("conv2.0.weight", (2.0f64 / 1280.0).sqrt()),
+                ("classifier.0.weight", 0.01),
+                ("classifier.0.bias", 0.0),
+            ],
+        ),
+        (
+            "mobilenet_v2",
+            &[
+                ("features.18.0.weight", (2.0f64 / 1280.0).sqrt()),
+                ("classifier.1.weight", 0.01),
+                ("classifier.1.bias", 0.0),
+            ],
+        ),
+        (
+            "mobilenet_v1",
+            &[("model.13.3.weight", (1.0f64 / (1024.0 * 3.0)).sqrt())],
+        ),
+        (
+            "shufflev2",
+            &[("conv2.weight", (1.0f64 / (464.0 * 3.0)).sqrt())],
+        ),
+        (
+            "vit_nano_patch4",
+            &[
+                ("blocks.0.mlp.fc1.weight", 0.02),
+                ("blocks.0.mlp.fc1.bias", 0.0),
+                ("blocks.0.attn.qkv.bias", 0.0),
+                ("pos_embed", 0.02),
+                ("head.bias", 0.0),
+            ],
+        ),
+    ] {
+        let network = model::build(model, input(32), 0, &Device::flex(), DType::F32).unwrap();
+        for &(parameter, expected) in parameters {
+            let found = deviation(&network, parameter);
+            assert!(
+                (found - expected).abs() <= 0.05 * expected,
+                "{parameter} of {model}: {found} instead of {expected}"
+            );
+        }
+    }
+}

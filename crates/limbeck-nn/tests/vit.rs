@@ -1,0 +1,260 @@
+//! What is particular to vision transformers.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use limbeck_nn::model::vit::{Embedding, VisionTransformer, VisionTransformerConfig};
+use limbeck_nn::{Feature, InputShape, Network, NnError, Outputs, Taps, model};
+
+const CONFIG: VisionTransformerConfig = VisionTransformerConfig {
+    patch: 4,
+    width: 12,
+    depth: 6,
+    heads: 3,
+    mlp_ratio: 2.0,
+    distilled: false,
+    embedding: Embedding::ClassToken,
+    epsilon: 1e-6,
+    drop_path: 0.0,
+};
+
+fn make(config: VisionTransformerConfig, height: usize, width: usize) -> Result<Network, NnError> {
+    let input = InputShape {
+        channels: 1,
+        height,
+        width,
+        classes: 5,
+    };
+    Network::new(
+        "vit",
+        input,
+        1,
+        &Device::flex(),
+        DType::F64,
+        |builder, input| Ok(Box::new(VisionTransformer::new(builder, input, config)?)),
+    )
+}
+
+fn images(height: usize, width: usize) -> Tensor<4> {
+    let pixels: Vec<f64> = (0..3 * height * width).map(|i| (i as f64).sin()).collect();
+    Tensor::from_data(
+        TensorData::new(pixels, [3, 1, height, width]),
+        (&Device::flex(), DType::F64),
+    )
+}
+
+fn numbers<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
+    tensor.clone().try_into_vec_as::<f64>().unwrap()
+}
+
+fn assert_close(left: &[f64], right: &[f64]) {
+    assert_eq!(left.len(), right.len());
+    for (a, b) in left.iter().zip(right) {
+        assert!((a - b).abs() < 1e-12, "{a} and {b}");
+    }
+}
+
+fn tokens<'a>(outputs: &'a Outputs, tap: &str) -> &'a Tensor<3> {
+    match outputs.feature(tap) {
+        Some(Feature::Tokens { tokens, .. }) => tokens,
+        other => panic!("{tap} is {other:?}"),
+    }
+}
+
+fn vector<'a>(outputs: &'a Outputs, tap: &str) -> &'a Tensor<2> {
+    match outputs.feature(tap) {
+        Some(Feature::Vector(vector)) => vector,
+        other => panic!("{tap} is {other:?}"),
+    }
+}
+
+#[test]
+fn stages_are_the_last_blocks_of_equal_shares_of_the_depth() {
+    for (depth, ends) in [
+        (12, vec![2, 5, 8, 11]),
+        (9, vec![2, 4, 6, 8]),
+        (6, vec![1, 2, 4, 5]),
+        (3, vec![0, 1, 2]),
+    ] {
+        let network = make(VisionTransformerConfig { depth, ..CONFIG }, 8, 8).unwrap();
+        let outputs = network.evaluate(images(8, 8), &Taps::all());
+        for (stage, end) in (1..).zip(&ends) {
+            assert_eq!(
+                numbers(tokens(&outputs, &format!("stage{stage}"))),
+                numbers(tokens(&outputs, &format!("block{end}"))),
+            );
+        }
+        let beyond = format!("stage{}", ends.len() + 1);
+        assert!(outputs.feature(&beyond).is_none());
+    }
+}
+
+#[test]
+fn attention_is_a_distribution_over_tokens() {
+    let outputs = make(CONFIG, 8, 12)
+        .unwrap()
+        .evaluate(images(8, 12), &Taps::all());
+    let Some(Feature::Attention(attention)) = outputs.feature("attention3") else {
+        panic!("attention3 is missing");
+    };
+    assert_eq!(attention.dims(), [3, 3, 7, 7]);
+    assert_close(&numbers(&attention.clone().sum_dim(3)), &[1.0; 3 * 3 * 7]);
+    assert!(numbers(attention).iter().all(|&share| share > 0.0));
+}
+
+#[test]
+fn patches_are_put_back_on_the_grid_row_by_row() {
+    let network = make(CONFIG, 8, 12).unwrap();
+    let outputs = network.evaluate(images(8, 12), &Taps::all());
+    let feature = outputs.feature("block5").unwrap();
+    let map = feature.to_map().unwrap();
+    assert_eq!(map.dims(), [3, 12, 2, 3]);
+    let tokens = tokens(&outputs, "block5").clone();
+    // The patch in row 1 and column 2 follows the class token and five other patches.
+    assert_eq!(
+        numbers(&map.slice([0..3, 0..12, 1..2, 2..3])),
+        numbers(&tokens.slice([0..3, 6..7, 0..12]))
+    );
+}
+
+#[test]
+fn the_embedding_is_the_class_token_or_the_mean_of_the_patches() {
+    let outputs = make(CONFIG, 8, 8)
+        .unwrap()
+        .evaluate(images(8, 8), &Taps::all());
+    let token = tokens(&outputs, "tokens").clone().narrow(1, 0, 1);
+    assert_eq!(numbers(vector(&outputs, "pooled")), numbers(&token));
+
+    let config = VisionTransformerConfig {
+        embedding: Embedding::PatchMean,
+        ..CONFIG
+    };
+    let network = make(config, 8, 8).unwrap();
+    assert!(network.store.find("norm.weight").is_none());
+    let outputs = network.evaluate(images(8, 8), &Taps::all());
+    let mean = tokens(&outputs, "block5")
+        .clone()
+        .narrow(1, 1, 4)
+        .mean_dim(1);
+    let mean: Tensor<2> = mean.squeeze_dim(1);
+    let centred = mean.clone() - mean.mean_dim(1);
+    let deviation = centred.clone().square().mean_dim(1).add_scalar(1e-6).sqrt();
+    assert_close(
+        &numbers(vector(&outputs, "pooled")),
+        &numbers(&(centred / deviation)),
+    );
+}
+
+#[test]
+fn a_distilled_net_has_two_heads_and_their_mean_as_logits() {
+    let network = make(CONFIG.distilled(), 8, 8).unwrap();
+    let tracked = network.store.tracked();
+    let trained = network
+        .train(&tracked, images(8, 8), &Taps::all(), 0)
+        .0
+        .detach();
+    let evaluated = network.evaluate(images(8, 8), &Taps::all());
+    for outputs in [trained, evaluated] {
+        assert_eq!(tokens(&outputs, "tokens").dims(), [3, 6, 12]);
+        let (head, head_dist) = (vector(&outputs, "head"), vector(&outputs, "head_dist"));
+        assert_ne!(numbers(head), numbers(head_dist));
+        let mean = (head.clone() + head_dist.clone()).mul_scalar(0.5);
+        assert_close(&numbers(&outputs.logits), &numbers(&mean));
+    }
+}
+
+#[test]
+fn drop_path_omits_branches_in_training_alone_and_repeats_with_its_seed() {
+    let config = VisionTransformerConfig {
+        drop_path: 0.5,
+        ..CONFIG
+    };
+    let network = make(config, 8, 8).unwrap();
+    let tracked = network.store.tracked();
+    let train = |seed| {
+        let outputs = network.train(&tracked, images(8, 8), &Taps::none(), seed).0;
+        numbers(&outputs.logits)
+    };
+    assert_eq!(train(1), train(1));
+    assert_ne!(train(1), train(2));
+    let with = network.evaluate(images(8, 8), &Taps::none());
+    let without = make(CONFIG, 8, 8)
+        .unwrap()
+        .evaluate(images(8, 8), &Taps::none());
+    assert_eq!(numbers(&with.logits), numbers(&without.logits));
+}
+
+#[test]
+fn positions_of_another_resolution_are_resized_and_other_entries_are_not() {
+    let network = make(CONFIG.distilled(), 16, 8).unwrap();
+    // Two tokens in front, then 3 × 3 patches whose first number is their column.
+    let mut values = vec![7.0; 2 * 12];
+    for patch in 0..9 {
+        values.extend([vec![f64::from(patch % 3)], vec![2.0; 11]].concat());
+    }
+    let adapted = network.adapt("pos_embed", &[1, 11, 12], &values).unwrap();
+    assert_eq!(adapted.len(), (2 + 4 * 2) * 12);
+    assert_eq!(adapted[..24], values[..24]);
+    let rows: Vec<f64> = adapted[24..].chunks(12).map(|token| token[0]).collect();
+    // Four rows of two columns, the left one below the right one and both around the middle.
+    for row in rows.chunks(2) {
+        assert!(0.0 < row[0] && row[0] < 1.0 && 1.0 < row[1] && row[1] < 2.0);
+        assert_close(&[row[0] + row[1]], &[2.0]);
+    }
+    for token in adapted[24..].chunks(12) {
+        assert_close(&token[1..], &[2.0; 11]);
+    }
+    let refused = [
+        ("head.weight", vec![1, 11, 12], values.len()),
+        ("pos_embed", vec![1, 11, 6], values.len() / 2),
+        ("pos_embed", vec![1, 12, 12], values.len() + 12),
+        ("pos_embed", vec![1, 2, 12], 24),
+        ("pos_embed", vec![1, 1, 12], 12),
+        ("pos_embed", vec![11, 12], values.len()),
+        ("pos_embed", vec![1, 11, 12], values.len() - 1),
+        ("pos_embed", vec![1, usize::MAX, 12], values.len()),
+    ];
+    for (name, shape, count) in refused {
+        let values = vec![0.0; count];
+        assert!(network.adapt(name, &shape, &values).is_none(), "{shape:?}");
+    }
+    let resnet = model::build("resnet8", network.input(), 0, &Device::flex(), DType::F32).unwrap();
+    assert!(resnet.adapt("pos_embed", &[1, 11, 12], &values).is_none());
+}
+
+#[test]
+fn settings_that_make_no_transformer_are_refused() {
+    for (config, reason) in [
+        (
+            VisionTransformerConfig { heads: 5, ..CONFIG },
+            "found a width of 12, it needs a multiple of its 5 heads",
+        ),
+        (
+            VisionTransformerConfig { depth: 0, ..CONFIG },
+            "patch, depth and heads must be at least 1",
+        ),
+        (
+            VisionTransformerConfig {
+                drop_path: 1.0,
+                ..CONFIG
+            },
+            "found a drop path of 1, it needs a number from 0 to below 1",
+        ),
+        (
+            VisionTransformerConfig {
+                mlp_ratio: 0.05,
+                ..CONFIG
+            },
+            "found an mlp_ratio of 0.05, its perceptrons need at least one neuron",
+        ),
+        (
+            VisionTransformerConfig {
+                embedding: Embedding::PatchMean,
+                distilled: true,
+                ..CONFIG
+            },
+            "a distillation token needs the class token as embedding",
+        ),
+    ] {
+        let message = make(config, 8, 8).unwrap_err().to_string();
+        assert_eq!(message, format!("model `vit` cannot be built: {reason}"));
+    }
+}
