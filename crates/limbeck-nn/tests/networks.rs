@@ -1,6 +1,8 @@
 //! What holds for every family: passes, folding, gradients, statistics, refusals. Images are as
 //! small as the families allow, and numbers are in f64.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use burn::tensor::{DType, Device, Tensor, TensorData, activation::log_softmax};
 use limbeck_nn::{Feature, InputShape, Network, Role, Tap, TapKind, Taps, model};
 

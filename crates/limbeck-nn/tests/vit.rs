@@ -1,5 +1,7 @@
 //! What is particular to vision transformers.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use limbeck_nn::model::vit::{Embedding, VisionTransformer, VisionTransformerConfig};
 use limbeck_nn::{Feature, InputShape, Network, NnError, Outputs, Taps, model};

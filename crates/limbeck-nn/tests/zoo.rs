@@ -1,5 +1,7 @@
 //! The zoo against its published sizes and costs, its names, and what it refuses.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use limbeck_nn::model::{MODELS, ModelEntry, find, outline};
 use limbeck_nn::{InputShape, NnError, TapKind};
 

@@ -37,7 +37,7 @@ impl SelfAttention {
             .permute([2, 0, 3, 1, 4]);
         let part = |index: usize| {
             qkv.clone()
-                .slice([index..index + 1])
+                .narrow(0, index, 1)
                 .reshape([batch, self.heads, tokens, per_head])
         };
         let (queries, keys, values) = (part(0), part(1), part(2));
