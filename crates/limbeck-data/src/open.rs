@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::DataError;
 use crate::dataset::Dataset;
-use crate::source::{find_folder, find_idx, find_shapes};
+use crate::source::{find_cifar, find_folder, find_idx, find_shapes};
 use crate::split::split;
 
 /// How a data set is opened.
@@ -35,6 +35,8 @@ impl Default for OpenOptions {
 /// Opens the data set at `path`, recognised by what lies there:
 ///
 /// - IDX files under the names of MNIST and Fashion-MNIST, plain or `.gz`;
+/// - CIFAR-10 and CIFAR-100, the binary or the Python version, also in the folder of the archive's
+///   name below `path`; pickles are read without running anything;
 /// - image files in `train/CLASS/`, with `test/CLASS/` and `val/CLASS/` (or `valid`, `validation`)
 ///   beside it; a `val` folder without a `test` folder is the test part;
 /// - image files in `CLASS/`;
@@ -68,7 +70,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Dataset, DataError> {
         });
     } else {
         let mut found = None;
-        for find in [find_idx, find_folder] {
+        for find in [find_idx, find_cifar, find_folder] {
             found = find(path)?;
             if found.is_some() {
                 break;

@@ -1,5 +1,6 @@
 //! Where labelled images come from: one file for each kind of data set.
 
+mod cifar;
 mod folder;
 mod idx;
 mod packed;
@@ -9,6 +10,7 @@ use std::fmt::Debug;
 
 use sha2::{Digest, Sha256};
 
+pub(crate) use cifar::find_cifar;
 pub use folder::Folder;
 pub(crate) use folder::find_folder;
 pub(crate) use idx::find_idx;
