@@ -1,4 +1,55 @@
-//! Data sets, decoding, augmentation and the ordered loader of Limbeck.
+//! Data sets, decoding, augmentation and the ordered loader of Limbeck: from files to the numbers
+//! that a network sees. Plain buffers come out; nothing here knows of tensors.
+//!
+//! # The way of an image
+//!
+//! 1. [`open`] looks at a folder and finds out what it holds: IDX files, CIFAR in its binary or
+//!    its Python version, or folders of image files; the name `shapes` stands for a generated set.
+//!    The result is a [`Dataset`] of three parts that share no image: `train`, `validation` to
+//!    choose by, and `test`, which is touched once. What the data set does not bring is taken from
+//!    its training part, class by class, as the seed says.
+//! 2. Each [`Part`] is a list of numbers into a [`Source`], which gives a label at no cost and an
+//!    [`Image`] (8 bits, 1 or 3 channels) for the price of decoding or drawing it.
+//! 3. [`Augment`] makes an image into the numbers of a network's input: fitted to the size and
+//!    normalised, and to train also cropped, mirrored, coloured and so on.
+//! 4. The [`Loader`] puts images into batches, in an order of its own for each epoch, with threads
+//!    that work ahead. An [`Epoch`] hands out one [`Batch`] after the other and says how long it
+//!    kept its consumer waiting.
+//!
+//! # Chance
+//!
+//! All chance comes from a [`Stream`], which is made anew from (seed, purpose, epoch, sample,
+//! view) wherever it is needed. No state is carried from one image to the next, so that any view
+//! of any image can be made again at any time: a run that was killed goes on in the middle of an
+//! epoch, and any number of threads gives the same bytes.
+//!
+//! # Trust
+//!
+//! Files come from strangers. Every header is checked against what follows before memory is
+//! taken, images are bounded in size, pickles are read without running anything, and what is
+//! damaged or cut short becomes a [`DataError`] that names the file.
+//!
+//! # Example
+//!
+//! ```
+//! use std::path::Path;
+//! use limbeck_data::{Augment, Loader, LoaderConfig, Normalisation, OpenOptions, PadCrop, open};
+//!
+//! let data = open(Path::new("shapes:200"), &OpenOptions::default())?;
+//! let mut augment = Augment {
+//!     pad_crop: Some(PadCrop::default()),
+//!     flip: 0.5,
+//!     ..Augment::default()
+//! };
+//! augment.normalisation = Some(Normalisation::measure(&data.train, &augment, 0)?);
+//! let config = LoaderConfig { batch: 32, shuffle: true, ..LoaderConfig::default() };
+//! let loader = Loader::new(data.train, augment, true, config)?;
+//! for batch in loader.epoch(0, 0) {
+//!     let batch = batch?;
+//!     assert_eq!(batch.images.len(), batch.shape.iter().product::<usize>());
+//! }
+//! # Ok::<(), limbeck_data::DataError>(())
+//! ```
 
 mod augment;
 mod dataset;
@@ -8,6 +59,7 @@ mod image;
 mod loader;
 mod open;
 mod resize;
+mod share;
 mod source;
 mod split;
 mod stream;
@@ -17,7 +69,7 @@ pub use self::augment::{
     RandomErasing, RandomResizedCrop,
 };
 pub use self::dataset::{Dataset, Part};
-pub use self::decode::{decode, decode_file};
+pub use self::decode::{IMAGE_EXTENSIONS, decode, decode_file};
 pub use self::error::DataError;
 pub use self::image::{Image, luma};
 pub use self::loader::{Batch, Epoch, Loader, LoaderConfig};

@@ -21,7 +21,7 @@ const MAX_DECODED: u64 = 512 << 20;
 const MAX_FILE: u64 = 256 << 20;
 
 /// Endings of file names that are taken for images, in lower case.
-pub(crate) const EXTENSIONS: [&str; 10] = [
+pub const IMAGE_EXTENSIONS: [&str; 10] = [
     "jpg", "jpeg", "png", "webp", "bmp", "ppm", "pgm", "pbm", "tif", "tiff",
 ];
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use sha2::Digest;
 
 use super::{Found, Source};
-use crate::decode::{EXTENSIONS, decode_file, dimensions};
+use crate::decode::{IMAGE_EXTENSIONS, decode_file, dimensions};
 use crate::{DataError, Image};
 
 /// Decoded images are kept in memory up to this many bytes for a whole data set, which saves
@@ -81,7 +81,7 @@ impl Folder {
             if paths.is_empty() {
                 return Err(DataError::EmptyFolder {
                     path: root.join(class),
-                    wanted: format!("images ({})", EXTENSIONS.join(", ")),
+                    wanted: format!("images ({})", IMAGE_EXTENSIONS.join(", ")),
                 });
             }
             paths.sort();
@@ -322,7 +322,7 @@ fn collect_images(
 fn is_image(path: &Path) -> bool {
     path.extension()
         .and_then(OsStr::to_str)
-        .is_some_and(|end| EXTENSIONS.contains(&end.to_lowercase().as_str()))
+        .is_some_and(|end| IMAGE_EXTENSIONS.contains(&end.to_lowercase().as_str()))
         && path.is_file()
 }
 
