@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use limbeck_data::{
-    Augment, Batch, DataError, Image, Loader, LoaderConfig, Normalisation, OpenOptions, PadCrop,
-    Part, Source, open,
+    Augment, Batch, ColourJitter, DataError, Eraser, Image, Loader, LoaderConfig, Normalisation,
+    OpenOptions, PadCrop, Part, RandAugment, RandomErasing, RandomResizedCrop, Source, open,
 };
 
 fn part() -> Part {
@@ -21,6 +21,14 @@ fn augment() -> Augment {
     Augment {
         pad_crop: Some(PadCrop::default()),
         flip: 0.5,
+        quarter_turns: true,
+        random_resized_crop: Some(RandomResizedCrop::default()),
+        rand_augment: Some(RandAugment::default()),
+        colour_jitter: Some(ColourJitter::default()),
+        random_erasing: Some(RandomErasing {
+            eraser: Eraser::Noise,
+            ..RandomErasing::default()
+        }),
         normalisation: Some(Normalisation {
             mean: vec![0.5; 3],
             std: vec![0.25; 3],

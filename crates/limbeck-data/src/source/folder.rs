@@ -195,7 +195,10 @@ pub(crate) fn find_folder(folder: &Path) -> Result<Option<Found>, DataError> {
         for class in &classes {
             let mut images = Vec::new();
             collect_images(folder, Path::new(class), MAX_DEPTH, &mut images)?;
-            holding |= !images.is_empty();
+            if !images.is_empty() {
+                holding = true;
+                break;
+            }
         }
         if !holding {
             let loose = entries(folder)?.iter().any(|path| is_image(path));

@@ -14,9 +14,9 @@ use flate2::read::MultiGzDecoder;
 use super::{Found, Packed};
 use crate::DataError;
 
-/// Greatest number of elements that a file may announce: 60 times Fashion-MNIST's images. What
-/// is allocated is bounded by what the file really holds.
-const MAX_ELEMENTS: usize = 1 << 32;
+/// Greatest number of elements that a file may announce: 22 times Fashion-MNIST's images, and
+/// what a small compressed file made of zeros can make us hold at most.
+const MAX_ELEMENTS: usize = 1 << 30;
 
 /// Greatest side of an image, in pixels.
 const MAX_SIDE: usize = 1 << 14;

@@ -27,8 +27,8 @@ pub(crate) const SIDE: usize = 32;
 /// Images to train on if no number is given: an epoch of a small network is seconds on a laptop.
 const TRAIN: usize = 2_000;
 
-/// What a given number may be: at least four of each class, at most what fits a 32-bit count.
-const COUNTS: std::ops::RangeInclusive<usize> = 40..=100_000_000;
+/// What a given number may be: at least four of each class, at most hours of drawing.
+const COUNTS: std::ops::RangeInclusive<usize> = 40..=10_000_000;
 
 /// Key of all images. They never depend on a run's seed, so runs can be compared.
 const SEED: u64 = 0;
