@@ -5,15 +5,20 @@ use std::fmt::Display;
 use limbeck_data::DataError;
 use limbeck_methods::{METHODS, MethodError};
 
-use super::{Place, Recipe, RecipeError, nearest::nearest};
+use super::{Mistake, Place, Recipe, RecipeError};
 
 impl Recipe {
     /// Checks every value's range.
     ///
     /// # Errors
-    /// The first value that is out of range, with what is allowed. [`super::Layers::resolve`]
-    /// adds where it was written.
+    /// The first value that is out of range, with what is allowed.
     pub fn check(&self) -> Result<(), RecipeError> {
+        self.mistake()
+            .map_err(|mistake| mistake.at(Place::default()))
+    }
+
+    /// The same, for [`super::Layers::resolve`] to add where the value was written.
+    pub(super) fn mistake(&self) -> Result<(), Mistake> {
         self.check_data()?;
         self.check_augment()?;
         self.check_method()?;
@@ -22,7 +27,7 @@ impl Recipe {
         self.check_train()
     }
 
-    fn check_data(&self) -> Result<(), RecipeError> {
+    fn check_data(&self) -> Result<(), Mistake> {
         let data = &self.data;
         let share = data.validation;
         text("data.path", &data.path)?;
@@ -47,48 +52,40 @@ impl Recipe {
         )
     }
 
-    fn check_augment(&self) -> Result<(), RecipeError> {
+    fn check_augment(&self) -> Result<(), Mistake> {
         self.augment.check().map_err(|error| match error {
             DataError::Setting {
                 key,
                 expected,
                 found,
-            } => RecipeError::Value {
-                place: Place::default(),
+            } => Mistake::Value {
                 key: format!("augment.{key}"),
                 expected,
                 found,
             },
-            other => RecipeError::Refused {
-                place: Place::default(),
+            other => Mistake::Refused {
                 key: "augment".to_owned(),
                 reason: other.to_string(),
             },
         })
     }
 
-    fn check_method(&self) -> Result<(), RecipeError> {
-        let place = Place::default();
-        let key = "method.name".to_owned();
-        let ids = || METHODS.iter().map(|entry| entry.id);
+    fn check_method(&self) -> Result<(), Mistake> {
+        const KEY: &str = "method.name";
         match limbeck_methods::entries(&self.method.name) {
             Ok(_) => Ok(()),
-            Err(MethodError::UnknownMethod { name, .. }) => Err(RecipeError::UnknownName {
-                place,
-                key,
-                nearest: nearest(&name, ids()).map(str::to_owned),
-                known: ids().map(str::to_owned).collect(),
-                found: name,
-            }),
-            Err(other) => Err(RecipeError::Refused {
-                place,
-                key,
+            Err(MethodError::UnknownMethod { name, .. }) => {
+                let ids = METHODS.iter().map(|entry| entry.id);
+                Err(Mistake::unknown_name(KEY, &name, ids))
+            }
+            Err(other) => Err(Mistake::Refused {
+                key: KEY.to_owned(),
                 reason: other.to_string(),
             }),
         }
     }
 
-    fn check_optimizer(&self) -> Result<(), RecipeError> {
+    fn check_optimizer(&self) -> Result<(), Mistake> {
         let it = &self.optimizer;
         let below_one = |key, value| {
             number(
@@ -118,7 +115,7 @@ impl Recipe {
         )
     }
 
-    fn check_schedule(&self) -> Result<(), RecipeError> {
+    fn check_schedule(&self) -> Result<(), Mistake> {
         let it = &self.schedule;
         let epochs = self.train.epochs as f64;
         let rising = it.milestones.windows(2).all(|pair| pair[0] < pair[1]);
@@ -151,7 +148,7 @@ impl Recipe {
         )
     }
 
-    fn check_train(&self) -> Result<(), RecipeError> {
+    fn check_train(&self) -> Result<(), Mistake> {
         let it = &self.train;
         count("train.epochs", it.epochs)?;
         count("train.seeds", it.seeds)?;
@@ -188,41 +185,35 @@ impl Recipe {
     }
 }
 
-fn fits(
-    key: &str,
-    found: impl Display,
-    is_in_range: bool,
-    expected: &str,
-) -> Result<(), RecipeError> {
+fn fits(key: &str, found: impl Display, is_in_range: bool, expected: &str) -> Result<(), Mistake> {
     if is_in_range {
         return Ok(());
     }
-    Err(RecipeError::Value {
-        place: Place::default(),
+    Err(Mistake::Value {
         key: key.to_owned(),
         expected: expected.to_owned(),
         found: found.to_string(),
     })
 }
 
-fn number(key: &str, value: f64, is_in_range: bool, range: &str) -> Result<(), RecipeError> {
+fn number(key: &str, value: f64, is_in_range: bool, range: &str) -> Result<(), Mistake> {
     let expected = format!("a number {range}");
     fits(key, value, is_in_range && value.is_finite(), &expected)
 }
 
-fn positive(key: &str, value: f64) -> Result<(), RecipeError> {
+fn positive(key: &str, value: f64) -> Result<(), Mistake> {
     number(key, value, value > 0.0, "above 0")
 }
 
-fn at_least_zero(key: &str, value: f64) -> Result<(), RecipeError> {
+fn at_least_zero(key: &str, value: f64) -> Result<(), Mistake> {
     number(key, value, value >= 0.0, "of at least 0")
 }
 
-fn count(key: &str, value: usize) -> Result<(), RecipeError> {
+fn count(key: &str, value: usize) -> Result<(), Mistake> {
     fits(key, value, value >= 1, "a whole number of at least 1")
 }
 
-fn text(key: &str, value: &str) -> Result<(), RecipeError> {
+fn text(key: &str, value: &str) -> Result<(), Mistake> {
     let is_given = !value.trim().is_empty();
     fits(key, "an empty text", is_given, "a text that is not empty")
 }

@@ -3,6 +3,8 @@
 use std::fmt::{Display, Formatter};
 use std::path::PathBuf;
 
+use super::nearest::nearest;
+
 /// Where a value was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
@@ -46,8 +48,7 @@ impl Display for Place {
     }
 }
 
-/// Errors of recipes. Each names the key and, where it was written in a file, file, line and
-/// column.
+/// Errors of recipes.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
     /// The file cannot be read.
@@ -58,29 +59,38 @@ pub enum RecipeError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is not TOML.
-    #[error("{place}this is not TOML: {reason}")]
-    Syntax {
-        /// Where.
-        place: Place,
-        /// What the parser found.
-        reason: String,
-    },
     /// A `--set` argument is not of the form `key=value`.
     #[error("--set {found}: expected key=value, such as train.epochs=30")]
     Assignment {
         /// What was given.
         found: String,
     },
+    /// Something that was written is wrong.
+    #[error("{place}{mistake}")]
+    Mistake {
+        /// Where, as far as known.
+        place: Place,
+        /// What.
+        mistake: Box<Mistake>,
+    },
+}
+
+/// What can be wrong with something that was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Mistake {
+    /// The text is not TOML.
+    #[error("this is not TOML: {reason}")]
+    Syntax {
+        /// What the parser found.
+        reason: String,
+    },
     /// A key that no recipe has.
     #[error(
-        "{place}unknown key `{key}` {}; {}",
+        "unknown key `{key}` {}; {}",
         table_phrase(table),
         nearest_phrase(nearest, known)
     )]
     UnknownKey {
-        /// Where.
-        place: Place,
         /// Dotted name of the table that it is in; empty at the top.
         table: String,
         /// What was written.
@@ -91,13 +101,8 @@ pub enum RecipeError {
         known: Vec<String>,
     },
     /// A name that is not among those to choose from.
-    #[error(
-        "{place}`{key}`: unknown name `{found}`; {}",
-        nearest_phrase(nearest, known)
-    )]
+    #[error("`{key}`: unknown name `{found}`; {}", nearest_phrase(nearest, known))]
     UnknownName {
-        /// Where.
-        place: Place,
         /// Dotted key.
         key: String,
         /// What was written.
@@ -108,10 +113,8 @@ pub enum RecipeError {
         known: Vec<String>,
     },
     /// A value that is out of range or of the wrong type.
-    #[error("{place}`{key}` must be {expected}, found {found}")]
+    #[error("`{key}` must be {expected}, found {found}")]
     Value {
-        /// Where.
-        place: Place,
         /// Dotted key.
         key: String,
         /// What is allowed.
@@ -119,16 +122,60 @@ pub enum RecipeError {
         /// What was written.
         found: String,
     },
-    /// Anything else that the types of a recipe refuse.
-    #[error("{place}`{key}`: {reason}")]
+    /// Anything else.
+    #[error("`{key}`: {reason}")]
     Refused {
-        /// Where.
-        place: Place,
         /// Dotted key.
         key: String,
         /// Why.
         reason: String,
     },
+}
+
+impl Mistake {
+    /// The mistake with the place where it was made.
+    pub(super) fn at(self, place: Place) -> RecipeError {
+        RecipeError::Mistake {
+            place,
+            mistake: Box::new(self),
+        }
+    }
+
+    /// The dotted key whose value is wrong; empty where that is not known.
+    pub(super) fn key(&self) -> &str {
+        match self {
+            Mistake::Syntax { .. } | Mistake::UnknownKey { .. } => "",
+            Mistake::UnknownName { key, .. }
+            | Mistake::Value { key, .. }
+            | Mistake::Refused { key, .. } => key,
+        }
+    }
+
+    pub(super) fn unknown_key<'a>(
+        table: &str,
+        key: &str,
+        known: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Self {
+        Mistake::UnknownKey {
+            table: table.to_owned(),
+            key: key.to_owned(),
+            nearest: nearest(key, known.clone()).map(str::to_owned),
+            known: known.into_iter().map(str::to_owned).collect(),
+        }
+    }
+
+    pub(super) fn unknown_name<'a>(
+        key: &str,
+        found: &str,
+        known: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Self {
+        Mistake::UnknownName {
+            key: key.to_owned(),
+            found: found.to_owned(),
+            nearest: nearest(found, known.clone()).map(str::to_owned),
+            known: known.into_iter().map(str::to_owned).collect(),
+        }
+    }
 }
 
 fn table_phrase(table: &str) -> String {

@@ -4,15 +4,17 @@ use std::fs;
 use std::path::Path;
 
 use limbeck_data::PadCrop;
-use limbeck_methods::METHODS;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::node::{self, Node, Table, Value};
 use super::{
-    MethodRecipe, OptimizerName, OptimizerRecipe, Place, Recipe, RecipeError, nearest::nearest,
-    typed,
+    MethodRecipe, Mistake, OptimizerName, OptimizerRecipe, Place, Recipe, RecipeError,
+    method_tables, typed,
 };
+
+/// Parts of a dotted key: more than any recipe has, and few enough to go through one by one.
+const DEEPEST: usize = 16;
 
 /// Everything that was asked for so far. What is added later wins; what nobody asked for takes
 /// its default in [`Layers::resolve`].
@@ -76,7 +78,8 @@ impl Layers {
         let (key, value) = assignment.split_once('=').ok_or_else(wrong)?;
         let (key, value) = (key.trim(), value.trim());
         let parts: Vec<&str> = key.split('.').map(str::trim).collect();
-        if value.is_empty() || parts.iter().any(|part| part.is_empty()) {
+        let is_key = parts.len() <= DEEPEST && parts.iter().all(|part| !part.is_empty());
+        if value.is_empty() || !is_key {
             return Err(wrong());
         }
         let value = match format!("value = {value}").parse::<toml::Table>() {
@@ -105,14 +108,14 @@ impl Layers {
     /// # Errors
     /// Unknown keys and names, wrong types, values out of range.
     pub fn resolve(&self) -> Result<Recipe, RecipeError> {
-        check_method_tables(&self.table)?;
+        method_tables::check(&self.table)?;
         let mut table = node::from_table(&as_table(&Recipe::default())?, &Place::default());
         node::merge(&mut table, self.table.clone());
         let mut recipe: Recipe = typed::read(&table)?;
         self.default_by_optimizer(&mut recipe.optimizer);
         recipe.augment.pad_crop = recipe.augment.pad_crop.filter(|crop| crop.pixels > 0);
-        fill_methods(&mut recipe.method);
-        recipe.check().map_err(|error| self.locate(error))?;
+        method_tables::fill(&mut recipe.method);
+        recipe.mistake().map_err(|mistake| self.locate(mistake))?;
         Ok(recipe)
     }
 
@@ -137,15 +140,10 @@ impl Layers {
         }
     }
 
-    /// Adds to an error of [`Recipe::check`] where the value was written.
-    fn locate(&self, mut error: RecipeError) -> RecipeError {
-        if let RecipeError::Value { place, key, .. }
-        | RecipeError::UnknownName { place, key, .. }
-        | RecipeError::Refused { place, key, .. } = &mut error
-        {
-            *place = self.place(key);
-        }
-        error
+    /// Adds where the value was written.
+    fn locate(&self, mistake: Mistake) -> RecipeError {
+        let place = self.place(mistake.key());
+        mistake.at(place)
     }
 }
 
@@ -212,7 +210,7 @@ impl Recipe {
             pixels: 0,
             ..PadCrop::default()
         });
-        fill_methods(&mut recipe.method);
+        method_tables::fill(&mut recipe.method);
         recipe
     }
 
@@ -237,11 +235,11 @@ impl Recipe {
 }
 
 fn refused(error: &toml::ser::Error) -> RecipeError {
-    RecipeError::Refused {
-        place: Place::default(),
+    let mistake = Mistake::Refused {
         key: "recipe".to_owned(),
         reason: error.to_string(),
-    }
+    };
+    mistake.at(Place::default())
 }
 
 fn as_table(recipe: &Recipe) -> Result<toml::Table, RecipeError> {
@@ -273,80 +271,4 @@ fn without(table: &mut toml::Table, defaults: &toml::Table) {
         }
         (value, default) => Some(&*value) != default,
     });
-}
-
-/// Looks at the keys of `[method]` and of the tables in it, which the types leave open.
-fn check_method_tables(table: &Table) -> Result<(), RecipeError> {
-    const OWN: [&str; 2] = ["name", "pairs"];
-    let Some(Value::Table(method)) = table.get("method").map(|node| &node.value) else {
-        return Ok(());
-    };
-    let ids = || METHODS.iter().map(|entry| entry.id);
-    for (key, node) in method
-        .iter()
-        .filter(|(key, _)| !OWN.contains(&key.as_str()))
-    {
-        let (Some(entry), Value::Table(settings)) =
-            (METHODS.iter().find(|entry| entry.id == key), &node.value)
-        else {
-            let known: Vec<&str> = OWN.into_iter().chain(ids()).collect();
-            return Err(unknown_key("method", key, node, &known));
-        };
-        let defaults = (entry.defaults)();
-        let known: Vec<&str> = defaults
-            .as_object()
-            .into_iter()
-            .flat_map(|object| object.keys().map(String::as_str))
-            .collect();
-        for (setting, node) in settings {
-            if !known.contains(&setting.as_str()) {
-                return Err(unknown_key(&format!("method.{key}"), setting, node, &known));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn unknown_key(table: &str, key: &str, node: &Node, known: &[&str]) -> RecipeError {
-    RecipeError::UnknownKey {
-        place: node.place.clone(),
-        table: table.to_owned(),
-        key: key.to_owned(),
-        nearest: nearest(key, known.iter().copied()).map(str::to_owned),
-        known: known.iter().map(|&name| name.to_owned()).collect(),
-    }
-}
-
-/// Writes the defaults of the chosen methods where nothing was asked for, and whole numbers as
-/// the floating-point numbers that a default says they are. Settings whose default is to be absent
-/// stay absent.
-fn fill_methods(method: &mut MethodRecipe) {
-    for entry in limbeck_methods::entries(&method.name).unwrap_or_default() {
-        let defaults = toml::Table::try_from(without_nulls((entry.defaults)()));
-        let Ok(mut filled) = defaults else { continue };
-        let given = method.settings.entry(entry.id.to_owned()).or_default();
-        for (key, value) in std::mem::take(given) {
-            let value = match (filled.get(&key), value) {
-                (Some(toml::Value::Float(_)), toml::Value::Integer(whole)) => {
-                    toml::Value::Float(whole as f64)
-                }
-                (_, value) => value,
-            };
-            filled.insert(key, value);
-        }
-        *given = filled;
-    }
-    method.settings.retain(|_, settings| !settings.is_empty());
-}
-
-/// TOML has no null.
-fn without_nulls(value: serde_json::Value) -> serde_json::Value {
-    match value {
-        serde_json::Value::Object(object) => object
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| (key, without_nulls(value)))
-            .collect(),
-        other => other,
-    }
 }

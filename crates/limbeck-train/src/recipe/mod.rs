@@ -7,6 +7,7 @@
 mod check;
 mod error;
 mod layers;
+mod method_tables;
 mod nearest;
 mod node;
 mod sections;
@@ -15,7 +16,7 @@ mod typed;
 #[cfg(test)]
 mod tests;
 
-pub use error::{Place, RecipeError};
+pub use error::{Mistake, Place, RecipeError};
 pub use layers::Layers;
 pub use sections::{
     DataRecipe, MethodRecipe, OptimizerName, OptimizerRecipe, Recipe, ScheduleName, ScheduleRecipe,

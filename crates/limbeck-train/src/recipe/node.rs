@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Place, RecipeError};
+use super::{Mistake, Place, RecipeError};
 
 /// A table of located values.
 pub(super) type Table = BTreeMap<String, Node>;
@@ -29,9 +29,10 @@ pub(super) enum Value {
 
 /// Reads the TOML document `text`.
 pub(super) fn parse(text: &str, origin: &str) -> Result<Table, RecipeError> {
-    let table = DeTable::parse(text).map_err(|error| RecipeError::Syntax {
-        place: Place::in_text(origin, text, error.span().map_or(0, |span| span.start)),
-        reason: error.message().replace('\n', ", "),
+    let table = DeTable::parse(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        let reason = error.message().replace('\n', ", ");
+        Mistake::Syntax { reason }.at(Place::in_text(origin, text, offset))
     })?;
     Reader { text, origin }.table(table.get_ref())
 }
@@ -128,11 +129,13 @@ impl Reader<'_> {
     /// `offset` is where the key, or the array's element, was written.
     fn node(&self, key: &str, offset: usize, value: &DeValue<'_>) -> Result<Node, RecipeError> {
         let place = Place::in_text(self.origin, self.text, offset);
-        let too_big = |found: String| RecipeError::Value {
-            place: place.clone(),
-            key: key.to_owned(),
-            expected: "a number of at most 64 bits".to_owned(),
-            found,
+        let too_big = |found: String| {
+            let mistake = Mistake::Value {
+                key: key.to_owned(),
+                expected: "a number of at most 64 bits".to_owned(),
+                found,
+            };
+            mistake.at(place.clone())
         };
         let value = match value {
             DeValue::Boolean(value) => Value::Boolean(*value),

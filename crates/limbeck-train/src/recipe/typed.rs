@@ -10,7 +10,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::node::{Node, Table, Value};
-use super::{Place, RecipeError, nearest::nearest};
+use super::{Mistake, Place, RecipeError};
 
 /// Reads a `T` out of `table`.
 pub(super) fn read<'de, T: Deserialize<'de>>(table: &'de Table) -> Result<T, RecipeError> {
@@ -46,38 +46,24 @@ enum Fault {
 impl Fault {
     /// Adds `place` and the dotted `path` of the value, unless something inside did.
     fn into_error(self, place: Place, path: &str) -> RecipeError {
-        let owned = |known: &[&str]| known.iter().map(|&name| name.to_owned()).collect();
+        let key = path.to_owned();
         match self {
-            Fault::Done(error) => *error,
-            Fault::Key { key, known } => RecipeError::UnknownKey {
-                place,
-                table: path
-                    .rsplit_once('.')
-                    .map_or("", |(table, _)| table)
-                    .to_owned(),
-                nearest: nearest(&key, known.iter().copied()).map(str::to_owned),
-                known: owned(known),
+            Fault::Done(error) => return *error,
+            Fault::Key { key, known } => {
+                let table = path.rsplit_once('.').map_or("", |(table, _)| table);
+                Mistake::unknown_key(table, &key, known.iter().copied())
+            }
+            Fault::Name { found, known } => {
+                Mistake::unknown_name(path, &found, known.iter().copied())
+            }
+            Fault::Value { expected, found } => Mistake::Value {
                 key,
-            },
-            Fault::Name { found, known } => RecipeError::UnknownName {
-                place,
-                key: path.to_owned(),
-                nearest: nearest(&found, known.iter().copied()).map(str::to_owned),
-                known: owned(known),
-                found,
-            },
-            Fault::Value { expected, found } => RecipeError::Value {
-                place,
-                key: path.to_owned(),
                 expected,
                 found,
             },
-            Fault::Other(reason) => RecipeError::Refused {
-                place,
-                key: path.to_owned(),
-                reason,
-            },
+            Fault::Other(reason) => Mistake::Refused { key, reason },
         }
+        .at(place)
     }
 
     fn at(self, place: &Place, path: &str) -> Self {

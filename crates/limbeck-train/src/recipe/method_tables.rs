@@ -1,0 +1,100 @@
+//! The tables `[method.<name>]`: settings of methods, which know them themselves.
+
+use limbeck_methods::METHODS;
+
+use super::node::{Node, Table, Value};
+use super::{MethodRecipe, Mistake, RecipeError};
+
+/// Looks at the keys of `[method]` and of the tables in it, which the types leave open.
+pub(super) fn check(table: &Table) -> Result<(), RecipeError> {
+    const OWN: [&str; 2] = ["name", "pairs"];
+    let Some(Value::Table(method)) = table.get("method").map(|node| &node.value) else {
+        return Ok(());
+    };
+    let ids = || METHODS.iter().map(|entry| entry.id);
+    for (key, node) in method
+        .iter()
+        .filter(|(key, _)| !OWN.contains(&key.as_str()))
+    {
+        let (Some(entry), Value::Table(settings)) =
+            (METHODS.iter().find(|entry| entry.id == key), &node.value)
+        else {
+            let known = OWN.into_iter().chain(ids());
+            return Err(Mistake::unknown_key("method", key, known).at(node.place.clone()));
+        };
+        let defaults = (entry.defaults)();
+        let known: Vec<&str> = defaults
+            .as_object()
+            .into_iter()
+            .flat_map(|object| object.keys().map(String::as_str))
+            .collect();
+        for (setting, node) in settings {
+            if !known.contains(&setting.as_str()) {
+                let table = format!("method.{key}");
+                let mistake = Mistake::unknown_key(&table, setting, known.iter().copied());
+                return Err(mistake.at(node.place.clone()));
+            }
+            check_kind(&format!("method.{key}.{setting}"), &defaults[setting], node)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a value of another kind than the default's, so that the message has a place. What is
+/// left, such as ranges, the method checks itself.
+fn check_kind(key: &str, default: &serde_json::Value, node: &Node) -> Result<(), RecipeError> {
+    use serde_json::Value as Default;
+    let found = match &node.value {
+        Value::Boolean(value) => value.to_string(),
+        Value::Integer(value) => value.to_string(),
+        Value::Float(value) => value.to_string(),
+        Value::Text(value) => format!("the text \"{value}\""),
+        Value::Array(_) | Value::Table(_) => return Ok(()),
+    };
+    let expected = match (default, &node.value) {
+        (Default::Number(_), Value::Text(_) | Value::Boolean(_)) => "a number",
+        (Default::Bool(_), value) if !matches!(value, Value::Boolean(_)) => "true or false",
+        (Default::String(_), value) if !matches!(value, Value::Text(_)) => "a text",
+        _ => return Ok(()),
+    };
+    let mistake = Mistake::Value {
+        key: key.to_owned(),
+        expected: expected.to_owned(),
+        found,
+    };
+    Err(mistake.at(node.place.clone()))
+}
+
+/// Writes the defaults of the chosen methods where nothing was asked for, and whole numbers as
+/// the floating-point numbers that a default says they are. Settings whose default is to be absent
+/// stay absent.
+pub(super) fn fill(method: &mut MethodRecipe) {
+    for entry in limbeck_methods::entries(&method.name).unwrap_or_default() {
+        let defaults = toml::Table::try_from(without_nulls((entry.defaults)()));
+        let Ok(mut filled) = defaults else { continue };
+        let given = method.settings.entry(entry.id.to_owned()).or_default();
+        for (key, value) in std::mem::take(given) {
+            let value = match (filled.get(&key), value) {
+                (Some(toml::Value::Float(_)), toml::Value::Integer(whole)) => {
+                    toml::Value::Float(whole as f64)
+                }
+                (_, value) => value,
+            };
+            filled.insert(key, value);
+        }
+        *given = filled;
+    }
+    method.settings.retain(|_, settings| !settings.is_empty());
+}
+
+/// TOML has no null.
+fn without_nulls(value: serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Object(object) => object
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key, without_nulls(value)))
+            .collect(),
+        other => other,
+    }
+}
