@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use limbeck_data::DataError;
+use limbeck_data::{Augment, DataError};
 use limbeck_methods::{METHODS, MethodError};
 
 use super::{Mistake, Place, Recipe, RecipeError};
@@ -52,8 +52,18 @@ impl Recipe {
         )
     }
 
+    /// Size and channels that are left to the data (0) are not looked at.
     fn check_augment(&self) -> Result<(), Mistake> {
-        self.augment.check().map_err(|error| match error {
+        let mut augment = self.augment.clone();
+        let shown = Augment::default();
+        if augment.size == [0, 0] {
+            augment.size = shown.size;
+        }
+        if augment.channels == 0 {
+            let given = augment.normalisation.as_ref();
+            augment.channels = given.map_or(shown.channels, |given| given.mean.len());
+        }
+        augment.check().map_err(|error| match error {
             DataError::Setting {
                 key,
                 expected,

@@ -18,7 +18,8 @@ pub struct Recipe {
     /// What is done to images on their way to the networks. By default they are padded by 4
     /// pixels and cropped (CIFAR protocol); mirroring, which the protocol has too, is left out
     /// because mirrored digits and letters are other ones: set `flip = 0.5` for photographs, and
-    /// `pad_crop.pixels = 0` for no crop.
+    /// `pad_crop.pixels = 0` for no crop. `size` and `channels` are 0 by default: the data's own,
+    /// or the student's own size where images have no common one.
     pub augment: Augment,
     /// Whom the student learns from.
     pub teacher: TeacherRecipe,
@@ -39,6 +40,8 @@ impl Default for Recipe {
         Self {
             data: DataRecipe::default(),
             augment: Augment {
+                size: [0, 0],
+                channels: 0,
                 pad_crop: Some(PadCrop::default()),
                 ..Augment::default()
             },

@@ -262,6 +262,15 @@ fn augmentation_is_checked_where_it_was_written() {
 }
 
 #[test]
+fn size_and_channels_may_be_left_to_the_data_but_not_by_halves() {
+    let normalisation = "[augment.normalisation]\nmean = [0.5]\nstd = [0.2]\n";
+    layered(normalisation, &[]).unwrap();
+    assert!(layered(normalisation, &["augment.channels=3"]).is_err());
+    assert!(layered("", &["augment.size=[0, 32]"]).is_err());
+    assert!(layered("", &["augment.channels=2"]).is_err());
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let error = Recipe::read(std::path::Path::new("/nowhere/recipe.toml")).unwrap_err();
     assert!(
