@@ -230,12 +230,12 @@ fn refusal(name: &str, height: usize, width: usize) -> String {
 fn images_that_a_family_cannot_take_are_refused_with_what_it_takes() {
     assert_eq!(
         refusal("wrn-16-2", 2, 40),
-        "model `wrn_16_2` cannot be built: found images of 2×40 pixels, it needs at least 3×3"
+        "model `wrn_16_2` cannot be built: found images of 2×40 pixels, it needs sides of at least 3"
     );
     assert_eq!(
         refusal("deit_tiny", 32, 30),
-        "model `deit_tiny_patch16_224` cannot be built: found images of 32×30 pixels, it needs a \
-         height and a width that are multiples of 16"
+        "model `deit_tiny_patch16_224` cannot be built: found images of 32×30 pixels, it needs \
+         sides that are multiples of 16"
     );
     assert_eq!(
         refusal("vgg8", 64, 8),

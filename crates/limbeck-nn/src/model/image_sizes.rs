@@ -50,10 +50,8 @@ impl ImageSizes {
 impl std::fmt::Display for ImageSizes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            ImageSizes::AtLeast(minimum) => write!(f, "at least {minimum}×{minimum}"),
-            ImageSizes::MultipleOf(step) => {
-                write!(f, "a height and a width that are multiples of {step}")
-            }
+            ImageSizes::AtLeast(minimum) => write!(f, "sides of at least {minimum}"),
+            ImageSizes::MultipleOf(step) => write!(f, "sides that are multiples of {step}"),
         }
     }
 }

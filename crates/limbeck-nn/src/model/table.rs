@@ -18,13 +18,8 @@ pub fn markdown_table() -> String {
             first.family,
             header(first.family)
         );
-        let _ = write!(
-            page,
-            "Images: {}. Numbers for 3×{2}×{2} and {1} classes.\n\n",
-            first.sizes, first.classes, first.size
-        );
-        page += "| Name | Other names | Parameters | MACs | Activations | Taps |\n";
-        page += "| --- | --- | ---: | ---: | ---: | --- |\n";
+        page += "| Name | Other names | Images | Counted for | Parameters | MACs | Activations | Taps |\n";
+        page += "| --- | --- | --- | --- | ---: | ---: | ---: | --- |\n";
         for entry in family.iter() {
             page += &row(entry);
         }
@@ -38,7 +33,8 @@ const INTRODUCTION: &str = "\
 Every model takes any number of colour channels and classes. Names may be written in any case and
 with `-` for `_`. Parameters are the trained numbers. MACs are the multiply-accumulates of
 convolutions, linear maps and attention products for one image; activations are the numbers that
-layers write for it, which is about what training keeps for the backward pass.
+layers write for it, which is about what training keeps for the backward pass. All are counted for
+colour images of the size and for the number of classes in the column \"Counted for\".
 
 The table lists the main taps with their shapes without the batch: `stem` and the stages, `pooled`
 (what the classifier reads). All convolutional nets also have `stageN.preact`, the value before a
@@ -63,9 +59,12 @@ fn row(entry: &ModelEntry) -> String {
         .map(describe)
         .collect();
     format!(
-        "| `{}` | {} | {} | {} | {} | {} |\n",
+        "| `{0}` | {1} | {2} | {3}×{3}, {4} classes | {5} | {6} | {7} | {8} |\n",
         entry.name,
         aliases.join(", "),
+        entry.sizes,
+        entry.size,
+        entry.classes,
         thousands(outline.parameters as u64),
         millions(outline.cost.macs),
         millions(outline.cost.activations),
