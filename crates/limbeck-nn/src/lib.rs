@@ -8,6 +8,7 @@
 
 pub mod layer;
 pub mod model;
+pub mod weights;
 
 mod builder;
 mod cost;

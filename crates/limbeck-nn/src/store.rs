@@ -164,6 +164,11 @@ impl Store {
         &self.foldable
     }
 
+    /// Whether batch norms were folded into convolutions; see [`Store::folded`].
+    pub fn is_folded(&self) -> bool {
+        !self.folded_norm.is_empty()
+    }
+
     /// A copy whose trained entries record gradients. Forward passes over it build the graph;
     /// [`Store::gradients`] of the same copy reads the result. Drop it before updating the
     /// original, so that the update happens in place.

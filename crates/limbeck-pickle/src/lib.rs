@@ -36,4 +36,4 @@ mod value;
 pub use error::{PickleError, Reason};
 pub use limits::Limits;
 pub use machine::{parse, parse_prefix};
-pub use value::{Global, Reduce, Value};
+pub use value::{Global, Reduce, Value, Walk};

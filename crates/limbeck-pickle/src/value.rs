@@ -222,34 +222,57 @@ impl Value {
         }
     }
 
+    /// The value and all that it holds, each before its parts.
+    pub fn walk(&self) -> Walk<'_> {
+        Walk { open: vec![self] }
+    }
+
     /// The first function or class anywhere in the value that `allowed`, pairs of module and name,
     /// does not list. A reader that knows which ones its format needs refuses a file by it.
     pub fn global_outside(&self, allowed: &[(&str, &str)]) -> Option<&Global> {
-        match self {
-            Value::Global(global) => {
-                let listed = allowed.iter().any(|(module, name)| global.is(module, name));
-                (!listed).then_some(&**global)
-            }
-            Value::List(items) | Value::Tuple(items) | Value::Set(items) => {
-                items.iter().find_map(|item| item.global_outside(allowed))
-            }
-            Value::Dict(pairs) => pairs_outside(pairs, allowed),
-            Value::Reduce(call) => std::iter::once(&call.callable)
-                .chain(call.arguments.iter())
-                .chain(&call.keywords)
-                .chain(&call.state)
-                .chain(&call.items)
-                .find_map(|value| value.global_outside(allowed))
-                .or_else(|| pairs_outside(&call.pairs, allowed)),
-            Value::Persistent(identifier) => identifier.global_outside(allowed),
-            _ => None,
-        }
+        self.walk()
+            .filter_map(Value::as_global)
+            .find(|global| !allowed.iter().any(|(module, name)| global.is(module, name)))
     }
 }
 
-fn pairs_outside<'a>(pairs: &'a [(Value, Value)], allowed: &[(&str, &str)]) -> Option<&'a Global> {
-    pairs
-        .iter()
-        .flat_map(|(key, value)| [key, value])
-        .find_map(|value| value.global_outside(allowed))
+/// Goes through a value and all that it holds: see [`Value::walk`].
+#[derive(Clone, Debug)]
+pub struct Walk<'a> {
+    /// What is still to be visited, the next last.
+    open: Vec<&'a Value>,
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = &'a Value;
+
+    fn next(&mut self) -> Option<&'a Value> {
+        let value = self.open.pop()?;
+        let before = self.open.len();
+        match value {
+            Value::List(items) | Value::Tuple(items) | Value::Set(items) => {
+                self.open.extend(items.iter());
+            }
+            Value::Dict(pairs) => self.extend_pairs(pairs),
+            Value::Persistent(identifier) => self.open.push(identifier),
+            Value::Reduce(call) => {
+                self.open.push(&call.callable);
+                self.open.extend(call.arguments.iter());
+                self.open.extend(&call.keywords);
+                self.open.extend(&call.state);
+                self.open.extend(&call.items);
+                self.extend_pairs(&call.pairs);
+            }
+            _ => {}
+        }
+        self.open[before..].reverse();
+        Some(value)
+    }
+}
+
+impl<'a> Walk<'a> {
+    fn extend_pairs(&mut self, pairs: &'a [(Value, Value)]) {
+        self.open
+            .extend(pairs.iter().flat_map(|(key, value)| [key, value]));
+    }
 }

@@ -224,3 +224,22 @@ fn old_style_instances_are_calls() {
         assert_eq!(*value.as_call("m", "K").unwrap().arguments, [Value::Int(1)]);
     }
 }
+
+#[test]
+fn a_walk_meets_every_part_once_in_order() {
+    // pickle.dumps({"k": [1, (2, None)]}, protocol=4)
+    let value = read(b"\x80\x04\x95\x13\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x01k\x94]\x94(K\x01K\x02N\x86\x94es.");
+    let kinds: Vec<_> = value.walk().map(Value::kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            "a dictionary",
+            "text",
+            "a list",
+            "an integer",
+            "a tuple",
+            "an integer",
+            "None"
+        ]
+    );
+}

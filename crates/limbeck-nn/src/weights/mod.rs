@@ -1,0 +1,40 @@
+//! Weights in and out, under PyTorch's names.
+//!
+//! In: [`StateDict::read`] takes safetensors files and what `torch.save` writes, in the zip format
+//! and in the legacy one, recognised by their content. Pickles are read as data; nothing in them is
+//! ever run. [`load_network`] and [`load_store`] put the tensors into place or say which names and
+//! shapes do not fit.
+//!
+//! Out: [`save_safetensors`] writes a store; with [`ModelMetadata`] the file says which network it
+//! is for, so that [`ModelFile`] rebuilds the network from the file alone.
+
+mod bicubic;
+mod element;
+mod error;
+mod head;
+mod load;
+mod model_file;
+mod position;
+mod prefix;
+mod recognise;
+mod report;
+mod safetensors_file;
+mod save;
+mod state_dict;
+mod stored_tensor;
+mod torch_legacy;
+mod torch_pickle;
+mod torch_search;
+mod torch_zip;
+mod whole_file;
+
+pub use bicubic::resize_bicubic;
+pub use element::ElementType;
+pub use error::WeightsError;
+pub use load::{LoadOptions, load_network, load_store};
+pub use model_file::{ModelFile, ModelMetadata, Normalisation, read_metadata};
+pub use report::{LoadReport, ShapeMismatch};
+pub use save::save_safetensors;
+pub use state_dict::{FileFormat, StateDict};
+pub use stored_tensor::StoredTensor;
+pub use whole_file::write_whole;

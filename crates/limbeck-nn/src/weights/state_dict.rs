@@ -1,0 +1,207 @@
+//! Named tensors read from a file.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use limbeck_pickle::Value;
+
+use super::recognise::recognise;
+use super::torch_legacy::TorchLegacy;
+use super::torch_pickle::{FindStorage, Item, read_item, refuse_programs};
+use super::torch_search::find_state_dict;
+use super::torch_zip::TorchZip;
+use super::{StoredTensor, WeightsError, safetensors_file};
+
+/// A format that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileFormat {
+    /// Hugging Face's safetensors.
+    Safetensors,
+    /// `torch.save` since PyTorch 1.6: a zip archive.
+    TorchZip,
+    /// `torch.save` before: pickles and raw numbers in a row.
+    TorchLegacy,
+}
+
+/// Named tensors in the order of their file.
+#[derive(Clone, Debug)]
+pub struct StateDict {
+    path: PathBuf,
+    format: FileFormat,
+    under: Option<String>,
+    others: Vec<String>,
+    tensors: Vec<(String, StoredTensor)>,
+    by_name: HashMap<String, usize>,
+    skipped: Vec<String>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl StateDict {
+    /// Reads the state dict of a file: the only one, or the one under a usual key (`state_dict`,
+    /// `model`, `net` and others; see [`StateDict::under`]).
+    ///
+    /// # Errors
+    /// A file that cannot be read, is of another format, is damaged, or holds none or several.
+    pub fn read(path: &Path) -> Result<Self, WeightsError> {
+        Self::read_under(path, None)
+    }
+
+    /// As [`StateDict::read`], from under the key `key` of a PyTorch file, such as `ema`; keys of
+    /// dictionaries in dictionaries are joined by dots.
+    ///
+    /// # Errors
+    /// As [`StateDict::read`]; a key that is not there.
+    pub fn read_under(path: &Path, key: Option<&str>) -> Result<Self, WeightsError> {
+        let failed = |source| WeightsError::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        };
+        // Devices and pipes have no end to check against.
+        if !std::fs::metadata(path).map_err(failed)?.is_file() {
+            return Err(WeightsError::WrongFormat {
+                path: path.to_owned(),
+                found: "a folder or device, not a file".to_owned(),
+                advice: "name the file",
+            });
+        }
+        let bytes = std::fs::read(path).map_err(failed)?;
+        Self::from_bytes(path, bytes, key)
+    }
+
+    /// Reads the bytes of a file; `path` is for messages alone.
+    ///
+    /// # Errors
+    /// As [`StateDict::read_under`].
+    pub fn from_bytes(
+        path: &Path,
+        bytes: Vec<u8>,
+        key: Option<&str>,
+    ) -> Result<Self, WeightsError> {
+        let format = recognise(path, &bytes)?;
+        let file = Arc::new(bytes);
+        let mut state = Self {
+            path: path.to_owned(),
+            format,
+            under: None,
+            others: Vec::new(),
+            tensors: Vec::new(),
+            by_name: HashMap::new(),
+            skipped: Vec::new(),
+            metadata: BTreeMap::new(),
+        };
+        match format {
+            FileFormat::Safetensors => {
+                let (tensors, metadata) = safetensors_file::read(path, &file)?;
+                for (name, tensor) in tensors {
+                    state.insert(name, tensor);
+                }
+                state.metadata = metadata;
+                if let Some(key) = key {
+                    return Err(WeightsError::NoStateDict {
+                        path: path.to_owned(),
+                        key: Some(key.to_owned()),
+                        found: "one state dict without a key, as all safetensors files".to_owned(),
+                    });
+                }
+            }
+            FileFormat::TorchZip => {
+                let (mut zip, object) = TorchZip::open(path, &file)?;
+                state.fill(&object, key, &mut |reference| zip.find(reference))?;
+            }
+            FileFormat::TorchLegacy => {
+                let (mut legacy, object) = TorchLegacy::open(path, &file)?;
+                state.fill(&object, key, &mut |reference| legacy.find(reference))?;
+            }
+        }
+        Ok(state)
+    }
+
+    /// Takes the tensors from what `torch.save` was given.
+    fn fill(
+        &mut self,
+        object: &Value,
+        key: Option<&str>,
+        find: &mut FindStorage<'_>,
+    ) -> Result<(), WeightsError> {
+        refuse_programs(&self.path, object)?;
+        let found = find_state_dict(&self.path, object, key)?;
+        self.under = found.under;
+        self.others = found.others;
+        for (name, value) in found.pairs {
+            let Some(name) = name.as_text() else {
+                continue;
+            };
+            match read_item(&self.path, name, value, find)? {
+                Item::Tensor(tensor) => self.insert(name.to_owned(), tensor),
+                Item::Plain => self.skipped.push(name.to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    /// A name that comes twice counts the second time, as in Python.
+    fn insert(&mut self, name: String, tensor: StoredTensor) {
+        match self.by_name.get(&name) {
+            Some(&index) => self.tensors[index].1 = tensor,
+            None => {
+                self.by_name.insert(name.clone(), self.tensors.len());
+                self.tensors.push((name, tensor));
+            }
+        }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its format.
+    pub fn format(&self) -> FileFormat {
+        self.format
+    }
+
+    /// The key under which the state dict was found; `None` where it is the whole file. Keys of
+    /// dictionaries in dictionaries are joined by dots.
+    pub fn under(&self) -> Option<&str> {
+        self.under.as_deref()
+    }
+
+    /// Other keys of the file that hold state dicts, for [`StateDict::read_under`].
+    pub fn others(&self) -> &[String] {
+        &self.others
+    }
+
+    /// Names and tensors.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &StoredTensor)> {
+        self.tensors
+            .iter()
+            .map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// How many tensors it has.
+    pub fn len(&self) -> usize {
+        self.tensors.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.tensors.is_empty()
+    }
+
+    /// The tensor called `name`.
+    pub fn get(&self, name: &str) -> Option<&StoredTensor> {
+        self.by_name.get(name).map(|&index| &self.tensors[index].1)
+    }
+
+    /// Names in the state dict whose values are no tensors.
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    /// The key-value pairs of a safetensors file; empty for others.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+}
