@@ -9,5 +9,6 @@ pub mod loss;
 pub mod metric;
 pub mod optimizer;
 pub mod recipe;
+pub mod report;
 pub mod results;
 pub mod schedule;

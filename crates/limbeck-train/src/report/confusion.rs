@@ -1,0 +1,164 @@
+//! Which classes are taken for which: the whole matrix for a few classes, the worst pairs for many.
+
+use maud::{Markup, html};
+
+use super::numbers::{MISSING, count, fixed};
+use super::side::{Role, Side, class_name, sides};
+use crate::results::Results;
+
+/// Classes up to which the whole matrix can be read.
+const MATRIX: usize = 20;
+/// Classes up to which there is room for the pairs beside the matrix.
+const SMALL_MATRIX: usize = 12;
+/// Pairs that are listed.
+const PAIRS: usize = 12;
+
+/// Confusion of the student, and the pairs of classes that are confused most.
+pub fn confusion(results: &Results) -> Markup {
+    let sides = sides(results);
+    let matrices: Vec<(&Side, Vec<Vec<u64>>)> = sides
+        .iter()
+        .map(|side| (side, side.confusion()))
+        .filter(|(_, matrix)| matrix.iter().flatten().any(|images| *images > 0))
+        .collect();
+    let Some((student, matrix)) = matrices.iter().find(|(side, _)| side.role == Role::Student)
+    else {
+        return html! {};
+    };
+    let readable = matrix.len() <= MATRIX;
+    let small = matrix.len() <= SMALL_MATRIX;
+    html! {
+        section #confusion aria-labelledby="confusion-title" {
+            h2 #confusion-title { "Confusion" }
+            div.pair[small] {
+                @if readable {
+                    div {
+                        p {
+                            "Of the test images of each class, the share in percent that the "
+                            (student.title.to_lowercase()) " gives to each class"
+                            @if student.tests.len() > 1 { ", over all seeds" }
+                            ". Right answers are framed; the stronger the colour of another field, the more often it is \
+                             chosen wrongly."
+                        }
+                        (table(results, matrix))
+                    }
+                }
+                div { (pairs(results, &matrices, matrix)) }
+            }
+        }
+    }
+}
+
+fn table(results: &Results, matrix: &[Vec<u64>]) -> Markup {
+    let most = shares(matrix)
+        .filter(|(label, chosen, _)| label != chosen)
+        .map(|(_, _, share)| share)
+        .fold(0.0, f64::max);
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Confusion matrix" {
+            table.matrix {
+                thead {
+                    tr {
+                        th.corner scope="col" { "right class" span aria-hidden="true" { " ↓ chosen →" } }
+                        @for class in 0..matrix.len() {
+                            th scope="col" { span { (class_name(results, class)) } }
+                        }
+                    }
+                }
+                tbody {
+                    @for (label, row) in matrix.iter().enumerate() {
+                        tr {
+                            th scope="row" { (class_name(results, label)) }
+                            @for chosen in 0..matrix.len() {
+                                (field(label, chosen, row, most))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn field(label: usize, chosen: usize, row: &[u64], most: f64) -> Markup {
+    let total: u64 = row.iter().sum();
+    let images = row.get(chosen).copied().unwrap_or(0);
+    if total == 0 {
+        return html! { td { (MISSING) } };
+    }
+    let share = images as f64 / total as f64 * 100.0;
+    let text = match fixed(share, 0) {
+        _ if images == 0 => String::new(),
+        zero if zero == "0" => "<1".into(),
+        text => text,
+    };
+    if label == chosen {
+        return html! { td.right { (text) } };
+    }
+    // Square root: a confusion of 1 % is to be seen beside one of 20 %.
+    let heat = (share / most.max(1.0)).sqrt();
+    html! { td style={ "--heat:" (format!("{heat:.2}")) } { (text) } }
+}
+
+fn pairs(results: &Results, matrices: &[(&Side, Vec<Vec<u64>>)], student: &[Vec<u64>]) -> Markup {
+    let mut pairs: Vec<_> = shares(student)
+        .filter(|(label, chosen, share)| label != chosen && *share > 0.0)
+        .collect();
+    pairs.sort_by(|a, b| b.2.total_cmp(&a.2));
+    pairs.truncate(PAIRS);
+    html! {
+        h3 { "Confused most" }
+        @if pairs.is_empty() {
+            p { "No test image was given a wrong class." }
+        } @else {
+            p { "Share of the images of the right class that were given the other one, in percent." }
+            div.scroll tabindex="0" role="region" aria-label="Pairs of classes confused most" {
+                table {
+                    thead { tr {
+                        th scope="col" { "Right" }
+                        th scope="col" { "Chosen" }
+                        @for (side, _) in matrices { th.number scope="col" { (side.title) } }
+                    } }
+                    tbody {
+                        @for (label, chosen, _) in &pairs {
+                            tr {
+                                th scope="row" { (class_name(results, *label)) }
+                                td { (class_name(results, *chosen)) }
+                                @for (_, matrix) in matrices {
+                                    td.number { (share_of(matrix, *label, *chosen)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            p.quiet {
+                "Each class has about "
+                (count(results.data.test as u64 / student.len().max(1) as u64))
+                " test images."
+            }
+        }
+    }
+}
+
+/// `(true class, chosen class, percent of the true class)` of every field with images in its row.
+fn shares(matrix: &[Vec<u64>]) -> impl Iterator<Item = (usize, usize, f64)> + '_ {
+    matrix.iter().enumerate().flat_map(|(label, row)| {
+        let total = row.iter().sum::<u64>().max(1) as f64;
+        row.iter()
+            .enumerate()
+            .map(move |(chosen, images)| (label, chosen, *images as f64 / total * 100.0))
+    })
+}
+
+fn share_of(matrix: &[Vec<u64>], label: usize, chosen: usize) -> String {
+    let Some(row) = matrix.get(label) else {
+        return MISSING.into();
+    };
+    let total: u64 = row.iter().sum();
+    if total == 0 {
+        return MISSING.into();
+    }
+    let images = row.get(chosen).copied().unwrap_or(0);
+    fixed(images as f64 / total as f64 * 100.0, 1)
+}

@@ -1,0 +1,95 @@
+//! Pictures on which student and teacher choose different classes.
+
+use maud::{Markup, html};
+
+use super::numbers::{count, percent};
+use super::side::{class_name, decimals, student};
+use crate::results::{Disagreement, Results};
+
+/// Pictures up to this height and width are shown with their pixels sharp.
+const SMALL: usize = 96;
+
+/// The pictures; nothing without a teacher.
+pub fn disagreements(results: &Results) -> Markup {
+    if results.teacher.is_none() {
+        return html! {};
+    }
+    let shown = &results.disagreements;
+    html! {
+        section #disagreements aria-labelledby="disagreements-title" {
+            h2 #disagreements-title { "Where student and teacher disagree" }
+            @if let Some(agreement) = student(results).mean(|test| test.agreement.unwrap_or(f64::NAN)) {
+                p {
+                    "Student and teacher choose the same class for "
+                    (percent(agreement, decimals(results))) " of the test images. "
+                    @if !shown.is_empty() { (who_is_right(shown)) }
+                }
+            }
+            @if shown.is_empty() {
+                p { "There is no picture to show." }
+            } @else {
+                ul.pictures {
+                    @for case in shown { (card(results, case)) }
+                }
+            }
+        }
+    }
+}
+
+fn who_is_right(shown: &[Disagreement]) -> String {
+    let right =
+        |of: fn(&Disagreement) -> usize| shown.iter().filter(|case| of(case) == case.label).count();
+    let (student, teacher) = (right(|case| case.student.0), right(|case| case.teacher.0));
+    let neither = shown.len().saturating_sub(student + teacher);
+    format!(
+        "Of the {} shown here, those of the first seed with the most confident answers, the student is \
+         right in {student}, the teacher in {teacher}, and neither in {neither}.",
+        count(shown.len() as u64)
+    )
+}
+
+fn card(results: &Results, case: &Disagreement) -> Markup {
+    let label = class_name(results, case.label);
+    let [_, height, width] = results.data.shape;
+    let small = height.max(width) <= SMALL;
+    html! {
+        li.picture {
+            @if is_base64(&case.png) {
+                img.sharp[small] src={ "data:image/png;base64," (case.png) }
+                    alt={ "Test image " (case.index) ", of class " (label) };
+            } @else {
+                div.blank { "no picture" }
+            }
+            p.label { (label) small { "right class · image " (count(case.index as u64)) } }
+            dl {
+                (choice(results, "Student", case.student, case.label))
+                (choice(results, "Teacher", case.teacher, case.label))
+            }
+        }
+    }
+}
+
+fn choice(
+    results: &Results,
+    who: &str,
+    (class, probability): (usize, f64),
+    label: usize,
+) -> Markup {
+    let right = class == label;
+    html! {
+        div.right[right] {
+            dt { (who) }
+            dd {
+                span.verdict aria-hidden="true" { @if right { "✓" } @else { "✗" } }
+                span.unseen { @if right { "right: " } @else { "wrong: " } }
+                span.name { (class_name(results, class)) }
+                span.number { (percent(probability * 100.0, 0)) }
+            }
+        }
+    }
+}
+
+fn is_base64(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    !text.is_empty() && text.bytes().all(letter)
+}

@@ -1,0 +1,172 @@
+//! The networks that stand side by side in a report: teacher, student, baseline.
+
+use maud::{Markup, html};
+
+use super::chart::Ink;
+use super::statistics::{interval95, mean};
+use crate::results::{Evaluation, NetworkSummary, Results};
+
+/// Which part a network plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// What was learnt from.
+    Teacher,
+    /// What was distilled; of a plain training run, what was trained.
+    Student,
+    /// The student's network, trained on labels alone.
+    Baseline,
+}
+
+impl Role {
+    /// Colour in charts.
+    pub fn ink(self) -> Ink {
+        match self {
+            Self::Teacher => Ink::Teacher,
+            Self::Student => Ink::Student,
+            Self::Baseline => Ink::Baseline,
+        }
+    }
+}
+
+/// One network of a run, with all that was measured of it.
+#[derive(Clone, Debug)]
+pub struct Side<'a> {
+    /// Its part.
+    pub role: Role,
+    /// Its part in a word, with a capital: `Teacher`, `Student`, `Baseline`, `Network`.
+    pub title: &'static str,
+    /// The network and its cost.
+    pub network: &'a NetworkSummary,
+    /// What it did on the test part, one for each seed; one or none for a teacher.
+    pub tests: Vec<&'a Evaluation>,
+}
+
+impl Side<'_> {
+    /// One measure, for each seed.
+    pub fn values(&self, measure: impl Fn(&Evaluation) -> f64) -> Vec<f64> {
+        self.tests.iter().map(|test| measure(test)).collect()
+    }
+
+    /// Mean of one measure over seeds.
+    pub fn mean(&self, measure: impl Fn(&Evaluation) -> f64) -> Option<f64> {
+        mean(&self.values(measure))
+    }
+
+    /// 95 % interval of that mean.
+    pub fn interval(&self, measure: impl Fn(&Evaluation) -> f64) -> Option<[f64; 2]> {
+        interval95(&self.values(measure))
+    }
+
+    /// Confusion matrices of all seeds, added: `[true class][chosen class]`, in images.
+    pub fn confusion(&self) -> Vec<Vec<u64>> {
+        let mut sum: Vec<Vec<u64>> = Vec::new();
+        for matrix in self.tests.iter().map(|test| &test.confusion) {
+            if sum.len() < matrix.len() {
+                sum.resize(matrix.len(), Vec::new());
+            }
+            for (total, row) in sum.iter_mut().zip(matrix) {
+                if total.len() < row.len() {
+                    total.resize(row.len(), 0);
+                }
+                for (cell, images) in total.iter_mut().zip(row) {
+                    *cell = cell.saturating_add(*images);
+                }
+            }
+        }
+        sum
+    }
+}
+
+/// The networks of a run: teacher (if any), student, baseline (if any).
+pub fn sides(results: &Results) -> Vec<Side<'_>> {
+    let mut sides = Vec::new();
+    if let Some(teacher) = &results.teacher {
+        sides.push(Side {
+            role: Role::Teacher,
+            title: "Teacher",
+            network: teacher,
+            tests: teacher.test.iter().collect(),
+        });
+    }
+    sides.push(Side {
+        role: Role::Student,
+        title: if is_plain(results) {
+            "Network"
+        } else {
+            "Student"
+        },
+        network: &results.student,
+        tests: results.students.iter().map(|seed| &seed.test).collect(),
+    });
+    if !results.baselines.is_empty() {
+        sides.push(Side {
+            role: Role::Baseline,
+            title: "Baseline",
+            network: &results.student,
+            tests: results.baselines.iter().map(|seed| &seed.test).collect(),
+        });
+    }
+    sides
+}
+
+/// The student's side.
+pub fn student(results: &Results) -> Side<'_> {
+    Side {
+        role: Role::Student,
+        title: "Student",
+        network: &results.student,
+        tests: results.students.iter().map(|seed| &seed.test).collect(),
+    }
+}
+
+/// Whether the run trained a network on labels alone, with nothing to compare it with.
+pub fn is_plain(results: &Results) -> bool {
+    results.method == "none" && results.teacher.is_none() && results.baselines.is_empty()
+}
+
+/// Decimals that the size of the test part allows for a percentage.
+pub fn decimals(results: &Results) -> usize {
+    if results.data.test >= 1000 { 2 } else { 1 }
+}
+
+/// A class's name; its number where the data set has no name for it.
+pub fn class_name(results: &Results, class: usize) -> String {
+    match results.data.classes.get(class) {
+        Some(name) if !name.trim().is_empty() => name.clone(),
+        _ => format!("class {class}"),
+    }
+}
+
+/// What the colours and shapes of charts mean.
+pub fn legend(sides: &[Side]) -> Markup {
+    html! {
+        ul.legend {
+            @for side in sides {
+                li { (swatch(side.role)) (side.title) }
+            }
+        }
+    }
+}
+
+/// A role's colour and shape, as in the charts.
+pub fn swatch(role: Role) -> Markup {
+    let colour = role.ink().variable();
+    html! {
+        svg.swatch viewBox="0 0 26 12" aria-hidden="true" {
+            @match role {
+                Role::Teacher => {
+                    path d="M1 6H25" stroke=(colour) stroke-width="2" stroke-dasharray="5 3.5" {}
+                    path d="M13 1L18 6L13 11L8 6Z" fill=(colour) {}
+                }
+                Role::Student => {
+                    path d="M1 6H25" stroke=(colour) stroke-width="2" {}
+                    circle cx="13" cy="6" r="4.5" fill=(colour) {}
+                }
+                Role::Baseline => {
+                    path d="M1 6H25" stroke=(colour) stroke-width="2" {}
+                    circle cx="13" cy="6" r="3.5" fill="var(--ground)" stroke=(colour) stroke-width="2" {}
+                }
+            }
+        }
+    }
+}
