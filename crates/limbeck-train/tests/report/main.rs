@@ -1,5 +1,7 @@
 //! Reports of runs of every shape.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod compare;
 mod html;
 mod sample;

@@ -2,9 +2,12 @@
 
 use crate::results::{Results, SeedResult};
 
+/// What is said where runs differ in something, and that something of a run.
+type Check = (&'static str, fn(&Results) -> String);
+
 /// One sentence for each thing that differs.
 pub fn warnings(runs: &[Results]) -> Vec<String> {
-    let checks: [(&str, fn(&Results) -> String); 7] = [
+    let checks: [Check; 7] = [
         (
             "They were tested on different data, so their accuracies cannot be compared",
             |run| {
