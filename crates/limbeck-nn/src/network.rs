@@ -27,13 +27,6 @@ pub trait Architecture: Send + Sync + std::fmt::Debug {
 
     /// Runs `images` `[B, C, H, W]`, records taps in `pass` and returns the logits `[B, K]`.
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2>;
-
-    /// Converts `values` (flat, row-major) that were found in a weights file under the state-dict
-    /// name `name` with another `shape` than this network's entry has, where the family has a rule
-    /// for that: positional embeddings of another resolution. `None` where it has none.
-    fn adapt(&self, _name: &str, _shape: &[usize], _values: &[f64]) -> Option<Vec<f64>> {
-        None
-    }
 }
 
 /// An architecture with its numbers. A clone shares both until one side is changed.
@@ -130,12 +123,6 @@ impl Network {
             kind: TapKind::Vector(outputs.logits.dims()[1]),
         });
         taps
-    }
-
-    /// Converts numbers of a weights file whose shape is not this network's, see
-    /// [`Architecture::adapt`].
-    pub fn adapt(&self, name: &str, shape: &[usize], values: &[f64]) -> Option<Vec<f64>> {
-        self.architecture.adapt(name, shape, values)
     }
 
     /// Names of all taps in forward order, `logits` left out.

@@ -4,7 +4,7 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use limbeck_nn::model::vit::{Embedding, VisionTransformer, VisionTransformerConfig};
-use limbeck_nn::{Feature, InputShape, Network, NnError, Outputs, Taps, model};
+use limbeck_nn::{Feature, InputShape, Network, NnError, Outputs, Taps};
 
 const CONFIG: VisionTransformerConfig = VisionTransformerConfig {
     patch: 4,
@@ -182,44 +182,6 @@ fn drop_path_omits_branches_in_training_alone_and_repeats_with_its_seed() {
         .unwrap()
         .evaluate(images(8, 8), &Taps::none());
     assert_eq!(numbers(&with.logits), numbers(&without.logits));
-}
-
-#[test]
-fn positions_of_another_resolution_are_resized_and_other_entries_are_not() {
-    let network = make(CONFIG.distilled(), 16, 8).unwrap();
-    // Two tokens in front, then 3 × 3 patches whose first number is their column.
-    let mut values = vec![7.0; 2 * 12];
-    for patch in 0..9 {
-        values.extend([vec![f64::from(patch % 3)], vec![2.0; 11]].concat());
-    }
-    let adapted = network.adapt("pos_embed", &[1, 11, 12], &values).unwrap();
-    assert_eq!(adapted.len(), (2 + 4 * 2) * 12);
-    assert_eq!(adapted[..24], values[..24]);
-    let rows: Vec<f64> = adapted[24..].chunks(12).map(|token| token[0]).collect();
-    // Four rows of two columns, the left one below the right one and both around the middle.
-    for row in rows.chunks(2) {
-        assert!(0.0 < row[0] && row[0] < 1.0 && 1.0 < row[1] && row[1] < 2.0);
-        assert_close(&[row[0] + row[1]], &[2.0]);
-    }
-    for token in adapted[24..].chunks(12) {
-        assert_close(&token[1..], &[2.0; 11]);
-    }
-    let refused = [
-        ("head.weight", vec![1, 11, 12], values.len()),
-        ("pos_embed", vec![1, 11, 6], values.len() / 2),
-        ("pos_embed", vec![1, 12, 12], values.len() + 12),
-        ("pos_embed", vec![1, 2, 12], 24),
-        ("pos_embed", vec![1, 1, 12], 12),
-        ("pos_embed", vec![11, 12], values.len()),
-        ("pos_embed", vec![1, 11, 12], values.len() - 1),
-        ("pos_embed", vec![1, usize::MAX, 12], values.len()),
-    ];
-    for (name, shape, count) in refused {
-        let values = vec![0.0; count];
-        assert!(network.adapt(name, &shape, &values).is_none(), "{shape:?}");
-    }
-    let resnet = model::build("resnet8", network.input(), 0, &Device::flex(), DType::F32).unwrap();
-    assert!(resnet.adapt("pos_embed", &[1, 11, 12], &values).is_none());
 }
 
 #[test]

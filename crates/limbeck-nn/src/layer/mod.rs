@@ -22,4 +22,4 @@ pub use dropout::{drop_path, dropout};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
-pub use resize::{resize_bicubic, resize_bilinear, resize_nearest};
+pub use resize::{resize_bilinear, resize_nearest};

@@ -16,12 +16,12 @@
 //! `stage1` to `stage4` are other names of the last block of each. A distilled net's logits are the
 //! mean of its heads', in training too.
 
-use burn::tensor::{DType, Device, Tensor, TensorData, activation::gelu};
+use burn::tensor::{Tensor, activation::gelu};
 
 use super::{ImageSizes, ModelEntry};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, ParameterId, Pass, Role,
-    layer::{Conv2d, Conv2dConfig, LayerNorm, Linear, SelfAttention, drop_path, resize_bicubic},
+    layer::{Conv2d, Conv2dConfig, LayerNorm, Linear, SelfAttention, drop_path},
 };
 
 /// DeiT, appendix A: linear maps and tokens.
@@ -381,38 +381,6 @@ impl Architecture for VisionTransformer {
         pass.tap("head_dist", || Feature::Vector(distilled.clone()));
         (logits + distilled).mul_scalar(0.5)
     }
-
-    /// Positional embeddings `[1, prefix + n², D]` of n × n patches, brought to this net's grid.
-    fn adapt(&self, name: &str, shape: &[usize], values: &[f64]) -> Option<Vec<f64>> {
-        let &[1, tokens, width] = shape else {
-            return None;
-        };
-        let prefix = self.config.prefix();
-        let patches = tokens.checked_sub(prefix)?;
-        let side = patches.isqrt();
-        if name != "pos_embed"
-            || width != self.config.width
-            || patches == 0
-            || side * side != patches
-            || tokens.checked_mul(width)? != values.len()
-        {
-            return None;
-        }
-        let (kept, map) = values.split_at(prefix * width);
-        let resized = resize_positions(map, [side; 2], self.grid);
-        Some([kept, &resized].concat())
-    }
-}
-
-/// Brings positional embeddings of patches, `[rows, columns, D]` row-major, from one grid to
-/// another by bicubic interpolation with antialiasing, as timm does.
-pub fn resize_positions(values: &[f64], from: [usize; 2], to: [usize; 2]) -> Vec<f64> {
-    let [rows, columns] = from;
-    let width = values.len() / (rows * columns);
-    let data = TensorData::new(values.to_vec(), [1, rows, columns, width]);
-    let map = Tensor::<4>::from_data(data, (&Device::flex(), DType::F64)).permute([0, 3, 1, 2]);
-    let data = resize_bicubic(map, to).permute([0, 2, 3, 1]).into_data();
-    data.iter::<f64>().collect()
 }
 
 /// Drawn as DeiT's linear maps.
