@@ -259,6 +259,39 @@ fn the_classifier_may_stay_fresh() {
 }
 
 #[test]
+fn the_classifier_of_every_family_is_known() {
+    for family in model::MODELS {
+        let entry = family[0];
+        let build = |classes| {
+            let input = InputShape {
+                classes,
+                ..entry.published_input()
+            };
+            model::build(entry.name, input, 0, &Device::flex(), DType::F32).unwrap()
+        };
+        let mut network = build(3);
+        let other = build(5);
+        let mut expected: Vec<String> = network
+            .store
+            .entries()
+            .iter()
+            .zip(other.store.entries())
+            .filter(|(a, b)| a.shape != b.shape)
+            .map(|(entry, _)| entry.name.clone())
+            .collect();
+        expected.sort();
+        let fresh_head = LoadOptions {
+            fresh_head: true,
+            ..LoadOptions::default()
+        };
+        let state = filled(&other.store, |name| Some(name.to_owned()));
+        let report = load_network(&mut network, &state, fresh_head).unwrap();
+        assert_eq!(report.fresh, expected, "{}", entry.name);
+        assert!(!expected.is_empty(), "{}", entry.name);
+    }
+}
+
+#[test]
 fn numbers_that_are_not_finite_are_refused() {
     let mut network = resnet8(10, 1);
     let tensors: Vec<_> = network

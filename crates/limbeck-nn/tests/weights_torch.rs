@@ -122,6 +122,12 @@ fn numbers_of_a_big_endian_machine_are_swapped() {
 }
 
 #[test]
+fn an_archive_is_read_whatever_the_length_of_its_first_name() {
+    let state = read("twenty_one_characters.pth");
+    assert_eq!(values(&state, "a"), [1.5, -2.25]);
+}
+
+#[test]
 fn tensors_that_take_other_ways_are_read() {
     let state = read("rebuilt.pth");
     assert_eq!(values(&state, "marked"), [1.0, 2.0]);

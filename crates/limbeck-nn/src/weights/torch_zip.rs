@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use limbeck_pickle::{Limits, Value};
+use zip::read::{ArchiveOffset, Config};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::WeightsError;
@@ -36,7 +37,12 @@ impl<'a> TorchZip<'a> {
             path: path.to_owned(),
             reason,
         };
-        let archive = ZipArchive::new(Cursor::new(file.as_slice()))
+        // The archive starts with the file. A search for its start may take the second header of the
+        // directory for the first, since PyTorch writes the records of large archives always.
+        let config = Config {
+            archive_offset: ArchiveOffset::Known(0),
+        };
+        let archive = ZipArchive::with_config(config, Cursor::new(file.as_slice()))
             .map_err(|error| damaged(format!("its zip directory cannot be read: {error}")))?;
         let names: Vec<&str> = archive
             .file_names_raw()

@@ -91,6 +91,10 @@ def main():
     rewrite("little.tmp", "big_endian.pth", swap)
     rewrite("little.tmp", "compressed.pth", lambda _, data: data, zipfile.ZIP_DEFLATED)
 
+    # The first name of the archive, this one's stem and "/data.pkl", has 30 characters: its header
+    # in the directory is as long as the two records that PyTorch writes after the directory.
+    torch.save(small, "twenty_one_characters.pth")
+
     # Tensors that take other ways: a Python attribute, a type without storage class.
     marked = torch.tensor([1.0, 2.0])
     marked.note = "kept"
