@@ -60,7 +60,7 @@ fn card(results: &Results, case: &Disagreement) -> Markup {
             } @else {
                 div.blank { "no picture" }
             }
-            p.label { (label) small { "right class · image " (count(case.index as u64)) } }
+            p.label { (label) small { "right class · image\u{a0}" (count(case.index as u64)) } }
             dl {
                 (choice(results, "Student", case.student, case.label))
                 (choice(results, "Teacher", case.teacher, case.label))

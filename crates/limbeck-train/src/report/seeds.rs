@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::axis::Axis;
 use super::chart::{Chart, Ink, Mark};
+use super::headline::{Verdict, verdict};
 use super::numbers::{self, MISSING, counted, duration, percent, signed};
 use super::side::{Role, decimals, legend, sides};
 use crate::results::{Results, SeedResult};
@@ -27,7 +28,7 @@ pub fn seeds(results: &Results) -> Markup {
                 p {
                     "Each seed gives one student and one baseline, with the same initial weights, the same "
                     "order of images and the same number of epochs. The difference is taken inside each pair. "
-                    @if results.gain.as_ref().is_some_and(|gain| gain.ci95.is_some()) {
+                    @if has_interval(results) {
                         "The interval is Student's t: it takes the differences for normally distributed, which "
                         (counted(results.students.len(), "pair")) " cannot show."
                     }
@@ -69,6 +70,11 @@ pub fn seeds(results: &Results) -> Markup {
             }
         }
     }
+}
+
+fn has_interval(results: &Results) -> bool {
+    let gain = results.gain.as_ref();
+    gain.is_some_and(|gain| gain.ci95.is_some() && verdict(gain) != Verdict::Broken)
 }
 
 fn pairs(results: &Results) -> Vec<(&SeedResult, &SeedResult)> {
@@ -215,8 +221,8 @@ fn differences(results: &Results) -> Markup {
         figure {
             figcaption {
                 strong { "Student minus baseline" }
-                @if interval.is_some() { "points of top-1; the bar is the 95 % interval of the mean" }
-                @else { "points of top-1; one pair has no interval" }
+                @if has_interval(results) { "points of top-1; the bar is the 95 % interval of the mean" }
+                @else { "points of top-1; there is no interval" }
             }
             (chart.svg())
         }

@@ -65,10 +65,15 @@ fn gain(results: &Results) -> Option<Tile> {
             format!("95 % interval {}", interval([low, high], digits))
         }
     };
+    let broken = verdict(gain) == Verdict::Broken;
     Some(Tile {
         label: "Gain over the baseline",
-        value: signed(gain.mean, digits),
-        unit: "points".into(),
+        value: if broken {
+            "unknown".into()
+        } else {
+            signed(gain.mean, digits)
+        },
+        unit: if broken { "" } else { "points" }.into(),
         note,
     })
 }

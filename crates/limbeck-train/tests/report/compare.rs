@@ -75,7 +75,7 @@ fn what_differs_between_runs_is_warned_of() {
     let text = compare_text(&runs);
     let page = checked("compare-different", compare(&runs));
     for warning in [
-        "different numbers of images: 54000 images (runs 1 and 3), 1000 images (run 2).",
+        "different numbers of images: 54,000 images (runs 1 and 3), 1,000 images (run 2).",
         "different budgets: 30 epochs (runs 1 and 2), 10 epochs (run 3).",
         "different seeds: 0 1 2 (runs 1 and 3), 0 1 9 (run 2).",
         "different networks, which is part of any difference: resnet8x4 (runs 1 and 3), resnet20 (run 2).",

@@ -1,5 +1,6 @@
 //! Where runs differ in what should be equal before their numbers are compared.
 
+use crate::report::numbers::{count, counted};
 use crate::results::{Results, SeedResult};
 
 /// What is said where runs differ in something, and that something of a run.
@@ -16,12 +17,12 @@ pub fn warnings(runs: &[Results]) -> Vec<String> {
                     "{} with {} classes and {} test images",
                     data.name,
                     data.classes.len(),
-                    data.test
+                    count(data.test as u64)
                 )
             },
         ),
         ("They were trained on different numbers of images", |run| {
-            format!("{} images", run.data.train)
+            counted(run.data.train, "image")
         }),
         ("Their students see images of different shapes", |run| {
             let [channels, height, width] = run.data.shape;
