@@ -8,9 +8,17 @@
 //! listed in [`ADAPTERS`] here. It reads shapes and hyper-parameters from the file and assumes
 //! none of them: other files of the same case must pass too.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "all of this crate is tests"
+)]
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+
+use limbeck_methods::METHODS;
 
 mod goldens {
     //! The adapters and what they share.
@@ -212,4 +220,16 @@ fn no_two_adapters_claim_the_same_case() {
     let count = names.len();
     names.dedup();
     assert_eq!(names.len(), count);
+}
+
+#[test]
+fn every_method_has_golden_values() {
+    for entry in METHODS.iter().filter(|entry| entry.id != "none") {
+        let adapters = || ADAPTERS.iter().flat_map(|adapters| adapters.iter());
+        assert!(
+            adapters().any(|adapter| adapter.method == entry.id),
+            "{} has no adapter",
+            entry.id
+        );
+    }
 }

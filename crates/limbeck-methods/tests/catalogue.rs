@@ -1,0 +1,15 @@
+//! What every method of the catalogue has to have and to hold to, checked over the registry.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "all of this crate is tests"
+)]
+
+mod catalogue {
+    mod combinations;
+    mod documents;
+    mod gradients;
+    mod resume;
+    mod scene;
+    mod zoo;
+}

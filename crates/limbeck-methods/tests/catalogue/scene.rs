@@ -1,0 +1,287 @@
+//! Small networks' outputs to try methods on.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
+use limbeck_methods::{Method, MethodError, Probe, Progress, Step, Term, build};
+use limbeck_nn::{Feature, Init, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
+use serde_json::Value;
+
+/// Number of classes in all scenes.
+pub const CLASSES: usize = 5;
+/// Images per step in all scenes.
+pub const BATCH: usize = 4;
+
+/// Two networks that are never run: their taps, and numbers that depend on names alone.
+#[derive(Clone)]
+pub struct Scene {
+    /// For messages.
+    pub name: &'static str,
+    /// Taps of the student, without logits.
+    pub student: Vec<Tap>,
+    /// Taps of the teacher, without logits.
+    pub teacher: Vec<Tap>,
+    /// Element type of everything.
+    pub dtype: DType,
+}
+
+fn tap(name: &str, kind: TapKind) -> Tap {
+    Tap {
+        name: name.to_owned(),
+        kind,
+    }
+}
+
+fn cnn(stages: &[[usize; 3]], embedding: usize) -> Vec<Tap> {
+    let stages = (1..).zip(stages).flat_map(|(i, &shape)| {
+        [format!("stage{i}.preact"), format!("stage{i}")]
+            .map(|name| tap(&name, TapKind::Map(shape)))
+    });
+    stages
+        .chain([tap("pooled", TapKind::Vector(embedding))])
+        .collect()
+}
+
+fn vit(grid: [usize; 2], width: usize) -> Vec<Tap> {
+    let kind = TapKind::Tokens {
+        shape: [1 + grid[0] * grid[1], width],
+        prefix: 1,
+        grid,
+    };
+    (1..=4)
+        .map(|i| tap(&format!("stage{i}"), kind.clone()))
+        .chain([tap("pooled", TapKind::Vector(width))])
+        .collect()
+}
+
+/// Networks alike, networks with other sizes and stage counts, and a ViT as the teacher.
+pub fn scenes() -> Vec<Scene> {
+    let scene = |name, student, teacher| Scene {
+        name,
+        student,
+        teacher,
+        dtype: DType::F64,
+    };
+    vec![
+        scene(
+            "equal stages",
+            cnn(&[[2, 8, 8], [3, 4, 4], [4, 2, 2]], 4),
+            cnn(&[[3, 8, 8], [4, 4, 4], [6, 2, 2]], 6),
+        ),
+        scene(
+            "a deeper teacher",
+            cnn(&[[2, 8, 12], [3, 4, 6], [4, 2, 3]], 4),
+            cnn(&[[3, 8, 12], [4, 4, 6], [5, 2, 3], [6, 1, 2]], 6),
+        ),
+        scene(
+            "a teacher of tokens",
+            cnn(&[[2, 16, 16], [3, 8, 8], [4, 4, 4]], 4),
+            vit([7, 7], 6),
+        ),
+    ]
+}
+
+/// Standard normal numbers that depend on `name` alone.
+pub fn draw(name: &str, count: usize) -> Vec<f64> {
+    Init::Normal(1.0).draw(11, name, count)
+}
+
+/// Numbers of the student's taps and logits, by tap.
+pub type Numbers = BTreeMap<String, Vec<f64>>;
+
+impl Scene {
+    /// What a method is built for.
+    pub fn probe(&self) -> Probe {
+        let logits = tap("logits", TapKind::Vector(CLASSES));
+        let with_logits = |taps: &[Tap]| [taps, std::slice::from_ref(&logits)].concat();
+        Probe {
+            student: with_logits(&self.student),
+            teacher: Some(with_logits(&self.teacher)),
+            classes: CLASSES,
+            batch: BATCH,
+            pairs: None,
+            seed: 5,
+            device: Device::flex(),
+            dtype: self.dtype,
+        }
+    }
+
+    /// The method `name` with these settings of the method `id`.
+    pub fn build(&self, name: &str, id: &str, settings: Value) -> Result<Method, MethodError> {
+        build(name, &[(id.to_owned(), settings)].into(), &self.probe())
+    }
+
+    /// The method `id` with its defaults.
+    pub fn build_default(&self, id: &str) -> Method {
+        match build(id, &BTreeMap::new(), &self.probe()) {
+            Ok(method) => method,
+            Err(error) => panic!("{}: {error}", self.name),
+        }
+    }
+
+    /// Numbers for the student's taps and logits.
+    pub fn numbers(&self, name: &str) -> Numbers {
+        let mut numbers: Numbers = self
+            .student
+            .iter()
+            .map(|tap| {
+                let count = BATCH * shape(&tap.kind).iter().product::<usize>();
+                (
+                    tap.name.clone(),
+                    draw(&format!("{name}/{}", tap.name), count),
+                )
+            })
+            .collect();
+        let logits = draw(&format!("{name}/logits"), BATCH * CLASSES);
+        numbers.insert("logits".to_owned(), logits);
+        numbers
+    }
+
+    /// The student's outputs made of these numbers, every tensor recording its gradient.
+    pub fn student(&self, numbers: &Numbers) -> Outputs {
+        outputs(
+            &self.student,
+            self.dtype,
+            |name| numbers[name].clone(),
+            true,
+        )
+    }
+
+    /// The teacher's outputs, recording gradients or not.
+    pub fn teacher(&self, records: bool) -> Outputs {
+        let number_of = |name: &str| {
+            let kind = self.teacher.iter().find(|tap| tap.name == name);
+            let each = kind.map_or(CLASSES, |tap| shape(&tap.kind).iter().product());
+            draw(&format!("teacher/{name}"), BATCH * each)
+        };
+        outputs(&self.teacher, self.dtype, number_of, records)
+    }
+
+    /// The terms of the step that follows a first one, in an epoch of which neither is the first.
+    /// `store` is the method's own or a tracked copy of it.
+    pub fn second_step(
+        &self,
+        method: &mut Method,
+        store: &Store,
+        student: &Outputs,
+        teacher: &Outputs,
+    ) -> Vec<Term> {
+        method.start_epoch();
+        let earlier = self.student(&self.numbers("earlier"));
+        self.step(method, store, &earlier, teacher);
+        self.step(method, store, student, teacher)
+    }
+
+    /// The terms of one step. Statistics are not updated.
+    pub fn step(
+        &self,
+        method: &mut Method,
+        store: &Store,
+        student: &Outputs,
+        teacher: &Outputs,
+    ) -> Vec<Term> {
+        let labels: Vec<i64> = (0..BATCH).map(|i| (2 * i % CLASSES) as i64).collect();
+        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [BATCH]), &Device::flex());
+        let step = Step {
+            student,
+            teacher: Some(teacher),
+            labels: &labels,
+            targets: None,
+            progress: Progress {
+                epoch: 3,
+                epochs: 10,
+                step: 1,
+                steps: 9,
+            },
+        };
+        let mut pass = Pass::new(store, Mode::Train, Taps::none(), 0);
+        match method.terms(&step, &mut pass) {
+            Ok(terms) => terms,
+            Err(error) => panic!("{}: {error}", self.name),
+        }
+    }
+}
+
+fn shape(kind: &TapKind) -> Vec<usize> {
+    match kind {
+        TapKind::Map(shape) => shape.to_vec(),
+        TapKind::Tokens { shape, .. } => shape.to_vec(),
+        TapKind::Vector(width) => vec![*width],
+        TapKind::Attention(shape) => shape.to_vec(),
+    }
+}
+
+fn outputs(
+    taps: &[Tap],
+    dtype: DType,
+    numbers: impl Fn(&str) -> Vec<f64>,
+    records: bool,
+) -> Outputs {
+    let feature = |tap: &Tap| {
+        let numbers = numbers(&tap.name);
+        match tap.kind {
+            TapKind::Map([c, h, w]) => {
+                Feature::Map(tensor(numbers, [BATCH, c, h, w], dtype, records))
+            }
+            TapKind::Tokens {
+                shape: [n, d],
+                prefix,
+                grid,
+            } => Feature::Tokens {
+                tokens: tensor(numbers, [BATCH, n, d], dtype, records),
+                prefix,
+                grid,
+            },
+            TapKind::Vector(d) => Feature::Vector(tensor(numbers, [BATCH, d], dtype, records)),
+            TapKind::Attention([h, n, m]) => {
+                Feature::Attention(tensor(numbers, [BATCH, h, n, m], dtype, records))
+            }
+        }
+    };
+    Outputs {
+        logits: tensor(numbers("logits"), [BATCH, CLASSES], dtype, records),
+        features: taps
+            .iter()
+            .map(|tap| (tap.name.clone(), feature(tap)))
+            .collect(),
+    }
+}
+
+fn tensor<const D: usize>(
+    numbers: Vec<f64>,
+    shape: [usize; D],
+    dtype: DType,
+    records: bool,
+) -> Tensor<D> {
+    let tensor = Tensor::from_data(TensorData::new(numbers, shape), (&Device::flex(), dtype));
+    match records {
+        true => tensor.autodiff().require_grad(),
+        false => tensor,
+    }
+}
+
+/// The gradient that arrived at the tap `name` (or `logits`); `None` if none did.
+pub fn gradient_of(outputs: &Outputs, name: &str, gradients: &Gradients) -> Option<Vec<f64>> {
+    fn of<const D: usize>(leaf: &Tensor<D>, gradients: &Gradients) -> Option<Vec<f64>> {
+        let gradient = leaf.grad(gradients)?;
+        Some(gradient.try_into_vec_as().unwrap())
+    }
+    match outputs.feature(name) {
+        Some(Feature::Map(map)) => of(map, gradients),
+        Some(Feature::Tokens { tokens, .. }) => of(tokens, gradients),
+        Some(Feature::Vector(vector)) => of(vector, gradients),
+        Some(Feature::Attention(attention)) => of(attention, gradients),
+        None => of(&outputs.logits, gradients),
+    }
+}
+
+/// Sum of the terms with their weights.
+pub fn total(terms: &[Term]) -> Tensor<1> {
+    let weighted = terms.iter().map(|t| t.value.clone().mul_scalar(t.weight));
+    weighted.reduce(|sum, term| sum + term).unwrap()
+}
+
+/// The number of a scalar.
+pub fn number(value: &Tensor<1>) -> f64 {
+    value.clone().try_into_scalar().unwrap()
+}
