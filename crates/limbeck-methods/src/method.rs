@@ -51,6 +51,30 @@ pub fn entries(name: &str) -> Result<Vec<&'static MethodEntry>, MethodError> {
 /// Builds the method called `name`, or several joined by `+`. `settings` are tables by method;
 /// what is missing takes its default.
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use burn::tensor::{DType, Device};
+/// use limbeck_methods::{Probe, build};
+/// use limbeck_nn::{InputShape, model::outline};
+///
+/// let input = InputShape { channels: 3, height: 32, width: 32, classes: 100 };
+/// let probe = Probe {
+///     student: outline("resnet8x4", input)?.taps,
+///     teacher: Some(outline("resnet32x4", input)?.taps),
+///     classes: 100,
+///     batch: 64,
+///     pairs: None,
+///     seed: 0,
+///     device: Device::flex(),
+///     dtype: DType::F32,
+/// };
+/// let settings = [("fitnet".to_owned(), serde_json::json!({ "weight": 50 }))];
+/// let method = build("fitnet", &settings.into(), &probe)?;
+/// assert_eq!(method.pairs(), [("stage2".to_owned(), "stage2".to_owned())]);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// An unknown method, a setting that is unknown or out of range, no teacher where one is needed,
 /// or features that cannot be matched.

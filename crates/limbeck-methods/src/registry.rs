@@ -56,6 +56,12 @@ pub static METHODS: &[MethodEntry] = &[
 ];
 
 impl MethodEntry {
+    /// The paper's title, such as `Decoupled Knowledge Distillation`.
+    pub fn title(&self) -> &'static str {
+        let first = self.source.lines().next().unwrap_or_default();
+        first.split_once(" — ").map_or(first, |(_, title)| title)
+    }
+
     /// The documentation page, as Markdown.
     pub fn page(&self) -> String {
         self.source

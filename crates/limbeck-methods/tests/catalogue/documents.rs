@@ -53,7 +53,7 @@ fn docs_of_methods_are_up_to_date() {
 fn every_page_has_all_headings_and_a_row_for_each_setting() {
     for entry in METHODS {
         let page = entry.page();
-        let title = format!("# {} — ", entry.id);
+        let title = format!("# {} — {}\n", entry.id, entry.title());
         assert!(
             page.starts_with(&title),
             "{}: begins not with `{title}`",
@@ -111,7 +111,8 @@ fn every_default_in_a_page_is_the_default_of_the_code() {
                 serde_json::Value::Null => stated == "none",
                 serde_json::Value::Number(number) => stated.parse() == Ok(number.as_f64().unwrap()),
                 serde_json::Value::String(text) => stated == text,
-                other => stated == other.to_string(),
+                serde_json::Value::Bool(flag) => stated.parse() == Ok(*flag),
+                _ => false,
             };
             assert!(
                 matches,

@@ -23,7 +23,8 @@ impl Tolerance {
         absolute: 1e-9,
         of_maximum: 0.0,
     };
-    /// Where square roots near zero or long chains of layers lose digits.
+    /// Where differences of nearly equal numbers lose digits, here or in the reference, or long
+    /// chains of layers do.
     pub const USUAL: Self = Self {
         relative: 1e-6,
         ..Self::TIGHT

@@ -19,7 +19,7 @@ pub const ADAPTERS: &[Adapter] = &[
     Adapter {
         method: "rkd",
         case: "distance",
-        tolerance: Tolerance::TIGHT,
+        tolerance: Tolerance::USUAL,
         run: |case| {
             relations(case, 0, |method, run, student, teacher| {
                 run.out("student_distance", &method.distances(student));
@@ -30,7 +30,7 @@ pub const ADAPTERS: &[Adapter] = &[
     Adapter {
         method: "rkd",
         case: "angle",
-        tolerance: Tolerance::TIGHT,
+        tolerance: Tolerance::USUAL,
         run: |case| {
             relations(case, 1, |method, run, student, teacher| {
                 run.out("student_angle", &method.angles(student));

@@ -7,12 +7,15 @@ use limbeck_nn::{ParameterId, Role, Store};
 
 use super::case::{Case, Values};
 
+/// Reads the gradient of one input.
+type GradientOf = Box<dyn Fn(&Gradients) -> Values>;
+
 /// Collects what comes out of one case, under the names that the file has.
 pub struct Run<'a> {
     /// The file.
     pub case: &'a Case,
     found: BTreeMap<String, Values>,
-    inputs: Vec<(String, Box<dyn Fn(&Gradients) -> Values>)>,
+    inputs: Vec<(String, GradientOf)>,
     stores: Vec<Store>,
 }
 
