@@ -1,6 +1,8 @@
 //! Two-dimensional convolution.
 
-use burn::tensor::{Tensor, module, ops::ConvOptions};
+use burn::{backend::Dispatch, tensor::Tensor};
+
+use crate::{convolution::Geometry, ops::KernelOps};
 
 /// Geometry of a two-dimensional convolution, `[height, width]` each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,23 +20,30 @@ pub struct Conv2dOptions {
 /// Cross-correlates `x` `[B, C, H, W]` with `weight` `[O, C / groups, kh, kw]`, adds `bias` `[O]`
 /// and returns `[B, O, H', W']` with `H' = (H + 2·padding − dilation·(kh − 1) − 1) / stride + 1`.
 ///
-/// Differentiable in all three tensors.
+/// Differentiable in all three tensors. `f32` on the CPU has kernels of its own, whose results do
+/// not depend on the number of threads; everything else is burn's convolution.
+///
+/// # Panics
+/// Where a size is zero or the shapes do not fit each other.
 pub fn conv2d(
     x: Tensor<4>,
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
     options: Conv2dOptions,
 ) -> Tensor<4> {
-    let Conv2dOptions {
-        stride,
-        padding,
-        dilation,
-        groups,
-    } = options;
-    module::conv2d(
-        x,
-        weight,
-        bias,
-        ConvOptions::new(stride, padding, dilation, groups),
-    )
+    // Checked here, so that every path refuses the same shapes with the same words.
+    let geometry = Geometry::new(x.dims(), weight.dims(), options);
+    if let Some(bias) = &bias {
+        let [count] = bias.dims();
+        assert!(
+            count == geometry.outputs,
+            "a bias of {count} does not fit {} output channels",
+            geometry.outputs
+        );
+    }
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        Some(bias) => Dispatch::kernel_conv2d_with_bias(x, weight, bias.into_dispatch(), options),
+        None => Dispatch::kernel_conv2d(x, weight, options),
+    })
 }

@@ -1,0 +1,144 @@
+//! Automatic differentiation of the operations, on top of any backend that has them.
+
+use burn::backend::{
+    Autodiff,
+    autodiff::{
+        NodeId,
+        checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+        grads::Gradients,
+        ops::{Backward, Ops, OpsKind},
+    },
+    tensor::FloatTensor,
+};
+
+use crate::{Conv2dOptions, ops::KernelOps};
+
+#[derive(Debug)]
+struct Conv2d;
+
+impl<B: KernelOps> Backward<B, 2> for Conv2d {
+    type State = (NodeId, NodeId, Conv2dOptions);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        gradients: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let [x_node, weight_node] = ops.parents;
+        let (x, weight, options) = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let x = checkpointer.retrieve_node_output::<FloatTensor<B>>(x);
+        let weight = checkpointer.retrieve_node_output::<FloatTensor<B>>(weight);
+        if let Some(node) = x_node {
+            let x = B::kernel_conv2d_input_gradient(
+                x.clone(),
+                weight.clone(),
+                gradient.clone(),
+                options,
+            );
+            gradients.register::<B>(node.id, x);
+        }
+        if let Some(node) = weight_node {
+            let weight = B::kernel_conv2d_weight_gradient(x, weight, gradient, options);
+            gradients.register::<B>(node.id, weight);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Conv2dWithBias;
+
+impl<B: KernelOps> Backward<B, 3> for Conv2dWithBias {
+    type State = (NodeId, NodeId, Conv2dOptions);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        gradients: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let [x_node, weight_node, bias_node] = ops.parents;
+        let (x, weight, options) = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let x = checkpointer.retrieve_node_output::<FloatTensor<B>>(x);
+        let weight = checkpointer.retrieve_node_output::<FloatTensor<B>>(weight);
+        if let Some(node) = x_node {
+            let x = B::kernel_conv2d_input_gradient(
+                x.clone(),
+                weight.clone(),
+                gradient.clone(),
+                options,
+            );
+            gradients.register::<B>(node.id, x);
+        }
+        if let Some(node) = weight_node {
+            let weight = B::kernel_conv2d_weight_gradient(x, weight, gradient.clone(), options);
+            gradients.register::<B>(node.id, weight);
+        }
+        if let Some(node) = bias_node {
+            gradients.register::<B>(node.id, B::kernel_conv2d_bias_gradient(gradient));
+        }
+    }
+}
+
+impl<B: KernelOps, C: CheckpointStrategy> KernelOps for Autodiff<B, C> {
+    fn kernel_conv2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        options: Conv2dOptions,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node()];
+        match Conv2d.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(mut preparation) => {
+                let state = (
+                    preparation.checkpoint(&x),
+                    preparation.checkpoint(&weight),
+                    options,
+                );
+                let output = B::kernel_conv2d(x.into_primitive(), weight.into_primitive(), options);
+                preparation.finish(state, output)
+            }
+            OpsKind::UnTracked(preparation) => preparation.finish(B::kernel_conv2d(
+                x.into_primitive(),
+                weight.into_primitive(),
+                options,
+            )),
+        }
+    }
+
+    fn kernel_conv2d_with_bias(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        options: Conv2dOptions,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node(), bias.node()];
+        match Conv2dWithBias
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(mut preparation) => {
+                let state = (
+                    preparation.checkpoint(&x),
+                    preparation.checkpoint(&weight),
+                    options,
+                );
+                let output = B::kernel_conv2d_with_bias(
+                    x.into_primitive(),
+                    weight.into_primitive(),
+                    bias.into_primitive(),
+                    options,
+                );
+                preparation.finish(state, output)
+            }
+            OpsKind::UnTracked(preparation) => preparation.finish(B::kernel_conv2d_with_bias(
+                x.into_primitive(),
+                weight.into_primitive(),
+                bias.into_primitive(),
+                options,
+            )),
+        }
+    }
+}

@@ -1,0 +1,469 @@
+//! Correlation with stride 1 over a [`Source`]: the common part of the forward pass and the input
+//! gradient.
+
+use std::mem::MaybeUninit;
+
+use rayon::prelude::*;
+
+use super::source::Source;
+use crate::{
+    scratch::with_scratch,
+    simd::{self, Kernel, Simd},
+};
+
+/// Most output channels of a tile.
+const TILE_OUTPUTS: usize = 6;
+/// Most vectors of a tile, and most lanes of a vector, in any instruction set.
+const MOST_VECTORS: usize = 4;
+const MOST_LANES: usize = 16;
+
+/// A grid of outputs that read the same kernel elements.
+#[derive(Clone, Debug)]
+pub(super) struct OutputPhase {
+    pub rows: usize,
+    pub columns: usize,
+    /// Offset in a channel of the source that output (0, 0) reads with a kernel element at 0.
+    pub base: usize,
+    /// Offset that each kernel element adds to that.
+    pub taps: Vec<usize>,
+    /// Row and column of output (0, 0) in the output map.
+    pub first: [usize; 2],
+    /// Distance between neighbouring outputs in the output map.
+    pub step: [usize; 2],
+}
+
+/// What is computed for every image; channels are those of one group.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub source: Source,
+    pub phases: Vec<OutputPhase>,
+    pub batch: usize,
+    pub groups: usize,
+    /// Channels of the source in one group.
+    pub channels: usize,
+    /// Output channels in one group.
+    pub outputs: usize,
+    /// `[H', W']` of the output maps.
+    pub size: [usize; 2],
+}
+
+/// The weights of one group and phase, in the order in which tiles read them:
+/// `[block, channel, tap, output of the block]`.
+struct Packed {
+    data: Vec<f32>,
+    blocks: Vec<Block>,
+}
+
+/// Neighbouring output channels that one tile computes.
+#[derive(Clone, Copy)]
+struct Block {
+    first: usize,
+    count: usize,
+    /// `count` filled up with zero weights to 2, 4 or 6.
+    width: usize,
+    offset: usize,
+}
+
+impl Packed {
+    /// `weight(output, channel, tap)` for the outputs, channels and taps of the phase.
+    fn new(
+        outputs: usize,
+        channels: usize,
+        taps: usize,
+        weight: impl Fn(usize, usize, usize) -> f32,
+    ) -> Self {
+        let mut blocks = Vec::new();
+        let mut first = 0;
+        let mut offset = 0;
+        while first < outputs {
+            let left = outputs - first;
+            let width = match left {
+                1 | 2 => 2,
+                3 | 4 | 7 | 8 => 4,
+                _ => TILE_OUTPUTS,
+            };
+            let count = width.min(left);
+            blocks.push(Block {
+                first,
+                count,
+                width,
+                offset,
+            });
+            first += count;
+            offset += channels * taps * width;
+        }
+        let mut data = vec![0.0; offset];
+        for block in &blocks {
+            let rows = data[block.offset..].chunks_exact_mut(block.width);
+            let elements = (0..channels).flat_map(|c| (0..taps).map(move |t| (c, t)));
+            for (row, (channel, tap)) in rows.zip(elements) {
+                for (i, value) in row[..block.count].iter_mut().enumerate() {
+                    *value = weight(block.first + i, channel, tap);
+                }
+            }
+        }
+        Self { data, blocks }
+    }
+}
+
+/// One vector of outputs of a phase.
+#[derive(Clone, Copy)]
+struct OutputVector {
+    /// Offset in a channel of the source.
+    offset: usize,
+    row: usize,
+    /// Position in the row of interleaved outputs.
+    start: usize,
+}
+
+impl Plan {
+    /// Correlates `x` `[batch, groups · channels, H, W]` with
+    /// `weight(group, phase, output, channel, tap)` and adds `bias` `[groups · outputs]`; returns
+    /// `[batch, groups · outputs, H', W']`.
+    pub fn run(
+        &self,
+        x: &[f32],
+        weight: impl Fn(usize, usize, usize, usize, usize) -> f32 + Sync,
+        bias: Option<&[f32]>,
+    ) -> Vec<f32> {
+        let packed: Vec<Vec<Packed>> = (0..self.groups)
+            .into_par_iter()
+            .map(|group| {
+                self.phases
+                    .iter()
+                    .enumerate()
+                    .map(|(phase, p)| {
+                        Packed::new(self.outputs, self.channels, p.taps.len(), |o, c, t| {
+                            weight(group, phase, o, c, t)
+                        })
+                    })
+                    .collect()
+            })
+            .collect();
+        let vectors: Vec<Vec<OutputVector>> = self.phases.iter().map(|p| self.vectors(p)).collect();
+        let count = self.batch * self.groups * self.outputs * self.size[0] * self.size[1];
+        let mut y = Vec::with_capacity(count);
+        let work = self.divide(&packed, &mut y.spare_capacity_mut()[..count]);
+        work.into_par_iter().for_each(|mut unit| {
+            self.compute(x, &packed[unit.group], &vectors, bias, &mut unit);
+        });
+        // SAFETY: the units cover every image, group and output channel once, the phases cover
+        // every position of a map once, and a tile writes all of its valid positions.
+        unsafe { y.set_len(count) };
+        y
+    }
+
+    fn vectors(&self, phase: &OutputPhase) -> Vec<OutputVector> {
+        let images = self.source.images;
+        (0..phase.rows)
+            .flat_map(|row| {
+                let offset = phase.base + self.source.offset(0, row, 0);
+                (0..phase.columns * images)
+                    .step_by(simd::lanes())
+                    .map(move |start| OutputVector {
+                        offset: offset + start,
+                        row,
+                        start,
+                    })
+            })
+            .collect()
+    }
+
+    /// Cuts the output into what one task computes: the interleaved images, one group, and, where
+    /// there are fewer of those than threads, a share of the group's outputs.
+    fn divide<'y>(&self, packed: &[Vec<Packed>], y: &'y mut [MaybeUninit<f32>]) -> Vec<Share<'y>> {
+        let images = self.source.images;
+        let map = self.size[0] * self.size[1];
+        let units = self.batch.div_ceil(images) * self.groups;
+        let threads = rayon::current_num_threads();
+        let parts = if units < threads {
+            threads.div_ceil(units)
+        } else {
+            1
+        };
+        // All phases have the same blocks: they differ in their taps alone.
+        let blocks = &packed[0][0].blocks;
+        let per_part = blocks.len().div_ceil(parts);
+        let mut shares = Vec::new();
+        let mut rest = y;
+        for first_image in (0..self.batch).step_by(images) {
+            let count = images.min(self.batch - first_image);
+            let first_share = shares.len();
+            for image in 0..count {
+                let mut index = first_share;
+                for group in 0..self.groups {
+                    for (number, part) in blocks.chunks(per_part).enumerate() {
+                        let outputs: usize = part.iter().map(|b| b.count).sum();
+                        let (maps, behind) = std::mem::take(&mut rest).split_at_mut(outputs * map);
+                        rest = behind;
+                        if image == 0 {
+                            shares.push(Share {
+                                first_image,
+                                group,
+                                first_block: number * per_part,
+                                blocks: part.len(),
+                                maps: Vec::with_capacity(count),
+                            });
+                        }
+                        shares[index].maps.push(maps);
+                        index += 1;
+                    }
+                }
+            }
+        }
+        shares
+    }
+}
+
+/// The part of the output that one task computes.
+struct Share<'y> {
+    first_image: usize,
+    group: usize,
+    first_block: usize,
+    blocks: usize,
+    /// For each image the maps of the blocks' outputs.
+    maps: Vec<&'y mut [MaybeUninit<f32>]>,
+}
+
+impl Plan {
+    /// Computes one share. `vectors` and `packed` are those of each phase.
+    fn compute(
+        &self,
+        x: &[f32],
+        packed: &[Packed],
+        vectors: &[Vec<OutputVector>],
+        bias: Option<&[f32]>,
+        share: &mut Share<'_>,
+    ) {
+        let plane = self.source.size[0] * self.source.size[1];
+        let channels = self.channels * plane;
+        let maps: Vec<&[f32]> = (0..share.maps.len())
+            .map(|i| {
+                let start = ((share.first_image + i) * self.groups + share.group) * channels;
+                &x[start..start + channels]
+            })
+            .collect();
+        let unit = Unit {
+            plan: self,
+            packed,
+            vectors,
+            bias,
+            share,
+        };
+        // The maps themselves serve where no vector reaches past the end of the last one.
+        if self.source.is_identity() && plane.is_multiple_of(simd::lanes()) {
+            simd::dispatch(Work {
+                unit,
+                source: maps[0],
+            });
+            return;
+        }
+        with_scratch([self.source.len(self.channels), 0], |source, _| {
+            self.source.fill(&maps, self.channels, source);
+            simd::dispatch(Work { unit, source });
+        });
+    }
+}
+
+struct Unit<'a, 'y> {
+    plan: &'a Plan,
+    packed: &'a [Packed],
+    vectors: &'a [Vec<OutputVector>],
+    bias: Option<&'a [f32]>,
+    share: &'a mut Share<'y>,
+}
+
+struct Work<'a, 'y> {
+    unit: Unit<'a, 'y>,
+    source: &'a [f32],
+}
+
+impl Kernel for Work<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { mut unit, source } = self;
+        let plan = unit.plan;
+        let mut tile = [0.0; TILE_OUTPUTS * MOST_VECTORS * MOST_LANES];
+        for (index, phase) in plan.phases.iter().enumerate() {
+            let packed = &unit.packed[index];
+            let vectors = &unit.vectors[index];
+            let reach = vectors.iter().map(|v| v.offset).max().unwrap_or(0)
+                + phase.taps.iter().max().unwrap_or(&0)
+                + (plan.channels - 1) * plan.source.channel_stride()
+                + S::LANES;
+            assert!(
+                phase.taps.is_empty() || reach <= source.len(),
+                "a tile would read {reach} of {} numbers",
+                source.len()
+            );
+            let blocks = &packed.blocks[unit.share.first_block..][..unit.share.blocks];
+            let tiles = vectors.len().div_ceil(S::TILE_VECTORS);
+            let per_tile = vectors.len().div_ceil(tiles.max(1)).max(1);
+            // The larger operand is gone through once, the smaller one again and again.
+            let outer_blocks = if packed.data.len() > source.len() {
+                1
+            } else {
+                blocks.len().max(1)
+            };
+            for blocks in blocks.chunks(outer_blocks) {
+                for vectors in vectors.chunks(per_tile) {
+                    for block in blocks {
+                        // SAFETY: `reach` was checked above, the packed weights of a block are
+                        // `channels · taps · width` long, and the tile has room for the largest.
+                        unsafe {
+                            unit.multiply::<S>(source, phase, packed, vectors, block, &mut tile);
+                        }
+                        unit.store(phase, vectors, block, S::LANES, &tile);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Unit<'_, '_> {
+    /// # Safety
+    /// The processor must have the instruction set of `S`; the source and the packed weights must
+    /// reach as far as the vectors, taps and channels do.
+    #[inline(always)]
+    unsafe fn multiply<S: Simd>(
+        &self,
+        source: &[f32],
+        phase: &OutputPhase,
+        packed: &Packed,
+        vectors: &[OutputVector],
+        block: &Block,
+        tile: &mut [f32],
+    ) {
+        let mut bias = [0.0; TILE_OUTPUTS];
+        if let Some(all) = self.bias {
+            let first = self.share.group * self.plan.outputs + block.first;
+            bias[..block.count].copy_from_slice(&all[first..first + block.count]);
+        }
+        let operands = Operands {
+            source: source.as_ptr(),
+            channels: self.plan.channels,
+            channel_stride: self.plan.source.channel_stride(),
+            taps: &phase.taps,
+            weights: packed.data[block.offset..].as_ptr(),
+            bias: &bias,
+        };
+        // SAFETY: as this function's own.
+        unsafe {
+            match (vectors.len(), block.width) {
+                (1, 2) => operands.tile::<S, 1, 2>(vectors, tile),
+                (1, 4) => operands.tile::<S, 1, 4>(vectors, tile),
+                (1, _) => operands.tile::<S, 1, 6>(vectors, tile),
+                (2, 2) => operands.tile::<S, 2, 2>(vectors, tile),
+                (2, 4) => operands.tile::<S, 2, 4>(vectors, tile),
+                (2, _) => operands.tile::<S, 2, 6>(vectors, tile),
+                (3, 2) => operands.tile::<S, 3, 2>(vectors, tile),
+                (3, 4) => operands.tile::<S, 3, 4>(vectors, tile),
+                (3, _) => operands.tile::<S, 3, 6>(vectors, tile),
+                (_, 2) => operands.tile::<S, 4, 2>(vectors, tile),
+                (_, 4) => operands.tile::<S, 4, 4>(vectors, tile),
+                (_, _) => operands.tile::<S, 4, 6>(vectors, tile),
+            }
+        }
+    }
+
+    /// Writes the valid positions of a finished tile `[output, vector, lane]`.
+    fn store(
+        &mut self,
+        phase: &OutputPhase,
+        vectors: &[OutputVector],
+        block: &Block,
+        lanes: usize,
+        tile: &[f32],
+    ) {
+        let images = self.plan.source.images;
+        let width = self.plan.size[1];
+        let map = self.plan.size[0] * width;
+        let first = block.first - self.packed[0].blocks[self.share.first_block].first;
+        let results = tile.chunks_exact(vectors.len() * lanes).take(block.count);
+        for (output, results) in results.enumerate() {
+            for (vector, values) in vectors.iter().zip(results.chunks_exact(lanes)) {
+                let valid = lanes.min(phase.columns * images - vector.start);
+                let row = (first + output) * map
+                    + (phase.first[0] + vector.row * phase.step[0]) * width
+                    + phase.first[1];
+                if images == 1 && phase.step[1] == 1 {
+                    let to = &mut self.share.maps[0][row + vector.start..][..valid];
+                    to.write_copy_of_slice(&values[..valid]);
+                    continue;
+                }
+                for (i, value) in values[..valid].iter().enumerate() {
+                    let (column, image) =
+                        ((vector.start + i) / images, (vector.start + i) % images);
+                    if let Some(map) = self.share.maps.get_mut(image) {
+                        map[row + column * phase.step[1]].write(*value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a tile reads.
+struct Operands<'a> {
+    source: *const f32,
+    channels: usize,
+    channel_stride: usize,
+    taps: &'a [usize],
+    weights: *const f32,
+    bias: &'a [f32; TILE_OUTPUTS],
+}
+
+impl Operands<'_> {
+    /// Computes `O` outputs at `V` vectors of positions into `tile` `[O, V, lanes]`.
+    ///
+    /// # Safety
+    /// As [`Unit::multiply`]; `vectors` must hold `V`, and `tile` `O · V · lanes` numbers.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const V: usize, const O: usize>(
+        &self,
+        vectors: &[OutputVector],
+        tile: &mut [f32],
+    ) {
+        debug_assert!(vectors.len() == V && tile.len() >= O * V * S::LANES);
+        // SAFETY: every pointer stays inside what the caller vouches for.
+        unsafe {
+            // Loops instead of closures: those would not have the instruction set.
+            let mut sums = [[S::splat(0.0); V]; O];
+            for o in 0..O {
+                sums[o] = [S::splat(self.bias[o]); V];
+            }
+            let mut sources = [self.source; V];
+            for v in 0..V {
+                sources[v] = self.source.add(vectors[v].offset);
+            }
+            let mut weights = self.weights;
+            for _ in 0..self.channels {
+                for &tap in self.taps {
+                    let mut x = [S::splat(0.0); V];
+                    for v in 0..V {
+                        x[v] = S::load(sources[v].add(tap));
+                    }
+                    for o in 0..O {
+                        let weight = S::splat(*weights.add(o));
+                        for v in 0..V {
+                            sums[o][v] = S::multiply_add(weight, x[v], sums[o][v]);
+                        }
+                    }
+                    weights = weights.add(O);
+                }
+                for source in &mut sources {
+                    *source = source.wrapping_add(self.channel_stride);
+                }
+            }
+            for o in 0..O {
+                for v in 0..V {
+                    let to = tile.as_mut_ptr().add((o * V + v) * S::LANES);
+                    S::store(to, sums[o][v]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The forward pass.
+
+use super::{
+    Geometry,
+    correlate::{OutputPhase, Plan},
+    source::{Source, images_per_vector},
+};
+
+/// Layout of the input as the outputs read it, and the offset of each kernel element in it.
+pub(super) fn input_source(geometry: &Geometry, images: usize) -> (Source, Vec<usize>) {
+    let Geometry {
+        kernel,
+        stride,
+        dilation,
+        padding,
+        output,
+        ..
+    } = *geometry;
+    let residue = |axis: usize, k: usize| (k * dilation[axis]) % stride[axis];
+    let shift = |axis: usize, k: usize| (k * dilation[axis]) / stride[axis];
+    let elements: Vec<[usize; 2]> = (0..kernel[0])
+        .flat_map(|a| (0..kernel[1]).map(move |b| [a, b]))
+        .collect();
+    let mut phases: Vec<[usize; 2]> = elements
+        .iter()
+        .map(|&[a, b]| [residue(0, a), residue(1, b)])
+        .collect();
+    phases.sort_unstable();
+    phases.dedup();
+    let source = Source {
+        size: geometry.input,
+        stride,
+        before: [padding[0] as isize, padding[1] as isize],
+        rows: output[0] + shift(0, kernel[0] - 1),
+        columns: output[1] + shift(1, kernel[1] - 1),
+        images,
+        phases,
+    };
+    let taps = elements
+        .iter()
+        .map(|&[a, b]| {
+            let phase = [residue(0, a), residue(1, b)];
+            let index = source.phases.iter().position(|&p| p == phase).unwrap_or(0);
+            source.offset(index, shift(0, a), shift(1, b))
+        })
+        .collect();
+    (source, taps)
+}
+
+/// The grid of output rows and columns as vectors go over it: one long row where the source has
+/// no columns between the rows.
+pub(super) fn output_grid(geometry: &Geometry) -> [usize; 2] {
+    let [rows, columns] = geometry.output;
+    let reach = (geometry.kernel[1] - 1) * geometry.dilation[1] / geometry.stride[1];
+    if reach == 0 {
+        [1, rows * columns]
+    } else {
+        [rows, columns]
+    }
+}
+
+/// `x` `[B, C, H, W]`, `weight` `[O, C / groups, kh, kw]`, `bias` `[O]` → `[B, O, H', W']`.
+pub(crate) fn forward(
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    geometry: &Geometry,
+) -> Vec<f32> {
+    let [rows, columns] = output_grid(geometry);
+    let images = images_per_vector(columns, geometry.batch);
+    let (source, taps) = input_source(geometry, images);
+    let (channels, outputs, elements) = (
+        geometry.group_channels(),
+        geometry.group_outputs(),
+        geometry.taps(),
+    );
+    let plan = Plan {
+        source,
+        phases: vec![OutputPhase {
+            rows,
+            columns,
+            base: 0,
+            taps,
+            first: [0, 0],
+            step: [1, 1],
+        }],
+        batch: geometry.batch,
+        groups: geometry.groups,
+        channels,
+        outputs,
+        size: geometry.output,
+    };
+    let weight_of = |group: usize, _: usize, output: usize, channel: usize, tap: usize| {
+        weight[((group * outputs + output) * channels + channel) * elements + tap]
+    };
+    plan.run(x, weight_of, bias)
+}

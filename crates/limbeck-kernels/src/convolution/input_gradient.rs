@@ -1,0 +1,147 @@
+//! The gradient with respect to the input.
+
+use super::{
+    Geometry,
+    correlate::{OutputPhase, Plan},
+    source::{Source, images_per_vector},
+};
+
+/// The rows or columns of the input, taken apart by their residue modulo the stride.
+///
+/// In padded coordinates `u = h + padding`, output `i` meets input `u` through kernel element `k`
+/// where `u = i·stride + k·dilation`. All `u = m·stride + residue` meet the kernel elements with
+/// `k·dilation ≡ residue`, at `i = m − ⌊k·dilation / stride⌋`: a correlation with stride 1.
+struct Axis {
+    stride: usize,
+    dilation: usize,
+    kernel: usize,
+    padding: usize,
+    input: usize,
+}
+
+impl Axis {
+    fn new(geometry: &Geometry, axis: usize) -> Self {
+        Self {
+            stride: geometry.stride[axis],
+            dilation: geometry.dilation[axis],
+            kernel: geometry.kernel[axis],
+            padding: geometry.padding[axis],
+            input: geometry.input[axis],
+        }
+    }
+
+    fn shift(&self, k: usize) -> usize {
+        k * self.dilation / self.stride
+    }
+
+    /// Smallest and largest `m` of the whole input.
+    fn range(&self) -> (usize, usize) {
+        (
+            self.padding / self.stride,
+            (self.padding + self.input - 1) / self.stride,
+        )
+    }
+
+    /// Zeros before the first output in the source, which begins with what the smallest `m` reads
+    /// through the last kernel element.
+    fn before(&self) -> isize {
+        self.shift(self.kernel - 1) as isize - self.range().0 as isize
+    }
+
+    /// Rows or columns of the source.
+    fn length(&self) -> usize {
+        let (first, last) = self.range();
+        last - first + 1 + self.shift(self.kernel - 1)
+    }
+
+    /// Of one residue: its first `m` relative to the smallest of all, the number of its inputs,
+    /// the first of them, and its kernel elements with their offsets in the source.
+    fn residue(&self, residue: usize) -> (usize, usize, usize, Vec<(usize, usize)>) {
+        let first = self.padding.saturating_sub(residue).div_ceil(self.stride);
+        let last = (self.padding + self.input - 1)
+            .checked_sub(residue)
+            .map(|n| n / self.stride);
+        let count = last.map_or(0, |last| (last + 1).saturating_sub(first));
+        let kernels = (0..self.kernel)
+            .filter(|k| (k * self.dilation) % self.stride == residue)
+            .map(|k| (k, self.shift(self.kernel - 1) - self.shift(k)))
+            .collect();
+        let input = (first * self.stride + residue).saturating_sub(self.padding);
+        (first - self.range().0, count, input, kernels)
+    }
+}
+
+/// `gradient` `[B, O, H', W']` of the output, `weight` `[O, C / groups, kh, kw]` → `[B, C, H, W]`.
+pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
+    let axes = [Axis::new(geometry, 0), Axis::new(geometry, 1)];
+    let [rows, columns] = &axes;
+    let pointwise = geometry.kernel == [1, 1] && geometry.stride == [1, 1];
+    let images = if pointwise && geometry.padding == [0, 0] {
+        images_per_vector(geometry.input_size(), geometry.batch)
+    } else {
+        images_per_vector(geometry.input[1].div_ceil(columns.stride), geometry.batch)
+    };
+    let source = Source {
+        size: geometry.output,
+        stride: [1, 1],
+        before: [rows.before(), columns.before()],
+        phases: vec![[0, 0]],
+        rows: rows.length(),
+        columns: columns.length(),
+        images,
+    };
+    let mut phases = Vec::new();
+    // Kernel element of each tap of each phase.
+    let mut elements: Vec<Vec<usize>> = Vec::new();
+    for p in 0..rows.stride {
+        let (row, height, first_row, row_kernels) = rows.residue(p);
+        for q in 0..columns.stride {
+            let (column, width, first_column, column_kernels) = columns.residue(q);
+            if height == 0 || width == 0 {
+                continue;
+            }
+            let pairs = || {
+                let columns = &column_kernels;
+                row_kernels
+                    .iter()
+                    .flat_map(move |a| columns.iter().map(move |b| (a, b)))
+            };
+            phases.push(OutputPhase {
+                rows: height,
+                columns: width,
+                base: source.offset(0, row, column),
+                taps: pairs().map(|(a, b)| source.offset(0, a.1, b.1)).collect(),
+                first: [first_row, first_column],
+                step: geometry.stride,
+            });
+            elements.push(
+                pairs()
+                    .map(|(a, b)| a.0 * geometry.kernel[1] + b.0)
+                    .collect(),
+            );
+        }
+    }
+    if pointwise && geometry.padding == [0, 0] {
+        phases[0].columns *= phases[0].rows;
+        phases[0].rows = 1;
+    }
+    let (channels, outputs, taps) = (
+        geometry.group_channels(),
+        geometry.group_outputs(),
+        geometry.taps(),
+    );
+    let plan = Plan {
+        source,
+        phases,
+        batch: geometry.batch,
+        groups: geometry.groups,
+        channels: outputs,
+        outputs: channels,
+        size: geometry.input,
+    };
+    let weight_of = |group: usize, phase: usize, output: usize, channel: usize, tap: usize| {
+        let element = elements[phase][tap];
+        weight[((group * outputs + channel) * channels + output) * taps + element]
+    };
+    plan.run(gradient, weight_of, None)
+}

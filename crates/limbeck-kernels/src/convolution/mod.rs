@@ -1,0 +1,24 @@
+//! Direct convolution of `f32` maps `[B, C, H, W]`, without an unfolded copy of the input.
+//!
+//! The forward pass and the input gradient are both a correlation with stride 1 over a padded
+//! copy of the input of a few images ([`Source`]): a stride is taken apart into phases when the
+//! copy is made, and the gradient's stride into phases of the output. The kernel holds a tile of
+//! up to six output channels × four vectors of positions in registers and goes once over all
+//! input channels and kernel elements, so that nothing but the finished tile is ever written.
+//! Maps that are too narrow for the vectors are interleaved with those of other images.
+//!
+//! Every output is one chain of multiply-adds in the order channel, kernel row, kernel column,
+//! whatever the tiles; the weight gradient is summed over chunks of images that the batch alone
+//! decides. Results therefore do not depend on the number of threads.
+
+mod correlate;
+mod forward;
+mod geometry;
+mod input_gradient;
+mod source;
+mod weight_gradient;
+
+pub(crate) use forward::forward;
+pub(crate) use geometry::Geometry;
+pub(crate) use input_gradient::input_gradient;
+pub(crate) use weight_gradient::{bias_gradient, weight_gradient};

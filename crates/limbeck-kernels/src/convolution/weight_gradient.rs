@@ -1,0 +1,318 @@
+//! The gradients with respect to weight and bias.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::{
+    Geometry,
+    forward::{input_source, output_grid},
+    source::{Source, images_per_vector},
+};
+use crate::{
+    scratch::with_scratch,
+    simd::{self, Kernel, Simd},
+};
+
+/// Images whose gradients are summed in one chain; longer batches are cut into at most
+/// [`MOST_CHUNKS`] chunks. Fixed, so that the sum does not depend on the number of threads.
+const CHUNK: usize = 16;
+const MOST_CHUNKS: usize = 8;
+/// Copied input of a chunk that is worked through at once: about half of a core's second-level
+/// cache, in numbers.
+const SOURCE_NUMBERS: usize = 1 << 18;
+/// Vectors of positions that are summed in registers before the sums are written: the gradients
+/// of a tile's outputs then stay in the first-level cache, 32 KiB with sixteen lanes.
+const STEPS: usize = 64;
+/// Output channels and weights of a tile.
+const TILE_OUTPUTS: usize = 8;
+const TILE_WEIGHTS: usize = 3;
+
+/// `x` `[B, C, H, W]`, `gradient` `[B, O, H', W']` of the output → `[O, C / groups, kh, kw]`.
+pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
+    let [rows, columns] = output_grid(geometry);
+    let chunk = CHUNK.max(geometry.batch.div_ceil(MOST_CHUNKS));
+    let images = images_per_vector(columns, chunk.min(geometry.batch));
+    let (source, taps) = input_source(geometry, images);
+    let channels = geometry.group_channels();
+    let weights: Vec<usize> = (0..channels)
+        .flat_map(|c| {
+            let start = c * source.channel_stride();
+            taps.iter().map(move |tap| start + tap)
+        })
+        .collect();
+    let row = (columns * images).next_multiple_of(simd::lanes());
+    let plan = Plan {
+        geometry,
+        source,
+        weights,
+        rows,
+        columns,
+        row,
+        x,
+        gradient,
+    };
+    let per_output = plan.weights.len();
+    let chunks = geometry.batch.div_ceil(chunk);
+    // Fewer chunks than threads: cut the outputs too, which changes no sum.
+    let parts = rayon::current_num_threads()
+        .div_ceil(chunks)
+        .min(geometry.group_outputs().div_ceil(TILE_OUTPUTS));
+    let part = geometry
+        .group_outputs()
+        .div_ceil(parts)
+        .next_multiple_of(TILE_OUTPUTS);
+    let mut sums = vec![0.0; chunks * geometry.outputs * per_output];
+    sums.par_chunks_mut(geometry.group_outputs() * per_output)
+        .enumerate()
+        .flat_map(|(index, sums)| {
+            let (chunk_index, group) = (index / geometry.groups, index % geometry.groups);
+            let first_image = chunk_index * chunk;
+            sums.par_chunks_mut(part * per_output)
+                .enumerate()
+                .map(move |(index, sums)| Unit {
+                    images: first_image..(first_image + chunk).min(geometry.batch),
+                    group,
+                    first_output: index * part,
+                    sums,
+                })
+        })
+        .for_each(|unit| plan.compute(unit));
+    let (total, others) = sums.split_at_mut(geometry.outputs * per_output);
+    for other in others.chunks_exact(total.len()) {
+        total
+            .par_chunks_mut(1 << 14)
+            .zip(other.par_chunks(1 << 14))
+            .for_each(|(total, other)| {
+                for (total, other) in total.iter_mut().zip(other) {
+                    *total += other;
+                }
+            });
+    }
+    sums.truncate(geometry.outputs * per_output);
+    sums
+}
+
+struct Plan<'a> {
+    geometry: &'a Geometry,
+    source: Source,
+    /// Offset in the source of what each weight `[C / groups, kh, kw]` multiplies at output (0, 0).
+    weights: Vec<usize>,
+    rows: usize,
+    columns: usize,
+    /// Length of a row of interleaved outputs, filled up to whole vectors.
+    row: usize,
+    x: &'a [f32],
+    gradient: &'a [f32],
+}
+
+/// What one task computes: the sums of a range of one group's outputs over a chunk of images.
+struct Unit<'s> {
+    images: Range<usize>,
+    group: usize,
+    first_output: usize,
+    /// `[outputs, C / groups · kh · kw]`.
+    sums: &'s mut [f32],
+}
+
+impl Plan<'_> {
+    fn compute(&self, unit: Unit<'_>) {
+        let outputs = unit.sums.len() / self.weights.len();
+        let source = self.source.len(self.geometry.group_channels());
+        let map = self.rows * self.row;
+        let interleaved = self.source.images;
+        let most = unit.images.len().div_ceil(interleaved);
+        let parts = (SOURCE_NUMBERS / source).clamp(1, most);
+        for first in unit.images.clone().step_by(parts * interleaved) {
+            let end = (first + parts * interleaved).min(unit.images.end);
+            let parts = (end - first).div_ceil(interleaved);
+            with_scratch([parts * source, outputs * parts * map], |x, dy| {
+                for (part, x) in x.chunks_exact_mut(source).enumerate() {
+                    let start = first + part * interleaved;
+                    let images = start..(start + interleaved).min(end);
+                    self.fill_input(unit.group, images.clone(), x);
+                    let output = unit.group * self.geometry.group_outputs() + unit.first_output;
+                    for (number, dy) in dy.chunks_exact_mut(parts * map).enumerate() {
+                        let dy = &mut dy[part * map..(part + 1) * map];
+                        self.fill_gradient(output + number, images.clone(), dy);
+                    }
+                }
+                simd::dispatch(Work {
+                    weights: &self.weights,
+                    steps: &self.steps(parts, source),
+                    sums: unit.sums,
+                    x,
+                    dy,
+                });
+            });
+        }
+    }
+
+    /// Offset of the input of each vector of outputs, all parts one after the other.
+    fn steps(&self, parts: usize, source: usize) -> Vec<usize> {
+        (0..parts)
+            .flat_map(|part| (0..self.rows).map(move |row| (part, row)))
+            .flat_map(|(part, row)| {
+                let start = part * source + self.source.offset(0, row, 0);
+                (0..self.row).step_by(simd::lanes()).map(move |i| start + i)
+            })
+            .collect()
+    }
+
+    fn fill_input(&self, group: usize, images: Range<usize>, to: &mut [f32]) {
+        let geometry = self.geometry;
+        let channels = geometry.group_channels();
+        let length = channels * geometry.input_size();
+        let maps: Vec<&[f32]> = images
+            .map(|image| &self.x[(image * geometry.groups + group) * length..][..length])
+            .collect();
+        self.source.fill(&maps, channels, to);
+    }
+
+    /// Copies one channel of the gradient, `[row, column, image]`, with zeros for missing images
+    /// and to the end of a row's last vector.
+    fn fill_gradient(&self, channel: usize, images: Range<usize>, to: &mut [f32]) {
+        let interleaved = self.source.images;
+        let size = self.geometry.output_size();
+        if images.len() < interleaved || self.columns * interleaved < self.row {
+            to.fill(0.0);
+        }
+        for (lane, image) in images.enumerate() {
+            let start = (image * self.geometry.outputs + channel) * size;
+            let from = self.gradient[start..start + size].chunks_exact(self.columns);
+            for (to, from) in to.chunks_exact_mut(self.row).zip(from) {
+                if interleaved == 1 {
+                    to[..from.len()].copy_from_slice(from);
+                    continue;
+                }
+                for (to, from) in to[lane..].iter_mut().step_by(interleaved).zip(from) {
+                    *to = *from;
+                }
+            }
+        }
+    }
+}
+
+/// Adds the products of the copied images to the sums `[outputs, C / groups · kh · kw]`.
+struct Work<'a> {
+    /// Offset in `x` of what each weight multiplies, relative to a step.
+    weights: &'a [usize],
+    /// Offset in `x` of each vector of positions.
+    steps: &'a [usize],
+    sums: &'a mut [f32],
+    x: &'a [f32],
+    /// `[output, step, lane]`.
+    dy: &'a [f32],
+}
+
+impl Kernel for Work<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let per_output = self.weights.len();
+        let outputs = self.sums.len() / per_output;
+        let map = self.steps.len() * S::LANES;
+        let reach = self.weights.iter().max().unwrap_or(&0)
+            + self.steps.iter().max().unwrap_or(&0)
+            + S::LANES;
+        assert!(
+            reach <= self.x.len() && outputs * map <= self.dy.len(),
+            "a tile would read {reach} of {} and {} of {} numbers",
+            self.x.len(),
+            outputs * map,
+            self.dy.len()
+        );
+        for (block, steps) in self.steps.chunks(STEPS).enumerate() {
+            let block = block * STEPS * S::LANES;
+            for first in (0..outputs).step_by(TILE_OUTPUTS) {
+                let count = TILE_OUTPUTS.min(outputs - first);
+                // Tiles at the edges repeat their last output and weight, and drop the copies.
+                let mut dy = [self.dy.as_ptr(); TILE_OUTPUTS];
+                for (i, dy) in dy.iter_mut().enumerate() {
+                    *dy = self.dy[(first + i.min(count - 1)) * map + block..].as_ptr();
+                }
+                for (index, weights) in self.weights.chunks(TILE_WEIGHTS).enumerate() {
+                    let mut x = [self.x.as_ptr(); TILE_WEIGHTS];
+                    for (i, x) in x.iter_mut().enumerate() {
+                        *x = self.x[weights[i.min(weights.len() - 1)]..].as_ptr();
+                    }
+                    // SAFETY: the check above covers every step of every weight and output.
+                    let tile = unsafe { tile::<S>(x, dy, steps) };
+                    for (output, tile) in tile.iter().take(count).enumerate() {
+                        let start = (first + output) * per_output + index * TILE_WEIGHTS;
+                        let sums = &mut self.sums[start..start + weights.len()];
+                        for (sum, value) in sums.iter_mut().zip(tile) {
+                            *sum += value;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sums `dy · x` over the steps: step `i` reads `dy` at its `i`-th vector and `x` at `steps[i]`.
+///
+/// # Safety
+/// The processor must have the instruction set of `S`; `dy` must be valid for as many vectors as
+/// there are steps and `x` for a vector at every step.
+#[inline(always)]
+unsafe fn tile<S: Simd>(
+    x: [*const f32; TILE_WEIGHTS],
+    dy: [*const f32; TILE_OUTPUTS],
+    steps: &[usize],
+) -> [[f32; TILE_WEIGHTS]; TILE_OUTPUTS] {
+    // Loops instead of closures: those would not have the instruction set.
+    // SAFETY: the caller vouches for all that is read.
+    unsafe {
+        let mut sums = [[S::splat(0.0); TILE_WEIGHTS]; TILE_OUTPUTS];
+        let mut i = 0;
+        for &step in steps {
+            let mut inputs = [S::splat(0.0); TILE_WEIGHTS];
+            for w in 0..TILE_WEIGHTS {
+                inputs[w] = S::load(x[w].add(step));
+            }
+            for o in 0..TILE_OUTPUTS {
+                let gradient = S::load(dy[o].add(i));
+                for w in 0..TILE_WEIGHTS {
+                    sums[o][w] = S::multiply_add(gradient, inputs[w], sums[o][w]);
+                }
+            }
+            i += S::LANES;
+        }
+        let mut tile = [[0.0; TILE_WEIGHTS]; TILE_OUTPUTS];
+        for o in 0..TILE_OUTPUTS {
+            for w in 0..TILE_WEIGHTS {
+                tile[o][w] = S::sum(sums[o][w]);
+            }
+        }
+        tile
+    }
+}
+
+/// `gradient` `[B, O, H', W']` of an output of `size` positions → `[O]`, each channel summed image by image.
+pub(crate) fn bias_gradient(gradient: &[f32], outputs: usize, size: usize) -> Vec<f32> {
+    (0..outputs)
+        .into_par_iter()
+        .map(|output| {
+            let images = gradient.chunks_exact(outputs * size);
+            images
+                .map(|image| sum(&image[output * size..(output + 1) * size]))
+                .sum()
+        })
+        .collect()
+}
+
+/// Sum in sixteen chains, so that it vectorises in a fixed order.
+fn sum(values: &[f32]) -> f32 {
+    let mut sums = [0.0; 16];
+    let chunks = values.chunks_exact(16);
+    let rest: f32 = chunks.remainder().iter().sum();
+    for chunk in chunks {
+        for (sum, value) in sums.iter_mut().zip(chunk) {
+            *sum += value;
+        }
+    }
+    sums.iter().sum::<f32>() + rest
+}

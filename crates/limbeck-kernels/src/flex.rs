@@ -1,0 +1,126 @@
+//! The fast paths on the CPU backend.
+
+use burn::{
+    backend::{
+        Flex, TensorMetadata,
+        flex::{FlexTensor, Layout},
+        ops::ModuleOps,
+    },
+    tensor::{Bytes, DType, Shape},
+};
+
+use crate::{
+    Conv2dOptions, convolution,
+    convolution::Geometry,
+    ops::{KernelOps, sum_per_channel},
+};
+
+/// The tensors' numbers, in order, if all are `f32`.
+struct Numbers<const N: usize>([FlexTensor; N]);
+
+impl<const N: usize> Numbers<N> {
+    fn new(tensors: [&FlexTensor; N]) -> Option<Self> {
+        tensors
+            .iter()
+            .all(|t| t.dtype() == DType::F32)
+            .then(|| Self(tensors.map(FlexTensor::to_contiguous)))
+    }
+
+    fn slices(&self) -> [&[f32]; N] {
+        self.0.each_ref().map(FlexTensor::storage)
+    }
+}
+
+fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+    FlexTensor::new(
+        Bytes::from_elems(values),
+        Layout::contiguous(shape.into()),
+        DType::F32,
+    )
+}
+
+fn geometry(x: &FlexTensor, weight: &FlexTensor, options: Conv2dOptions) -> Geometry {
+    Geometry::new(x.shape().dims(), weight.shape().dims(), options)
+}
+
+fn output_shape(geometry: &Geometry) -> [usize; 4] {
+    let [height, width] = geometry.output;
+    [geometry.batch, geometry.outputs, height, width]
+}
+
+impl KernelOps for Flex {
+    fn kernel_conv2d(x: FlexTensor, weight: FlexTensor, options: Conv2dOptions) -> FlexTensor {
+        let Some(numbers) = Numbers::new([&x, &weight]) else {
+            return Self::conv2d(x, weight, None, options.into());
+        };
+        let geometry = geometry(&x, &weight, options);
+        let [x, weight] = numbers.slices();
+        tensor(
+            convolution::forward(x, weight, None, &geometry),
+            output_shape(&geometry),
+        )
+    }
+
+    fn kernel_conv2d_with_bias(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        options: Conv2dOptions,
+    ) -> FlexTensor {
+        let Some(numbers) = Numbers::new([&x, &weight, &bias]) else {
+            return Self::conv2d(x, weight, Some(bias), options.into());
+        };
+        let geometry = geometry(&x, &weight, options);
+        let [x, weight, bias] = numbers.slices();
+        tensor(
+            convolution::forward(x, weight, Some(bias), &geometry),
+            output_shape(&geometry),
+        )
+    }
+
+    fn kernel_conv2d_input_gradient(
+        x: FlexTensor,
+        weight: FlexTensor,
+        gradient: FlexTensor,
+        options: Conv2dOptions,
+    ) -> FlexTensor {
+        let Some(numbers) = Numbers::new([&weight, &gradient]) else {
+            return Self::conv2d_x_backward(x, weight, gradient, options.into());
+        };
+        let geometry = geometry(&x, &weight, options);
+        let [weight, gradient] = numbers.slices();
+        tensor(
+            convolution::input_gradient(gradient, weight, &geometry),
+            x.shape(),
+        )
+    }
+
+    fn kernel_conv2d_weight_gradient(
+        x: FlexTensor,
+        weight: FlexTensor,
+        gradient: FlexTensor,
+        options: Conv2dOptions,
+    ) -> FlexTensor {
+        let Some(numbers) = Numbers::new([&x, &gradient]) else {
+            return Self::conv2d_weight_backward(x, weight, gradient, options.into());
+        };
+        let geometry = geometry(&x, &weight, options);
+        let [x, gradient] = numbers.slices();
+        tensor(
+            convolution::weight_gradient(x, gradient, &geometry),
+            weight.shape(),
+        )
+    }
+
+    fn kernel_conv2d_bias_gradient(gradient: FlexTensor) -> FlexTensor {
+        let [_, outputs, height, width] = gradient.shape().dims();
+        let Some(numbers) = Numbers::new([&gradient]) else {
+            return sum_per_channel::<Self>(gradient);
+        };
+        let [gradient] = numbers.slices();
+        tensor(
+            convolution::bias_gradient(gradient, outputs, height * width),
+            [outputs],
+        )
+    }
+}

@@ -1,0 +1,245 @@
+//! Vectors of `f32` in the widest instruction set that the processor has.
+//!
+//! A kernel is written once, generic over [`Simd`], and [`dispatch`] runs the copy of it that was
+//! compiled for AVX-512, AVX2 with FMA, or the target's baseline.
+
+use std::sync::OnceLock;
+
+/// A vector register of `f32` and what the kernels do with it.
+///
+/// # Safety of every method
+/// The processor must have the instruction set of the implementing type, and every pointer must
+/// be valid for [`Simd::LANES`] numbers; no alignment is needed.
+pub(crate) trait Simd: Copy {
+    /// The register.
+    type Vector: Copy;
+    /// Numbers in a register.
+    const LANES: usize;
+    /// Vectors of positions that a convolution tile holds; with six output channels each and the
+    /// operands they must fit the register file.
+    const TILE_VECTORS: usize;
+
+    unsafe fn splat(value: f32) -> Self::Vector;
+    unsafe fn load(from: *const f32) -> Self::Vector;
+    unsafe fn store(to: *mut f32, vector: Self::Vector);
+    /// `a·b + c`.
+    unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// Sum of the lanes, pairwise in a fixed order.
+    unsafe fn sum(vector: Self::Vector) -> f32;
+}
+
+/// Work that is compiled once per instruction set. Implementations must be `#[inline(always)]`,
+/// or the instruction set of the caller does not reach them.
+pub(crate) trait Kernel {
+    type Output;
+    /// # Safety
+    /// The processor must have the instruction set of `S`.
+    unsafe fn run<S: Simd>(self) -> Self::Output;
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Baseline,
+}
+
+fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq")
+            {
+                return Level::Avx512;
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                return Level::Avx2;
+            }
+        }
+        Level::Baseline
+    })
+}
+
+/// Number of lanes of the instruction set that [`dispatch`] will choose.
+pub(crate) fn lanes() -> usize {
+    match level() {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => x86::Avx512::LANES,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => x86::Avx2::LANES,
+        Level::Baseline => Baseline::LANES,
+    }
+}
+
+/// Runs `kernel` in the widest instruction set of this processor.
+pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    match level() {
+        // SAFETY: `level` has seen AVX-512 F, VL and DQ on this processor.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { x86::run_avx512(kernel) },
+        // SAFETY: `level` has seen AVX2 and FMA on this processor.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { x86::run_avx2(kernel) },
+        // SAFETY: the baseline is what the whole program was compiled for.
+        Level::Baseline => unsafe { kernel.run::<Baseline>() },
+    }
+}
+
+/// Four lanes in whatever the compile target has: SSE2 or NEON through automatic vectorisation.
+#[derive(Clone, Copy)]
+pub(crate) struct Baseline;
+
+impl Simd for Baseline {
+    type Vector = [f32; 4];
+    const LANES: usize = 4;
+    const TILE_VECTORS: usize = 2;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> [f32; 4] {
+        [value; 4]
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> [f32; 4] {
+        // SAFETY: the caller vouches for four numbers; arrays of f32 need no more alignment than
+        // f32, and the read is marked unaligned all the same.
+        unsafe { from.cast::<[f32; 4]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, vector: [f32; 4]) {
+        // SAFETY: the caller vouches for four numbers.
+        unsafe { to.cast::<[f32; 4]>().write_unaligned(vector) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| {
+            // Every AArch64 has the instruction; elsewhere the baseline would call a library.
+            if cfg!(target_arch = "aarch64") {
+                a[i].mul_add(b[i], c[i])
+            } else {
+                a[i] * b[i] + c[i]
+            }
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn sum(v: [f32; 4]) -> f32 {
+        (v[0] + v[2]) + (v[1] + v[3])
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::{Kernel, Simd};
+
+    /// Sixteen lanes, thirty-two registers.
+    #[derive(Clone, Copy)]
+    pub(super) struct Avx512;
+
+    /// Eight lanes, sixteen registers.
+    #[derive(Clone, Copy)]
+    pub(super) struct Avx2;
+
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
+    pub(super) unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+        // SAFETY: the caller has checked for the instruction set.
+        unsafe { kernel.run::<Avx512>() }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+        // SAFETY: the caller has checked for the instruction set.
+        unsafe { kernel.run::<Avx2>() }
+    }
+
+    // SAFETY (all blocks of the two implementations): the contract of `Simd` is exactly what the
+    // intrinsics ask for.
+    impl Simd for Avx512 {
+        type Vector = __m512;
+        const LANES: usize = 16;
+        const TILE_VECTORS: usize = 4;
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_set1_ps(value) }
+        }
+
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_loadu_ps(from) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(to: *mut f32, vector: __m512) {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_storeu_ps(to, vector) }
+        }
+
+        #[inline(always)]
+        unsafe fn multiply_add(a: __m512, b: __m512, c: __m512) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+
+        #[inline(always)]
+        unsafe fn sum(v: __m512) -> f32 {
+            // SAFETY: see the implementation's head.
+            unsafe {
+                let high = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(v)));
+                Avx2::sum(_mm256_add_ps(_mm512_castps512_ps256(v), high))
+            }
+        }
+    }
+
+    impl Simd for Avx2 {
+        type Vector = __m256;
+        const LANES: usize = 8;
+        const TILE_VECTORS: usize = 2;
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_set1_ps(value) }
+        }
+
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_loadu_ps(from) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(to: *mut f32, vector: __m256) {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_storeu_ps(to, vector) }
+        }
+
+        #[inline(always)]
+        unsafe fn multiply_add(a: __m256, b: __m256, c: __m256) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_fmadd_ps(a, b, c) }
+        }
+
+        #[inline(always)]
+        unsafe fn sum(v: __m256) -> f32 {
+            // SAFETY: see the implementation's head.
+            unsafe {
+                let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+                let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+                let one = _mm_add_ss(two, _mm_movehdup_ps(two));
+                _mm_cvtss_f32(one)
+            }
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! The convolution and its gradients against the definition, in `f32` (the kernels) and in `f64`
+//! (burn's own operation).
+
+mod support;
+
+use burn::tensor::{DType, Tensor};
+use limbeck_kernels::{Conv2dOptions, conv2d};
+use proptest::prelude::*;
+use support::{assert_close, bits, noise, plain, tracked, values, with_threads};
+
+const PLAIN: Conv2dOptions = Conv2dOptions {
+    stride: [1, 1],
+    padding: [0, 0],
+    dilation: [1, 1],
+    groups: 1,
+};
+
+/// Sizes of a case.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    x: [usize; 4],
+    weight: [usize; 4],
+    options: Conv2dOptions,
+}
+
+impl Case {
+    fn output(&self) -> Option<[usize; 4]> {
+        let Conv2dOptions {
+            stride,
+            padding,
+            dilation,
+            ..
+        } = self.options;
+        let size = |axis: usize| {
+            let reach = dilation[axis] * (self.weight[2 + axis] - 1) + 1;
+            let padded = self.x[2 + axis] + 2 * padding[axis];
+            Some(padded.checked_sub(reach)? / stride[axis] + 1)
+        };
+        Some([self.x[0], self.weight[0], size(0)?, size(1)?])
+    }
+}
+
+/// Output and the gradients with respect to `x`, `weight` and `bias`.
+type Results = [Vec<f64>; 4];
+
+/// The definition, element by element. `gradient` is that of the output.
+fn definition(case: Case, x: &[f64], weight: &[f64], bias: &[f64], gradient: &[f64]) -> Results {
+    let [batch, channels, height, width] = case.x;
+    let [outputs, per_group, kh, kw] = case.weight;
+    let [_, _, rows, columns] = case.output().expect("a case with outputs");
+    let options = case.options;
+    let mut y = vec![0.0; batch * outputs * rows * columns];
+    let mut dx = vec![0.0; x.len()];
+    let mut dweight = vec![0.0; weight.len()];
+    let mut dbias = vec![0.0; outputs];
+    for (at, y) in y.iter_mut().enumerate() {
+        let (image, output) = (at / columns / rows / outputs, at / columns / rows % outputs);
+        let (i, j) = (at / columns % rows, at % columns);
+        *y += bias[output];
+        dbias[output] += gradient[at];
+        for tap in 0..per_group * kh * kw {
+            let (c, a, b) = (tap / kw / kh, tap / kw % kh, tap % kw);
+            let row =
+                (i * options.stride[0] + a * options.dilation[0]).checked_sub(options.padding[0]);
+            let column =
+                (j * options.stride[1] + b * options.dilation[1]).checked_sub(options.padding[1]);
+            let (Some(row), Some(column)) = (row, column) else {
+                continue;
+            };
+            if row >= height || column >= width {
+                continue;
+            }
+            let channel = output / (outputs / options.groups) * per_group + c;
+            let from = ((image * channels + channel) * height + row) * width + column;
+            let element = output * per_group * kh * kw + tap;
+            *y += x[from] * weight[element];
+            dx[from] += gradient[at] * weight[element];
+            dweight[element] += gradient[at] * x[from];
+        }
+    }
+    [y, dx, dweight, dbias]
+}
+
+/// Runs `conv2d` and its gradients in `dtype`.
+fn run(
+    case: Case,
+    x: &[f64],
+    weight: &[f64],
+    bias: &[f64],
+    gradient: &[f64],
+    dtype: DType,
+) -> Results {
+    let x = tracked(x, case.x, dtype);
+    let weight = tracked(weight, case.weight, dtype);
+    let bias = tracked(bias, [case.weight[0]], dtype);
+    let y = conv2d(x.clone(), weight.clone(), Some(bias.clone()), case.options);
+    let gradient = plain(gradient, y.dims(), dtype).autodiff();
+    let gradients = (y.clone() * gradient).sum().backward();
+    [
+        values(y),
+        values(x.grad(&gradients).expect("x is tracked")),
+        values(weight.grad(&gradients).expect("weight is tracked")),
+        values(bias.grad(&gradients).expect("bias is tracked")),
+    ]
+}
+
+fn check(case: Case, seed: u64) {
+    let output = case.output().expect("a case with outputs");
+    let x = noise(case.x.iter().product(), seed);
+    let weight = noise(case.weight.iter().product(), seed + 1);
+    let bias = noise(case.weight[0], seed + 2);
+    let gradient = noise(output.iter().product(), seed + 3);
+    let expected = definition(case, &x, &weight, &bias, &gradient);
+    for (dtype, tolerance) in [(DType::F32, 2e-5), (DType::F64, 1e-12)] {
+        let found = run(case, &x, &weight, &bias, &gradient, dtype);
+        for (name, (found, expected)) in [
+            "output",
+            "input gradient",
+            "weight gradient",
+            "bias gradient",
+        ]
+        .iter()
+        .zip(found.iter().zip(&expected))
+        {
+            assert_close(
+                &format!("{dtype:?} {name} of {case:?}"),
+                found,
+                expected,
+                tolerance,
+            );
+        }
+    }
+}
+
+#[test]
+fn a_small_convolution_is_as_worked_by_hand() {
+    let x: Vec<f64> = (1..=9).map(f64::from).collect();
+    let case = Case {
+        x: [1, 1, 3, 3],
+        weight: [1, 1, 2, 2],
+        options: PLAIN,
+    };
+    let weight = [1.0, 10.0, 100.0, 1000.0];
+    let [y, dx, dweight, dbias] = run(case, &x, &weight, &[0.5], &[1.0, 2.0, 3.0, 4.0], DType::F32);
+    // 1 + 20 + 400 + 5000 + ½, and so on.
+    assert_eq!(y, [5421.5, 6532.5, 8754.5, 9865.5]);
+    assert_eq!(
+        dx,
+        [
+            1.0, 12.0, 20.0, 103.0, 1234.0, 2040.0, 300.0, 3400.0, 4000.0
+        ]
+    );
+    // 1·1 + 2·2 + 3·4 + 4·5 for the first element.
+    assert_eq!(dweight, [37.0, 47.0, 67.0, 77.0]);
+    assert_eq!(dbias, [10.0]);
+}
+
+#[test]
+fn every_usual_layer_of_a_network_follows_the_definition() {
+    let square =
+        |channels: usize, outputs: usize, size: usize, kernel: usize, stride: usize| Case {
+            x: [3, channels, size, size],
+            weight: [outputs, channels, kernel, kernel],
+            options: Conv2dOptions {
+                stride: [stride; 2],
+                padding: [kernel / 2; 2],
+                ..PLAIN
+            },
+        };
+    let mut cases = vec![
+        square(3, 16, 32, 3, 1),
+        square(3, 8, 30, 7, 2),
+        square(16, 20, 16, 3, 2),
+        square(33, 7, 8, 3, 1),
+        square(16, 24, 4, 1, 1),
+        square(8, 6, 8, 1, 2),
+        square(4, 5, 7, 5, 1),
+        square(5, 3, 2, 3, 1),
+        square(2, 1, 1, 3, 1),
+    ];
+    for groups in [2, 4, 8] {
+        cases.push(Case {
+            x: [2, 8, 14, 14],
+            weight: [16, 8 / groups, 3, 3],
+            options: Conv2dOptions {
+                padding: [1; 2],
+                groups,
+                ..PLAIN
+            },
+        });
+    }
+    // Patches, as the stem of a vision transformer takes them.
+    cases.push(Case {
+        x: [2, 3, 16, 16],
+        weight: [10, 3, 4, 4],
+        options: Conv2dOptions {
+            stride: [4; 2],
+            ..PLAIN
+        },
+    });
+    // A stride that leaves inputs unread, and one that skips kernel-free rows.
+    cases.push(Case {
+        x: [17, 2, 9, 8],
+        weight: [3, 2, 2, 1],
+        options: Conv2dOptions {
+            stride: [3, 4],
+            ..PLAIN
+        },
+    });
+    for (seed, case) in cases.into_iter().enumerate() {
+        check(case, seed as u64);
+    }
+}
+
+fn any_case() -> impl Strategy<Value = Case> {
+    let pair = |least: usize, most: usize| [least..=most, least..=most];
+    (
+        (1usize..=18, 1usize..=3, 1usize..=5, 1usize..=9),
+        (pair(1, 19), pair(1, 4)),
+        (pair(1, 3), pair(0, 5), pair(1, 3)),
+    )
+        .prop_map(
+            |((batch, groups, channels, outputs), (size, kernel), (stride, padding, dilation))| {
+                Case {
+                    x: [batch, groups * channels, size[0], size[1]],
+                    weight: [groups * outputs, channels, kernel[0], kernel[1]],
+                    options: Conv2dOptions {
+                        stride,
+                        padding,
+                        dilation,
+                        groups,
+                    },
+                }
+            },
+        )
+        .prop_filter("the kernel must fit", |case| case.output().is_some())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_convolution_follows_the_definition(case in any_case(), seed in 1u64..1 << 32) {
+        check(case, seed);
+    }
+}
+
+#[test]
+fn the_gradients_in_f64_agree_with_finite_differences() {
+    let case = Case {
+        x: [2, 2, 5, 4],
+        weight: [3, 2, 3, 2],
+        options: Conv2dOptions {
+            stride: [2, 1],
+            padding: [1, 2],
+            dilation: [1, 2],
+            groups: 1,
+        },
+    };
+    let count: usize = case.output().expect("a case with outputs").iter().product();
+    let inputs = [noise(80, 1), noise(36, 2), noise(3, 3)];
+    let gradient = noise(count, 4);
+    let loss = |inputs: &[Vec<f64>; 3]| -> f64 {
+        let [x, weight, bias] = inputs;
+        let [y, ..] = run(case, x, weight, bias, &gradient, DType::F64);
+        y.iter().zip(&gradient).map(|(y, g)| y * g).sum()
+    };
+    let [x, weight, bias] = &inputs;
+    let [_, gradients @ ..] = run(case, x, weight, bias, &gradient, DType::F64);
+    for (index, expected) in gradients.iter().enumerate() {
+        for at in (0..expected.len()).step_by(7) {
+            let mut shifted = [inputs.clone(), inputs.clone()];
+            shifted[0][index][at] += 1e-4;
+            shifted[1][index][at] -= 1e-4;
+            let slope = (loss(&shifted[0]) - loss(&shifted[1])) / 2e-4;
+            assert!(
+                (slope - expected[at]).abs() < 1e-8,
+                "input {index} at {at}: slope {slope}, gradient {}",
+                expected[at]
+            );
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    for (batch, channels, size) in [(1, 24, 16), (37, 6, 8), (20, 9, 7)] {
+        let run = || {
+            let shape = [batch, channels, size, size];
+            let count = shape.iter().product();
+            let x = tracked(&noise(count, 1), shape, DType::F32);
+            let weight = tracked(
+                &noise(24 * channels * 9, 2),
+                [24, channels, 3, 3],
+                DType::F32,
+            );
+            let options = Conv2dOptions {
+                padding: [1; 2],
+                ..PLAIN
+            };
+            let y = conv2d(x.clone(), weight.clone(), None, options);
+            let gradient = plain(&noise(y.shape().num_elements(), 3), y.dims(), DType::F32);
+            let gradients = (y.clone() * gradient.autodiff()).sum().backward();
+            [
+                bits(y),
+                bits(x.grad(&gradients).expect("x is tracked")),
+                bits(weight.grad(&gradients).expect("weight is tracked")),
+            ]
+        };
+        let one = with_threads(1, run);
+        for threads in [2, 3, 7] {
+            assert!(one == with_threads(threads, run), "{threads} threads");
+        }
+    }
+}
+
+#[test]
+fn an_untracked_input_gets_no_gradient_and_changes_none() {
+    let x = noise(2 * 3 * 36, 1);
+    let weight = noise(4 * 27, 2);
+    let shapes = ([2, 3, 6, 6], [4, 3, 3, 3]);
+    let weight_gradient = |x: Tensor<4>| {
+        let weight = tracked(&weight, shapes.1, DType::F32);
+        let gradients = conv2d(x, weight.clone(), None, PLAIN)
+            .powi_scalar(2)
+            .sum()
+            .backward();
+        bits(weight.grad(&gradients).expect("weight is tracked"))
+    };
+    let alone = weight_gradient(plain(&x, shapes.0, DType::F32));
+    assert_eq!(alone, weight_gradient(tracked(&x, shapes.0, DType::F32)));
+
+    let output = conv2d(
+        plain(&x, shapes.0, DType::F32),
+        plain(&weight, shapes.1, DType::F32),
+        None,
+        PLAIN,
+    );
+    assert!(!output.is_require_grad());
+}
+
+#[test]
+fn views_of_larger_tensors_are_read_as_what_they_show() {
+    let options = Conv2dOptions {
+        padding: [1; 2],
+        ..PLAIN
+    };
+    let large = plain(&noise(4 * 5 * 49, 1), [4, 7, 7, 5], DType::F32);
+    let view = large.permute([0, 3, 1, 2]).slice([1..3, 1..4]);
+    let copy = plain(&values(view.clone()), [2, 3, 7, 7], DType::F32);
+    let weight = plain(&noise(2 * 27, 2), [2, 3, 3, 3], DType::F32);
+    assert_eq!(
+        bits(conv2d(view, weight.clone(), None, options)),
+        bits(conv2d(copy, weight, None, options))
+    );
+}
+
+#[test]
+#[should_panic(expected = "every size must be at least 1")]
+fn an_empty_batch_is_refused() {
+    let x = plain(&[], [0, 3, 8, 8], DType::F32);
+    let weight = plain(&noise(27, 1), [1, 3, 3, 3], DType::F32);
+    conv2d(x, weight, None, PLAIN);
+}
+
+#[test]
+#[should_panic(expected = "do not fit 1 group(s)")]
+fn channels_that_do_not_fit_are_refused() {
+    let x = plain(&noise(128, 1), [1, 2, 8, 8], DType::F32);
+    let weight = plain(&noise(27, 1), [1, 3, 3, 3], DType::F32);
+    conv2d(x, weight, None, PLAIN);
+}
+
+#[test]
+#[should_panic(expected = "does not fit an input of 2")]
+fn a_kernel_larger_than_the_padded_input_is_refused() {
+    let x = plain(&noise(4, 1), [1, 1, 2, 2], DType::F32);
+    let weight = plain(&noise(9, 1), [1, 1, 3, 3], DType::F32);
+    conv2d(x, weight, None, PLAIN);
+}
