@@ -4,16 +4,20 @@ use burn::{
     backend::{
         Flex, TensorMetadata,
         flex::{FlexTensor, Layout},
-        ops::ModuleOps,
+        ops::{ActivationOps, ModuleOps},
     },
     tensor::{Bytes, DType, Shape},
 };
 
 use crate::{
-    Conv2dOptions, convolution,
-    convolution::Geometry,
-    ops::{KernelOps, sum_per_channel},
+    Conv2dOptions, composed,
+    convolution::{self, Geometry},
+    normalisation::{self, Maps, Saved},
+    ops::KernelOps,
+    rectifier,
 };
+
+type Three = composed::Three<Flex>;
 
 /// The tensors' numbers, in order, if all are `f32`.
 struct Numbers<const N: usize>([FlexTensor; N]);
@@ -115,7 +119,7 @@ impl KernelOps for Flex {
     fn kernel_conv2d_bias_gradient(gradient: FlexTensor) -> FlexTensor {
         let [_, outputs, height, width] = gradient.shape().dims();
         let Some(numbers) = Numbers::new([&gradient]) else {
-            return sum_per_channel::<Self>(gradient);
+            return composed::sum_per_channel::<Self>(gradient);
         };
         let [gradient] = numbers.slices();
         tensor(
@@ -123,4 +127,169 @@ impl KernelOps for Flex {
             [outputs],
         )
     }
+
+    fn kernel_relu(x: FlexTensor) -> FlexTensor {
+        let Some(numbers) = Numbers::new([&x]) else {
+            return Self::relu(x);
+        };
+        let [values] = numbers.slices();
+        tensor(rectifier::forward(values), x.shape())
+    }
+
+    fn kernel_relu_backward(output: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        let Some(numbers) = Numbers::new([&output, &gradient]) else {
+            return Self::relu_backward(output, gradient);
+        };
+        let [values, gradient] = numbers.slices();
+        tensor(rectifier::backward(values, gradient), output.shape())
+    }
+
+    fn kernel_batch_norm(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        epsilon: f64,
+    ) -> Three {
+        match Numbers::new([&x, &weight, &bias]) {
+            Some(numbers) => batch_norm(&x, numbers.slices(), None, epsilon, false),
+            None => composed::batch_norm::<Self>(x, weight, bias, epsilon),
+        }
+    }
+
+    fn kernel_batch_norm_relu(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        epsilon: f64,
+    ) -> Three {
+        match Numbers::new([&x, &weight, &bias]) {
+            Some(numbers) => batch_norm(&x, numbers.slices(), None, epsilon, true),
+            None => composed::batch_norm_relu::<Self>(x, weight, bias, epsilon),
+        }
+    }
+
+    fn kernel_batch_norm_add_relu(
+        x: FlexTensor,
+        residual: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        epsilon: f64,
+    ) -> Three {
+        let Some(numbers) = Numbers::new([&x, &weight, &bias, &residual]) else {
+            return composed::batch_norm_add_relu::<Self>(x, residual, weight, bias, epsilon);
+        };
+        let [values, weight, bias, residual] = numbers.slices();
+        batch_norm(&x, [values, weight, bias], Some(residual), epsilon, true)
+    }
+
+    fn kernel_batch_norm_backward(
+        x: FlexTensor,
+        weight: FlexTensor,
+        mean: FlexTensor,
+        variance: FlexTensor,
+        gradient: FlexTensor,
+        epsilon: f64,
+    ) -> Three {
+        let Some(numbers) = Numbers::new([&x, &weight, &mean, &variance, &gradient]) else {
+            let saved = composed::Saved {
+                x,
+                weight,
+                mean,
+                variance,
+                epsilon,
+            };
+            return composed::batch_norm_backward::<Self>(saved, gradient);
+        };
+        let [values, weight, mean, variance, gradient] = numbers.slices();
+        let saved = Saved {
+            x: values,
+            weight,
+            mean,
+            variance,
+            output: None,
+            gradient,
+            epsilon,
+        };
+        let (x, _, weight, bias) = batch_norm_backward(&x, &saved, false);
+        (x, weight, bias)
+    }
+
+    fn kernel_batch_norm_relu_backward(
+        x: FlexTensor,
+        weight: FlexTensor,
+        mean: FlexTensor,
+        variance: FlexTensor,
+        output: FlexTensor,
+        gradient: FlexTensor,
+        epsilon: f64,
+        with_residual: bool,
+    ) -> (FlexTensor, Option<FlexTensor>, FlexTensor, FlexTensor) {
+        let tensors = [&x, &weight, &mean, &variance, &output, &gradient];
+        let Some(numbers) = Numbers::new(tensors) else {
+            let saved = composed::Saved {
+                x,
+                weight,
+                mean,
+                variance,
+                epsilon,
+            };
+            return composed::batch_norm_relu_backward::<Self>(
+                saved,
+                output,
+                gradient,
+                with_residual,
+            );
+        };
+        let [values, weight, mean, variance, output, gradient] = numbers.slices();
+        let saved = Saved {
+            x: values,
+            weight,
+            mean,
+            variance,
+            output: Some(output),
+            gradient,
+            epsilon,
+        };
+        batch_norm_backward(&x, &saved, with_residual)
+    }
+}
+
+fn maps(x: &FlexTensor) -> Maps {
+    let [batch, channels, height, width] = x.shape().dims();
+    Maps {
+        batch,
+        channels,
+        size: height * width,
+    }
+}
+
+fn batch_norm(
+    x: &FlexTensor,
+    [values, weight, bias]: [&[f32]; 3],
+    residual: Option<&[f32]>,
+    epsilon: f64,
+    relu: bool,
+) -> Three {
+    let maps = maps(x);
+    let result = normalisation::forward(maps, values, weight, bias, residual, epsilon, relu);
+    (
+        tensor(result.output, x.shape()),
+        tensor(result.mean, [maps.channels]),
+        tensor(result.variance, [maps.channels]),
+    )
+}
+
+fn batch_norm_backward(
+    x: &FlexTensor,
+    saved: &Saved<'_>,
+    with_residual: bool,
+) -> (FlexTensor, Option<FlexTensor>, FlexTensor, FlexTensor) {
+    let maps = maps(x);
+    let result = normalisation::backward(maps, saved, with_residual);
+    (
+        tensor(result.x, x.shape()),
+        result.residual.map(|values| tensor(values, x.shape())),
+        tensor(result.weight, [maps.channels]),
+        tensor(result.bias, [maps.channels]),
+    )
 }

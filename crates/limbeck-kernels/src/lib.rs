@@ -5,12 +5,18 @@
 
 mod autodiff;
 mod batch_norm;
+mod composed;
 mod conv2d;
 mod convolution;
 mod flex;
+mod normalisation;
 mod ops;
+mod rectifier;
 mod scratch;
 mod simd;
 
-pub use batch_norm::{BatchNormOutput, batch_norm_train};
+pub use batch_norm::{
+    BatchNormOutput, batch_norm_add_relu_train, batch_norm_relu_train, batch_norm_train,
+};
 pub use conv2d::{Conv2dOptions, conv2d};
+pub use rectifier::relu;

@@ -3,7 +3,10 @@
 //! A kernel is written once, generic over [`Simd`], and [`dispatch`] runs the copy of it that was
 //! compiled for AVX-512, AVX2 with FMA, or the target's baseline.
 
-use std::sync::OnceLock;
+use std::{mem::MaybeUninit, sync::OnceLock};
+
+/// Most lanes of a vector in any instruction set.
+pub(crate) const MOST_LANES: usize = 16;
 
 /// A vector register of `f32` and what the kernels do with it.
 ///
@@ -22,10 +25,48 @@ pub(crate) trait Simd: Copy {
     unsafe fn splat(value: f32) -> Self::Vector;
     unsafe fn load(from: *const f32) -> Self::Vector;
     unsafe fn store(to: *mut f32, vector: Self::Vector);
+    unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    unsafe fn subtract(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `max(a, 0)`; what is not a number stays so.
+    unsafe fn positive_part(a: Self::Vector) -> Self::Vector;
+    /// `a` where `sign` is not at most zero, else 0.
+    unsafe fn where_positive(sign: Self::Vector, a: Self::Vector) -> Self::Vector;
     /// `a·b + c`.
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// Sum of the lanes, pairwise in a fixed order.
     unsafe fn sum(vector: Self::Vector) -> f32;
+
+    /// Loads up to a vector's worth of `from[at..]`, zeros behind the end. `at` must not lie
+    /// behind the end.
+    #[inline(always)]
+    unsafe fn load_part(from: &[f32], at: usize) -> Self::Vector {
+        // SAFETY: a whole vector is read where there is one, else a copy that is long enough.
+        unsafe {
+            if at + Self::LANES <= from.len() {
+                return Self::load(from.as_ptr().add(at));
+            }
+            let mut padded = [0.0; MOST_LANES];
+            padded[..from.len() - at].copy_from_slice(&from[at..]);
+            Self::load(padded.as_ptr())
+        }
+    }
+
+    /// Stores to `to[at..]` what of the vector has room. `at` must not lie behind the end.
+    #[inline(always)]
+    unsafe fn store_part(to: &mut [MaybeUninit<f32>], at: usize, vector: Self::Vector) {
+        // SAFETY: a whole vector is written where there is room, else to a copy that is long
+        // enough.
+        unsafe {
+            if at + Self::LANES <= to.len() {
+                Self::store(to.as_mut_ptr().add(at).cast(), vector);
+                return;
+            }
+            let mut padded = [0.0; MOST_LANES];
+            Self::store(padded.as_mut_ptr(), vector);
+            let valid = to.len() - at;
+            to[at..].write_copy_of_slice(&padded[..valid]);
+        }
+    }
 }
 
 /// Work that is compiled once per instruction set. Implementations must be `#[inline(always)]`,
@@ -118,6 +159,26 @@ impl Simd for Baseline {
     }
 
     #[inline(always)]
+    unsafe fn add(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn subtract(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] - b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn positive_part(a: [f32; 4]) -> [f32; 4] {
+        a.map(|a| if a <= 0.0 { 0.0 } else { a })
+    }
+
+    #[inline(always)]
+    unsafe fn where_positive(sign: [f32; 4], a: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| if sign[i] <= 0.0 { 0.0 } else { a[i] })
+    }
+
+    #[inline(always)]
     unsafe fn multiply_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
         std::array::from_fn(|i| {
             // Every AArch64 has the instruction; elsewhere the baseline would call a library.
@@ -187,6 +248,34 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn add(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_add_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn subtract(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_sub_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn positive_part(a: __m512) -> __m512 {
+            // The instruction returns its second operand where one is not a number.
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_max_ps(_mm512_setzero_ps(), a) }
+        }
+
+        #[inline(always)]
+        unsafe fn where_positive(sign: __m512, a: __m512) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe {
+                let keep = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(sign, _mm512_setzero_ps());
+                _mm512_maskz_mov_ps(keep, a)
+            }
+        }
+
+        #[inline(always)]
         unsafe fn multiply_add(a: __m512, b: __m512, c: __m512) -> __m512 {
             // SAFETY: see the implementation's head.
             unsafe { _mm512_fmadd_ps(a, b, c) }
@@ -223,6 +312,34 @@ mod x86 {
         unsafe fn store(to: *mut f32, vector: __m256) {
             // SAFETY: see the implementation's head.
             unsafe { _mm256_storeu_ps(to, vector) }
+        }
+
+        #[inline(always)]
+        unsafe fn add(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_add_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn subtract(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_sub_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn positive_part(a: __m256) -> __m256 {
+            // The instruction returns its second operand where one is not a number.
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_max_ps(_mm256_setzero_ps(), a) }
+        }
+
+        #[inline(always)]
+        unsafe fn where_positive(sign: __m256, a: __m256) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe {
+                let keep = _mm256_cmp_ps::<_CMP_NLE_UQ>(sign, _mm256_setzero_ps());
+                _mm256_and_ps(keep, a)
+            }
         }
 
         #[inline(always)]

@@ -8,14 +8,13 @@ use rayon::prelude::*;
 use super::source::Source;
 use crate::{
     scratch::with_scratch,
-    simd::{self, Kernel, Simd},
+    simd::{self, Kernel, MOST_LANES, Simd},
 };
 
 /// Most output channels of a tile.
 const TILE_OUTPUTS: usize = 6;
-/// Most vectors of a tile, and most lanes of a vector, in any instruction set.
+/// Most vectors of a tile in any instruction set.
 const MOST_VECTORS: usize = 4;
-const MOST_LANES: usize = 16;
 
 /// A grid of outputs that read the same kernel elements.
 #[derive(Clone, Debug)]

@@ -1,12 +1,11 @@
-//! Automatic differentiation of the operations, on top of any backend that has them.
+//! The gradients of a convolution.
 
 use burn::backend::{
-    Autodiff,
     autodiff::{
         NodeId,
-        checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+        checkpoint::base::Checkpointer,
         grads::Gradients,
-        ops::{Backward, Ops, OpsKind},
+        ops::{Backward, Ops},
     },
     tensor::FloatTensor,
 };
@@ -14,7 +13,7 @@ use burn::backend::{
 use crate::{Conv2dOptions, ops::KernelOps};
 
 #[derive(Debug)]
-struct Conv2d;
+pub(super) struct Conv2d;
 
 impl<B: KernelOps> Backward<B, 2> for Conv2d {
     type State = (NodeId, NodeId, Conv2dOptions);
@@ -47,7 +46,7 @@ impl<B: KernelOps> Backward<B, 2> for Conv2d {
 }
 
 #[derive(Debug)]
-struct Conv2dWithBias;
+pub(super) struct Conv2dWithBias;
 
 impl<B: KernelOps> Backward<B, 3> for Conv2dWithBias {
     type State = (NodeId, NodeId, Conv2dOptions);
@@ -78,67 +77,6 @@ impl<B: KernelOps> Backward<B, 3> for Conv2dWithBias {
         }
         if let Some(node) = bias_node {
             gradients.register::<B>(node.id, B::kernel_conv2d_bias_gradient(gradient));
-        }
-    }
-}
-
-impl<B: KernelOps, C: CheckpointStrategy> KernelOps for Autodiff<B, C> {
-    fn kernel_conv2d(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        options: Conv2dOptions,
-    ) -> FloatTensor<Self> {
-        let nodes = [x.node(), weight.node()];
-        match Conv2d.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(mut preparation) => {
-                let state = (
-                    preparation.checkpoint(&x),
-                    preparation.checkpoint(&weight),
-                    options,
-                );
-                let output = B::kernel_conv2d(x.into_primitive(), weight.into_primitive(), options);
-                preparation.finish(state, output)
-            }
-            OpsKind::UnTracked(preparation) => preparation.finish(B::kernel_conv2d(
-                x.into_primitive(),
-                weight.into_primitive(),
-                options,
-            )),
-        }
-    }
-
-    fn kernel_conv2d_with_bias(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        options: Conv2dOptions,
-    ) -> FloatTensor<Self> {
-        let nodes = [x.node(), weight.node(), bias.node()];
-        match Conv2dWithBias
-            .prepare::<C>(nodes)
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(mut preparation) => {
-                let state = (
-                    preparation.checkpoint(&x),
-                    preparation.checkpoint(&weight),
-                    options,
-                );
-                let output = B::kernel_conv2d_with_bias(
-                    x.into_primitive(),
-                    weight.into_primitive(),
-                    bias.into_primitive(),
-                    options,
-                );
-                preparation.finish(state, output)
-            }
-            OpsKind::UnTracked(preparation) => preparation.finish(B::kernel_conv2d_with_bias(
-                x.into_primitive(),
-                weight.into_primitive(),
-                bias.into_primitive(),
-                options,
-            )),
         }
     }
 }

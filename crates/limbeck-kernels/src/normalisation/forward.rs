@@ -1,0 +1,101 @@
+//! The forward pass.
+
+use rayon::prelude::*;
+
+use super::{
+    Maps,
+    span::{Normalise, SquaredDistance, Sum},
+};
+use crate::simd::dispatch;
+
+/// Output `[B, C, H, W]`, and mean and population variance of each channel, `[C]`.
+pub(crate) struct Normalised {
+    pub output: Vec<f32>,
+    pub mean: Vec<f32>,
+    pub variance: Vec<f32>,
+}
+
+/// Normalises `x` with its own statistics, scales by `weight` and shifts by `bias`, then adds
+/// `residual` and takes the positive part where asked for.
+pub(crate) fn forward(
+    maps: Maps,
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    residual: Option<&[f32]>,
+    epsilon: f64,
+    relu: bool,
+) -> Normalised {
+    let mut output = Vec::with_capacity(maps.count());
+    let mut mean = vec![0.0; maps.channels];
+    let mut variance = vec![0.0; maps.channels];
+    let block = maps.block();
+    let blocks = maps.blocks(&mut output.spare_capacity_mut()[..maps.count()]);
+    blocks
+        .into_par_iter()
+        .zip(mean.par_chunks_mut(block))
+        .zip(variance.par_chunks_mut(block))
+        .enumerate()
+        .for_each(|(index, ((mut to, mean), variance))| {
+            let first = index * block;
+            let moments = moments(maps, x, first, mean.len());
+            for (image, to) in to.iter_mut().enumerate() {
+                let maps_of_image = to.chunks_exact_mut(maps.size).enumerate();
+                for (offset, y) in maps_of_image {
+                    let channel = first + offset;
+                    let (centre, variance) = moments[offset];
+                    dispatch(Normalise {
+                        x: maps.map(x, image, channel),
+                        residual: residual.map(|r| maps.map(r, image, channel)),
+                        centre: centre as f32,
+                        scale: (f64::from(weight[channel]) / (variance + epsilon).sqrt()) as f32,
+                        shift: bias[channel],
+                        relu,
+                        y,
+                    });
+                }
+            }
+            for (offset, (centre, spread)) in moments.into_iter().enumerate() {
+                mean[offset] = centre as f32;
+                variance[offset] = spread as f32;
+            }
+        });
+    maps.assume_written(&mut output);
+    Normalised {
+        output,
+        mean,
+        variance,
+    }
+}
+
+/// Mean and population variance of `count` channels from `first` on.
+fn moments(maps: Maps, x: &[f32], first: usize, count: usize) -> Vec<(f64, f64)> {
+    let mut means = vec![0.0; count];
+    for image in 0..maps.batch {
+        for (offset, sum) in means.iter_mut().enumerate() {
+            *sum += f64::from(dispatch(Sum(maps.map(x, image, first + offset))));
+        }
+    }
+    for mean in &mut means {
+        *mean /= maps.samples();
+    }
+    let mut squares = vec![0.0; count];
+    for image in 0..maps.batch {
+        for (offset, sum) in squares.iter_mut().enumerate() {
+            *sum += f64::from(dispatch(SquaredDistance {
+                x: maps.map(x, image, first + offset),
+                centre: means[offset] as f32,
+            }));
+        }
+    }
+    means
+        .into_iter()
+        .zip(squares)
+        .map(|(mean, squares)| {
+            // Taken around the rounded mean; the part that the rounding adds is taken off.
+            let rounding = f64::from(mean as f32) - mean;
+            let variance = squares / maps.samples() - rounding * rounding;
+            (mean, variance.max(0.0))
+        })
+        .collect()
+}

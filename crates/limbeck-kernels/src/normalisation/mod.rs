@@ -1,0 +1,73 @@
+//! Batch normalisation of `f32` maps `[B, C, H, W]` with the statistics of the batch, alone or
+//! with what follows it in a residual block.
+//!
+//! One task handles a few neighbouring channels of all images, which stay in the second-level
+//! cache between the passes over them: memory is read once and written once, forward and backward.
+//! Sums run image by image in `f32` and over images in `f64`, so that no result depends on the
+//! number of threads.
+
+mod backward;
+mod forward;
+mod span;
+
+pub(crate) use backward::{Saved, backward};
+pub(crate) use forward::forward;
+
+use std::mem::MaybeUninit;
+
+/// Numbers of one image that a task takes from memory in one piece, or more where one channel has
+/// more: shorter pieces, a power of two apart, would evict each other from the caches.
+const PIECE: usize = 1024;
+
+/// Sizes of the maps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Maps {
+    pub batch: usize,
+    pub channels: usize,
+    /// Positions of a map.
+    pub size: usize,
+}
+
+impl Maps {
+    /// Numbers of all maps.
+    fn count(&self) -> usize {
+        self.batch * self.channels * self.size
+    }
+
+    /// Numbers per channel that statistics are taken over.
+    fn samples(&self) -> f64 {
+        (self.batch * self.size) as f64
+    }
+
+    /// Channels that one task handles.
+    fn block(&self) -> usize {
+        PIECE.div_ceil(self.size).min(self.channels)
+    }
+
+    /// The map of one channel of one image.
+    fn map<'a>(&self, of: &'a [f32], image: usize, channel: usize) -> &'a [f32] {
+        let start = (image * self.channels + channel) * self.size;
+        &of[start..start + self.size]
+    }
+
+    /// The room of each block of channels in `to` `[B, C, H, W]`, image by image.
+    fn blocks<'a>(&self, to: &'a mut [MaybeUninit<f32>]) -> Vec<Vec<&'a mut [MaybeUninit<f32>]>> {
+        let mut blocks: Vec<Vec<_>> = (0..self.channels.div_ceil(self.block()))
+            .map(|_| Vec::with_capacity(self.batch))
+            .collect();
+        for image in to.chunks_exact_mut(self.channels * self.size) {
+            let pieces = image.chunks_mut(self.block() * self.size);
+            for (block, piece) in blocks.iter_mut().zip(pieces) {
+                block.push(piece);
+            }
+        }
+        blocks
+    }
+
+    /// Makes the room that all blocks were written to the contents of `of`.
+    fn assume_written(&self, of: &mut Vec<f32>) {
+        // SAFETY: the blocks cover every map once, the passes over them write every position of
+        // a map, and the capacity was asked for.
+        unsafe { of.set_len(self.count()) };
+    }
+}

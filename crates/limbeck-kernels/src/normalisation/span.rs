@@ -1,0 +1,167 @@
+//! Passes over one map, a vector at a time.
+
+use std::mem::MaybeUninit;
+
+use crate::simd::{Kernel, Simd};
+
+/// Σ x.
+pub(super) struct Sum<'a>(pub &'a [f32]);
+
+impl Kernel for Sum<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) -> f32 {
+        // SAFETY: as this function's own; `at` stays inside.
+        unsafe {
+            // Two chains, so that an addition need not wait for the one before.
+            let mut sums = [S::splat(0.0); 2];
+            for at in (0..self.0.len()).step_by(2 * S::LANES) {
+                sums[0] = S::add(sums[0], S::load_part(self.0, at));
+                if at + S::LANES < self.0.len() {
+                    sums[1] = S::add(sums[1], S::load_part(self.0, at + S::LANES));
+                }
+            }
+            S::sum(S::add(sums[0], sums[1]))
+        }
+    }
+}
+
+/// Σ (x − centre)².
+pub(super) struct SquaredDistance<'a> {
+    pub x: &'a [f32],
+    pub centre: f32,
+}
+
+impl Kernel for SquaredDistance<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) -> f32 {
+        let whole = self.x.len() / S::LANES * S::LANES;
+        let mut rest = 0.0;
+        for x in &self.x[whole..] {
+            rest += (x - self.centre) * (x - self.centre);
+        }
+        // SAFETY: as this function's own; `at` stays inside.
+        unsafe {
+            let centre = S::splat(self.centre);
+            let mut sums = [S::splat(0.0); 2];
+            for at in (0..whole).step_by(2 * S::LANES) {
+                let distance = S::subtract(S::load_part(self.x, at), centre);
+                sums[0] = S::multiply_add(distance, distance, sums[0]);
+                if at + S::LANES < whole {
+                    let distance = S::subtract(S::load_part(self.x, at + S::LANES), centre);
+                    sums[1] = S::multiply_add(distance, distance, sums[1]);
+                }
+            }
+            S::sum(S::add(sums[0], sums[1])) + rest
+        }
+    }
+}
+
+/// y = (x − centre)·scale + shift, plus a residual, then the positive part, where asked for.
+pub(super) struct Normalise<'a> {
+    pub x: &'a [f32],
+    pub residual: Option<&'a [f32]>,
+    pub centre: f32,
+    pub scale: f32,
+    pub shift: f32,
+    pub relu: bool,
+    pub y: &'a mut [MaybeUninit<f32>],
+}
+
+impl Kernel for Normalise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: as this function's own; `at` stays inside all maps, which are equally long.
+        unsafe {
+            let (centre, scale) = (S::splat(self.centre), S::splat(self.scale));
+            let shift = S::splat(self.shift);
+            for at in (0..self.x.len()).step_by(S::LANES) {
+                let distance = S::subtract(S::load_part(self.x, at), centre);
+                let mut y = S::multiply_add(distance, scale, shift);
+                if let Some(residual) = self.residual {
+                    y = S::add(y, S::load_part(residual, at));
+                }
+                if self.relu {
+                    y = S::positive_part(y);
+                }
+                S::store_part(self.y, at, y);
+            }
+        }
+    }
+}
+
+/// Σ g and Σ g·(x − centre), with g the gradient where `output` is positive, or everywhere.
+pub(super) struct GradientSums<'a> {
+    pub x: &'a [f32],
+    pub centre: f32,
+    pub gradient: &'a [f32],
+    pub output: Option<&'a [f32]>,
+}
+
+impl Kernel for GradientSums<'_> {
+    type Output = [f32; 2];
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) -> [f32; 2] {
+        // SAFETY: as this function's own; `at` stays inside all maps, which are equally long.
+        unsafe {
+            let centre = S::splat(self.centre);
+            let mut sums = [S::splat(0.0); 2];
+            for at in (0..self.x.len()).step_by(S::LANES) {
+                let mut gradient = S::load_part(self.gradient, at);
+                if let Some(output) = self.output {
+                    gradient = S::where_positive(S::load_part(output, at), gradient);
+                }
+                let distance = S::subtract(S::load_part(self.x, at), centre);
+                sums[0] = S::add(sums[0], gradient);
+                sums[1] = S::multiply_add(gradient, distance, sums[1]);
+            }
+            [S::sum(sums[0]), S::sum(sums[1])]
+        }
+    }
+}
+
+/// dx = g·scale + (x − centre)·slope + shift, with g as in [`GradientSums`]; g itself is written
+/// where the residual's gradient is asked for.
+pub(super) struct InputGradient<'a> {
+    pub x: &'a [f32],
+    pub centre: f32,
+    pub gradient: &'a [f32],
+    pub output: Option<&'a [f32]>,
+    pub scale: f32,
+    pub slope: f32,
+    pub shift: f32,
+    pub dx: &'a mut [MaybeUninit<f32>],
+    pub residual: Option<&'a mut [MaybeUninit<f32>]>,
+}
+
+impl Kernel for InputGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: as this function's own; `at` stays inside all maps, which are equally long.
+        unsafe {
+            let (centre, scale) = (S::splat(self.centre), S::splat(self.scale));
+            let (slope, shift) = (S::splat(self.slope), S::splat(self.shift));
+            let mut residual = self.residual;
+            for at in (0..self.x.len()).step_by(S::LANES) {
+                let mut gradient = S::load_part(self.gradient, at);
+                if let Some(output) = self.output {
+                    gradient = S::where_positive(S::load_part(output, at), gradient);
+                }
+                let distance = S::subtract(S::load_part(self.x, at), centre);
+                let dx = S::multiply_add(distance, slope, shift);
+                S::store_part(self.dx, at, S::multiply_add(gradient, scale, dx));
+                if let Some(residual) = &mut residual {
+                    S::store_part(residual, at, gradient);
+                }
+            }
+        }
+    }
+}

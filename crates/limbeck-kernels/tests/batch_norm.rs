@@ -1,0 +1,323 @@
+//! Batch norms and what is fused with them against the definition, in `f32` (the kernels) and in
+//! `f64` (burn's own operations).
+
+mod support;
+
+use burn::tensor::{DType, Tensor};
+use limbeck_kernels::{
+    BatchNormOutput, batch_norm_add_relu_train, batch_norm_relu_train, batch_norm_train, relu,
+};
+use proptest::prelude::*;
+use support::{assert_close, bits, noise, plain, tracked, values, with_threads};
+
+const EPSILON: f64 = 1e-5;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Variant {
+    Plain,
+    Relu,
+    AddRelu,
+}
+
+const VARIANTS: [Variant; 3] = [Variant::Plain, Variant::Relu, Variant::AddRelu];
+
+/// `x` and the residual `[B, C, H, W]`, weight and bias `[C]`, gradient of the output.
+#[derive(Clone, Debug)]
+struct Inputs {
+    shape: [usize; 4],
+    x: Vec<f64>,
+    residual: Vec<f64>,
+    weight: Vec<f64>,
+    bias: Vec<f64>,
+    gradient: Vec<f64>,
+}
+
+impl Inputs {
+    fn new(shape: [usize; 4], seed: u64) -> Self {
+        let count = shape.iter().product();
+        Self {
+            shape,
+            x: noise(count, seed).iter().map(|x| 3.0 * x + 0.7).collect(),
+            residual: noise(count, seed + 1),
+            weight: noise(shape[1], seed + 2),
+            bias: noise(shape[1], seed + 3),
+            gradient: noise(count, seed + 4),
+        }
+    }
+}
+
+/// Output, mean, variance, and the gradients with respect to x, residual, weight and bias.
+type Results = [Vec<f64>; 7];
+const NAMES: [&str; 7] = [
+    "output",
+    "mean",
+    "variance",
+    "gradient of x",
+    "gradient of the residual",
+    "gradient of the weight",
+    "gradient of the bias",
+];
+
+/// The definition, with the gradient written out through mean and variance.
+fn definition(inputs: &Inputs, variant: Variant) -> Results {
+    let [batch, channels, height, width] = inputs.shape;
+    let size = height * width;
+    let samples = (batch * size) as f64;
+    let mut results: Results = [
+        vec![0.0; inputs.x.len()],
+        vec![0.0; channels],
+        vec![0.0; channels],
+        vec![0.0; inputs.x.len()],
+        vec![0.0; inputs.x.len()],
+        vec![0.0; channels],
+        vec![0.0; channels],
+    ];
+    for channel in 0..channels {
+        let positions: Vec<usize> = (0..batch)
+            .flat_map(|image| (0..size).map(move |i| (image * channels + channel) * size + i))
+            .collect();
+        let mean = positions.iter().map(|&i| inputs.x[i]).sum::<f64>() / samples;
+        let variance = positions
+            .iter()
+            .map(|&i| (inputs.x[i] - mean).powi(2))
+            .sum::<f64>()
+            / samples;
+        let deviation = (variance + EPSILON).sqrt();
+        let normal = |i: usize| (inputs.x[i] - mean) / deviation;
+        let mut passed = vec![0.0; inputs.x.len()];
+        for &i in &positions {
+            let mut y = normal(i) * inputs.weight[channel] + inputs.bias[channel];
+            if variant == Variant::AddRelu {
+                y += inputs.residual[i];
+            }
+            let open = variant == Variant::Plain || y > 0.0;
+            results[0][i] = if open { y } else { 0.0 };
+            passed[i] = if open { inputs.gradient[i] } else { 0.0 };
+            if variant == Variant::AddRelu {
+                results[4][i] = passed[i];
+            }
+        }
+        let sum: f64 = positions.iter().map(|&i| passed[i]).sum();
+        let product: f64 = positions.iter().map(|&i| passed[i] * normal(i)).sum();
+        for &i in &positions {
+            let centred = passed[i] - sum / samples - normal(i) * product / samples;
+            results[3][i] = inputs.weight[channel] / deviation * centred;
+        }
+        results[1][channel] = mean;
+        results[2][channel] = variance;
+        results[5][channel] = product;
+        results[6][channel] = sum;
+    }
+    results
+}
+
+fn apply(
+    variant: Variant,
+    x: Tensor<4>,
+    residual: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+) -> BatchNormOutput {
+    match variant {
+        Variant::Plain => batch_norm_train(x, weight, bias, EPSILON),
+        Variant::Relu => batch_norm_relu_train(x, weight, bias, EPSILON),
+        Variant::AddRelu => batch_norm_add_relu_train(x, residual, weight, bias, EPSILON),
+    }
+}
+
+fn run(inputs: &Inputs, variant: Variant, dtype: DType) -> Results {
+    let x = tracked(&inputs.x, inputs.shape, dtype);
+    let residual = tracked(&inputs.residual, inputs.shape, dtype);
+    let channels = [inputs.shape[1]];
+    let weight = tracked(&inputs.weight, channels, dtype);
+    let bias = tracked(&inputs.bias, channels, dtype);
+    let result = apply(
+        variant,
+        x.clone(),
+        residual.clone(),
+        weight.clone(),
+        bias.clone(),
+    );
+    let gradient = plain(&inputs.gradient, inputs.shape, dtype).autodiff();
+    let gradients = (result.output.clone() * gradient).sum().backward();
+    [
+        values(result.output),
+        values(result.mean),
+        values(result.variance),
+        values(x.grad(&gradients).expect("x is tracked")),
+        residual
+            .grad(&gradients)
+            .map_or_else(|| vec![0.0; inputs.x.len()], values),
+        values(weight.grad(&gradients).expect("weight is tracked")),
+        values(bias.grad(&gradients).expect("bias is tracked")),
+    ]
+}
+
+fn check(inputs: &Inputs, variant: Variant) {
+    let expected = definition(inputs, variant);
+    for (dtype, tolerance) in [(DType::F32, 5e-5), (DType::F64, 1e-11)] {
+        let found = run(inputs, variant, dtype);
+        for (name, (found, expected)) in NAMES.iter().zip(found.iter().zip(&expected)) {
+            let what = format!("{dtype:?} {variant:?} {name} at {:?}", inputs.shape);
+            assert_close(&what, found, expected, tolerance);
+        }
+    }
+}
+
+#[test]
+fn a_small_batch_norm_is_as_worked_by_hand() {
+    let inputs = Inputs {
+        shape: [2, 1, 1, 2],
+        x: vec![1.0, 3.0, 5.0, 7.0],
+        residual: vec![0.0; 4],
+        weight: vec![2.0],
+        bias: vec![1.0],
+        gradient: vec![1.0, 0.0, 0.0, 0.0],
+    };
+    for variant in [Variant::Plain, Variant::Relu] {
+        let [y, mean, variance, ..] = run(&inputs, variant, DType::F32);
+        assert_eq!((mean[0], variance[0]), (4.0, 5.0));
+        // ±3 and ±1 over √5, doubled and raised by 1.
+        let expected: Vec<f64> = [-3.0f64, -1.0, 1.0, 3.0]
+            .iter()
+            .map(|d| 2.0 * d / 5.00001f64.sqrt() + 1.0)
+            .map(|y| {
+                if variant == Variant::Plain {
+                    y
+                } else {
+                    y.max(0.0)
+                }
+            })
+            .collect();
+        assert_close("output", &y, &expected, 1e-6);
+    }
+}
+
+#[test]
+fn every_variant_follows_the_definition_on_usual_maps() {
+    for (seed, shape) in [[4, 16, 8, 8], [3, 5, 16, 16], [2, 3, 33, 35], [9, 40, 1, 1]]
+        .into_iter()
+        .enumerate()
+    {
+        for variant in VARIANTS {
+            check(&Inputs::new(shape, seed as u64), variant);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_shape_follows_the_definition(
+        // Two samples of a channel at least, and not few enough for x̂ to be ±1 everywhere, where
+        // the gradient is what rounding leaves of nothing.
+        shape in (4usize..=9, 1usize..=37, 1usize..=9, 1usize..=9),
+        variant in prop::sample::select(&VARIANTS[..]),
+        seed in 1u64..1 << 32,
+    ) {
+        let (batch, channels, height, width) = shape;
+        check(&Inputs::new([batch, channels, height, width], seed), variant);
+    }
+}
+
+#[test]
+fn the_statistics_of_a_far_off_mean_stay_exact() {
+    let shape = [64, 2, 16, 16];
+    let mut inputs = Inputs::new(shape, 1);
+    for x in &mut inputs.x {
+        *x = f64::from((*x + 1000.0) as f32);
+    }
+    let [_, mean, variance, ..] = run(&inputs, Variant::Plain, DType::F32);
+    let [_, expected_mean, expected_variance, ..] = definition(&inputs, Variant::Plain);
+    assert_close("mean", &mean, &expected_mean, 1e-7);
+    assert_close("variance", &variance, &expected_variance, 1e-5);
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    for shape in [[7, 19, 8, 8], [3, 6, 20, 20]] {
+        let inputs = Inputs::new(shape, 5);
+        for variant in VARIANTS {
+            let one = with_threads(1, || run(&inputs, variant, DType::F32));
+            for threads in [2, 5] {
+                let many = with_threads(threads, || run(&inputs, variant, DType::F32));
+                assert!(one == many, "{variant:?} on {threads} threads");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_statistics_are_detached() {
+    let inputs = Inputs::new([4, 3, 2, 2], 1);
+    let x = tracked(&inputs.x, inputs.shape, DType::F32);
+    let weight = tracked(&inputs.weight, [3], DType::F32);
+    let bias = tracked(&inputs.bias, [3], DType::F32);
+    let result = batch_norm_train(x, weight, bias, EPSILON);
+    assert!(result.output.is_tracked());
+    assert!(!result.mean.is_tracked());
+    assert!(!result.variance.is_tracked());
+}
+
+#[test]
+fn the_rectifier_keeps_what_is_positive_and_what_is_no_number() {
+    let x = plain(&[-1.0, 0.0, 2.0, f64::NAN], [4], DType::F32);
+    let y = values(relu(x));
+    assert_eq!(y[..3], [0.0, 0.0, 2.0]);
+    assert!(y[3].is_nan());
+}
+
+#[test]
+fn the_rectifier_passes_gradients_where_its_output_is_positive() {
+    for count in [1, 5, 16, 17, 40_000] {
+        let (x, gradient) = (noise(count, 1), noise(count, 2));
+        for dtype in [DType::F32, DType::F64] {
+            let x = tracked(&x, [count], dtype);
+            let y = relu(x.clone());
+            let loss = (y.clone() * plain(&gradient, [count], dtype).autodiff()).sum();
+            let dx = values(x.grad(&loss.backward()).expect("x is tracked"));
+            let positive = values(x);
+            for (i, (y, dx)) in values(y).into_iter().zip(dx).enumerate() {
+                let open = positive[i] > 0.0;
+                assert_eq!(y, if open { positive[i] } else { 0.0 });
+                assert_eq!(dx, if open { gradient[i] } else { 0.0 });
+            }
+        }
+    }
+}
+
+#[test]
+fn bits_of_a_fused_norm_are_those_of_its_parts() {
+    let inputs = Inputs::new([5, 7, 6, 6], 3);
+    let x = || plain(&inputs.x, inputs.shape, DType::F32);
+    let channels = |values: &[f64]| plain(values, [7], DType::F32);
+    let (weight, bias) = (channels(&inputs.weight), channels(&inputs.bias));
+    let norm = batch_norm_train(x(), weight.clone(), bias.clone(), EPSILON);
+    let fused = batch_norm_relu_train(x(), weight.clone(), bias.clone(), EPSILON);
+    assert_eq!(bits(relu(norm.output.clone())), bits(fused.output));
+    let residual = || plain(&inputs.residual, inputs.shape, DType::F32);
+    let fused = batch_norm_add_relu_train(x(), residual(), weight, bias, EPSILON);
+    assert_eq!(bits(relu(norm.output + residual())), bits(fused.output));
+}
+
+#[test]
+#[should_panic(expected = "have no statistics")]
+fn an_empty_batch_is_refused() {
+    let one = plain(&[1.0], [1], DType::F32);
+    batch_norm_train(
+        plain(&[], [0, 1, 2, 2], DType::F32),
+        one.clone(),
+        one,
+        EPSILON,
+    );
+}
+
+#[test]
+#[should_panic(expected = "a residual of shape")]
+fn a_residual_of_another_shape_is_refused() {
+    let one = plain(&[1.0], [1], DType::F32);
+    let x = plain(&[1.0, 2.0], [1, 1, 1, 2], DType::F32);
+    let residual = plain(&[1.0, 2.0], [1, 1, 2, 1], DType::F32);
+    batch_norm_add_relu_train(x, residual, one.clone(), one, EPSILON);
+}
