@@ -52,6 +52,11 @@ impl WeightAverage {
         average.mul_scalar(self.decay) + value.mul_scalar(1.0 - self.decay)
     }
 
+    /// Share of the old average that is kept at each update.
+    pub fn decay(&self) -> f64 {
+        self.decay
+    }
+
     /// The averaged numbers.
     pub fn store(&self) -> &Store {
         &self.store

@@ -1,14 +1,30 @@
 //! Trainer, recipes, checkpoints, experiments and report of Limbeck.
 
+mod augmentation;
 pub mod average;
+pub mod bench;
 pub mod checkpoint;
 pub mod clip;
+pub mod environment;
+mod error;
+pub mod evaluate;
+pub mod experiment;
 pub mod files;
 pub mod gain;
+pub mod job;
+pub mod latency;
 pub mod loss;
 pub mod metric;
+pub mod model_source;
+pub mod observer;
 pub mod optimizer;
 pub mod recipe;
 pub mod report;
 pub mod results;
+pub mod run_folder;
 pub mod schedule;
+mod snapshot;
+pub mod step;
+pub mod teacher;
+
+pub use error::TrainError;

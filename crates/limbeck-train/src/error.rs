@@ -1,0 +1,94 @@
+//! What can go wrong in a run.
+
+use std::path::PathBuf;
+
+use limbeck_data::DataError;
+use limbeck_methods::MethodError;
+use limbeck_nn::{NnError, weights::WeightsError};
+
+use crate::{checkpoint::CheckpointError, files::FileError, metric::MetricError, recipe::RecipeError};
+
+/// Errors of runs.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The data cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The network cannot be built.
+    #[error(transparent)]
+    Network(#[from] NnError),
+    /// Weights cannot be read or written.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The method cannot be used.
+    #[error(transparent)]
+    Method(#[from] MethodError),
+    /// The recipe cannot be used.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A checkpoint cannot be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Outputs and labels do not fit each other.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+    /// A loss term became infinite or not a number.
+    #[error(
+        "loss term `{term}` became {value} in epoch {epoch}, step {step}; the run stopped and its last checkpoint is whole. Try a lower learning rate (--set optimizer.learning_rate=…), more warm-up (--set schedule.warmup_epochs=…) or clipping (--set train.clip_norm=1)"
+    )]
+    NotFinite {
+        /// Name of the term.
+        term: String,
+        /// What it became.
+        value: f64,
+        /// Counted from 1.
+        epoch: usize,
+        /// Counted from 1.
+        step: usize,
+    },
+    /// Model and data disagree on the number of classes.
+    #[error(
+        "`{teacher}` knows {teacher_classes} classes, the data has {data_classes}; give a model that was trained on these classes"
+    )]
+    ClassCount {
+        /// What was given as teacher or model.
+        teacher: String,
+        /// Its number of classes.
+        teacher_classes: usize,
+        /// The data's.
+        data_classes: usize,
+    },
+    /// The student is to be trained on an empty or otherwise unusable setting.
+    #[error("{0}")]
+    Setting(String),
+    /// Neither a run folder, nor a weights file, nor a name of the zoo.
+    #[error("{0}")]
+    ModelSource(String),
+    /// A run folder lacks something or was made otherwise.
+    #[error("`{}`: {reason}", path.display())]
+    RunFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong, what to do.
+        reason: String,
+    },
+    /// The file system refused.
+    #[error("`{}`: {source}", path.display())]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl TrainError {
+    /// Wraps what the file system said about `path`.
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| TrainError::Io { path, source }
+    }
+}

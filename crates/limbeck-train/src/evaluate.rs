@@ -1,0 +1,130 @@
+//! Measuring a network on one part of the data.
+
+use burn::tensor::{Tensor, TensorData, activation::softmax};
+use limbeck_data::{Augment, Loader, LoaderConfig, Part};
+use limbeck_nn::{Network, Taps};
+
+use crate::{
+    TrainError,
+    metric::Evaluator,
+    results::Evaluation,
+    teacher::Teacher,
+};
+
+/// Images of an evaluation batch: large enough for the products to be efficient, small enough for
+/// the maps of a wide network to stay in memory.
+const BATCH: usize = 100;
+
+/// What was chosen for an image, and how surely.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Choice {
+    /// The most probable class; the lowest index where several are equal.
+    pub class: usize,
+    /// Its probability.
+    pub probability: f64,
+}
+
+/// A part of the data, prepared as networks see it when they are measured: no augmentation,
+/// always in the same order.
+pub struct EvaluationSet {
+    loader: Loader,
+    classes: usize,
+}
+
+impl EvaluationSet {
+    /// `augment` gives size, channels and normalisation; whatever it does at random is left out.
+    ///
+    /// # Errors
+    /// What the loader refuses.
+    pub fn new(part: Part, augment: &Augment, workers: usize) -> Result<Self, TrainError> {
+        let classes = part.classes().len();
+        let config = LoaderConfig {
+            batch: BATCH,
+            shuffle: false,
+            drop_last: false,
+            workers,
+            prefetch: 2,
+            seed: 0,
+        };
+        Ok(Self {
+            loader: Loader::new(part, augment.clone(), false, config)?,
+            classes,
+        })
+    }
+
+    /// Measures `network`; the agreement is with `teacher_choices`, one for each image in order.
+    ///
+    /// # Errors
+    /// An image that cannot be read.
+    pub fn measure(
+        &self,
+        network: &Network,
+        teacher_choices: Option<&[Choice]>,
+    ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
+        let network = network.frozen();
+        self.run(&network, teacher_choices, |images| {
+            network.evaluate(images, &Taps::none()).logits
+        })
+    }
+
+    /// Measures `teacher` on the images as the student of `network` sees them.
+    ///
+    /// # Errors
+    /// An image that cannot be read.
+    pub fn measure_teacher(
+        &self,
+        teacher: &dyn Teacher,
+        network: &Network,
+    ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
+        self.run(network, None, |images| {
+            teacher.outputs(images, &Taps::none()).logits
+        })
+    }
+
+    fn run(
+        &self,
+        network: &Network,
+        teacher_choices: Option<&[Choice]>,
+        logits: impl Fn(Tensor<4>) -> Tensor<2>,
+    ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
+        let options = (network.store.device(), network.store.dtype());
+        let mut evaluator = Evaluator::new(self.classes);
+        let mut choices = Vec::new();
+        for batch in self.loader.epoch(0, 0) {
+            let batch = batch?;
+            let images = Tensor::from_data(TensorData::new(batch.images, batch.shape), options);
+            let logits = logits(images);
+            let count = batch.labels.len();
+            let start = choices.len();
+            choices.extend(most_probable(&logits));
+            let teacher: Option<Vec<usize>> = teacher_choices.map(|all| {
+                let end = (start + count).min(all.len());
+                all[start.min(end)..end].iter().map(|c| c.class).collect()
+            });
+            let values: Vec<f32> = logits.into_data().iter::<f32>().collect();
+            evaluator.add(&values, &batch.labels, teacher.as_deref())?;
+        }
+        Ok((evaluator.finish(), choices))
+    }
+}
+
+/// The choice for each row of `logits` `[B, K]`.
+pub fn most_probable(logits: &Tensor<2>) -> Vec<Choice> {
+    let [_, classes] = logits.dims();
+    let probabilities: Vec<f64> = softmax(logits.clone(), 1).into_data().iter::<f64>().collect();
+    probabilities
+        .chunks(classes)
+        .map(|row| {
+            let mut best = Choice {
+                class: 0,
+                probability: f64::NEG_INFINITY,
+            };
+            for (class, &probability) in row.iter().enumerate() {
+                if probability > best.probability {
+                    best = Choice { class, probability };
+                }
+            }
+            best
+        })
+        .collect()
+}

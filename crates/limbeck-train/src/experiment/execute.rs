@@ -1,0 +1,372 @@
+//! Trains what a plan says, tests it once, and writes down what was found.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use limbeck_nn::Network;
+
+use super::{Plan, TeacherPlan, summary};
+use crate::{
+    TrainError,
+    evaluate::{Choice, EvaluationSet},
+    job::{Finished, Job, JobEnd},
+    model_source,
+    observer::Observer,
+    optimizer,
+    recipe::Recipe,
+    results::{Evaluation, Results},
+    run_folder::RunFolder,
+    step::Learner,
+    teacher::{FrozenTeacher, Teacher},
+};
+
+/// How a run ended.
+pub enum RunEnd {
+    /// Everything is done and written.
+    Finished(Box<Results>),
+    /// Stopped after a checkpoint.
+    Interrupted,
+}
+
+/// The job that trains a teacher of the zoo first.
+const TEACHER: &str = "teacher";
+/// Name of the method that trains on labels alone.
+const BASELINE: &str = "none";
+
+/// Trains, tests and reports. In the folder of an earlier run it goes on where that was.
+///
+/// # Errors
+/// Whatever goes wrong; checkpoints written so far are whole.
+pub fn execute(
+    plan: &Plan,
+    folder: &RunFolder,
+    command: &str,
+    observer: &mut dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<RunEnd, TrainError> {
+    let started = Instant::now();
+    for note in &plan.notes {
+        observer.note(note);
+    }
+    for warning in &plan.warnings {
+        observer.warn(warning);
+    }
+    let run = Run::new(plan, folder, interrupt)?;
+    let Some(teacher) = run.teacher(observer)? else {
+        return Ok(RunEnd::Interrupted);
+    };
+    let knowledge = teacher.knowledge();
+    let validation_choices = match knowledge {
+        None => None,
+        Some(teacher) => Some(run.introduce(teacher, observer)?),
+    };
+
+    let seeds = seeds(&plan.recipe);
+    let mut students = Vec::new();
+    let mut baselines = Vec::new();
+    for &seed in &seeds {
+        let end = run.train(
+            &format!("student-{seed}"),
+            seed,
+            &plan.recipe.method.name,
+            knowledge,
+            validation_choices.as_deref(),
+            observer,
+        )?;
+        let Some(finished) = end else {
+            return Ok(RunEnd::Interrupted);
+        };
+        students.push(finished);
+        if !run.has_baseline() {
+            continue;
+        }
+        let end = run.train(
+            &format!("baseline-{seed}"),
+            seed,
+            BASELINE,
+            None,
+            validation_choices.as_deref(),
+            observer,
+        )?;
+        let Some(finished) = end else {
+            return Ok(RunEnd::Interrupted);
+        };
+        baselines.push(finished);
+    }
+
+    observer.note("\ntesting");
+    let test = EvaluationSet::new(
+        plan.test().clone(),
+        &plan.augment,
+        plan.recipe.data.workers,
+    )?;
+    let taught = match knowledge {
+        None => None,
+        Some(teacher) => Some(test.measure_teacher(teacher, &students[0].network)?),
+    };
+    let choices = taught.as_ref().map(|(_, choices)| choices.as_slice());
+    let mut student_choices = Vec::new();
+    let mut tested = Vec::new();
+    for finished in &students {
+        let (evaluation, choices) = test.measure(&finished.network, choices)?;
+        tested.push(evaluation);
+        student_choices.push(choices);
+    }
+    let mut baseline_tested = Vec::new();
+    for finished in &baselines {
+        baseline_tested.push(test.measure(&finished.network, choices)?.0);
+    }
+
+    run.deploy(&students)?;
+    let outcome = summary::Outcome {
+        seeds: &seeds,
+        teacher: teacher.network(),
+        taught: taught.as_ref(),
+        students: &students,
+        tested,
+        student_choices: &student_choices,
+        baselines: &baselines,
+        baseline_tested,
+        command,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    let results = summary::results(plan, folder, outcome)?;
+    folder.write_results(&results)?;
+    crate::report::write(&results, &folder.report())?;
+    Ok(RunEnd::Finished(Box::new(results)))
+}
+
+/// The first seed and those that count up from it.
+fn seeds(recipe: &Recipe) -> Vec<u64> {
+    (recipe.train.seed..)
+        .take(recipe.train.seeds)
+        .collect()
+}
+
+/// The teacher of a run in progress.
+enum Teaching<'a> {
+    None,
+    Ready(&'a Network, &'a dyn Teacher),
+    Trained(Box<Network>, FrozenTeacher),
+}
+
+impl Teaching<'_> {
+    fn knowledge(&self) -> Option<&dyn Teacher> {
+        match self {
+            Teaching::None => None,
+            Teaching::Ready(_, teacher) => Some(*teacher),
+            Teaching::Trained(_, teacher) => Some(teacher),
+        }
+    }
+
+    fn network(&self) -> Option<&Network> {
+        match self {
+            Teaching::None => None,
+            Teaching::Ready(network, _) => Some(network),
+            Teaching::Trained(network, _) => Some(network),
+        }
+    }
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    folder: &'a RunFolder,
+    interrupt: &'a AtomicBool,
+    validation: EvaluationSet,
+    fingerprint: String,
+    jobs: usize,
+    begun: std::cell::Cell<usize>,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        plan: &'a Plan,
+        folder: &'a RunFolder,
+        interrupt: &'a AtomicBool,
+    ) -> Result<Self, TrainError> {
+        let validation = EvaluationSet::new(
+            plan.dataset.validation.clone(),
+            &plan.augment,
+            plan.recipe.data.workers,
+        )?;
+        let mut run = Self {
+            plan,
+            folder,
+            interrupt,
+            validation,
+            fingerprint: plan.fingerprint()?,
+            jobs: 0,
+            begun: std::cell::Cell::new(0),
+        };
+        let for_each_seed = if run.has_baseline() { 2 } else { 1 };
+        run.jobs = seeds(&plan.recipe).len() * for_each_seed
+            + usize::from(matches!(plan.teacher, TeacherPlan::Trained { .. }));
+        Ok(run)
+    }
+
+    fn has_baseline(&self) -> bool {
+        self.plan.recipe.train.baseline && self.plan.recipe.method.name != BASELINE
+    }
+
+    /// The teacher, trained first if it must be; `None` if that was interrupted.
+    fn teacher(&self, observer: &mut dyn Observer) -> Result<Option<Teaching<'a>>, TrainError> {
+        match &self.plan.teacher {
+            TeacherPlan::None => Ok(Some(Teaching::None)),
+            TeacherPlan::Ready {
+                network, teacher, ..
+            } => Ok(Some(Teaching::Ready(network, teacher.as_ref()))),
+            TeacherPlan::Trained { network } => {
+                let seed = self.plan.recipe.train.seed;
+                let learner = self.learner(network.as_ref().clone(), seed, BASELINE)?;
+                let end = self.job(TEACHER, seed, None, None).run_counted(
+                    self,
+                    learner,
+                    observer,
+                )?;
+                let Some(finished) = end else {
+                    return Ok(None);
+                };
+                let normalisation = &self.plan.normalisation;
+                let teacher = FrozenTeacher::new(&finished.network, normalisation, normalisation);
+                Ok(Some(Teaching::Trained(Box::new(finished.network), teacher)))
+            }
+        }
+    }
+
+    /// Measures the teacher on the validation part and says what it reaches.
+    fn introduce(
+        &self,
+        teacher: &dyn Teacher,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Choice>, TrainError> {
+        let student = self.plan.student(self.plan.recipe.train.seed)?;
+        let (measured, choices) = self.validation.measure_teacher(teacher, &student)?;
+        observer.note(&format!(
+            "teacher {}: {:.2} % on the validation part",
+            teacher.name(),
+            measured.top1
+        ));
+        let chance = 100.0 / self.plan.input.classes as f64;
+        if measured.top1 < 1.5 * chance {
+            observer.warn(&format!(
+                "the teacher is hardly better than chance ({:.1} % of {chance:.1} %): are its normalisation, its class order and its weights the right ones?",
+                measured.top1
+            ));
+        }
+        Ok(choices)
+    }
+
+    /// Trains the student under `seed` with `method`; `None` if interrupted.
+    fn train(
+        &self,
+        name: &str,
+        seed: u64,
+        method: &str,
+        teacher: Option<&dyn Teacher>,
+        validation_choices: Option<&[Choice]>,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Finished>, TrainError> {
+        let learner = self.learner(self.plan.student(seed)?, seed, method)?;
+        self.job(name, seed, teacher, validation_choices)
+            .run_counted(self, learner, observer)
+    }
+
+    fn learner(&self, network: Network, seed: u64, method: &str) -> Result<Learner, TrainError> {
+        let recipe = &self.plan.recipe;
+        let method = self.plan.method(&network, seed, method)?;
+        Ok(Learner::new(
+            network,
+            method,
+            optimizer::build(&recipe.optimizer),
+            optimizer::build(&recipe.optimizer),
+            &recipe.train,
+        ))
+    }
+
+    fn job<'b>(
+        &'b self,
+        name: &str,
+        seed: u64,
+        teacher: Option<&'b dyn Teacher>,
+        validation_choices: Option<&'b [Choice]>,
+    ) -> Job<'b> {
+        Job {
+            name: name.to_owned(),
+            seed,
+            folder: self.folder.job(name),
+            recipe: &self.plan.recipe,
+            fingerprint: &self.fingerprint,
+            train: &self.plan.dataset.train,
+            augment: &self.plan.augment,
+            validation: &self.validation,
+            validation_choices,
+            teacher,
+            classes: &self.plan.dataset.classes,
+            normalisation: &self.plan.normalisation,
+            interrupt: self.interrupt,
+        }
+    }
+
+    /// Writes the student that was best on the validation part as the one to deploy.
+    fn deploy(&self, students: &[Finished]) -> Result<(), TrainError> {
+        let best = students.iter().fold(&students[0], |best, other| {
+            if other.validation_top1() > best.validation_top1() {
+                other
+            } else {
+                best
+            }
+        });
+        let path: PathBuf = self.folder.student();
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(TrainError::io(parent))?;
+        }
+        model_source::save(
+            &best.network,
+            &self.plan.normalisation,
+            &self.plan.dataset.classes,
+            &path,
+        )
+    }
+}
+
+impl Job<'_> {
+    fn run_counted(
+        &self,
+        run: &Run<'_>,
+        learner: Learner,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Finished>, TrainError> {
+        run.begun.set(run.begun.get() + 1);
+        observer.job(
+            &self.name,
+            run.begun.get(),
+            run.jobs,
+            self.recipe.train.epochs,
+        );
+        match self.run(learner, observer)? {
+            JobEnd::Finished(finished) => Ok(Some(*finished)),
+            JobEnd::Interrupted => Ok(None),
+        }
+    }
+}
+
+impl Finished {
+    /// What the chosen epoch reached on the validation part, in percent.
+    pub fn validation_top1(&self) -> f64 {
+        self.epochs
+            .get(self.best_epoch.saturating_sub(1))
+            .map_or(0.0, |row| row.validation_top1)
+    }
+
+    /// The results of one seed.
+    pub(super) fn seed_result(&self, seed: u64, test: Evaluation) -> crate::results::SeedResult {
+        crate::results::SeedResult {
+            seed,
+            test,
+            best_epoch: self.best_epoch,
+            epochs: self.epochs.clone(),
+            seconds: self.seconds,
+        }
+    }
+}

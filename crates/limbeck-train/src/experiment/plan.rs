@@ -1,0 +1,243 @@
+//! Everything that can be checked before the first step.
+
+use std::path::Path;
+
+use burn::tensor::{DType, Device};
+use limbeck_data::{Augment, Dataset, Normalisation, OpenOptions, Part};
+use limbeck_methods::{Method, Probe};
+use limbeck_nn::{InputShape, Network, model};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    TrainError,
+    augmentation,
+    model_source::{self, ModelSource},
+    recipe::Recipe,
+    teacher::{FrozenTeacher, Teacher},
+};
+
+/// Where the teacher comes from.
+pub enum TeacherPlan {
+    /// There is none.
+    None,
+    /// It is there.
+    Ready {
+        /// The network itself, for its cost.
+        network: Box<Network>,
+        /// What gives outputs.
+        teacher: Box<dyn Teacher>,
+        /// Hash of its weights file.
+        sha256: String,
+    },
+    /// A model of the zoo that is trained first, on the same data.
+    Trained {
+        /// With freshly drawn weights.
+        network: Box<Network>,
+    },
+}
+
+/// A run that has been checked: data opened, networks built, the method fitted to them.
+pub struct Plan {
+    /// Resolved: whatever was left open is filled in.
+    pub recipe: Recipe,
+    /// The data.
+    pub dataset: Dataset,
+    /// The teacher.
+    pub teacher: TeacherPlan,
+    /// What the student sees.
+    pub input: InputShape,
+    /// What is done to images.
+    pub augment: Augment,
+    /// How images are normalised.
+    pub normalisation: Normalisation,
+    /// Layer pairs that the method compares.
+    pub pairs: Vec<(String, String)>,
+    /// Facts for the user, a line each.
+    pub notes: Vec<String>,
+    /// Things that look wrong, a line each.
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// Opens the data, builds the networks and fits the method, without training anything.
+    ///
+    /// # Errors
+    /// Whatever is wrong with recipe, data, teacher or method.
+    pub fn new(mut recipe: Recipe) -> Result<Self, TrainError> {
+        recipe.check()?;
+        let options = OpenOptions {
+            seed: recipe.train.seed,
+            validation: recipe.data.validation,
+            limit: recipe.data.limit,
+        };
+        let dataset = limbeck_data::open(Path::new(&recipe.data.path), &options)?;
+        let mut notes = vec![format!(
+            "data: {}, {} classes, {} to train, {} to validate, {} to test",
+            dataset.name,
+            dataset.classes.len(),
+            dataset.train.len(),
+            dataset.validation.len(),
+            dataset.test.len()
+        )];
+        let mut warnings = Vec::new();
+        let student = model::find(&recipe.student.model)?;
+        let (augment, normalisation) = augmentation::settle(&mut recipe, &dataset, student.size)?;
+        let input = InputShape {
+            channels: augment.channels,
+            height: augment.size[0],
+            width: augment.size[1],
+            classes: dataset.classes.len(),
+        };
+        let teacher = plan_teacher(&recipe, input, &normalisation, &mut warnings)?;
+        let mut plan = Self {
+            recipe,
+            dataset,
+            teacher,
+            input,
+            augment,
+            normalisation,
+            pairs: Vec::new(),
+            notes: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let student = plan.student(plan.recipe.train.seed)?;
+        let method = plan.method(&student, plan.recipe.train.seed, &plan.recipe.method.name)?;
+        plan.pairs = method.pairs();
+        for (student, teacher) in &plan.pairs {
+            notes.push(format!("pair: student {student} with teacher {teacher}"));
+        }
+        if let Some(teacher) = plan.teacher_network()
+            && student.store.trained_count() >= teacher.store.trained_count()
+        {
+            warnings.push(format!(
+                "the student `{}` is not smaller than the teacher `{}`",
+                student.name(),
+                teacher.name()
+            ));
+        }
+        plan.notes = notes;
+        plan.warnings = warnings;
+        Ok(plan)
+    }
+
+    /// The student with the weights that it starts from under `seed`.
+    ///
+    /// # Errors
+    /// A network that cannot be built, or weights that do not fit.
+    pub fn student(&self, seed: u64) -> Result<Network, TrainError> {
+        let mut network = build(&self.recipe.student.model, self.input, seed)?;
+        if let Some(weights) = &self.recipe.student.weights {
+            model_source::load_start(&mut network, Path::new(weights))?;
+        }
+        Ok(network)
+    }
+
+    /// The teacher's network, trained or not.
+    pub fn teacher_network(&self) -> Option<&Network> {
+        match &self.teacher {
+            TeacherPlan::None => None,
+            TeacherPlan::Ready { network, .. } | TeacherPlan::Trained { network } => Some(network),
+        }
+    }
+
+    /// The method called `name`, fitted to `student`; its modules are drawn from `seed`.
+    ///
+    /// # Errors
+    /// A method that does not exist, settings out of range, or features that cannot be matched.
+    pub fn method(
+        &self,
+        student: &Network,
+        seed: u64,
+        name: &str,
+    ) -> Result<Method, TrainError> {
+        let probe = Probe {
+            student: student.taps(),
+            teacher: self.teacher_network().map(Network::taps),
+            classes: self.input.classes,
+            batch: self.recipe.data.batch.min(self.dataset.train.len()),
+            pairs: match name {
+                "none" => None,
+                _ => self.recipe.method.pairs.clone(),
+            },
+            seed,
+            device: student.store.device().clone(),
+            dtype: student.store.dtype(),
+        };
+        Ok(limbeck_methods::build(name, &self.recipe.method.values(), &probe)?)
+    }
+
+    /// Changes with everything that decides the bits of a run: the recipe (threads and workers
+    /// left out), the data and the teacher.
+    ///
+    /// # Errors
+    /// A recipe that TOML cannot hold.
+    pub fn fingerprint(&self) -> Result<String, TrainError> {
+        let mut hash = Sha256::new();
+        hash.update(self.recipe.fingerprint()?);
+        hash.update(&self.dataset.fingerprint);
+        if let TeacherPlan::Ready { sha256, .. } = &self.teacher {
+            hash.update(sha256);
+        }
+        Ok(model_source::hex(&hash.finalize()))
+    }
+
+    /// The part of the data that is called `part`.
+    pub fn test(&self) -> &Part {
+        &self.dataset.test
+    }
+}
+
+/// A network of the zoo on the CPU in single precision.
+///
+/// # Errors
+/// An unknown name, or an input that the family does not take.
+pub fn build(name: &str, input: InputShape, seed: u64) -> Result<Network, TrainError> {
+    Ok(model::build(name, input, seed, &Device::flex(), DType::F32)?)
+}
+
+fn plan_teacher(
+    recipe: &Recipe,
+    input: InputShape,
+    normalisation: &Normalisation,
+    warnings: &mut Vec<String>,
+) -> Result<TeacherPlan, TrainError> {
+    let Some(source) = &recipe.teacher.source else {
+        return Ok(TeacherPlan::None);
+    };
+    let file = match ModelSource::recognise(source)? {
+        ModelSource::Zoo(name) => {
+            let network = Box::new(build(&name, input, recipe.train.seed)?);
+            return Ok(TeacherPlan::Trained { network });
+        }
+        ModelSource::File(file) => file,
+    };
+    let loaded = model_source::load(&file, recipe.teacher.model.as_deref(), Some(input))?;
+    let found = loaded.network.input().classes;
+    if found != input.classes {
+        return Err(TrainError::ClassCount {
+            teacher: source.clone(),
+            teacher_classes: found,
+            data_classes: input.classes,
+        });
+    }
+    if loaded.network.input().channels != input.channels {
+        return Err(TrainError::Setting(format!(
+            "the teacher `{source}` takes {} colour channels, the data has {}; set augment.channels to the teacher's",
+            loaded.network.input().channels,
+            input.channels
+        )));
+    }
+    if loaded.normalisation.is_none() {
+        warnings.push(format!(
+            "`{}` does not tell how its images were normalised; the student's normalisation is used for it",
+            file.display()
+        ));
+    }
+    let own = loaded.normalisation.as_ref().unwrap_or(normalisation);
+    let teacher = FrozenTeacher::new(&loaded.network, own, normalisation);
+    Ok(TeacherPlan::Ready {
+        network: Box::new(loaded.network),
+        teacher: Box::new(teacher),
+        sha256: loaded.sha256,
+    })
+}

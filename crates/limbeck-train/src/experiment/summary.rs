@@ -1,0 +1,160 @@
+//! From what was trained and tested to `results.json`.
+
+use std::io::Cursor;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+use limbeck_data::{Image, Part};
+use limbeck_nn::Network;
+
+use super::Plan;
+use crate::{
+    TrainError, environment,
+    evaluate::Choice,
+    gain::paired_gain,
+    job::{Finished, best_weights},
+    latency::latency_ms,
+    results::{DataSummary, Disagreement, Evaluation, NetworkSummary, Results},
+    run_folder::RunFolder,
+};
+
+/// How many pictures of disagreement are kept.
+const DISAGREEMENTS: usize = 24;
+
+/// What training and testing gave.
+pub(super) struct Outcome<'a> {
+    pub seeds: &'a [u64],
+    pub teacher: Option<&'a Network>,
+    pub taught: Option<&'a (Evaluation, Vec<Choice>)>,
+    pub students: &'a [Finished],
+    pub tested: Vec<Evaluation>,
+    pub student_choices: &'a [Vec<Choice>],
+    pub baselines: &'a [Finished],
+    pub baseline_tested: Vec<Evaluation>,
+    pub command: &'a str,
+    pub seconds: f64,
+}
+
+/// Puts everything together.
+pub(super) fn results(
+    plan: &Plan,
+    folder: &RunFolder,
+    outcome: Outcome<'_>,
+) -> Result<Results, TrainError> {
+    let student = &outcome.students[0].network;
+    let top1 = |all: &[Evaluation]| all.iter().map(|e| e.top1).collect::<Vec<f64>>();
+    let gain = paired_gain(&top1(&outcome.tested), &top1(&outcome.baseline_tested));
+    let disagreements = match (outcome.taught, outcome.student_choices.first()) {
+        (Some((_, teacher)), Some(student)) => disagreements(plan.test(), student, teacher)?,
+        _ => Vec::new(),
+    };
+    let network = |network: &Network, file: &std::path::Path, test: Option<Evaluation>| {
+        let cost = network.cost();
+        NetworkSummary {
+            name: network.name().to_owned(),
+            params: network.store.trained_count() as u64,
+            macs: cost.macs,
+            activations: cost.activations,
+            bytes: bytes_of(file, network),
+            latency_ms: latency_ms(network),
+            test,
+        }
+    };
+    let first_job = folder.job(&format!("student-{}", outcome.seeds[0]));
+    let seed_results = |finished: &[Finished], tested: Vec<Evaluation>| {
+        finished
+            .iter()
+            .zip(tested)
+            .zip(outcome.seeds)
+            .map(|((finished, test), &seed)| finished.seed_result(seed, test))
+            .collect()
+    };
+    Ok(Results {
+        run: folder.name(),
+        method: plan.recipe.method.name.clone(),
+        data: DataSummary {
+            name: plan.dataset.name.clone(),
+            classes: plan.dataset.classes.clone(),
+            train: plan.dataset.train.len(),
+            validation: plan.dataset.validation.len(),
+            test: plan.dataset.test.len(),
+            shape: [plan.input.channels, plan.input.height, plan.input.width],
+        },
+        teacher: outcome.teacher.map(|teacher| {
+            let file = best_weights(&folder.job("teacher"));
+            let test = outcome.taught.map(|(evaluation, _)| evaluation.clone());
+            network(teacher, &file, test)
+        }),
+        student: network(student, &best_weights(&first_job), None),
+        students: seed_results(outcome.students, outcome.tested),
+        baselines: seed_results(outcome.baselines, outcome.baseline_tested),
+        gain,
+        pairs: plan.pairs.clone(),
+        disagreements,
+        seconds: outcome.seconds,
+        recipe: plan.recipe.to_toml()?,
+        command: outcome.command.to_owned(),
+        environment: environment::describe(),
+    })
+}
+
+/// Size of the weights file, or of the bare numbers where the file is elsewhere.
+fn bytes_of(file: &std::path::Path, network: &Network) -> u64 {
+    std::fs::metadata(file).map_or_else(
+        |_| {
+            let numbers: usize = network
+                .store
+                .entries()
+                .iter()
+                .map(|entry| entry.shape.iter().product::<usize>())
+                .sum();
+            4 * numbers as u64
+        },
+        |metadata| metadata.len(),
+    )
+}
+
+/// The pictures on which the two choose different classes, those first on which both are surest.
+fn disagreements(
+    test: &Part,
+    student: &[Choice],
+    teacher: &[Choice],
+) -> Result<Vec<Disagreement>, TrainError> {
+    let mut found: Vec<usize> = (0..student.len().min(teacher.len()))
+        .filter(|&index| student[index].class != teacher[index].class)
+        .collect();
+    let certainty = |&index: &usize| student[index].probability * teacher[index].probability;
+    found.sort_by(|a, b| certainty(b).total_cmp(&certainty(a)).then(a.cmp(b)));
+    found
+        .into_iter()
+        .take(DISAGREEMENTS)
+        .map(|index| {
+            Ok(Disagreement {
+                index,
+                label: test.label(index),
+                student: (student[index].class, student[index].probability),
+                teacher: (teacher[index].class, teacher[index].probability),
+                png: STANDARD.encode(png(&test.image(index)?)),
+            })
+        })
+        .collect()
+}
+
+/// `image` as the bytes of a PNG file; empty if it cannot be encoded.
+fn png(image: &Image) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let colour = match image.channels {
+        1 => ExtendedColorType::L8,
+        _ => ExtendedColorType::Rgb8,
+    };
+    let encoded = PngEncoder::new(Cursor::new(&mut bytes)).write_image(
+        &image.pixels,
+        image.width as u32,
+        image.height as u32,
+        colour,
+    );
+    match encoded {
+        Ok(()) => bytes,
+        Err(_) => Vec::new(),
+    }
+}

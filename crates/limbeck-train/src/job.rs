@@ -1,0 +1,351 @@
+//! The training of one network from its first step to its last, over any number of stops.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use limbeck_data::{Augment, Loader, LoaderConfig, Normalisation, Part};
+use limbeck_methods::Progress;
+use limbeck_nn::Network;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    TrainError,
+    average::WeightAverage,
+    checkpoint::{self, Checkpoint, CheckpointError},
+    evaluate::{Choice, EvaluationSet},
+    files,
+    model_source,
+    observer::{Moment, Observer},
+    recipe::Recipe,
+    results::EpochRow,
+    schedule::Schedule,
+    snapshot,
+    step::{Learner, StepReport},
+    teacher::Teacher,
+};
+
+/// Time between two checkpoints inside an epoch; each epoch ends with one in any case.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
+/// File of a job that holds all that is needed to go on.
+const CHECKPOINT: &str = "checkpoint.safetensors";
+/// Weights of the epoch that was best on the validation part.
+const BEST: &str = "best.safetensors";
+/// Weights after the last step.
+const LAST: &str = "last.safetensors";
+/// One line an epoch.
+const METRICS: &str = "metrics.jsonl";
+
+/// One network to train: where, on what, under which recipe.
+pub struct Job<'a> {
+    /// Such as `student-0` or `baseline-0`; also the name of its folder.
+    pub name: String,
+    /// Decides data order, augmentation and dropout.
+    pub seed: u64,
+    /// Folder of the job.
+    pub folder: PathBuf,
+    /// What to do.
+    pub recipe: &'a Recipe,
+    /// Fingerprint of recipe, data and teacher: a checkpoint of anything else is refused.
+    pub fingerprint: &'a str,
+    /// Images to learn from.
+    pub train: &'a Part,
+    /// How they are varied.
+    pub augment: &'a Augment,
+    /// Images to choose by.
+    pub validation: &'a EvaluationSet,
+    /// The teacher's choices on them.
+    pub validation_choices: Option<&'a [Choice]>,
+    /// Where knowledge comes from.
+    pub teacher: Option<&'a dyn Teacher>,
+    /// Class names, written into weights files.
+    pub classes: &'a [String],
+    /// How images were normalised, written into weights files.
+    pub normalisation: &'a Normalisation,
+    /// Makes the run stop after the step at hand, with a checkpoint.
+    pub interrupt: &'a AtomicBool,
+}
+
+/// How a job ended.
+pub enum JobEnd {
+    /// All epochs are done.
+    Finished(Box<Finished>),
+    /// Stopped after a checkpoint.
+    Interrupted,
+}
+
+/// A finished job.
+pub struct Finished {
+    /// With the weights of the best epoch.
+    pub network: Network,
+    /// That epoch, counted from 1.
+    pub best_epoch: usize,
+    /// One row an epoch.
+    pub epochs: Vec<EpochRow>,
+    /// Wall time, stops left out.
+    pub seconds: f64,
+}
+
+/// Where a job is; the readable part of its checkpoint.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct State {
+    /// Epochs that are done.
+    epoch: usize,
+    /// Steps done in the next one.
+    step: usize,
+    /// Best validation top-1 so far, in percent, and its epoch, counted from 1.
+    best: Option<(f64, usize)>,
+    rows: Vec<EpochRow>,
+    sums: Sums,
+    seconds: f64,
+    /// Updates of the moving average.
+    average_updates: u64,
+}
+
+/// What is averaged over an epoch.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Sums {
+    images: usize,
+    correct: usize,
+    loss: f64,
+    terms: BTreeMap<String, f64>,
+    seconds: f64,
+    waited: f64,
+}
+
+impl Sums {
+    fn add(&mut self, report: &StepReport) {
+        let images = report.images as f64;
+        self.images += report.images;
+        self.correct += report.correct;
+        self.loss += report.loss * images;
+        for (name, value) in &report.terms {
+            *self.terms.entry(name.clone()).or_default() += value * images;
+        }
+    }
+
+    fn means(&self) -> BTreeMap<String, f64> {
+        let images = self.images.max(1) as f64;
+        self.terms
+            .iter()
+            .map(|(name, sum)| (name.clone(), sum / images))
+            .collect()
+    }
+
+    fn images_per_second(&self) -> f64 {
+        self.images as f64 / self.seconds.max(1e-9)
+    }
+
+    fn data_wait(&self) -> f64 {
+        100.0 * self.waited / self.seconds.max(1e-9)
+    }
+}
+
+impl Job<'_> {
+    /// Trains `learner` to the end, from its last checkpoint where there is one.
+    ///
+    /// # Errors
+    /// Data that cannot be read, a loss that is not finite, a file system that refuses, or a
+    /// checkpoint of another recipe.
+    pub fn run(
+        &self,
+        mut learner: Learner,
+        observer: &mut dyn Observer,
+    ) -> Result<JobEnd, TrainError> {
+        std::fs::create_dir_all(&self.folder).map_err(TrainError::io(&self.folder))?;
+        let mut state = self.restore(&mut learner)?.unwrap_or_default();
+        let epochs = self.recipe.train.epochs;
+        let loader = self.loader()?;
+        while state.epoch < epochs {
+            if !self.epoch(&mut learner, &mut state, &loader, observer)? {
+                return Ok(JobEnd::Interrupted);
+            }
+        }
+        self.save_weights(&learner.network, LAST)?;
+        let mut network = learner.network;
+        let best = self.folder.join(BEST);
+        model_source::load_exactly(&mut network, &best)?;
+        Ok(JobEnd::Finished(Box::new(Finished {
+            network,
+            best_epoch: state.best.map_or(0, |(_, epoch)| epoch),
+            epochs: state.rows,
+            seconds: state.seconds,
+        })))
+    }
+
+    fn loader(&self) -> Result<Loader, TrainError> {
+        let config = LoaderConfig {
+            batch: self.recipe.data.batch,
+            shuffle: true,
+            drop_last: self.train.len() >= self.recipe.data.batch,
+            workers: self.recipe.data.workers,
+            prefetch: 4,
+            seed: self.seed,
+        };
+        Ok(Loader::new(
+            self.train.clone(),
+            self.augment.clone(),
+            true,
+            config,
+        )?)
+    }
+
+    /// One epoch, or what is left of it; false if it was interrupted.
+    fn epoch(
+        &self,
+        learner: &mut Learner,
+        state: &mut State,
+        loader: &Loader,
+        observer: &mut dyn Observer,
+    ) -> Result<bool, TrainError> {
+        let (epochs, steps) = (self.recipe.train.epochs, loader.batches());
+        let schedule = Schedule::of(self.recipe);
+        if state.step == 0 {
+            learner.method.start_epoch();
+        }
+        let mut batches = loader.epoch(state.epoch, state.step);
+        let mut lap = Instant::now();
+        let mut saved = Instant::now();
+        let mut learning_rate = 0.0;
+        let mut waited = Duration::ZERO;
+        while let Some(batch) = batches.next() {
+            let batch = batch?;
+            let position = state.epoch * steps + state.step;
+            learning_rate = schedule.learning_rate(position, steps, epochs);
+            let progress = Progress {
+                epoch: state.epoch,
+                epochs,
+                step: state.step,
+                steps,
+            };
+            let report = learner.learn(
+                batch,
+                self.teacher,
+                progress,
+                learning_rate,
+                dropout_seed(self.seed, position),
+                state.step + 1 == steps,
+            )?;
+            state.step += 1;
+            state.sums.add(&report);
+            state.sums.seconds += lap.elapsed().as_secs_f64();
+            state.seconds += lap.elapsed().as_secs_f64();
+            state.sums.waited += (batches.wait() - waited).as_secs_f64();
+            waited = batches.wait();
+            lap = Instant::now();
+            observer.step(&Moment {
+                epoch: state.epoch + 1,
+                epochs,
+                step: state.step,
+                steps,
+                images_per_second: state.sums.images_per_second(),
+                data_wait: state.sums.data_wait(),
+                terms: state.sums.means(),
+            });
+            let stop = self.interrupt.load(Ordering::Relaxed);
+            if learner.is_settled() && (stop || saved.elapsed() > CHECKPOINT_INTERVAL) {
+                self.save(learner, state)?;
+                saved = Instant::now();
+                if stop {
+                    return Ok(false);
+                }
+            }
+        }
+        drop(batches);
+        self.close_epoch(learner, state, learning_rate, observer)?;
+        state.seconds += lap.elapsed().as_secs_f64();
+        self.save(learner, state)?;
+        Ok(!self.interrupt.load(Ordering::Relaxed) || state.epoch == epochs)
+    }
+
+    /// Measures on the validation part, keeps the best weights and notes the row.
+    fn close_epoch(
+        &self,
+        learner: &Learner,
+        state: &mut State,
+        learning_rate: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        let network = learner.evaluated();
+        let (measured, _) = self.validation.measure(&network, self.validation_choices)?;
+        state.epoch += 1;
+        state.step = 0;
+        let sums = std::mem::take(&mut state.sums);
+        let images = sums.images.max(1) as f64;
+        let row = EpochRow {
+            epoch: state.epoch,
+            learning_rate,
+            loss: sums.loss / images,
+            terms: sums.means(),
+            train_top1: 100.0 * sums.correct as f64 / images,
+            validation_top1: measured.top1,
+            validation_loss: measured.loss,
+            agreement: measured.agreement,
+            images_per_second: sums.images_per_second(),
+            data_wait: sums.data_wait(),
+        };
+        observer.epoch(&self.name, &row, self.recipe.train.epochs);
+        state.rows.push(row);
+        if state.best.is_none_or(|(best, _)| measured.top1 > best) {
+            state.best = Some((measured.top1, state.epoch));
+            self.save_weights(&network, BEST)?;
+        }
+        let mut lines = String::new();
+        for row in &state.rows {
+            lines += &serde_json::to_string(row).unwrap_or_default();
+            lines.push('\n');
+        }
+        let metrics = self.folder.join(METRICS);
+        files::write_whole(&metrics, lines.as_bytes())?;
+        Ok(())
+    }
+
+    fn save_weights(&self, network: &Network, name: &str) -> Result<(), TrainError> {
+        let file = self.folder.join(name);
+        model_source::save(network, self.normalisation, self.classes, &file)
+    }
+
+    fn save(&self, learner: &Learner, state: &mut State) -> Result<(), TrainError> {
+        state.average_updates = learner.average.as_ref().map_or(0, WeightAverage::updates);
+        let mut checkpoint = Checkpoint::new(self.fingerprint, state)?;
+        snapshot::save(learner, &mut checkpoint);
+        checkpoint::write(&self.checkpoint_path(), &checkpoint)?;
+        Ok(())
+    }
+
+    fn restore(&self, learner: &mut Learner) -> Result<Option<State>, TrainError> {
+        let path = self.checkpoint_path();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let checkpoint = checkpoint::read(&path)?;
+        if checkpoint.recipe != self.fingerprint {
+            return Err(CheckpointError::OtherRecipe {
+                path,
+                found: checkpoint.recipe,
+                expected: self.fingerprint.to_owned(),
+            }
+            .into());
+        }
+        let state: State = checkpoint.progress()?;
+        snapshot::restore(learner, &checkpoint, state.average_updates)?;
+        Ok(Some(state))
+    }
+
+    fn checkpoint_path(&self) -> PathBuf {
+        self.folder.join(CHECKPOINT)
+    }
+}
+
+/// The weights file of a job's best epoch.
+pub fn best_weights(folder: &Path) -> PathBuf {
+    folder.join(BEST)
+}
+
+/// A different seed for each step of each run.
+fn dropout_seed(seed: u64, position: usize) -> u64 {
+    (seed ^ 0x6c69_6d62_6563_6b00)
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .wrapping_add((position as u64).wrapping_mul(0xD1B5_4A32_D192_ED03))
+}

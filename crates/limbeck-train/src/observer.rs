@@ -1,0 +1,48 @@
+//! What a run tells while it runs.
+
+use std::collections::BTreeMap;
+
+use crate::results::EpochRow;
+
+/// How far a job is within an epoch.
+#[derive(Clone, Debug, Default)]
+pub struct Moment {
+    /// Epoch, counted from 1.
+    pub epoch: usize,
+    /// Number of epochs.
+    pub epochs: usize,
+    /// Steps done in this epoch.
+    pub step: usize,
+    /// Steps of an epoch.
+    pub steps: usize,
+    /// Training speed in this epoch.
+    pub images_per_second: f64,
+    /// Share of the time that the trainer waited for data, in percent.
+    pub data_wait: f64,
+    /// Mean of each term so far in this epoch, before its weight.
+    pub terms: BTreeMap<String, f64>,
+}
+
+/// Hears what a run tells. All methods may be ignored.
+pub trait Observer {
+    /// A fact in one line, such as what the teacher reaches.
+    fn note(&mut self, _text: &str) {}
+
+    /// Something that looks wrong though the run goes on.
+    fn warn(&mut self, _text: &str) {}
+
+    /// A job begins or goes on: `index` of `count`, counted from 1, `epochs` to go in all.
+    fn job(&mut self, _name: &str, _index: usize, _count: usize, _epochs: usize) {}
+
+    /// A step was made.
+    fn step(&mut self, _moment: &Moment) {}
+
+    /// An epoch has ended.
+    fn epoch(&mut self, _job: &str, _row: &EpochRow, _epochs: usize) {}
+}
+
+/// Hears nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}

@@ -1,0 +1,256 @@
+//! The folder of a run: what is where.
+//!
+//! ```text
+//! runs/kd-resnet8-20261122-101500/
+//!   recipe.toml        the resolved recipe; runs again
+//!   environment.json   processor, threads, version
+//!   jobs/NAME/         one folder for each training: checkpoint, best and last weights, metrics
+//!   student/model.safetensors   the deployable student, nothing else in it
+//!   results.json       everything that was found
+//!   report.html        the same as a page
+//! ```
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::{TrainError, files, recipe::Recipe, results::Results};
+
+/// A run's folder, locked against a second process while this value lives.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Makes a new folder. With `out` exactly that one, which must not exist; without, one in
+    /// `runs/` named after `stem` and the time.
+    ///
+    /// # Errors
+    /// A folder that exists, or a file system that refuses.
+    pub fn create(out: Option<&Path>, stem: &str) -> Result<Self, TrainError> {
+        let path = match out {
+            Some(path) => {
+                if path.exists() {
+                    return Err(TrainError::Setting(format!(
+                        "the output folder `{}` exists; choose another with --out, or go on with that run: limbeck resume {}",
+                        path.display(),
+                        path.display()
+                    )));
+                }
+                std::fs::create_dir_all(path).map_err(TrainError::io(path))?;
+                path.to_owned()
+            }
+            None => {
+                let stem = format!("{stem}-{}", timestamp());
+                let wanted = Path::new("runs").join(stem);
+                files::create_numbered_folder(&wanted)?
+            }
+        };
+        Self::lock(path)
+    }
+
+    /// Opens the folder of an earlier run to go on with it.
+    ///
+    /// # Errors
+    /// A folder that is not a run's, or one that another process is working in.
+    pub fn open(path: &Path) -> Result<Self, TrainError> {
+        if !path.join(RECIPE).is_file() {
+            return Err(not_a_run(path, RECIPE));
+        }
+        Self::lock(path.to_owned())
+    }
+
+    fn lock(path: PathBuf) -> Result<Self, TrainError> {
+        let file = path.join(".lock");
+        let lock = File::create(&file).map_err(TrainError::io(&file))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(TrainError::RunFolder {
+                path,
+                reason: "another process is working in this run; wait for it or stop it".to_owned(),
+            }),
+            Err(TryLockError::Error(source)) => Err(TrainError::Io { path: file, source }),
+        }
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Name of the folder.
+    pub fn name(&self) -> String {
+        self.path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+
+    /// Folder of the job called `name`.
+    pub fn job(&self, name: &str) -> PathBuf {
+        self.path.join("jobs").join(name)
+    }
+
+    /// The deployable student.
+    pub fn student(&self) -> PathBuf {
+        self.path.join(STUDENT)
+    }
+
+    /// Where the page is written.
+    pub fn report(&self) -> PathBuf {
+        report_of(&self.path)
+    }
+
+    /// Writes the resolved recipe and what the run runs on.
+    ///
+    /// # Errors
+    /// A file system that refuses.
+    pub fn write_recipe(&self, recipe: &Recipe) -> Result<(), TrainError> {
+        self.write(RECIPE, recipe.to_toml()?.as_bytes())?;
+        let environment = crate::environment::describe();
+        let text = serde_json::to_string_pretty(&environment).unwrap_or_default();
+        self.write("environment.json", text.as_bytes())
+    }
+
+    /// The resolved recipe.
+    ///
+    /// # Errors
+    /// A recipe that cannot be read.
+    pub fn recipe(&self) -> Result<Recipe, TrainError> {
+        Ok(Recipe::read(&self.path.join(RECIPE))?)
+    }
+
+    /// Writes what was found.
+    ///
+    /// # Errors
+    /// A file system that refuses.
+    pub fn write_results(&self, results: &Results) -> Result<(), TrainError> {
+        let text = serde_json::to_string_pretty(results).unwrap_or_default();
+        self.write(RESULTS, text.as_bytes())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
+        let path = self.path.join(name);
+        files::write_whole(&path, bytes)?;
+        Ok(())
+    }
+}
+
+const RECIPE: &str = "recipe.toml";
+const RESULTS: &str = "results.json";
+const REPORT: &str = "report.html";
+const STUDENT: &str = "student/model.safetensors";
+
+/// The page of the run in `path`.
+pub fn report_of(path: &Path) -> PathBuf {
+    path.join(REPORT)
+}
+
+/// The deployable model of the run in `path`.
+///
+/// # Errors
+/// A folder that is not a finished run's.
+pub fn student_of(path: &Path) -> Result<PathBuf, TrainError> {
+    let file = path.join(STUDENT);
+    if file.is_file() {
+        return Ok(file);
+    }
+    Err(not_a_run(path, STUDENT))
+}
+
+/// What the run in `path` found.
+///
+/// # Errors
+/// A folder that is not a finished run's, or a damaged `results.json`.
+pub fn results_of(path: &Path) -> Result<Results, TrainError> {
+    let file = path.join(RESULTS);
+    if !file.is_file() {
+        return Err(not_a_run(path, RESULTS));
+    }
+    let text = std::fs::read_to_string(&file).map_err(TrainError::io(&file))?;
+    serde_json::from_str(&text).map_err(|error| TrainError::RunFolder {
+        path: file,
+        reason: format!("the results cannot be read ({error}); `limbeck resume` writes them again"),
+    })
+}
+
+fn not_a_run(path: &Path, missing: &str) -> TrainError {
+    let reason = if !path.exists() {
+        "there is no such folder".to_owned()
+    } else if path.join(RECIPE).is_file() {
+        format!(
+            "the run is not finished (no `{missing}`); go on with it: limbeck resume {}",
+            path.display()
+        )
+    } else {
+        format!("not the folder of a run (no `{missing}`)")
+    };
+    TrainError::RunFolder {
+        path: path.to_owned(),
+        reason,
+    }
+}
+
+/// The time now in UTC as `YYYYMMDD-HHMMSS`.
+fn timestamp() -> String {
+    let seconds = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs());
+    let (year, month, day) = civil_date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
+}
+
+/// Year, month and day of the Gregorian calendar, `days` after 1 January 1970. Counts in eras of
+/// 400 years that begin on 1 March, so that the leap day is the last day of a year.
+fn civil_date(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_since_1970_become_dates_across_leap_years() {
+        assert_eq!(civil_date(0), (1970, 1, 1));
+        assert_eq!(civil_date(11_016), (2000, 2, 29));
+        assert_eq!(civil_date(11_017), (2000, 3, 1));
+        assert_eq!(civil_date(20_779), (2026, 11, 22));
+    }
+
+    #[test]
+    fn an_existing_output_folder_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("mine.txt"), "mine").unwrap();
+        let error = RunFolder::create(Some(folder.path()), "x").unwrap_err();
+        assert!(error.to_string().contains("exists"));
+        let kept = std::fs::read_to_string(folder.path().join("mine.txt")).unwrap();
+        assert_eq!(kept, "mine");
+    }
+
+    #[test]
+    fn a_second_process_in_the_same_run_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let held = RunFolder::create(Some(&path), "x").unwrap();
+        std::fs::write(path.join(RECIPE), "").unwrap();
+        let error = RunFolder::open(&path).unwrap_err();
+        assert!(error.to_string().contains("another process"));
+        drop(held);
+        RunFolder::open(&path).unwrap();
+    }
+}

@@ -1,0 +1,90 @@
+//! The source of knowledge: outputs for a batch that nothing can train.
+
+use burn::tensor::{Tensor, TensorData};
+use limbeck_data::Normalisation;
+use limbeck_nn::{Network, Outputs, Tap, Taps, layer::resize_bilinear};
+
+/// A source of outputs for a batch of the student's images.
+pub trait Teacher: Send + Sync {
+    /// Zoo name, or what it is made of.
+    fn name(&self) -> &str;
+
+    /// Taps with their shapes, in forward order, `logits` last.
+    fn taps(&self) -> Vec<Tap>;
+
+    /// Outputs for `images` `[B, C, H, W]`, normalised as the student sees them. They carry no
+    /// gradient.
+    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Outputs;
+}
+
+/// A network in evaluation mode with its batch norms folded. It has no way to be trained: it is
+/// never handed out mutably, and its numbers record no gradients.
+#[derive(Debug)]
+pub struct FrozenTeacher {
+    network: Network,
+    adaptation: Option<Adaptation>,
+    size: [usize; 2],
+}
+
+/// `teacher input = student input · scale + shift`, channel by channel: undoes the student's
+/// normalisation and applies the teacher's.
+#[derive(Debug)]
+struct Adaptation {
+    scale: Vec<f64>,
+    shift: Vec<f64>,
+}
+
+impl FrozenTeacher {
+    /// `own` is the normalisation that the teacher was trained with, `student` the one that
+    /// incoming images have. Images of another size than the teacher's are resized bilinearly.
+    pub fn new(network: &Network, own: &Normalisation, student: &Normalisation) -> Self {
+        let input = network.input();
+        Self {
+            network: network.frozen(),
+            adaptation: (own != student).then(|| Adaptation::between(student, own)),
+            size: [input.height, input.width],
+        }
+    }
+}
+
+impl Adaptation {
+    fn between(from: &Normalisation, to: &Normalisation) -> Self {
+        let channels = from.mean.len().min(to.mean.len());
+        let mut scale = Vec::with_capacity(channels);
+        let mut shift = Vec::with_capacity(channels);
+        for channel in 0..channels {
+            let to_std = f64::from(to.std[channel]);
+            scale.push(f64::from(from.std[channel]) / to_std);
+            shift.push(f64::from(from.mean[channel] - to.mean[channel]) / to_std);
+        }
+        Self { scale, shift }
+    }
+
+    fn apply(&self, images: Tensor<4>) -> Tensor<4> {
+        let channels = self.scale.len();
+        let options = (&images.device(), images.dtype());
+        let per_channel = |values: &[f64]| {
+            Tensor::<4>::from_data(TensorData::new(values.to_vec(), [1, channels, 1, 1]), options)
+        };
+        images * per_channel(&self.scale) + per_channel(&self.shift)
+    }
+}
+
+impl Teacher for FrozenTeacher {
+    fn name(&self) -> &str {
+        self.network.name()
+    }
+
+    fn taps(&self) -> Vec<Tap> {
+        self.network.taps()
+    }
+
+    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Outputs {
+        let mut images = images.inner();
+        if let Some(adaptation) = &self.adaptation {
+            images = adaptation.apply(images);
+        }
+        let images = resize_bilinear(images, self.size, false);
+        self.network.evaluate(images, taps)
+    }
+}

@@ -1,0 +1,337 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Vision knowledge distillation: train small image models from big ones, next to a fair baseline.
+#[derive(Debug, Parser)]
+#[command(name = "limbeck", version, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Say less: no progress, no notes.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole job on generated images: teacher, student, baseline, report
+    Demo(DemoArguments),
+    /// Train a network on labels alone: a teacher, or a baseline
+    Train(TrainArguments),
+    /// Distil a teacher into a student, next to its baseline
+    Distill(DistillArguments),
+    /// Measure a model on the test part of a data set
+    Eval(EvalArguments),
+    /// Label images with a model
+    Predict(PredictArguments),
+    /// Show a network's taps, shapes, parameters and MACs; of two, the layer pairs too
+    Inspect(InspectArguments),
+    /// List the methods, or print the page of one
+    Methods(NamedArguments),
+    /// List the models, or print the facts of one
+    Models(NamedArguments),
+    /// Set several runs side by side
+    Compare(CompareArguments),
+    /// Write a run's report again
+    Report(ReportArguments),
+    /// Go on with a run that was stopped, to the same bits
+    Resume(ResumeArguments),
+    /// Measure speed
+    Bench(BenchArguments),
+    /// Print the completion script of a shell
+    Completions(CompletionsArguments),
+}
+
+/// What every run takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArguments {
+    /// Epochs of each training
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
+    /// Images per step
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
+    /// Take a class-balanced part of the training images
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// How many seeds to train with
+    #[arg(long, value_name = "N")]
+    pub seeds: Option<usize>,
+    /// The first seed
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Compute threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Threads that load images [default: one; 0 loads between the steps]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// Start from this recipe
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+    /// Change one setting of the recipe, such as optimizer.learning_rate=0.1
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Folder of the run [default: a new one in runs/]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON object at the end, on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Check everything, say what would be done, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `limbeck demo`.
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// Compute threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Folder of the run [default: a new one in runs/]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON object at the end, on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `limbeck train`.
+#[derive(Debug, Args)]
+pub struct TrainArguments {
+    /// Folder of images (IDX, CIFAR, class folders) or `shapes` [default: the recipe's]
+    #[arg(value_name = "DATA")]
+    pub data: Option<String>,
+    /// Network to train (see `limbeck models`)
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Start from these weights
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// The rest
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// `limbeck distill`.
+#[derive(Debug, Args)]
+pub struct DistillArguments {
+    /// Folder of images (IDX, CIFAR, class folders) or `shapes` [default: the recipe's]
+    #[arg(value_name = "DATA")]
+    pub data: Option<String>,
+    /// A run folder, a weights file, or the name of a model, which is then trained first
+    #[arg(long, value_name = "TEACHER")]
+    pub teacher: Option<String>,
+    /// Name of the model in a weights file that does not tell it
+    #[arg(long, value_name = "NAME")]
+    pub teacher_model: Option<String>,
+    /// Network to train (see `limbeck models`)
+    #[arg(long, value_name = "NAME")]
+    pub student: Option<String>,
+    /// Start the student from these weights
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Method (see `limbeck methods`); several are joined by +
+    #[arg(long, value_name = "NAME")]
+    pub method: Option<String>,
+    /// Also train the same student on labels alone: same seeds, data order, weights and budget
+    #[arg(long)]
+    pub baseline: bool,
+    /// The rest
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// `limbeck eval`.
+#[derive(Debug, Args)]
+pub struct EvalArguments {
+    /// Folder of images or `shapes`
+    #[arg(value_name = "DATA")]
+    pub data: String,
+    /// A run folder or a weights file
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// Name of the model in a weights file that does not tell it
+    #[arg(long, value_name = "NAME")]
+    pub model_name: Option<String>,
+    /// Which part to measure on
+    #[arg(long, value_enum, default_value_t = PartName::Test)]
+    pub part: PartName,
+    /// Compute threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PartName {
+    /// What networks are trained on, without augmentation
+    Train,
+    /// What epochs are chosen by
+    Validation,
+    /// What is held back until the end
+    Test,
+}
+
+/// `limbeck predict`.
+#[derive(Debug, Args)]
+pub struct PredictArguments {
+    /// Images, or folders of images
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<PathBuf>,
+    /// A run folder or a weights file
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// Name of the model in a weights file that does not tell it
+    #[arg(long, value_name = "NAME")]
+    pub model_name: Option<String>,
+    /// How many classes to print for each image
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    pub top: usize,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = PredictFormat::Csv)]
+    pub format: PredictFormat,
+    /// Write here instead of standard output; an existing file is not overwritten
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Compute threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// Form of predictions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PredictFormat {
+    /// One row an image and class: image, rank, label, probability
+    Csv,
+    /// One array
+    Json,
+}
+
+/// `limbeck inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArguments {
+    /// Model name, run folder or weights file
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+    /// A second one: the first is then the teacher, this the student
+    #[arg(value_name = "STUDENT")]
+    pub student: Option<String>,
+    /// Channels, height and width of the input, such as 3x32x32 [default: the model's own]
+    #[arg(long, value_name = "CxHxW")]
+    pub input: Option<String>,
+    /// Number of classes [default: the model's own]
+    #[arg(long, value_name = "N")]
+    pub classes: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `limbeck methods`, `limbeck models`.
+#[derive(Debug, Args)]
+pub struct NamedArguments {
+    /// Print everything about this one
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `limbeck compare`.
+#[derive(Debug, Args)]
+pub struct CompareArguments {
+    /// Run folders
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// Write a page here; an existing file is not overwritten
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `limbeck report`.
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// Run folder
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+}
+
+/// `limbeck resume`.
+#[derive(Debug, Args)]
+pub struct ResumeArguments {
+    /// Run folder
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Print one JSON object at the end, on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `limbeck bench`.
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// What to measure
+    #[command(subcommand)]
+    pub what: Bench,
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// One training step: teacher forward, student step, both
+    Step(BenchStepArguments),
+}
+
+/// `limbeck bench step`.
+#[derive(Debug, Args)]
+pub struct BenchStepArguments {
+    /// Teacher's network
+    #[arg(long, value_name = "NAME", default_value = "resnet32x4")]
+    pub teacher: String,
+    /// Student's network
+    #[arg(long, value_name = "NAME", default_value = "resnet8x4")]
+    pub student: String,
+    /// Method
+    #[arg(long, value_name = "NAME", default_value = "kd")]
+    pub method: String,
+    /// Images per step
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub batch: usize,
+    /// Channels, height and width of the images
+    #[arg(long, value_name = "CxHxW", default_value = "3x32x32")]
+    pub input: String,
+    /// Number of classes
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub classes: usize,
+    /// Timed runs of each part, after three that are not timed
+    #[arg(long, value_name = "N", default_value_t = 11)]
+    pub runs: usize,
+    /// Compute threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `limbeck completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArguments {
+    /// Shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

@@ -1,0 +1,73 @@
+//! `limbeck bench`: speed.
+
+use std::io::{Write, stdout};
+
+use limbeck::nn::InputShape;
+use limbeck::train::bench::StepBench;
+use serde_json::json;
+
+use super::{inspect::parse_input, threads};
+use crate::arguments::{Bench, BenchArguments, BenchStepArguments};
+use crate::exit::Usage;
+
+/// Measures what was asked for.
+pub fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
+    match &arguments.what {
+        Bench::Step(arguments) => step(arguments),
+    }
+}
+
+fn step(arguments: &BenchStepArguments) -> anyhow::Result<()> {
+    for (name, value) in [
+        ("--batch", arguments.batch),
+        ("--classes", arguments.classes),
+        ("--runs", arguments.runs),
+    ] {
+        if value == 0 {
+            return Err(Usage(format!("{name} must be at least 1, found 0")).into());
+        }
+    }
+    let [channels, height, width] = parse_input(&arguments.input)?;
+    let threads = threads::set(arguments.threads)?;
+    let bench = StepBench {
+        teacher: &arguments.teacher,
+        student: &arguments.student,
+        method: &arguments.method,
+        input: InputShape {
+            channels,
+            height,
+            width,
+            classes: arguments.classes,
+        },
+        batch: arguments.batch,
+        runs: arguments.runs,
+    };
+    let times = bench.run()?;
+    let mut out = stdout().lock();
+    if arguments.json {
+        let report = json!({
+            "teacher": arguments.teacher,
+            "student": arguments.student,
+            "method": arguments.method,
+            "batch": arguments.batch,
+            "input": [channels, height, width],
+            "classes": arguments.classes,
+            "threads": threads,
+            "runs": arguments.runs,
+            "teacher_ms": times.teacher_ms,
+            "student_ms": times.student_ms,
+            "step_ms": times.step_ms,
+        });
+        writeln!(out, "{report:#}")?;
+    } else {
+        writeln!(
+            out,
+            "{} → {}, {}, batch {}, {threads} threads, median of {}",
+            arguments.teacher, arguments.student, arguments.method, arguments.batch, arguments.runs
+        )?;
+        writeln!(out, "teacher forward  {:>9.1} ms", times.teacher_ms)?;
+        writeln!(out, "student step     {:>9.1} ms", times.student_ms)?;
+        writeln!(out, "whole step       {:>9.1} ms", times.step_ms)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! `limbeck methods`: the catalogue.
+
+use std::io::{Write, stdout};
+
+use limbeck::methods::{METHODS, MethodEntry, find};
+use serde_json::{Value, json};
+
+use crate::arguments::NamedArguments;
+
+/// Prints the list, or the page of one method.
+pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    match &arguments.name {
+        Some(name) => {
+            let entry = find(name)?;
+            if arguments.json {
+                writeln!(out, "{:#}", describe(entry))?;
+            } else {
+                writeln!(out, "{}", entry.page())?;
+            }
+        }
+        None if arguments.json => {
+            let all: Vec<Value> = METHODS.iter().map(describe).collect();
+            writeln!(out, "{:#}", Value::Array(all))?;
+        }
+        None => {
+            let width = METHODS.iter().map(|entry| entry.id.len()).max().unwrap_or(0);
+            for (title, teacher) in [("With a teacher", true), ("Without a teacher", false)] {
+                writeln!(out, "{title}")?;
+                for entry in METHODS.iter().filter(|entry| entry.needs_teacher == teacher) {
+                    writeln!(out, "  {:width$}  {}", entry.id, title_of(entry))?;
+                }
+            }
+            writeln!(out, "\nSeveral are joined by +, such as drg+dsr. Page of one: limbeck methods NAME")?;
+        }
+    }
+    Ok(())
+}
+
+fn describe(entry: &MethodEntry) -> Value {
+    json!({
+        "name": entry.id,
+        "title": title_of(entry),
+        "needs_teacher": entry.needs_teacher,
+        "settings": (entry.defaults)(),
+    })
+}
+
+/// The paper's title, from the first line of the page: `# id — title`.
+fn title_of(entry: &MethodEntry) -> String {
+    let page = entry.page();
+    let heading = page.lines().next().unwrap_or_default();
+    heading
+        .split_once('—')
+        .map_or(heading, |(_, title)| title)
+        .trim()
+        .to_owned()
+}

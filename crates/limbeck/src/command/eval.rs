@@ -1,0 +1,72 @@
+//! `limbeck eval`: a model on one part of a data set.
+
+use std::io::{Write, stdout};
+use std::path::Path;
+
+use limbeck::data::{Augment, OpenOptions, open};
+use limbeck::train::TrainError;
+use limbeck::train::evaluate::EvaluationSet;
+use limbeck::train::model_source;
+use serde_json::json;
+
+use super::{predict::load_model, threads};
+use crate::arguments::{EvalArguments, PartName};
+
+/// Measures and prints.
+pub fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
+    threads::set(arguments.threads)?;
+    let data = open(Path::new(&arguments.data), &OpenOptions::default())
+        .map_err(TrainError::from)?;
+    let model = load_model(
+        &arguments.model,
+        arguments.model_name.as_deref(),
+        Some(data.classes.len()),
+    )?;
+    let found = model.network.input().classes;
+    if found != data.classes.len() {
+        return Err(TrainError::ClassCount {
+            teacher: arguments.model.clone(),
+            teacher_classes: found,
+            data_classes: data.classes.len(),
+        }
+        .into());
+    }
+    let part = match arguments.part {
+        PartName::Train => data.train,
+        PartName::Validation => data.validation,
+        PartName::Test => data.test,
+    };
+    let input = model.network.input();
+    let augment = Augment {
+        size: [input.height, input.width],
+        channels: input.channels,
+        normalisation: Some(model_source::normalisation_of(&model)?),
+        ..Augment::default()
+    };
+    let images = part.len();
+    let set = EvaluationSet::new(part, &augment, 1)?;
+    let (evaluation, _) = set.measure(&model.network, None)?;
+    let mut out = stdout().lock();
+    if arguments.json {
+        let report = json!({
+            "model": model.network.name(),
+            "data": data.name,
+            "images": images,
+            "top1": evaluation.top1,
+            "top5": evaluation.top5,
+            "loss": evaluation.loss,
+            "calibration_error": evaluation.calibration_error,
+            "confusion": evaluation.confusion,
+            "params": model.network.store.trained_count(),
+            "macs": model.network.cost().macs,
+        });
+        writeln!(out, "{report:#}")?;
+        return Ok(());
+    }
+    writeln!(out, "{} on {} ({images} images)", model.network.name(), data.name)?;
+    writeln!(out, "  top-1              {:7.2} %", evaluation.top1)?;
+    writeln!(out, "  top-5              {:7.2} %", evaluation.top5)?;
+    writeln!(out, "  loss               {:7.4} nats", evaluation.loss)?;
+    writeln!(out, "  calibration error  {:7.2} %", evaluation.calibration_error)?;
+    Ok(())
+}

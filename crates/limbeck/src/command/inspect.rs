@@ -1,0 +1,172 @@
+//! `limbeck inspect`: a network from outside.
+
+use std::io::{Write, stdout};
+
+use limbeck::methods::propose_pairs;
+use limbeck::nn::{InputShape, Network, model};
+use limbeck::train::experiment::build;
+use limbeck::train::model_source::{self, ModelSource};
+use serde_json::{Value, json};
+
+use super::models::published;
+use crate::arguments::InspectArguments;
+use crate::exit::Usage;
+
+/// Prints one network, or two with the layer pairs proposed for them.
+pub fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
+    let first = network(&arguments.model, arguments)?;
+    let mut out = stdout().lock();
+    let Some(student) = &arguments.student else {
+        return print_network(&mut out, &first, arguments.json);
+    };
+    let student = network(student, arguments)?;
+    let pairs = propose_pairs(&student.taps(), &first.taps());
+    if arguments.json {
+        let report = json!({
+            "teacher": describe(&first),
+            "student": describe(&student),
+            "pairs": pairs,
+        });
+        writeln!(out, "{report:#}")?;
+        return Ok(());
+    }
+    writeln!(out, "teacher")?;
+    print_network(&mut out, &first, false)?;
+    writeln!(out, "\nstudent")?;
+    print_network(&mut out, &student, false)?;
+    let ratio = |of: &dyn Fn(&Network) -> u64| of(&first) as f64 / of(&student).max(1) as f64;
+    writeln!(
+        out,
+        "\nthe student has {:.1} times fewer parameters and {:.1} times fewer MACs",
+        ratio(&|network| network.store.trained_count() as u64),
+        ratio(&|network| network.cost().macs)
+    )?;
+    writeln!(out, "\nproposed layer pairs (student, teacher)")?;
+    for (student, teacher) in pairs {
+        writeln!(out, "  {student:<16} {teacher}")?;
+    }
+    Ok(())
+}
+
+/// Parameters, cost and taps of `network`.
+pub fn print_network(out: &mut impl Write, network: &Network, json: bool) -> anyhow::Result<()> {
+    if json {
+        writeln!(out, "{:#}", describe(network))?;
+        return Ok(());
+    }
+    let InputShape {
+        channels,
+        height,
+        width,
+        classes,
+    } = network.input();
+    let cost = network.cost();
+    writeln!(out, "{}", network.name())?;
+    writeln!(out, "  input        {channels}×{height}×{width}, {classes} classes")?;
+    writeln!(out, "  parameters   {}", grouped(network.store.trained_count() as u64))?;
+    writeln!(out, "  MACs         {}", grouped(cost.macs))?;
+    writeln!(
+        out,
+        "  activations  {} numbers ({:.1} MB in f32)",
+        grouped(cost.activations),
+        cost.activations as f64 * 4.0 / 1e6
+    )?;
+    writeln!(out, "  taps")?;
+    for tap in network.taps() {
+        writeln!(out, "    {:<16} {}", tap.name, tap.kind)?;
+    }
+    Ok(())
+}
+
+fn describe(network: &Network) -> Value {
+    let input = network.input();
+    let cost = network.cost();
+    let taps: Vec<Value> = network
+        .taps()
+        .iter()
+        .map(|tap| json!({ "name": tap.name, "shape": tap.kind.to_string() }))
+        .collect();
+    json!({
+        "model": network.name(),
+        "input": [input.channels, input.height, input.width],
+        "classes": input.classes,
+        "params": network.store.trained_count(),
+        "macs": cost.macs,
+        "activations": cost.activations,
+        "taps": taps,
+    })
+}
+
+fn network(source: &str, arguments: &InspectArguments) -> anyhow::Result<Network> {
+    match ModelSource::recognise(source)? {
+        ModelSource::File(file) => Ok(model_source::load(&file, None, None)?.network),
+        ModelSource::Zoo(name) => {
+            let entry = model::find(&name)?;
+            if arguments.input.is_none() && arguments.classes.is_none() {
+                return published(entry);
+            }
+            let [channels, height, width] = match &arguments.input {
+                Some(text) => parse_input(text)?,
+                None => [3, entry.size, entry.size],
+            };
+            let classes = arguments.classes.unwrap_or(entry.classes);
+            if classes == 0 {
+                return Err(Usage("--classes must be at least 1, found 0".to_owned()).into());
+            }
+            let input = InputShape {
+                channels,
+                height,
+                width,
+                classes,
+            };
+            Ok(build(&name, input, 0)?)
+        }
+    }
+}
+
+/// `CxHxW`, each at least 1.
+pub fn parse_input(text: &str) -> Result<[usize; 3], Usage> {
+    let numbers: Vec<usize> = text
+        .split(['x', '×'])
+        .filter_map(|part| part.trim().parse().ok())
+        .filter(|&number| (1..=65_536).contains(&number))
+        .collect();
+    <[usize; 3]>::try_from(numbers).map_err(|_| {
+        Usage(format!(
+            "--input must be channels, height and width, such as 3x32x32, found `{text}`"
+        ))
+    })
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_shapes_are_three_positive_numbers() {
+        assert_eq!(parse_input("3x32x32").unwrap(), [3, 32, 32]);
+        assert!(parse_input("3x32").is_err());
+        assert!(parse_input("3x0x32").is_err());
+        assert!(parse_input("a picture").is_err());
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_233_540), "1,233,540");
+    }
+}

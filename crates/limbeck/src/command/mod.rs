@@ -1,0 +1,36 @@
+//! One file per command.
+
+mod bench;
+mod catalogue;
+mod compare;
+mod completions;
+mod demo;
+mod eval;
+mod inspect;
+mod models;
+mod predict;
+mod report;
+mod runs;
+mod threads;
+
+use crate::arguments::{Arguments, Command};
+
+/// Does what was asked for.
+pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let quiet = arguments.quiet;
+    match arguments.command {
+        Command::Demo(arguments) => demo::run(&arguments, quiet),
+        Command::Train(arguments) => runs::train(&arguments, quiet),
+        Command::Distill(arguments) => runs::distill(&arguments, quiet),
+        Command::Resume(arguments) => runs::resume(&arguments, quiet),
+        Command::Eval(arguments) => eval::run(&arguments),
+        Command::Predict(arguments) => predict::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Methods(arguments) => catalogue::methods(&arguments),
+        Command::Models(arguments) => models::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+    }
+}

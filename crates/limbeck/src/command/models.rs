@@ -1,0 +1,69 @@
+//! `limbeck models`: the zoo.
+
+use std::io::{Write, stdout};
+
+use burn::tensor::{DType, Device};
+use limbeck::nn::model::{MODELS, ModelEntry, find};
+use limbeck::nn::{InputShape, Network};
+use serde_json::{Value, json};
+
+use super::inspect::print_network;
+use crate::arguments::NamedArguments;
+
+/// Prints the list, or the facts of one model.
+pub fn run(arguments: &NamedArguments) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    match &arguments.name {
+        Some(name) => {
+            let network = published(find(name)?)?;
+            print_network(&mut out, &network, arguments.json)?;
+        }
+        None if arguments.json => {
+            let all: Vec<Value> = MODELS
+                .iter()
+                .flat_map(|family| family.iter())
+                .map(|entry| {
+                    json!({
+                        "name": entry.name,
+                        "family": entry.family,
+                        "size": entry.size,
+                        "classes": entry.classes,
+                    })
+                })
+                .collect();
+            writeln!(out, "{:#}", Value::Array(all))?;
+        }
+        None => {
+            for family in MODELS {
+                let Some(first) = family.first() else {
+                    continue;
+                };
+                let names: Vec<&str> = family.iter().map(|entry| entry.name).collect();
+                writeln!(out, "{} ({}×{})", first.family, first.size, first.size)?;
+                for row in names.chunks(6) {
+                    writeln!(out, "  {}", row.join("  "))?;
+                }
+            }
+            writeln!(out, "\nFacts of one: limbeck models NAME")?;
+        }
+    }
+    Ok(())
+}
+
+/// The model with the input that its published numbers are for.
+pub fn published(entry: &ModelEntry) -> anyhow::Result<Network> {
+    let input = InputShape {
+        channels: 3,
+        height: entry.size,
+        width: entry.size,
+        classes: entry.classes,
+    };
+    Ok(Network::new(
+        entry.name,
+        input,
+        0,
+        &Device::flex(),
+        DType::F32,
+        entry.build,
+    )?)
+}

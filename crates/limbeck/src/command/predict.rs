@@ -1,0 +1,217 @@
+//! `limbeck predict`: images in, labels and probabilities out.
+
+use std::io::{BufWriter, Write, stdout};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use burn::tensor::{Tensor, TensorData, activation::softmax};
+use limbeck::data::{Augment, DataError, decode_file};
+use limbeck::nn::Taps;
+use limbeck::train::TrainError;
+use limbeck::train::model_source::{self, LoadedModel, ModelSource};
+use serde_json::{Value, json};
+
+use super::threads;
+use crate::arguments::{PredictArguments, PredictFormat};
+use crate::exit::Usage;
+
+/// Images of one forward pass.
+const BATCH: usize = 32;
+/// Endings of files that are taken from folders; files named one by one are taken whatever their
+/// name.
+const ENDINGS: [&str; 10] = [
+    "jpg", "jpeg", "png", "webp", "bmp", "ppm", "pgm", "pnm", "tif", "tiff",
+];
+
+/// The most probable classes of an image, the first the most probable.
+struct Labelled {
+    image: PathBuf,
+    labels: Vec<(String, f64)>,
+}
+
+/// Labels and prints, or writes to a file.
+pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
+    if arguments.top == 0 {
+        return Err(Usage("--top must be at least 1, found 0".to_owned()).into());
+    }
+    threads::set(arguments.threads)?;
+    let model = load_model(&arguments.model, arguments.model_name.as_deref(), None)?;
+    let images = collect(&arguments.images)?;
+    match &arguments.out {
+        None => print(&model, &images, arguments, &mut BufWriter::new(stdout().lock())),
+        Some(path) => {
+            let mut bytes = Vec::new();
+            print(&model, &images, arguments, &mut bytes)?;
+            if path.exists() {
+                bail!("`{}` exists; choose another name", path.display());
+            }
+            limbeck::train::files::write_whole(path, &bytes).map_err(TrainError::from)?;
+            Ok(())
+        }
+    }
+}
+
+/// The model that `text` names. `model` is its name where its file does not tell it, and
+/// `classes` its number of classes then.
+pub fn load_model(
+    text: &str,
+    model: Option<&str>,
+    classes: Option<usize>,
+) -> anyhow::Result<LoadedModel> {
+    match ModelSource::recognise(text)? {
+        ModelSource::File(file) => Ok(model_source::load_for(&file, model, classes)?),
+        ModelSource::Zoo(name) => Err(Usage(format!(
+            "`{name}` is a model of the zoo without trained weights; name a run folder or a weights file"
+        ))
+        .into()),
+    }
+}
+
+fn print(
+    model: &LoadedModel,
+    images: &[PathBuf],
+    arguments: &PredictArguments,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let labelled = label(model, images, arguments.top)?;
+    match arguments.format {
+        PredictFormat::Csv => {
+            writeln!(out, "image,rank,label,probability")?;
+            for Labelled { image, labels } in labelled {
+                for (rank, (label, probability)) in labels.iter().enumerate() {
+                    writeln!(
+                        out,
+                        "{},{},{},{probability:.6}",
+                        quoted(&image.display().to_string()),
+                        rank + 1,
+                        quoted(label)
+                    )?;
+                }
+            }
+        }
+        PredictFormat::Json => {
+            let all: Vec<Value> = labelled
+                .iter()
+                .map(|Labelled { image, labels }| {
+                    let labels: Vec<Value> = labels
+                        .iter()
+                        .map(|(label, probability)| {
+                            json!({ "label": label, "probability": probability })
+                        })
+                        .collect();
+                    json!({ "image": image.display().to_string(), "labels": labels })
+                })
+                .collect();
+            writeln!(out, "{:#}", Value::Array(all))?;
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn label(model: &LoadedModel, images: &[PathBuf], top: usize) -> anyhow::Result<Vec<Labelled>> {
+    let network = model.network.frozen();
+    let input = network.input();
+    let augment = Augment {
+        size: [input.height, input.width],
+        channels: input.channels,
+        normalisation: Some(model_source::normalisation_of(model)?),
+        ..Augment::default()
+    };
+    let mut labelled = Vec::new();
+    for files in images.chunks(BATCH) {
+        let mut numbers = vec![0.0; files.len() * augment.numbers()];
+        for (file, out) in files.iter().zip(numbers.chunks_mut(augment.numbers())) {
+            augment.apply(decode_file(file)?, None, out);
+        }
+        let shape = [files.len(), input.channels, input.height, input.width];
+        let batch = Tensor::<4>::from_data(
+            TensorData::new(numbers, shape),
+            (network.store.device(), network.store.dtype()),
+        );
+        let logits = network.evaluate(batch, &Taps::none()).logits;
+        let probabilities: Vec<f64> = softmax(logits, 1).into_data().iter::<f64>().collect();
+        for (file, row) in files.iter().zip(probabilities.chunks(input.classes)) {
+            let mut order: Vec<usize> = (0..row.len()).collect();
+            order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
+            let name = |class: usize| match &model.class_names {
+                Some(names) => names[class].clone(),
+                None => class.to_string(),
+            };
+            labelled.push(Labelled {
+                image: file.clone(),
+                labels: order
+                    .into_iter()
+                    .take(top)
+                    .map(|class| (name(class), row[class]))
+                    .collect(),
+            });
+        }
+    }
+    Ok(labelled)
+}
+
+/// The files named, and the images in the folders named, at any depth, in order of their names.
+fn collect(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let before = files.len();
+            collect_folder(path, &mut files)?;
+            if files.len() == before {
+                bail!(
+                    "`{}` holds no images ({})",
+                    path.display(),
+                    ENDINGS.join(", ")
+                );
+            }
+        } else if path.exists() {
+            files.push(path.clone());
+        } else {
+            return Err(DataError::Missing { path: path.clone() }.into());
+        }
+    }
+    Ok(files)
+}
+
+fn collect_folder(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("`{}` cannot be read", folder.display()))?;
+    let mut paths = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()?;
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            collect_folder(&path, files)?;
+        } else if path
+            .extension()
+            .and_then(|ending| ending.to_str())
+            .is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
+        {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// A field of a CSV row (RFC 4180).
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn fields_with_commas_and_quotes_are_quoted() {
+        assert_eq!(quoted("cat"), "cat");
+        assert_eq!(quoted("cat, big"), "\"cat, big\"");
+        assert_eq!(quoted("a \"cat\""), "\"a \"\"cat\"\"\"");
+    }
+}

@@ -1,0 +1,263 @@
+//! `limbeck train`, `limbeck distill` and `limbeck resume`.
+
+use std::io::{Write, stdout};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use limbeck::train::experiment::{Plan, RunEnd, execute};
+use limbeck::train::observer::Observer;
+use limbeck::train::recipe::{Layers, Recipe};
+use limbeck::train::results::Results;
+use limbeck::train::run_folder::RunFolder;
+use serde_json::{Value, json};
+
+use super::threads;
+use crate::arguments::{DistillArguments, ResumeArguments, RunArguments, TrainArguments};
+use crate::exit::Interrupted;
+use crate::progress::Progress;
+
+/// `limbeck train`.
+pub fn train(arguments: &TrainArguments, quiet: bool) -> anyhow::Result<()> {
+    let mut flags = Flags::default();
+    flags.put("data", "path", arguments.data.as_deref());
+    flags.put("student", "model", arguments.model.as_deref());
+    flags.put("student", "weights", path(arguments.weights.as_deref()));
+    flags.put("method", "name", Some("none"));
+    flags.put("train", "baseline", Some(false));
+    finish(flags, &arguments.run, quiet)
+}
+
+/// `limbeck distill`.
+pub fn distill(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
+    let mut flags = Flags::default();
+    flags.put("data", "path", arguments.data.as_deref());
+    flags.put("teacher", "source", arguments.teacher.as_deref());
+    flags.put("teacher", "model", arguments.teacher_model.as_deref());
+    flags.put("student", "model", arguments.student.as_deref());
+    flags.put("student", "weights", path(arguments.weights.as_deref()));
+    flags.put("method", "name", arguments.method.as_deref());
+    flags.put("train", "baseline", arguments.baseline.then_some(true));
+    finish(flags, &arguments.run, quiet)
+}
+
+/// `limbeck resume`.
+pub fn resume(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
+    let folder = RunFolder::open(&arguments.run)?;
+    let recipe = folder.recipe()?;
+    threads::set(recipe.train.threads)?;
+    let plan = Plan::new(recipe)?;
+    carry_out(&plan, &folder, arguments.json, quiet)
+}
+
+/// What was asked for by flags, as the tables of a recipe.
+#[derive(Default)]
+struct Flags(toml::Table);
+
+impl Flags {
+    fn put(&mut self, section: &str, key: &str, value: Option<impl Into<toml::Value>>) {
+        let Some(value) = value else {
+            return;
+        };
+        let section = self
+            .0
+            .entry(section)
+            .or_insert_with(|| toml::Table::new().into());
+        if let Some(section) = section.as_table_mut() {
+            section.insert(key.to_owned(), value.into());
+        }
+    }
+
+    fn number(&mut self, section: &str, key: &str, value: Option<usize>) {
+        self.put(section, key, value.map(|value| value as i64));
+    }
+}
+
+fn path(path: Option<&Path>) -> Option<String> {
+    path.map(|path| path.to_string_lossy().into_owned())
+}
+
+/// Lays defaults, recipe file, flags and assignments over each other, checks, and runs.
+fn finish(mut flags: Flags, arguments: &RunArguments, quiet: bool) -> anyhow::Result<()> {
+    flags.number("train", "epochs", arguments.epochs);
+    flags.number("train", "seeds", arguments.seeds);
+    flags.put("train", "seed", arguments.seed.map(|seed| seed as i64));
+    flags.number("train", "threads", arguments.threads);
+    flags.number("data", "batch", arguments.batch);
+    flags.number("data", "limit", arguments.limit);
+    flags.number("data", "workers", arguments.workers);
+    let mut layers = Layers::new();
+    if let Some(path) = &arguments.recipe {
+        layers.read(path)?;
+    }
+    layers.merge(&flags.0, "command line");
+    for assignment in &arguments.set {
+        layers.set(assignment)?;
+    }
+    start(
+        layers.resolve()?,
+        arguments.out.as_deref(),
+        arguments.json,
+        arguments.dry_run,
+        quiet,
+    )
+}
+
+/// Checks a recipe whole and runs it in a new folder.
+pub fn start(
+    recipe: Recipe,
+    out: Option<&Path>,
+    json: bool,
+    dry_run: bool,
+    quiet: bool,
+) -> anyhow::Result<()> {
+    threads::set(recipe.train.threads)?;
+    let plan = Plan::new(recipe)?;
+    if dry_run {
+        return describe(&plan, json);
+    }
+    let stem = format!("{}-{}", plan.recipe.method.name, plan.recipe.student.model);
+    let folder = RunFolder::create(out, &stem)?;
+    folder.write_recipe(&plan.recipe)?;
+    carry_out(&plan, &folder, json, quiet)
+}
+
+fn describe(plan: &Plan, json: bool) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    if json {
+        let report = json!({ "notes": plan.notes, "warnings": plan.warnings, "recipe": plan.recipe.to_toml()? });
+        writeln!(out, "{report:#}")?;
+        return Ok(());
+    }
+    for note in &plan.notes {
+        writeln!(out, "{note}")?;
+    }
+    for warning in &plan.warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    writeln!(out, "\n{}", plan.recipe.to_toml()?)?;
+    Ok(())
+}
+
+fn carry_out(plan: &Plan, folder: &RunFolder, json: bool, quiet: bool) -> anyhow::Result<()> {
+    let interrupt = watch_for_interrupt()?;
+    let mut progress = Progress::new(quiet);
+    progress.note(&format!("run: {}", folder.path().display()));
+    let verb = match plan.recipe.method.name.as_str() {
+        "none" => "train",
+        _ => "distill",
+    };
+    let command = format!("limbeck {verb} --recipe {}/recipe.toml", folder.path().display());
+    let end = execute(plan, folder, &command, &mut progress, &interrupt)?;
+    drop(progress);
+    match end {
+        RunEnd::Interrupted => Err(Interrupted(format!(
+            "interrupted; go on with: limbeck resume {}",
+            folder.path().display()
+        ))
+        .into()),
+        RunEnd::Finished(results) => {
+            if !quiet {
+                eprintln!("\n{}", headline(&results));
+                eprintln!("student: {}", folder.student().display());
+                eprintln!("report:  {}", folder.report().display());
+            }
+            if json {
+                let path = folder.path().display().to_string();
+                writeln!(stdout().lock(), "{:#}", as_json(&results, &path))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Ctrl-C once asks for a checkpoint and a stop; twice stops at once.
+fn watch_for_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(crate::exit::INTERRUPTED));
+        }
+        eprintln!("\nstopping after this step, with a checkpoint (Ctrl-C again stops at once)");
+    })
+    .context("the interrupt handler cannot be set")?;
+    Ok(flag)
+}
+
+/// The run in one object, for machines.
+fn as_json(results: &Results, path: &str) -> Value {
+    let by_seed = |all: &[limbeck::train::results::SeedResult]| {
+        all.iter().map(|seed| seed.test.top1).collect::<Vec<f64>>()
+    };
+    let agreement: Vec<f64> = results
+        .students
+        .iter()
+        .filter_map(|seed| seed.test.agreement)
+        .collect();
+    let mean_agreement = (!agreement.is_empty())
+        .then(|| agreement.iter().sum::<f64>() / agreement.len() as f64);
+    let mut report = json!({
+        "run": path,
+        "method": results.method,
+        "data": results.data.name,
+        "student": {
+            "model": results.student.name,
+            "top1": by_seed(&results.students),
+        },
+        "seeds": results.students.iter().map(|seed| seed.seed).collect::<Vec<u64>>(),
+        "agreement": mean_agreement,
+        "params": results.student.params,
+        "macs": results.student.macs,
+        "seconds": results.seconds,
+    });
+    if let Some(teacher) = &results.teacher {
+        report["teacher"] = json!({
+            "model": teacher.name,
+            "top1": teacher.test.as_ref().map(|test| test.top1),
+            "params": teacher.params,
+            "macs": teacher.macs,
+        });
+    }
+    if !results.baselines.is_empty() {
+        report["baseline"] = json!({ "top1": by_seed(&results.baselines) });
+    }
+    if let Some(gain) = &results.gain {
+        report["gain"] = json!({ "mean": gain.mean, "ci95": gain.ci95 });
+    }
+    report
+}
+
+/// What was found, in a few lines.
+fn headline(results: &Results) -> String {
+    let mean = |all: &[limbeck::train::results::SeedResult]| {
+        all.iter().map(|seed| seed.test.top1).sum::<f64>() / all.len().max(1) as f64
+    };
+    let mut lines = Vec::new();
+    if let Some(test) = results.teacher.as_ref().and_then(|teacher| teacher.test.as_ref()) {
+        lines.push(format!("teacher   {:6.2} % top-1 on the test part", test.top1));
+    }
+    let seeds = results.students.len();
+    lines.push(format!(
+        "student   {:6.2} %{}",
+        mean(&results.students),
+        if seeds > 1 { format!(" (mean of {seeds} seeds)") } else { String::new() }
+    ));
+    if !results.baselines.is_empty() {
+        lines.push(format!("baseline  {:6.2} %", mean(&results.baselines)));
+    }
+    if let Some(gain) = &results.gain {
+        lines.push(match gain.ci95 {
+            Some([low, high]) => format!(
+                "gain      {:+6.2} points, 95 % interval {low:+.2} to {high:+.2}",
+                gain.mean
+            ),
+            None => format!(
+                "gain      {:+6.2} points with one seed; use --seeds 3 or more for an interval",
+                gain.mean
+            ),
+        });
+    }
+    lines.join("\n")
+}

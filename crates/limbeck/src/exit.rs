@@ -1,0 +1,64 @@
+//! Exit codes: 0 done, 1 the run failed, 2 usage or recipe, 130 interrupted after a checkpoint.
+
+use std::process::ExitCode;
+
+use limbeck::methods::MethodError;
+use limbeck::nn::NnError;
+use limbeck::train::{TrainError, recipe::RecipeError};
+
+/// What was asked for cannot be: wrong arguments or a wrong recipe.
+pub const USAGE: u8 = 2;
+/// Ctrl-C, after a checkpoint.
+pub const INTERRUPTED: u8 = 130;
+const FAILED: u8 = 1;
+
+/// A command that the user got wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// The run was interrupted after a checkpoint; says how to go on.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Interrupted(pub String);
+
+/// Prints what went wrong, if anything, and gives the exit code for it.
+pub fn report(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    if is_broken_pipe(&error) {
+        return ExitCode::SUCCESS;
+    }
+    if error.is::<Interrupted>() {
+        eprintln!("{error}");
+        return ExitCode::from(INTERRUPTED);
+    }
+    eprintln!("error: {error:#}");
+    ExitCode::from(if is_usage(&error) { USAGE } else { FAILED })
+}
+
+/// Whether the mistake is in the arguments or the recipe, found before anything was run.
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.is::<Usage>()
+        || error.is::<RecipeError>()
+        || error.is::<MethodError>()
+        || error.is::<NnError>()
+        || matches!(
+            error.downcast_ref::<TrainError>(),
+            Some(
+                TrainError::Recipe(_)
+                    | TrainError::Method(_)
+                    | TrainError::Network(_)
+                    | TrainError::ClassCount { .. }
+                    | TrainError::Setting(_)
+                    | TrainError::ModelSource(_)
+            )
+        )
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,158 @@
+//! How a run shows itself: a live line on a terminal, one line an epoch elsewhere.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use limbeck::train::observer::{Moment, Observer};
+use limbeck::train::results::EpochRow;
+
+/// Writes to standard error, so that standard output stays free for `--json`.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+    jobs: String,
+    started: Instant,
+    header: Vec<String>,
+}
+
+impl Progress {
+    /// Live on a terminal, plain lines elsewhere, nothing but warnings if `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        let live = !quiet && std::io::stderr().is_terminal();
+        Self {
+            bar: live.then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())),
+            quiet,
+            jobs: String::new(),
+            started: Instant::now(),
+            header: Vec::new(),
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn note(&mut self, text: &str) {
+        if !self.quiet {
+            self.line(text);
+        }
+    }
+
+    fn warn(&mut self, text: &str) {
+        self.line(&format!("warning: {text}"));
+    }
+
+    fn job(&mut self, name: &str, index: usize, count: usize, epochs: usize) {
+        self.jobs = format!("{name} ({index} of {count})");
+        self.started = Instant::now();
+        self.header.clear();
+        if self.quiet {
+            return;
+        }
+        self.line(&format!("\n{}", self.jobs));
+        if let Some(bar) = &self.bar {
+            bar.reset();
+            bar.set_length(epochs as u64 * 1000);
+            let template = "{bar:24.cyan/dim} {msg}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+        }
+    }
+
+    fn step(&mut self, moment: &Moment) {
+        let Some(bar) = &self.bar else {
+            return;
+        };
+        let share = moment.step as f64 / moment.steps.max(1) as f64;
+        let done = (moment.epoch - 1) as f64 + share;
+        bar.set_position((done * 1000.0) as u64);
+        let left = self.started.elapsed().as_secs_f64() / done.max(1e-9)
+            * (moment.epochs as f64 - done);
+        bar.set_message(format!(
+            "epoch {}/{}  {:.0} images/s  wait {:.0}%  {}  left {}",
+            moment.epoch,
+            moment.epochs,
+            moment.images_per_second,
+            moment.data_wait,
+            terms(&moment.terms),
+            duration(left),
+        ));
+    }
+
+    fn epoch(&mut self, _job: &str, row: &EpochRow, epochs: usize) {
+        if self.quiet {
+            return;
+        }
+        let columns: Vec<String> = row.terms.keys().cloned().collect();
+        if columns != self.header || self.header.is_empty() {
+            let names: String = columns.iter().map(|name| format!("{name:>10}")).collect();
+            self.line(&format!(
+                "{:>9}{names}{:>9}{:>9}{:>9}{:>10}{:>7}{:>9}",
+                "epoch", "train %", "valid %", "agree %", "images/s", "wait %", "left"
+            ));
+            self.header = columns;
+        }
+        let values: String = row.terms.values().map(|value| format!("{value:>10.4}")).collect();
+        let agreement = row
+            .agreement
+            .map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
+        let done = row.epoch as f64;
+        let left = self.started.elapsed().as_secs_f64() / done * (epochs as f64 - done);
+        self.line(&format!(
+            "{:>9}{values}{:>9.1}{:>9.1}{agreement:>9}{:>10.0}{:>7.1}{:>9}",
+            format!("{}/{epochs}", row.epoch),
+            row.train_top1,
+            row.validation_top1,
+            row.images_per_second,
+            row.data_wait,
+            duration(left),
+        ));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn terms(terms: &BTreeMap<String, f64>) -> String {
+    terms
+        .iter()
+        .map(|(name, value)| format!("{name} {value:.3}"))
+        .collect::<Vec<_>>()
+        .join("  ")
+}
+
+/// Such as `45s`, `3m20s`, `2h05m`.
+pub fn duration(seconds: f64) -> String {
+    let seconds = Duration::from_secs_f64(seconds.clamp(0.0, 1e9)).as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_are_short_and_readable() {
+        assert_eq!(duration(45.4), "45s");
+        assert_eq!(duration(200.0), "3m20s");
+        assert_eq!(duration(7500.0), "2h05m");
+        assert_eq!(duration(f64::MAX), duration(1e9));
+    }
+}

@@ -1,0 +1,103 @@
+//! A run that is killed at any moment and resumed ends with the same bits as one that is not.
+//!
+//! `LIMBECK_KILLS=20 cargo test --release -p limbeck --test resume` kills as often as that.
+
+mod support;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use support::{Place, bytes, tiny};
+
+/// Kills in an ordinary test run.
+const KILLS: usize = 5;
+
+const FILES: [&str; 5] = [
+    "jobs/teacher/last.safetensors",
+    "jobs/student-0/last.safetensors",
+    "jobs/student-0/best.safetensors",
+    "jobs/baseline-0/last.safetensors",
+    "student/model.safetensors",
+];
+
+#[test]
+fn a_run_killed_at_random_moments_ends_with_the_bits_of_an_undisturbed_run() {
+    let kills = std::env::var("LIMBECK_KILLS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(KILLS);
+    let place = Place::new();
+    let extra = ["--teacher", "resnet8", "--student", "resnet8", "--method", "fitnet", "--baseline"];
+    let arguments = |out: &str| {
+        let mut arguments = tiny("distill", &extra);
+        arguments.extend(["--out".to_owned(), out.to_owned()]);
+        arguments
+    };
+    let undisturbed = arguments("undisturbed");
+    let undisturbed: Vec<&str> = undisturbed.iter().map(String::as_str).collect();
+    let started = std::time::Instant::now();
+    place.succeed(&undisturbed);
+    let whole = started.elapsed();
+
+    let mut state = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_nanos() as u64;
+    println!("random moments from {state}");
+    let killed = arguments("killed");
+    let mut next: Vec<&str> = killed.iter().map(String::as_str).collect();
+    for _ in 0..kills {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let share = (state >> 33) as f64 / (1u64 << 31) as f64;
+        let mut child = place.command(&next).spawn().unwrap();
+        std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * share * 0.6));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if place.path("killed/recipe.toml").is_file() {
+            next = vec!["resume", "killed", "--quiet"];
+        } else {
+            let _ = std::fs::remove_dir_all(place.path("killed"));
+        }
+    }
+    place.succeed(&next);
+    for file in FILES {
+        let left = bytes(&place.path("undisturbed").join(file));
+        let right = bytes(&place.path("killed").join(file));
+        assert!(left == right, "{file} differs");
+    }
+}
+
+#[test]
+fn a_finished_run_can_be_resumed_and_stays_the_same() {
+    let place = Place::new();
+    let arguments = tiny("train", &["--model", "resnet8", "--out", "run"]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    place.succeed(&arguments);
+    let before = bytes(&place.path("run/student/model.safetensors"));
+    place.succeed(&["resume", "run", "--quiet"]);
+    assert_eq!(before, bytes(&place.path("run/student/model.safetensors")));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_writes_a_checkpoint_exits_with_130_and_the_run_goes_on() {
+    let place = Place::new();
+    let mut arguments = tiny("train", &["--model", "resnet20", "--out", "run"]);
+    arguments.extend(["--set".to_owned(), "train.epochs=40".to_owned()]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let child = place.command(&arguments).spawn().unwrap();
+    let metrics = place.path("run/jobs/student-0/metrics.jsonl");
+    while !metrics.is_file() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(interrupted.success());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("limbeck resume run"), "{stderr}");
+    assert!(place.path("run/jobs/student-0/checkpoint.safetensors").is_file());
+    assert!(!place.path("run/student/model.safetensors").exists());
+}
