@@ -5,16 +5,15 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::source::Source;
+use super::{
+    pack::{Block, Packed},
+    source::Source,
+    tile::{EMPTY_TILE, MOST_VECTORS, Operands, TILE_OUTPUTS, Tile},
+};
 use crate::{
     scratch::with_scratch,
-    simd::{self, Kernel, MOST_LANES, Simd},
+    simd::{self, Kernel, Simd},
 };
-
-/// Most output channels of a tile.
-const TILE_OUTPUTS: usize = 6;
-/// Most vectors of a tile in any instruction set.
-const MOST_VECTORS: usize = 4;
 
 /// A grid of outputs that read the same kernel elements.
 #[derive(Clone, Debug)]
@@ -44,65 +43,6 @@ pub(super) struct Plan {
     pub outputs: usize,
     /// `[H', W']` of the output maps.
     pub size: [usize; 2],
-}
-
-/// The weights of one group and phase, in the order in which tiles read them:
-/// `[block, channel, tap, output of the block]`.
-struct Packed {
-    data: Vec<f32>,
-    blocks: Vec<Block>,
-}
-
-/// Neighbouring output channels that one tile computes.
-#[derive(Clone, Copy)]
-struct Block {
-    first: usize,
-    count: usize,
-    /// `count` filled up with zero weights to 2, 4 or 6.
-    width: usize,
-    offset: usize,
-}
-
-impl Packed {
-    /// `weight(output, channel, tap)` for the outputs, channels and taps of the phase.
-    fn new(
-        outputs: usize,
-        channels: usize,
-        taps: usize,
-        weight: impl Fn(usize, usize, usize) -> f32,
-    ) -> Self {
-        let mut blocks = Vec::new();
-        let mut first = 0;
-        let mut offset = 0;
-        while first < outputs {
-            let left = outputs - first;
-            let width = match left {
-                1 | 2 => 2,
-                3 | 4 | 7 | 8 => 4,
-                _ => TILE_OUTPUTS,
-            };
-            let count = width.min(left);
-            blocks.push(Block {
-                first,
-                count,
-                width,
-                offset,
-            });
-            first += count;
-            offset += channels * taps * width;
-        }
-        let mut data = vec![0.0; offset];
-        for block in &blocks {
-            let rows = data[block.offset..].chunks_exact_mut(block.width);
-            let elements = (0..channels).flat_map(|c| (0..taps).map(move |t| (c, t)));
-            for (row, (channel, tap)) in rows.zip(elements) {
-                for (i, value) in row[..block.count].iter_mut().enumerate() {
-                    *value = weight(block.first + i, channel, tap);
-                }
-            }
-        }
-        Self { data, blocks }
-    }
 }
 
 /// One vector of outputs of a phase.
@@ -147,7 +87,8 @@ impl Plan {
             self.compute(x, &packed[unit.group], &vectors, bias, &mut unit);
         });
         // SAFETY: the units cover every image, group and output channel once, the phases cover
-        // every position of a map once, and a tile writes all of its valid positions.
+        // every position of a map once, and a tile writes all of its valid positions; phases
+        // without tiles are filled before.
         unsafe { y.set_len(count) };
         y
     }
@@ -234,6 +175,12 @@ impl Plan {
         bias: Option<&[f32]>,
         share: &mut Share<'_>,
     ) {
+        if self.phases.iter().any(|phase| phase.taps.is_empty()) {
+            // Outputs that read nothing, such as most of the input gradient of a strided 1×1.
+            for map in &mut share.maps {
+                map.fill(MaybeUninit::new(0.0));
+            }
+        }
         let plane = self.source.size[0] * self.source.size[1];
         let channels = self.channels * plane;
         let maps: Vec<&[f32]> = (0..share.maps.len())
@@ -248,6 +195,7 @@ impl Plan {
             vectors,
             bias,
             share,
+            tile: EMPTY_TILE,
         };
         // The maps themselves serve where no vector reaches past the end of the last one.
         if self.source.is_identity() && plane.is_multiple_of(simd::lanes()) {
@@ -270,6 +218,7 @@ struct Unit<'a, 'y> {
     vectors: &'a [Vec<OutputVector>],
     bias: Option<&'a [f32]>,
     share: &'a mut Share<'y>,
+    tile: Tile,
 }
 
 struct Work<'a, 'y> {
@@ -284,8 +233,10 @@ impl Kernel for Work<'_, '_> {
     unsafe fn run<S: Simd>(self) {
         let Self { mut unit, source } = self;
         let plan = unit.plan;
-        let mut tile = [0.0; TILE_OUTPUTS * MOST_VECTORS * MOST_LANES];
         for (index, phase) in plan.phases.iter().enumerate() {
+            if phase.taps.is_empty() {
+                continue;
+            }
             let packed = &unit.packed[index];
             let vectors = &unit.vectors[index];
             let reach = vectors.iter().map(|v| v.offset).max().unwrap_or(0)
@@ -293,7 +244,7 @@ impl Kernel for Work<'_, '_> {
                 + (plan.channels - 1) * plan.source.channel_stride()
                 + S::LANES;
             assert!(
-                phase.taps.is_empty() || reach <= source.len(),
+                reach <= source.len(),
                 "a tile would read {reach} of {} numbers",
                 source.len()
             );
@@ -309,12 +260,8 @@ impl Kernel for Work<'_, '_> {
             for blocks in blocks.chunks(outer_blocks) {
                 for vectors in vectors.chunks(per_tile) {
                     for block in blocks {
-                        // SAFETY: `reach` was checked above, the packed weights of a block are
-                        // `channels · taps · width` long, and the tile has room for the largest.
-                        unsafe {
-                            unit.multiply::<S>(source, phase, packed, vectors, block, &mut tile);
-                        }
-                        unit.store(phase, vectors, block, S::LANES, &tile);
+                        // SAFETY: `reach` was checked above.
+                        unsafe { unit.tile::<S>(source, phase, packed, vectors, block) };
                     }
                 }
             }
@@ -323,18 +270,19 @@ impl Kernel for Work<'_, '_> {
 }
 
 impl Unit<'_, '_> {
+    /// Computes one tile and writes its valid positions.
+    ///
     /// # Safety
-    /// The processor must have the instruction set of `S`; the source and the packed weights must
-    /// reach as far as the vectors, taps and channels do.
+    /// The processor must have the instruction set of `S`; the source must reach as far as the
+    /// vectors, taps and channels do.
     #[inline(always)]
-    unsafe fn multiply<S: Simd>(
-        &self,
+    unsafe fn tile<S: Simd>(
+        &mut self,
         source: &[f32],
         phase: &OutputPhase,
         packed: &Packed,
         vectors: &[OutputVector],
         block: &Block,
-        tile: &mut [f32],
     ) {
         let mut bias = [0.0; TILE_OUTPUTS];
         if let Some(all) = self.bias {
@@ -349,118 +297,39 @@ impl Unit<'_, '_> {
             weights: packed.data[block.offset..].as_ptr(),
             bias: &bias,
         };
-        // SAFETY: as this function's own.
-        unsafe {
-            match (vectors.len(), block.width) {
-                (1, 2) => operands.tile::<S, 1, 2>(vectors, tile),
-                (1, 4) => operands.tile::<S, 1, 4>(vectors, tile),
-                (1, _) => operands.tile::<S, 1, 6>(vectors, tile),
-                (2, 2) => operands.tile::<S, 2, 2>(vectors, tile),
-                (2, 4) => operands.tile::<S, 2, 4>(vectors, tile),
-                (2, _) => operands.tile::<S, 2, 6>(vectors, tile),
-                (3, 2) => operands.tile::<S, 3, 2>(vectors, tile),
-                (3, 4) => operands.tile::<S, 3, 4>(vectors, tile),
-                (3, _) => operands.tile::<S, 3, 6>(vectors, tile),
-                (_, 2) => operands.tile::<S, 4, 2>(vectors, tile),
-                (_, 4) => operands.tile::<S, 4, 4>(vectors, tile),
-                (_, _) => operands.tile::<S, 4, 6>(vectors, tile),
-            }
+        let mut offsets = [0; MOST_VECTORS];
+        for (offset, vector) in offsets.iter_mut().zip(vectors) {
+            *offset = vector.offset;
         }
-    }
-
-    /// Writes the valid positions of a finished tile `[output, vector, lane]`.
-    fn store(
-        &mut self,
-        phase: &OutputPhase,
-        vectors: &[OutputVector],
-        block: &Block,
-        lanes: usize,
-        tile: &[f32],
-    ) {
-        let images = self.plan.source.images;
+        // SAFETY: as this function's own; the packed weights of a block are as long as needed.
+        unsafe {
+            operands.multiply::<S>(&offsets[..vectors.len()], block.width, &mut self.tile);
+        }
         let width = self.plan.size[1];
         let map = self.plan.size[0] * width;
         let first = block.first - self.packed[0].blocks[self.share.first_block].first;
-        let results = tile.chunks_exact(vectors.len() * lanes).take(block.count);
-        for (output, results) in results.enumerate() {
-            for (vector, values) in vectors.iter().zip(results.chunks_exact(lanes)) {
-                let valid = lanes.min(phase.columns * images - vector.start);
+        let images = self.plan.source.images;
+        let tile = self.tile.chunks_exact(vectors.len() * S::LANES);
+        for (output, results) in tile.take(block.count).enumerate() {
+            for (vector, values) in vectors.iter().zip(results.chunks_exact(S::LANES)) {
+                let valid = S::LANES.min(phase.columns * images - vector.start);
                 let row = (first + output) * map
                     + (phase.first[0] + vector.row * phase.step[0]) * width
                     + phase.first[1];
                 if images == 1 && phase.step[1] == 1 {
                     let to = &mut self.share.maps[0][row + vector.start..][..valid];
-                    to.write_copy_of_slice(&values[..valid]);
+                    // SAFETY: as this function's own; `values` is one vector long.
+                    unsafe { S::store_part(to, 0, S::load(values.as_ptr())) };
                     continue;
                 }
-                for (i, value) in values[..valid].iter().enumerate() {
-                    let (column, image) =
-                        ((vector.start + i) / images, (vector.start + i) % images);
-                    if let Some(map) = self.share.maps.get_mut(image) {
-                        map[row + column * phase.step[1]].write(*value);
+                // Lanes are a multiple of the interleaved images, so a vector begins with the
+                // first of them.
+                let start = row + vector.start / images * phase.step[1];
+                for (column, values) in values[..valid].chunks_exact(images).enumerate() {
+                    let at = start + column * phase.step[1];
+                    for (map, value) in self.share.maps.iter_mut().zip(values) {
+                        map[at].write(*value);
                     }
-                }
-            }
-        }
-    }
-}
-
-/// What a tile reads.
-struct Operands<'a> {
-    source: *const f32,
-    channels: usize,
-    channel_stride: usize,
-    taps: &'a [usize],
-    weights: *const f32,
-    bias: &'a [f32; TILE_OUTPUTS],
-}
-
-impl Operands<'_> {
-    /// Computes `O` outputs at `V` vectors of positions into `tile` `[O, V, lanes]`.
-    ///
-    /// # Safety
-    /// As [`Unit::multiply`]; `vectors` must hold `V`, and `tile` `O · V · lanes` numbers.
-    #[inline(always)]
-    unsafe fn tile<S: Simd, const V: usize, const O: usize>(
-        &self,
-        vectors: &[OutputVector],
-        tile: &mut [f32],
-    ) {
-        debug_assert!(vectors.len() == V && tile.len() >= O * V * S::LANES);
-        // SAFETY: every pointer stays inside what the caller vouches for.
-        unsafe {
-            // Loops instead of closures: those would not have the instruction set.
-            let mut sums = [[S::splat(0.0); V]; O];
-            for o in 0..O {
-                sums[o] = [S::splat(self.bias[o]); V];
-            }
-            let mut sources = [self.source; V];
-            for v in 0..V {
-                sources[v] = self.source.add(vectors[v].offset);
-            }
-            let mut weights = self.weights;
-            for _ in 0..self.channels {
-                for &tap in self.taps {
-                    let mut x = [S::splat(0.0); V];
-                    for v in 0..V {
-                        x[v] = S::load(sources[v].add(tap));
-                    }
-                    for o in 0..O {
-                        let weight = S::splat(*weights.add(o));
-                        for v in 0..V {
-                            sums[o][v] = S::multiply_add(weight, x[v], sums[o][v]);
-                        }
-                    }
-                    weights = weights.add(O);
-                }
-                for source in &mut sources {
-                    *source = source.wrapping_add(self.channel_stride);
-                }
-            }
-            for o in 0..O {
-                for v in 0..V {
-                    let to = tile.as_mut_ptr().add((o * V + v) * S::LANES);
-                    S::store(to, sums[o][v]);
                 }
             }
         }

@@ -15,7 +15,9 @@ mod correlate;
 mod forward;
 mod geometry;
 mod input_gradient;
+mod pack;
 mod source;
+mod tile;
 mod weight_gradient;
 
 pub(crate) use forward::forward;
