@@ -35,4 +35,22 @@ impl ConvNorm {
         let x = self.convolution.forward(pass, x);
         self.norm.forward(pass, x)
     }
+
+    /// [`ConvNorm::forward`], then ReLU. `[B, C, H, W]` → `[B, O, H', W']`.
+    pub fn forward_relu(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        let x = self.convolution.forward(pass, x);
+        self.norm.forward_relu(pass, x)
+    }
+
+    /// [`ConvNorm::forward`], plus `residual`, then ReLU. `[B, C, H, W]` and `[B, O, H', W']` →
+    /// `[B, O, H', W']`.
+    pub fn forward_add_relu(
+        &self,
+        pass: &mut Pass<'_>,
+        x: Tensor<4>,
+        residual: Tensor<4>,
+    ) -> Tensor<4> {
+        let x = self.convolution.forward(pass, x);
+        self.norm.forward_add_relu(pass, x, residual)
+    }
 }

@@ -7,7 +7,7 @@
 //! `.6`: a half, a quarter, an eighth and a sixteenth of the size. Blocks end without activation:
 //! `stageN.preact` and `stageN` are the same.
 
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::Tensor;
 
 use super::{
     ImageSizes, ModelEntry,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass,
-    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d},
+    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, relu},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(9);
@@ -114,7 +114,7 @@ impl Architecture for CifarMobileNetV2 {
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
-        let mut x = relu(self.conv1.forward(pass, images));
+        let mut x = self.conv1.forward_relu(pass, images);
         pass.tap_map("stem", &x);
         for (index, stage) in self.blocks.iter().enumerate() {
             for block in stage {
@@ -125,7 +125,7 @@ impl Architecture for CifarMobileNetV2 {
                 pass.tap_map(&format!("stage{}", stage + 1), &x);
             }
         }
-        let pooled = global_avg_pool2d(relu(self.conv2.forward(pass, x)));
+        let pooled = global_avg_pool2d(self.conv2.forward_relu(pass, x));
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
         self.classifier.forward(pass, pooled)
     }

@@ -5,12 +5,12 @@
 //! too. State-dict names: `conv1`, `bn1`, `layer{1..3}.{i}.*`, `linear`. Three stages at a half, a
 //! quarter and an eighth of the size.
 
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::Tensor;
 
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass,
-    layer::{Conv2dConfig, ConvNorm, Linear, avg_pool2d, channel_shuffle, global_avg_pool2d},
+    layer::{Conv2dConfig, ConvNorm, Linear, avg_pool2d, channel_shuffle, global_avg_pool2d, relu},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(5);
@@ -74,7 +74,7 @@ impl Architecture for ShuffleNetV1 {
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
-        let mut x = relu(self.conv1.forward(pass, images));
+        let mut x = self.conv1.forward_relu(pass, images);
         pass.tap_map("stem", &x);
         for (index, stage) in (1..).zip(&self.stages) {
             for (i, block) in stage.iter().enumerate() {
@@ -134,9 +134,9 @@ impl ShuffleBlock {
     /// The block's output before its last ReLU.
     fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let [first, depthwise, last] = &self.layers;
-        let y = relu(first.forward(pass, x.clone()));
+        let y = first.forward_relu(pass, x.clone());
         let y = channel_shuffle(y, self.groups);
-        let y = relu(depthwise.forward(pass, y));
+        let y = depthwise.forward_relu(pass, y);
         let y = last.forward(pass, y);
         if self.halves {
             Tensor::cat(vec![y, avg_pool2d(x, 3, 2, 1)], 1)

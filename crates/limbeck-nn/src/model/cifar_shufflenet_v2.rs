@@ -5,12 +5,12 @@
 //! `layer{1..3}.{i}.*`, `conv2`, `bn2`, `linear`. `stageN.preact` is not shuffled, `stageN` is. Three
 //! stages at a half, a quarter and an eighth of the size.
 
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::Tensor;
 
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass,
-    layer::{Conv2dConfig, ConvNorm, Linear, channel_shuffle, global_avg_pool2d},
+    layer::{Conv2dConfig, ConvNorm, Linear, channel_shuffle, global_avg_pool2d, relu},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(5);
@@ -77,7 +77,7 @@ impl Architecture for ShuffleNetV2 {
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
-        let mut x = relu(self.conv1.forward(pass, images));
+        let mut x = self.conv1.forward_relu(pass, images);
         pass.tap_map("stem", &x);
         for (index, (down, blocks)) in (1..).zip(&self.stages) {
             x = down.forward(pass, x);
@@ -87,7 +87,7 @@ impl Architecture for ShuffleNetV2 {
             }
             pass.tap_map(&format!("stage{index}"), &x);
         }
-        let pooled = global_avg_pool2d(relu(self.conv2.forward(pass, x)));
+        let pooled = global_avg_pool2d(self.conv2.forward_relu(pass, x));
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
         self.linear.forward(pass, pooled)
     }
@@ -140,10 +140,10 @@ impl DownBlock {
             right_last,
         ] = &self.layers;
         let left = left_depthwise.forward(pass, x.clone());
-        let left = relu(left_last.forward(pass, left));
-        let right = relu(right_first.forward(pass, x));
+        let left = left_last.forward_relu(pass, left);
+        let right = right_first.forward_relu(pass, x);
         let right = right_depthwise.forward(pass, right);
-        let right = relu(right_last.forward(pass, right));
+        let right = right_last.forward_relu(pass, right);
         channel_shuffle(Tensor::cat(vec![left, right], 1), 2)
     }
 }
@@ -172,7 +172,7 @@ impl BasicBlock {
         let [first, depthwise, last] = &self.layers;
         let half = x.dims()[1] / 2;
         let kept = x.clone().narrow(1, 0, half);
-        let y = relu(first.forward(pass, x.narrow(1, half, half)));
+        let y = first.forward_relu(pass, x.narrow(1, half, half));
         let y = depthwise.forward(pass, y);
         let y = last.forward(pass, y);
         if let Some(tap) = preact {

@@ -5,12 +5,12 @@
 //! `stem` is the output of `block0`, the stages are `block1` to `block4`: a half, a quarter and
 //! twice an eighth of the size (for images of 64 pixels the last one is a sixteenth).
 
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::Tensor;
 
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass,
-    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, max_pool2d},
+    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, max_pool2d, relu},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(8);

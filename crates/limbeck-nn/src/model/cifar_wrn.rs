@@ -5,12 +5,14 @@
 //! `stem` and `stageN` are raw sums, and `stageN.preact` is the sum after the batch norm that reads
 //! it next, before its ReLU. Three stages at full, half and quarter size.
 
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::Tensor;
 
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass,
-    layer::{BatchNorm2d, Conv2d, Conv2dConfig, ConvNorm, Linear, dropout, global_avg_pool2d},
+    layer::{
+        BatchNorm2d, Conv2d, Conv2dConfig, ConvNorm, Linear, dropout, global_avg_pool2d, relu,
+    },
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(3);
@@ -189,7 +191,7 @@ impl WideBlock {
             Some(shortcut) => shortcut.forward(pass, active.clone()),
             None => x,
         };
-        let y = relu(self.inner.forward(pass, active));
+        let y = self.inner.forward_relu(pass, active);
         let y = dropout(pass, y, self.dropout_rate);
         self.conv2.forward(pass, y) + identity
     }

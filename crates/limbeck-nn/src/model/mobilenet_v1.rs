@@ -5,12 +5,12 @@
 //! output of `model.0`; the stages end with `model.3`, `.5`, `.11` and `.13`: a quarter, an eighth, a
 //! sixteenth and a thirty-second of the size.
 
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::Tensor;
 
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass,
-    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d},
+    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, relu},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(17);
@@ -93,10 +93,10 @@ impl Architecture for MobileNetV1 {
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
-        let mut x = relu(self.first.forward(pass, images));
+        let mut x = self.first.forward_relu(pass, images);
         pass.tap_map("stem", &x);
         for (index, [depthwise, pointwise]) in (1..).zip(&self.layers) {
-            x = relu(depthwise.forward(pass, x));
+            x = depthwise.forward_relu(pass, x);
             x = pointwise.forward(pass, x);
             let stage = STAGE_ENDS.iter().position(|&end| end == index);
             if let Some(stage) = stage {

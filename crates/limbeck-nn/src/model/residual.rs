@@ -3,11 +3,11 @@
 //!
 //! Taps: `stem`, `stageN.preact` (the sum before a stage's last ReLU), `stageN`, `pooled`.
 
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::Tensor;
 
 use crate::{
     Architecture, Builder, Feature, Pass,
-    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, max_pool2d},
+    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, max_pool2d, relu},
 };
 
 /// Kind of residual block.
@@ -106,18 +106,21 @@ impl Architecture for ResidualNetwork {
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
-        let mut x = relu(self.conv1.forward(pass, images));
+        let mut x = self.conv1.forward_relu(pass, images);
         if self.stem == Stem::Large {
             x = max_pool2d(x, 3, 2, 1);
         }
         pass.tap_map("stem", &x);
         for (index, stage) in self.stages.iter().enumerate() {
             for (i, block) in stage.iter().enumerate() {
-                let sum = block.forward(pass, x);
-                if i + 1 == stage.len() {
-                    pass.tap_map(&format!("stage{}.preact", index + 1), &sum);
+                let preact = format!("stage{}.preact", index + 1);
+                if i + 1 == stage.len() && pass.wants(&preact) {
+                    let sum = block.forward(pass, x);
+                    pass.tap_map(&preact, &sum);
+                    x = relu(sum);
+                } else {
+                    x = block.forward_relu(pass, x);
                 }
-                x = relu(sum);
             }
             pass.tap_map(&format!("stage{}", index + 1), &x);
         }
@@ -140,7 +143,9 @@ pub(crate) fn stage_taps(stages: usize) -> Vec<String> {
 
 #[derive(Debug)]
 struct ResidualBlock {
-    layers: Vec<ConvNorm>,
+    /// Each followed by ReLU.
+    inner: Vec<ConvNorm>,
+    last: ConvNorm,
     shortcut: Option<ConvNorm>,
 }
 
@@ -164,13 +169,14 @@ impl ResidualBlock {
                 Conv2dConfig::new(width, output, 1),
             ],
         };
-        let layers = (1..)
+        let mut inner: Vec<ConvNorm> = (1..)
             .zip(shapes)
             .map(|(i, shape)| {
                 let (conv, norm) = (format!("conv{i}"), format!("bn{i}"));
                 ConvNorm::new(&mut builder, conv, norm, shape.kaiming_fan_out())
             })
             .collect();
+        let last = inner.remove(inner.len() - 1);
         let shortcut = (stride != 1 || input != output).then(|| {
             let name = config.shortcut;
             ConvNorm::new(
@@ -182,22 +188,35 @@ impl ResidualBlock {
                     .kaiming_fan_out(),
             )
         });
-        Self { layers, shortcut }
+        Self {
+            inner,
+            last,
+            shortcut,
+        }
     }
 
     /// The sum before the block's last ReLU.
     fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        let (last, y, identity) = self.before_last(pass, x);
+        last.forward(pass, y) + identity
+    }
+
+    /// [`ResidualBlock::forward`], then ReLU.
+    fn forward_relu(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        let (last, y, identity) = self.before_last(pass, x);
+        last.forward_add_relu(pass, y, identity)
+    }
+
+    /// The last layer, its input, and what is added to its output.
+    fn before_last(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> (&ConvNorm, Tensor<4>, Tensor<4>) {
         let identity = match &self.shortcut {
             Some(shortcut) => shortcut.forward(pass, x.clone()),
             None => x.clone(),
         };
         let mut y = x;
-        for (i, layer) in self.layers.iter().enumerate() {
-            y = layer.forward(pass, y);
-            if i + 1 < self.layers.len() {
-                y = relu(y);
-            }
+        for layer in &self.inner {
+            y = layer.forward_relu(pass, y);
         }
-        y + identity
+        (&self.last, y, identity)
     }
 }
