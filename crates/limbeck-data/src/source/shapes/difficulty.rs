@@ -33,16 +33,16 @@ pub struct Difficulty {
 impl Default for Difficulty {
     fn default() -> Self {
         Self {
-            radius: [7.0, 12.0],
-            shift: 5.0,
-            stretch: 1.25,
-            contrast: [0.18, 0.5],
-            texture: 0.25,
-            clutter: [2, 5],
-            clutter_radius: [0.25, 0.5],
-            occlusion: 0.5,
-            bar: [0.8, 2.0],
-            noise: [0.02, 0.10],
+            radius: [9.0, 13.5],
+            shift: 2.5,
+            stretch: 1.15,
+            contrast: [0.45, 0.9],
+            texture: 0.12,
+            clutter: [1, 2],
+            clutter_radius: [0.2, 0.3],
+            occlusion: 0.25,
+            bar: [0.8, 1.5],
+            noise: [0.02, 0.05],
         }
     }
 }
