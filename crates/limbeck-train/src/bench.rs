@@ -164,10 +164,7 @@ impl StepBench<'_> {
         }
     }
 
-    fn time(
-        &self,
-        mut work: impl FnMut() -> Result<(), TrainError>,
-    ) -> Result<f64, TrainError> {
+    fn time(&self, mut work: impl FnMut() -> Result<(), TrainError>) -> Result<f64, TrainError> {
         let mut times = Vec::with_capacity(self.runs);
         for run in 0..WARM_UP + self.runs {
             let start = Instant::now();

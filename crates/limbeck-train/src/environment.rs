@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 /// Processor, cores, threads and version, for the report and `environment.json`.
 pub fn describe() -> BTreeMap<String, String> {
     let mut facts = BTreeMap::new();
-    facts.insert(
-        "limbeck".to_owned(),
-        env!("CARGO_PKG_VERSION").to_owned(),
-    );
+    facts.insert("limbeck".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     facts.insert(
         "system".to_owned(),
         format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),

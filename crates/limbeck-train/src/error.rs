@@ -6,7 +6,9 @@ use limbeck_data::DataError;
 use limbeck_methods::MethodError;
 use limbeck_nn::{NnError, weights::WeightsError};
 
-use crate::{checkpoint::CheckpointError, files::FileError, metric::MetricError, recipe::RecipeError};
+use crate::{
+    checkpoint::CheckpointError, files::FileError, metric::MetricError, recipe::RecipeError,
+};
 
 /// Errors of runs.
 #[derive(Debug, thiserror::Error)]

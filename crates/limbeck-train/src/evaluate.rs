@@ -4,12 +4,7 @@ use burn::tensor::{Tensor, TensorData, activation::softmax};
 use limbeck_data::{Augment, Loader, LoaderConfig, Part};
 use limbeck_nn::{Network, Taps};
 
-use crate::{
-    TrainError,
-    metric::Evaluator,
-    results::Evaluation,
-    teacher::Teacher,
-};
+use crate::{TrainError, metric::Evaluator, results::Evaluation, teacher::Teacher};
 
 /// Images of an evaluation batch: large enough for the products to be efficient, small enough for
 /// the maps of a wide network to stay in memory.
@@ -111,7 +106,10 @@ impl EvaluationSet {
 /// The choice for each row of `logits` `[B, K]`.
 pub fn most_probable(logits: &Tensor<2>) -> Vec<Choice> {
     let [_, classes] = logits.dims();
-    let probabilities: Vec<f64> = softmax(logits.clone(), 1).into_data().iter::<f64>().collect();
+    let probabilities: Vec<f64> = softmax(logits.clone(), 1)
+        .into_data()
+        .iter::<f64>()
+        .collect();
     probabilities
         .chunks(classes)
         .map(|row| {

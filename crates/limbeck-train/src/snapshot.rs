@@ -6,11 +6,11 @@
 use burn::tensor::{Device, TensorData};
 
 use crate::{
+    TrainError,
     average::WeightAverage,
     checkpoint::{Checkpoint, CheckpointError},
     optimizer::OptimizerError,
     step::Learner,
-    TrainError,
 };
 
 /// Adds everything of `learner` that training changes. It must be settled.

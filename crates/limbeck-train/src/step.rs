@@ -161,9 +161,7 @@ impl Learner {
         }
         report.loss = total.clone().into_scalar::<f64>();
 
-        let mut gradients = total
-            .div_scalar(self.accumulate as f64)
-            .backward();
+        let mut gradients = total.div_scalar(self.accumulate as f64).backward();
         let new = (
             tracked.gradients(&mut gradients),
             modules.gradients(&mut gradients),
@@ -214,10 +212,7 @@ impl BatchTensors {
     fn new(batch: Batch, device: &Device, dtype: DType) -> Self {
         let count = batch.labels.len();
         Self {
-            images: Tensor::from_data(
-                TensorData::new(batch.images, batch.shape),
-                (device, dtype),
-            ),
+            images: Tensor::from_data(TensorData::new(batch.images, batch.shape), (device, dtype)),
             labels: Tensor::from_data(TensorData::new(batch.labels.clone(), [count]), device),
             targets: batch.targets.map(|targets| {
                 let classes = targets.len() / count;

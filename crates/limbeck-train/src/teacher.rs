@@ -64,7 +64,10 @@ impl Adaptation {
         let channels = self.scale.len();
         let options = (&images.device(), images.dtype());
         let per_channel = |values: &[f64]| {
-            Tensor::<4>::from_data(TensorData::new(values.to_vec(), [1, channels, 1, 1]), options)
+            Tensor::<4>::from_data(
+                TensorData::new(values.to_vec(), [1, channels, 1, 1]),
+                options,
+            )
         };
         images * per_channel(&self.scale) + per_channel(&self.shift)
     }

@@ -74,8 +74,8 @@ impl Observer for Progress {
         let share = moment.step as f64 / moment.steps.max(1) as f64;
         let done = (moment.epoch - 1) as f64 + share;
         bar.set_position((done * 1000.0) as u64);
-        let left = self.started.elapsed().as_secs_f64() / done.max(1e-9)
-            * (moment.epochs as f64 - done);
+        let left =
+            self.started.elapsed().as_secs_f64() / done.max(1e-9) * (moment.epochs as f64 - done);
         bar.set_message(format!(
             "epoch {}/{}  {:.0} images/s  wait {:.0}%  {}  left {}",
             moment.epoch,
@@ -100,7 +100,11 @@ impl Observer for Progress {
             ));
             self.header = columns;
         }
-        let values: String = row.terms.values().map(|value| format!("{value:>10.4}")).collect();
+        let values: String = row
+            .terms
+            .values()
+            .map(|value| format!("{value:>10.4}"))
+            .collect();
         let agreement = row
             .agreement
             .map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));

@@ -16,7 +16,16 @@ fn tiny_run(place: &Place, command: &str, extra: &[&str], code: i32, words: &[&s
 /// A trained model in `NAME/student/model.safetensors`.
 fn trained(place: &Place, data: &str, name: &str) {
     place.succeed(&[
-        "train", data, "--model", "resnet8", "--epochs", "1", "--threads", "1", "--quiet", "--out",
+        "train",
+        data,
+        "--model",
+        "resnet8",
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+        "--quiet",
+        "--out",
         name,
     ]);
 }
@@ -24,15 +33,26 @@ fn trained(place: &Place, data: &str, name: &str) {
 #[test]
 fn a_missing_folder_is_named() {
     let place = Place::new();
-    place.fail(&["train", "nowhere", "--model", "resnet8"], FAILED, &["nowhere"]);
-    assert!(!place.path("runs").exists(), "nothing is written for a run that cannot start");
+    place.fail(
+        &["train", "nowhere", "--model", "resnet8"],
+        FAILED,
+        &["nowhere"],
+    );
+    assert!(
+        !place.path("runs").exists(),
+        "nothing is written for a run that cannot start"
+    );
 }
 
 #[test]
 fn an_empty_folder_is_named_with_what_was_looked_for() {
     let place = Place::new();
     std::fs::create_dir(place.path("empty")).unwrap();
-    place.fail(&["train", "empty", "--model", "resnet8"], FAILED, &["empty"]);
+    place.fail(
+        &["train", "empty", "--model", "resnet8"],
+        FAILED,
+        &["empty"],
+    );
 }
 
 #[test]
@@ -42,7 +62,15 @@ fn a_corrupt_or_truncated_image_is_named() {
     let whole = bytes(&data.join("train/class0/0.ppm"));
     for broken in [&whole[..whole.len() / 2], b"not a picture".as_slice()] {
         place.write("pictures/train/class0/0.ppm", broken);
-        let run = ["train", text(&data), "--model", "resnet8", "--epochs", "1", "--quiet"];
+        let run = [
+            "train",
+            text(&data),
+            "--model",
+            "resnet8",
+            "--epochs",
+            "1",
+            "--quiet",
+        ];
         place.fail(&run, FAILED, &["0.ppm"]);
     }
 }
@@ -73,18 +101,33 @@ fn a_damaged_pickle_and_one_that_would_run_code_are_refused() {
     for name in ["data_batch_1", "test_batch"] {
         place.write(&format!("cifar/{name}"), b"\x80\x04\x95\xff\xff");
     }
-    place.fail(&["train", "cifar", "--model", "resnet8"], FAILED, &["_batch"]);
+    place.fail(
+        &["train", "cifar", "--model", "resnet8"],
+        FAILED,
+        &["_batch"],
+    );
     // pickle.dumps of an object whose __reduce__ is (os.system, ("touch ran",)), protocol 0.
     let hostile = b"cposix\nsystem\n(S'touch ran'\ntR.";
     for name in ["data_batch_1", "test_batch"] {
         place.write(&format!("cifar/{name}"), hostile);
     }
-    place.fail(&["train", "cifar", "--model", "resnet8"], FAILED, &["_batch"]);
+    place.fail(
+        &["train", "cifar", "--model", "resnet8"],
+        FAILED,
+        &["_batch"],
+    );
     place.write("teacher.pth", hostile);
     tiny_run(
         &place,
         "distill",
-        &["--teacher", "teacher.pth", "--teacher-model", "resnet8"],
+        &[
+            "--student",
+            "resnet8",
+            "--teacher",
+            "teacher.pth",
+            "--teacher-model",
+            "resnet8",
+        ],
         FAILED,
         &["teacher.pth"],
     );
@@ -105,19 +148,43 @@ fn damaged_weights_are_refused_by_name() {
         tiny_run(
             &place,
             "distill",
-            &["--teacher", name, "--teacher-model", "resnet8"],
+            &[
+                "--student",
+                "resnet8",
+                "--teacher",
+                name,
+                "--teacher-model",
+                "resnet8",
+            ],
             FAILED,
             &[name],
         );
-        place.fail(&["eval", "shapes:100", "--model", name, "--model-name", "resnet8"], FAILED, &[name]);
+        place.fail(
+            &[
+                "eval",
+                "shapes:100",
+                "--model",
+                name,
+                "--model-name",
+                "resnet8",
+            ],
+            FAILED,
+            &[name],
+        );
     }
 }
 
 #[test]
 fn labels_outside_the_range_are_named() {
     let place = Place::new();
-    let data = place.idx("digits", 40, |index| if index == 7 { 200 } else { (index % 10) as u8 });
-    place.fail(&["train", text(&data), "--model", "resnet8"], FAILED, &["200"]);
+    let data = place.idx("digits", 40, |index| {
+        if index == 7 { 200 } else { (index % 10) as u8 }
+    });
+    place.fail(
+        &["train", text(&data), "--model", "resnet8"],
+        FAILED,
+        &["200"],
+    );
 }
 
 #[test]
@@ -137,7 +204,13 @@ fn teacher_and_data_with_different_class_counts_are_refused() {
 #[test]
 fn a_method_that_needs_a_teacher_says_so() {
     let place = Place::new();
-    tiny_run(&place, "distill", &["--student", "resnet8", "--method", "kd"], USAGE, &["teacher"]);
+    tiny_run(
+        &place,
+        "distill",
+        &["--student", "resnet8", "--method", "kd"],
+        USAGE,
+        &["teacher"],
+    );
 }
 
 #[test]
@@ -147,7 +220,13 @@ fn features_that_cannot_be_matched_are_refused_with_the_reason() {
         &place,
         "distill",
         &[
-            "--teacher", "resnet8", "--student", "resnet8", "--method", "fitnet", "--set",
+            "--teacher",
+            "resnet8",
+            "--student",
+            "resnet8",
+            "--method",
+            "fitnet",
+            "--set",
             "method.pairs=[[\"stage3\", \"stage1\"]]",
         ],
         USAGE,
@@ -157,7 +236,13 @@ fn features_that_cannot_be_matched_are_refused_with_the_reason() {
         &place,
         "distill",
         &[
-            "--teacher", "resnet8", "--student", "resnet8", "--method", "fitnet", "--set",
+            "--teacher",
+            "resnet8",
+            "--student",
+            "resnet8",
+            "--method",
+            "fitnet",
+            "--set",
             "method.pairs=[[\"stage9\", \"stage1\"]]",
         ],
         USAGE,
@@ -169,7 +254,13 @@ fn features_that_cannot_be_matched_are_refused_with_the_reason() {
 fn an_output_folder_that_exists_is_left_alone() {
     let place = Place::new();
     place.write("mine/notes.txt", "mine");
-    tiny_run(&place, "train", &["--model", "resnet8", "--out", "mine"], USAGE, &["mine", "exists"]);
+    tiny_run(
+        &place,
+        "train",
+        &["--model", "resnet8", "--out", "mine"],
+        USAGE,
+        &["mine", "exists"],
+    );
     assert_eq!(bytes(&place.path("mine/notes.txt")), b"mine");
     assert_eq!(std::fs::read_dir(place.path("mine")).unwrap().count(), 1);
 }
@@ -196,7 +287,10 @@ fn a_full_disk_ends_the_run_and_loses_nothing() {
     let job = place.path("run/jobs/student-0");
     for file in std::fs::read_dir(&job).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
-        assert!(!name.ends_with(".safetensors"), "{name} is there though it cannot be whole");
+        assert!(
+            !name.ends_with(".safetensors"),
+            "{name} is there though it cannot be whole"
+        );
     }
     place.succeed(&["resume", "run", "--quiet"]);
     assert!(place.path("run/student/model.safetensors").is_file());
@@ -205,21 +299,54 @@ fn a_full_disk_ends_the_run_and_loses_nothing() {
 #[test]
 fn a_typo_in_a_recipe_is_shown_with_its_line_and_the_nearest_key() {
     let place = Place::new();
-    place.write("mine.toml", "[data]\npath = \"shapes:100\"\n\n[train]\nepoch = 3\n");
+    place.write(
+        "mine.toml",
+        "[data]\npath = \"shapes:100\"\n\n[train]\nepoch = 3\n",
+    );
     place.fail(
         &["train", "--recipe", "mine.toml", "--model", "resnet8"],
         USAGE,
         &["mine.toml:5", "epochs"],
     );
-    place.write("mine.toml", "[method]\nname = \"kd\"\n[method.kd]\ntemprature = 3\n");
+    place.write(
+        "mine.toml",
+        "[method]\nname = \"kd\"\n[method.kd]\ntemprature = 3\n",
+    );
     place.fail(
-        &["distill", "shapes:100", "--recipe", "mine.toml", "--teacher", "resnet8"],
+        &[
+            "distill",
+            "shapes:100",
+            "--recipe",
+            "mine.toml",
+            "--teacher",
+            "resnet8",
+            "--student",
+            "resnet8",
+        ],
         USAGE,
         &["mine.toml:4", "temperature"],
     );
-    tiny_run(&place, "train", &["--set", "train.epoch=3"], USAGE, &["epochs"]);
-    tiny_run(&place, "train", &["--model", "resnet9"], USAGE, &["resnet8"]);
-    tiny_run(&place, "distill", &["--method", "kdd"], USAGE, &["kd"]);
+    tiny_run(
+        &place,
+        "train",
+        &["--model", "resnet8", "--set", "train.epoch=3"],
+        USAGE,
+        &["epochs"],
+    );
+    tiny_run(
+        &place,
+        "train",
+        &["--model", "resnet9"],
+        USAGE,
+        &["resnet8"],
+    );
+    tiny_run(
+        &place,
+        "distill",
+        &["--student", "resnet8", "--method", "kdd"],
+        USAGE,
+        &["kd"],
+    );
 }
 
 #[test]
@@ -232,7 +359,11 @@ fn zero_batch_seeds_threads_and_epochs_are_refused() {
         ("--epochs", "epochs"),
         ("--limit", "limit"),
     ] {
-        place.fail(&["train", "shapes:100", "--model", "resnet8", flag, "0"], USAGE, &[word]);
+        place.fail(
+            &["train", "shapes:100", "--model", "resnet8", flag, "0"],
+            USAGE,
+            &[word],
+        );
     }
 }
 
@@ -249,7 +380,10 @@ fn a_checkpoint_of_another_recipe_is_refused() {
     std::fs::write(&recipe, changed).unwrap();
     let before = bytes(&place.path("run/jobs/student-0/checkpoint.safetensors"));
     place.fail(&["resume", "run"], FAILED, &["recipe"]);
-    assert_eq!(before, bytes(&place.path("run/jobs/student-0/checkpoint.safetensors")));
+    assert_eq!(
+        before,
+        bytes(&place.path("run/jobs/student-0/checkpoint.safetensors"))
+    );
 }
 
 #[test]
@@ -272,7 +406,12 @@ fn a_loss_that_is_not_finite_stops_the_run_and_names_term_and_step() {
     tiny_run(
         &place,
         "train",
-        &["--model", "resnet8", "--set", "optimizer.learning_rate=1e30"],
+        &[
+            "--model",
+            "resnet8",
+            "--set",
+            "optimizer.learning_rate=1e30",
+        ],
         FAILED,
         &["task", "epoch 1", "step"],
     );
@@ -293,5 +432,11 @@ fn unknown_commands_and_flags_are_usage_errors() {
     let place = Place::new();
     place.fail(&["distil"], USAGE, &["distill"]);
     place.fail(&["train", "--modell", "resnet8"], USAGE, &["--model"]);
-    place.fail(&["train"], FAILED.max(USAGE), &[]);
+    place.fail(&["train", "--model", "resnet8"], USAGE, &["DATA"]);
+    place.fail(&["train", "shapes:100"], USAGE, &["--model"]);
+    place.fail(
+        &["distill", "shapes:100", "--teacher", "resnet8"],
+        USAGE,
+        &["--student"],
+    );
 }

@@ -19,14 +19,27 @@ fn distilled(place: &Place, extra: &[&str]) -> Value {
 #[test]
 fn a_teacher_is_trained_and_distilled_and_everything_is_written() {
     let place = Place::new();
-    let train = tiny("train", &["--model", "resnet14", "--out", "teacher", "--json"]);
+    let train = tiny(
+        "train",
+        &["--model", "resnet14", "--out", "teacher", "--json"],
+    );
     let train: Vec<&str> = train.iter().map(String::as_str).collect();
     let teacher = json(&place.succeed(&train));
     assert_eq!(teacher["student"]["model"], "resnet14");
 
     let run = distilled(
         &place,
-        &["--teacher", "teacher", "--method", "kd", "--baseline", "--seeds", "3", "--out", "kd"],
+        &[
+            "--teacher",
+            "teacher",
+            "--method",
+            "kd",
+            "--baseline",
+            "--seeds",
+            "3",
+            "--out",
+            "kd",
+        ],
     );
     assert_eq!(run["method"], "kd");
     assert_eq!(run["student"]["top1"].as_array().unwrap().len(), 3);
@@ -39,7 +52,13 @@ fn a_teacher_is_trained_and_distilled_and_everything_is_written() {
     assert!(run["agreement"].is_f64() && run["seconds"].is_f64());
     assert_eq!(run["params"], 78_042);
     assert!(run["macs"].as_u64().unwrap() > 12_000_000);
-    for file in ["recipe.toml", "environment.json", "results.json", "report.html", "student/model.safetensors"] {
+    for file in [
+        "recipe.toml",
+        "environment.json",
+        "results.json",
+        "report.html",
+        "student/model.safetensors",
+    ] {
         assert!(place.path("kd").join(file).is_file(), "{file}");
     }
 
@@ -47,22 +66,40 @@ fn a_teacher_is_trained_and_distilled_and_everything_is_written() {
     assert!(page.contains("resnet8") && page.contains("resnet14"));
     std::fs::remove_file(place.path("kd/report.html")).unwrap();
     place.succeed(&["report", "kd"]);
-    assert_eq!(page, std::fs::read_to_string(place.path("kd/report.html")).unwrap());
+    assert_eq!(
+        page,
+        std::fs::read_to_string(place.path("kd/report.html")).unwrap()
+    );
 
     let measured = json(&place.succeed(&["eval", "shapes:120", "--model", "kd", "--json"]));
     let best = measured["top1"].as_f64().unwrap();
     assert!(
-        run["student"]["top1"].as_array().unwrap().iter().any(|top1| (top1.as_f64().unwrap() - best).abs() < 1e-9),
+        run["student"]["top1"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|top1| (top1.as_f64().unwrap() - best).abs() < 1e-9),
         "the deployed student is one of the tested ones"
     );
 
     let table = place.succeed(&["compare", "teacher", "kd", "--out", "compare.html"]);
     assert!(table.contains("kd"));
     assert!(place.path("compare.html").is_file());
-    place.fail(&["compare", "teacher", "kd", "--out", "compare.html"], 1, &["exists"]);
+    place.fail(
+        &["compare", "teacher", "kd", "--out", "compare.html"],
+        1,
+        &["exists"],
+    );
 
     let again = place.path("kd/recipe.toml");
-    place.succeed(&["distill", "--recipe", text(&again), "--out", "again", "--quiet"]);
+    place.succeed(&[
+        "distill",
+        "--recipe",
+        text(&again),
+        "--out",
+        "again",
+        "--quiet",
+    ]);
     assert_eq!(
         support::bytes(&place.path("kd/student/model.safetensors")),
         support::bytes(&place.path("again/student/model.safetensors")),
@@ -73,11 +110,23 @@ fn a_teacher_is_trained_and_distilled_and_everything_is_written() {
 #[test]
 fn every_method_runs_from_the_command_line() {
     let place = Place::new();
-    for method in ["fitnet", "at", "rkd", "dkd", "reviewkd", "tat", "drg", "dsr", "drg+dsr", "kd+tat"] {
-        let run = distilled(&place, &["--teacher", "resnet8", "--method", method, "--epochs", "1"]);
+    for method in [
+        "fitnet", "at", "rkd", "dkd", "reviewkd", "tat", "drg", "dsr", "drg+dsr", "kd+tat",
+    ] {
+        let run = distilled(
+            &place,
+            &[
+                "--teacher",
+                "resnet8",
+                "--method",
+                method,
+                "--set",
+                "train.epochs=1",
+            ],
+        );
         assert_eq!(run["method"], method);
     }
-    let run = distilled(&place, &["--method", "drg+dsr", "--epochs", "1"]);
+    let run = distilled(&place, &["--method", "drg+dsr", "--set", "train.epochs=1"]);
     assert!(run["teacher"].is_null());
 }
 
@@ -87,7 +136,14 @@ fn a_vit_teaches_a_convolutional_student() {
     for method in ["kd", "tat"] {
         let run = distilled(
             &place,
-            &["--teacher", "vit_nano_patch4", "--method", method, "--epochs", "1"],
+            &[
+                "--teacher",
+                "vit_nano_patch4",
+                "--method",
+                method,
+                "--set",
+                "train.epochs=1",
+            ],
         );
         assert_eq!(run["teacher"]["model"], "vit_nano_patch4");
     }
@@ -98,21 +154,52 @@ fn images_are_labelled() {
     let place = Place::new();
     place.class_folders("pictures", 3, 12);
     place.succeed(&[
-        "train", "pictures", "--model", "resnet8", "--epochs", "1", "--threads", "1", "--quiet",
-        "--out", "model",
+        "train",
+        "pictures",
+        "--model",
+        "resnet8",
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+        "--quiet",
+        "--out",
+        "model",
     ]);
-    let csv = place.succeed(&["predict", "pictures/test/class0", "pictures/test/class1/3.ppm", "--model", "model"]);
+    let csv = place.succeed(&[
+        "predict",
+        "pictures/test/class0",
+        "pictures/test/class1/3.ppm",
+        "--model",
+        "model",
+    ]);
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines[0], "image,rank,label,probability");
     assert_eq!(lines.len(), 1 + 12 + 1);
     let all = json(&place.succeed(&[
-        "predict", "pictures/test/class1", "--model", "model", "--top", "3", "--format", "json",
+        "predict",
+        "pictures/test/class1",
+        "--model",
+        "model",
+        "--top",
+        "3",
+        "--format",
+        "json",
     ]));
     let first = &all[0]["labels"];
     assert_eq!(first.as_array().unwrap().len(), 3);
-    let sum: f64 = first.as_array().unwrap().iter().map(|row| row["probability"].as_f64().unwrap()).sum();
+    let sum: f64 = first
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["probability"].as_f64().unwrap())
+        .sum();
     assert!((sum - 1.0).abs() < 1e-4);
-    place.fail(&["predict", "nowhere.png", "--model", "model"], 1, &["nowhere.png"]);
+    place.fail(
+        &["predict", "nowhere.png", "--model", "model"],
+        1,
+        &["nowhere.png"],
+    );
 }
 
 #[test]
@@ -122,15 +209,32 @@ fn a_network_is_inspected_alone_and_in_a_pair() {
     assert_eq!(one["params"], 1_233_540);
     let two = json(&place.succeed(&["inspect", "resnet32x4", "resnet8x4", "--json"]));
     assert_eq!(two["pairs"].as_array().unwrap().len(), 3);
-    assert!(place.succeed(&["inspect", "resnet32x4", "resnet8x4"]).contains("proposed layer pairs"));
-    assert!(place.succeed(&["inspect", "resnet20", "--input", "1x28x28", "--classes", "10"]).contains("1×28×28"));
+    assert!(
+        place
+            .succeed(&["inspect", "resnet32x4", "resnet8x4"])
+            .contains("proposed layer pairs")
+    );
+    assert!(
+        place
+            .succeed(&[
+                "inspect",
+                "resnet20",
+                "--input",
+                "1x28x28",
+                "--classes",
+                "10"
+            ])
+            .contains("1×28×28")
+    );
 }
 
 #[test]
 fn methods_and_models_are_listed_and_explained() {
     let place = Place::new();
     let methods = place.succeed(&["methods"]);
-    for id in ["kd", "fitnet", "at", "rkd", "dkd", "reviewkd", "tat", "drg", "dsr"] {
+    for id in [
+        "kd", "fitnet", "at", "rkd", "dkd", "reviewkd", "tat", "drg", "dsr",
+    ] {
         assert!(methods.contains(id));
     }
     assert!(place.succeed(&["methods", "tat"]).contains("Target-aware"));
@@ -143,7 +247,18 @@ fn methods_and_models_are_listed_and_explained() {
 #[test]
 fn a_dry_run_checks_and_writes_nothing() {
     let place = Place::new();
-    let arguments = tiny("distill", &["--teacher", "resnet20", "--student", "resnet8", "--method", "fitnet", "--dry-run"]);
+    let arguments = tiny(
+        "distill",
+        &[
+            "--teacher",
+            "resnet20",
+            "--student",
+            "resnet8",
+            "--method",
+            "fitnet",
+            "--dry-run",
+        ],
+    );
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let said = place.succeed(&arguments);
     assert!(said.contains("stage2"), "{said}");
@@ -154,8 +269,21 @@ fn a_dry_run_checks_and_writes_nothing() {
 fn a_step_is_measured() {
     let place = Place::new();
     let report = json(&place.succeed(&[
-        "bench", "step", "--teacher", "resnet8", "--student", "resnet8", "--method", "kd",
-        "--batch", "4", "--runs", "1", "--threads", "1", "--json",
+        "bench",
+        "step",
+        "--teacher",
+        "resnet8",
+        "--student",
+        "resnet8",
+        "--method",
+        "kd",
+        "--batch",
+        "4",
+        "--runs",
+        "1",
+        "--threads",
+        "1",
+        "--json",
     ]));
     for key in ["teacher_ms", "student_ms", "step_ms"] {
         assert!(report[key].as_f64().unwrap() > 0.0, "{key}");

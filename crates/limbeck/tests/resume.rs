@@ -26,7 +26,15 @@ fn a_run_killed_at_random_moments_ends_with_the_bits_of_an_undisturbed_run() {
         .and_then(|text| text.parse().ok())
         .unwrap_or(KILLS);
     let place = Place::new();
-    let extra = ["--teacher", "resnet8", "--student", "resnet8", "--method", "fitnet", "--baseline"];
+    let extra = [
+        "--teacher",
+        "resnet8",
+        "--student",
+        "resnet8",
+        "--method",
+        "fitnet",
+        "--baseline",
+    ];
     let arguments = |out: &str| {
         let mut arguments = tiny("distill", &extra);
         arguments.extend(["--out".to_owned(), out.to_owned()]);
@@ -46,7 +54,9 @@ fn a_run_killed_at_random_moments_ends_with_the_bits_of_an_undisturbed_run() {
     let killed = arguments("killed");
     let mut next: Vec<&str> = killed.iter().map(String::as_str).collect();
     for _ in 0..kills {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         let share = (state >> 33) as f64 / (1u64 << 31) as f64;
         let mut child = place.command(&next).spawn().unwrap();
         std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * share * 0.6));
@@ -98,6 +108,10 @@ fn ctrl_c_writes_a_checkpoint_exits_with_130_and_the_run_goes_on() {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(130), "{stderr}");
     assert!(stderr.contains("limbeck resume run"), "{stderr}");
-    assert!(place.path("run/jobs/student-0/checkpoint.safetensors").is_file());
+    assert!(
+        place
+            .path("run/jobs/student-0/checkpoint.safetensors")
+            .is_file()
+    );
     assert!(!place.path("run/student/model.safetensors").exists());
 }

@@ -198,7 +198,7 @@ impl Plan {
             tile: EMPTY_TILE,
         };
         // The maps themselves serve where no vector reaches past the end of the last one.
-        if self.source.is_identity() && plane.is_multiple_of(simd::lanes()) {
+        if self.source.is_identity() && self.reach(vectors, simd::lanes()) <= channels {
             simd::dispatch(Work {
                 unit,
                 source: maps[0],
@@ -209,6 +209,27 @@ impl Plan {
             self.source.fill(&maps, self.channels, source);
             simd::dispatch(Work { unit, source });
         });
+    }
+
+    /// How many numbers of a source are read by vectors of `lanes` numbers.
+    fn reach(&self, vectors: &[Vec<OutputVector>], lanes: usize) -> usize {
+        let phases = self.phases.iter().zip(vectors);
+        phases
+            .map(|(phase, vectors)| self.reach_of(phase, vectors, lanes))
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn reach_of(&self, phase: &OutputPhase, vectors: &[OutputVector], lanes: usize) -> usize {
+        let Some(tap) = phase.taps.iter().max() else {
+            return 0;
+        };
+        let last = vectors
+            .iter()
+            .map(|vector| vector.offset)
+            .max()
+            .unwrap_or(0);
+        last + tap + (self.channels - 1) * self.source.channel_stride() + lanes
     }
 }
 
@@ -239,10 +260,7 @@ impl Kernel for Work<'_, '_> {
             }
             let packed = &unit.packed[index];
             let vectors = &unit.vectors[index];
-            let reach = vectors.iter().map(|v| v.offset).max().unwrap_or(0)
-                + phase.taps.iter().max().unwrap_or(&0)
-                + (plan.channels - 1) * plan.source.channel_stride()
-                + S::LANES;
+            let reach = plan.reach_of(phase, vectors, S::LANES);
             assert!(
                 reach <= source.len(),
                 "a tile would read {reach} of {} numbers",

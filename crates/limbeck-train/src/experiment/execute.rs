@@ -96,11 +96,7 @@ pub fn execute(
     }
 
     observer.note("\ntesting");
-    let test = EvaluationSet::new(
-        plan.test().clone(),
-        &plan.augment,
-        plan.recipe.data.workers,
-    )?;
+    let test = EvaluationSet::new(plan.test().clone(), &plan.augment, plan.recipe.data.workers)?;
     let taught = match knowledge {
         None => None,
         Some(teacher) => Some(test.measure_teacher(teacher, &students[0].network)?),
@@ -139,9 +135,7 @@ pub fn execute(
 
 /// The first seed and those that count up from it.
 fn seeds(recipe: &Recipe) -> Vec<u64> {
-    (recipe.train.seed..)
-        .take(recipe.train.seeds)
-        .collect()
+    (recipe.train.seed..).take(recipe.train.seeds).collect()
 }
 
 /// The teacher of a run in progress.
@@ -219,11 +213,9 @@ impl<'a> Run<'a> {
             TeacherPlan::Trained { network } => {
                 let seed = self.plan.recipe.train.seed;
                 let learner = self.learner(network.as_ref().clone(), seed, BASELINE)?;
-                let end = self.job(TEACHER, seed, None, None).run_counted(
-                    self,
-                    learner,
-                    observer,
-                )?;
+                let end = self
+                    .job(TEACHER, seed, None, None)
+                    .run_counted(self, learner, observer)?;
                 let Some(finished) = end else {
                     return Ok(None);
                 };

@@ -9,8 +9,7 @@ use limbeck_nn::{InputShape, Network, model};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    TrainError,
-    augmentation,
+    TrainError, augmentation,
     model_source::{self, ModelSource},
     recipe::Recipe,
     teacher::{FrozenTeacher, Teacher},
@@ -144,12 +143,7 @@ impl Plan {
     ///
     /// # Errors
     /// A method that does not exist, settings out of range, or features that cannot be matched.
-    pub fn method(
-        &self,
-        student: &Network,
-        seed: u64,
-        name: &str,
-    ) -> Result<Method, TrainError> {
+    pub fn method(&self, student: &Network, seed: u64, name: &str) -> Result<Method, TrainError> {
         let probe = Probe {
             student: student.taps(),
             teacher: self.teacher_network().map(Network::taps),
@@ -163,7 +157,11 @@ impl Plan {
             device: student.store.device().clone(),
             dtype: student.store.dtype(),
         };
-        Ok(limbeck_methods::build(name, &self.recipe.method.values(), &probe)?)
+        Ok(limbeck_methods::build(
+            name,
+            &self.recipe.method.values(),
+            &probe,
+        )?)
     }
 
     /// Changes with everything that decides the bits of a run: the recipe (threads and workers
@@ -192,7 +190,13 @@ impl Plan {
 /// # Errors
 /// An unknown name, or an input that the family does not take.
 pub fn build(name: &str, input: InputShape, seed: u64) -> Result<Network, TrainError> {
-    Ok(model::build(name, input, seed, &Device::flex(), DType::F32)?)
+    Ok(model::build(
+        name,
+        input,
+        seed,
+        &Device::flex(),
+        DType::F32,
+    )?)
 }
 
 fn plan_teacher(

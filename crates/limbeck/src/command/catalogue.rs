@@ -24,14 +24,24 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
             writeln!(out, "{:#}", Value::Array(all))?;
         }
         None => {
-            let width = METHODS.iter().map(|entry| entry.id.len()).max().unwrap_or(0);
+            let width = METHODS
+                .iter()
+                .map(|entry| entry.id.len())
+                .max()
+                .unwrap_or(0);
             for (title, teacher) in [("With a teacher", true), ("Without a teacher", false)] {
                 writeln!(out, "{title}")?;
-                for entry in METHODS.iter().filter(|entry| entry.needs_teacher == teacher) {
+                for entry in METHODS
+                    .iter()
+                    .filter(|entry| entry.needs_teacher == teacher)
+                {
                     writeln!(out, "  {:width$}  {}", entry.id, title_of(entry))?;
                 }
             }
-            writeln!(out, "\nSeveral are joined by +, such as drg+dsr. Page of one: limbeck methods NAME")?;
+            writeln!(
+                out,
+                "\nSeveral are joined by +, such as drg+dsr. Page of one: limbeck methods NAME"
+            )?;
         }
     }
     Ok(())

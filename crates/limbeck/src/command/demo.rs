@@ -15,5 +15,11 @@ pub fn run(arguments: &DemoArguments, quiet: bool) -> anyhow::Result<()> {
     if let Some(threads) = arguments.threads {
         layers.set(&format!("train.threads={threads}"))?;
     }
-    runs::start(layers.resolve()?, arguments.out.as_deref(), arguments.json, false, quiet)
+    runs::start(
+        layers.resolve()?,
+        arguments.out.as_deref(),
+        arguments.json,
+        false,
+        quiet,
+    )
 }

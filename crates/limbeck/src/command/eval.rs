@@ -15,8 +15,8 @@ use crate::arguments::{EvalArguments, PartName};
 /// Measures and prints.
 pub fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
     threads::set(arguments.threads)?;
-    let data = open(Path::new(&arguments.data), &OpenOptions::default())
-        .map_err(TrainError::from)?;
+    let data =
+        open(Path::new(&arguments.data), &OpenOptions::default()).map_err(TrainError::from)?;
     let model = load_model(
         &arguments.model,
         arguments.model_name.as_deref(),
@@ -63,10 +63,19 @@ pub fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
         writeln!(out, "{report:#}")?;
         return Ok(());
     }
-    writeln!(out, "{} on {} ({images} images)", model.network.name(), data.name)?;
+    writeln!(
+        out,
+        "{} on {} ({images} images)",
+        model.network.name(),
+        data.name
+    )?;
     writeln!(out, "  top-1              {:7.2} %", evaluation.top1)?;
     writeln!(out, "  top-5              {:7.2} %", evaluation.top5)?;
     writeln!(out, "  loss               {:7.4} nats", evaluation.loss)?;
-    writeln!(out, "  calibration error  {:7.2} %", evaluation.calibration_error)?;
+    writeln!(
+        out,
+        "  calibration error  {:7.2} %",
+        evaluation.calibration_error
+    )?;
     Ok(())
 }

@@ -62,8 +62,15 @@ pub fn print_network(out: &mut impl Write, network: &Network, json: bool) -> any
     } = network.input();
     let cost = network.cost();
     writeln!(out, "{}", network.name())?;
-    writeln!(out, "  input        {channels}×{height}×{width}, {classes} classes")?;
-    writeln!(out, "  parameters   {}", grouped(network.store.trained_count() as u64))?;
+    writeln!(
+        out,
+        "  input        {channels}×{height}×{width}, {classes} classes"
+    )?;
+    writeln!(
+        out,
+        "  parameters   {}",
+        grouped(network.store.trained_count() as u64)
+    )?;
     writeln!(out, "  MACs         {}", grouped(cost.macs))?;
     writeln!(
         out,

@@ -38,7 +38,12 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
     let model = load_model(&arguments.model, arguments.model_name.as_deref(), None)?;
     let images = collect(&arguments.images)?;
     match &arguments.out {
-        None => print(&model, &images, arguments, &mut BufWriter::new(stdout().lock())),
+        None => print(
+            &model,
+            &images,
+            arguments,
+            &mut BufWriter::new(stdout().lock()),
+        ),
         Some(path) => {
             let mut bytes = Vec::new();
             print(&model, &images, arguments, &mut bytes)?;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::threads;
 use crate::arguments::{DistillArguments, ResumeArguments, RunArguments, TrainArguments};
-use crate::exit::Interrupted;
+use crate::exit::{Interrupted, Usage};
 use crate::progress::Progress;
 
 /// `limbeck train`.
@@ -26,7 +26,7 @@ pub fn train(arguments: &TrainArguments, quiet: bool) -> anyhow::Result<()> {
     flags.put("student", "weights", path(arguments.weights.as_deref()));
     flags.put("method", "name", Some("none"));
     flags.put("train", "baseline", Some(false));
-    finish(flags, &arguments.run, quiet)
+    finish(flags, &arguments.run, "--model", quiet)
 }
 
 /// `limbeck distill`.
@@ -39,7 +39,7 @@ pub fn distill(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> 
     flags.put("student", "weights", path(arguments.weights.as_deref()));
     flags.put("method", "name", arguments.method.as_deref());
     flags.put("train", "baseline", arguments.baseline.then_some(true));
-    finish(flags, &arguments.run, quiet)
+    finish(flags, &arguments.run, "--student", quiet)
 }
 
 /// `limbeck resume`.
@@ -79,7 +79,13 @@ fn path(path: Option<&Path>) -> Option<String> {
 }
 
 /// Lays defaults, recipe file, flags and assignments over each other, checks, and runs.
-fn finish(mut flags: Flags, arguments: &RunArguments, quiet: bool) -> anyhow::Result<()> {
+/// `model` is the flag that names the network to train.
+fn finish(
+    mut flags: Flags,
+    arguments: &RunArguments,
+    model: &str,
+    quiet: bool,
+) -> anyhow::Result<()> {
     flags.number("train", "epochs", arguments.epochs);
     flags.number("train", "seeds", arguments.seeds);
     flags.put("train", "seed", arguments.seed.map(|seed| seed as i64));
@@ -95,8 +101,24 @@ fn finish(mut flags: Flags, arguments: &RunArguments, quiet: bool) -> anyhow::Re
     for assignment in &arguments.set {
         layers.set(assignment)?;
     }
+    let recipe = layers.resolve()?;
+    let needed = [
+        (
+            "data.path",
+            "DATA (a folder of images, or `shapes` for the generated set)",
+        ),
+        ("student.model", model),
+    ];
+    for (key, flag) in needed {
+        if !layers.asks_for(key) {
+            return Err(Usage(format!(
+                "{flag} is missing: give it, or a recipe that has `{key}`"
+            ))
+            .into());
+        }
+    }
     start(
-        layers.resolve()?,
+        recipe,
         arguments.out.as_deref(),
         arguments.json,
         arguments.dry_run,
@@ -148,7 +170,10 @@ fn carry_out(plan: &Plan, folder: &RunFolder, json: bool, quiet: bool) -> anyhow
         "none" => "train",
         _ => "distill",
     };
-    let command = format!("limbeck {verb} --recipe {}/recipe.toml", folder.path().display());
+    let command = format!(
+        "limbeck {verb} --recipe {}/recipe.toml",
+        folder.path().display()
+    );
     let end = execute(plan, folder, &command, &mut progress, &interrupt)?;
     drop(progress);
     match end {
@@ -196,8 +221,8 @@ fn as_json(results: &Results, path: &str) -> Value {
         .iter()
         .filter_map(|seed| seed.test.agreement)
         .collect();
-    let mean_agreement = (!agreement.is_empty())
-        .then(|| agreement.iter().sum::<f64>() / agreement.len() as f64);
+    let mean_agreement =
+        (!agreement.is_empty()).then(|| agreement.iter().sum::<f64>() / agreement.len() as f64);
     let mut report = json!({
         "run": path,
         "method": results.method,
@@ -235,14 +260,25 @@ fn headline(results: &Results) -> String {
         all.iter().map(|seed| seed.test.top1).sum::<f64>() / all.len().max(1) as f64
     };
     let mut lines = Vec::new();
-    if let Some(test) = results.teacher.as_ref().and_then(|teacher| teacher.test.as_ref()) {
-        lines.push(format!("teacher   {:6.2} % top-1 on the test part", test.top1));
+    if let Some(test) = results
+        .teacher
+        .as_ref()
+        .and_then(|teacher| teacher.test.as_ref())
+    {
+        lines.push(format!(
+            "teacher   {:6.2} % top-1 on the test part",
+            test.top1
+        ));
     }
     let seeds = results.students.len();
     lines.push(format!(
         "student   {:6.2} %{}",
         mean(&results.students),
-        if seeds > 1 { format!(" (mean of {seeds} seeds)") } else { String::new() }
+        if seeds > 1 {
+            format!(" (mean of {seeds} seeds)")
+        } else {
+            String::new()
+        }
     ));
     if !results.baselines.is_empty() {
         lines.push(format!("baseline  {:6.2} %", mean(&results.baselines)));

@@ -150,7 +150,16 @@ pub fn bytes(path: &Path) -> Vec<u8> {
 pub fn tiny(command: &str, extra: &[&str]) -> Vec<String> {
     let mut arguments = vec![command.to_owned(), "shapes:120".to_owned()];
     arguments.extend(
-        ["--epochs", "2", "--batch", "20", "--threads", "1", "--quiet"].map(str::to_owned),
+        [
+            "--epochs",
+            "2",
+            "--batch",
+            "20",
+            "--threads",
+            "1",
+            "--quiet",
+        ]
+        .map(str::to_owned),
     );
     arguments.extend(extra.iter().map(|&argument| argument.to_owned()));
     arguments
