@@ -124,6 +124,7 @@ impl BatchNorm2d {
 }
 
 /// What directly follows a batch norm.
+#[allow(clippy::large_enum_variant, reason = "lives for one call")]
 enum After {
     Nothing,
     Relu,

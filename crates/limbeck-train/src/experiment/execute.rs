@@ -142,7 +142,7 @@ fn seeds(recipe: &Recipe) -> Vec<u64> {
 enum Teaching<'a> {
     None,
     Ready(&'a Network, &'a dyn Teacher),
-    Trained(Box<Network>, FrozenTeacher),
+    Trained(Box<(Network, FrozenTeacher)>),
 }
 
 impl Teaching<'_> {
@@ -150,7 +150,7 @@ impl Teaching<'_> {
         match self {
             Teaching::None => None,
             Teaching::Ready(_, teacher) => Some(*teacher),
-            Teaching::Trained(_, teacher) => Some(teacher),
+            Teaching::Trained(trained) => Some(&trained.1),
         }
     }
 
@@ -158,7 +158,7 @@ impl Teaching<'_> {
         match self {
             Teaching::None => None,
             Teaching::Ready(network, _) => Some(network),
-            Teaching::Trained(network, _) => Some(network),
+            Teaching::Trained(trained) => Some(&trained.0),
         }
     }
 }
@@ -221,7 +221,10 @@ impl<'a> Run<'a> {
                 };
                 let normalisation = &self.plan.normalisation;
                 let teacher = FrozenTeacher::new(&finished.network, normalisation, normalisation);
-                Ok(Some(Teaching::Trained(Box::new(finished.network), teacher)))
+                Ok(Some(Teaching::Trained(Box::new((
+                    finished.network,
+                    teacher,
+                )))))
             }
         }
     }
