@@ -4,6 +4,13 @@
 //! Prints medians in milliseconds and billions of multiply-add operations per second, counted as
 //! two each.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests end by panicking"
+)]
+
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor, module, ops::ConvOptions};

@@ -1,6 +1,13 @@
 //! Batch norms and what is fused with them against the definition, in `f32` (the kernels) and in
 //! `f64` (burn's own operations).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests end by panicking"
+)]
+
 mod support;
 
 use burn::tensor::{DType, Tensor};

@@ -1,6 +1,13 @@
 //! The convolution and its gradients against the definition, in `f32` (the kernels) and in `f64`
 //! (burn's own operation).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests end by panicking"
+)]
+
 mod support;
 
 use burn::tensor::{DType, Tensor};

@@ -1,5 +1,12 @@
 //! Bicubic resampling gives what PyTorch gives.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests end by panicking"
+)]
+
 use limbeck_nn::weights::resize_bicubic;
 
 fn assert_close(found: &[f64], expected: &[f64]) {

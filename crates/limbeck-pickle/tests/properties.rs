@@ -1,5 +1,12 @@
 //! Random and damaged pickles never panic, never run away, and integers survive.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests end by panicking"
+)]
+
 use limbeck_pickle::{Limits, Value, parse, parse_prefix};
 use proptest::prelude::*;
 

@@ -1,5 +1,12 @@
 //! What a user can get wrong: one clear sentence, the right exit code, nothing lost.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests end by panicking"
+)]
+
 mod support;
 
 use support::{Place, bytes, idx_header, text, tiny};

@@ -1,5 +1,12 @@
 //! Every command, through the binary.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests end by panicking"
+)]
+
 mod support;
 
 use serde_json::Value;

@@ -2,6 +2,13 @@
 //!
 //! `LIMBECK_KILLS=20 cargo test --release -p limbeck --test resume` kills as often as that.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests end by panicking"
+)]
+
 mod support;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,5 +1,12 @@
 //! The same recipe gives the same bits with any number of loader workers.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests end by panicking"
+)]
+
 mod support;
 
 use support::{Place, bytes, tiny};
