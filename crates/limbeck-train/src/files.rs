@@ -1,9 +1,8 @@
 //! Files that are whole or absent, folders that are never overwritten, and logs that survive a
 //! kill in the middle of a line.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -69,8 +68,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 }
 
 /// Writes what `content` puts out to `path`, replacing what was there. Whenever the machine stops,
-/// the file is either the old one or the new one: the content goes to `.NAME.partial` beside it,
-/// which reaches the disk before it takes the name.
+/// the file is either the old one or the new one.
 ///
 /// # Errors
 /// Whatever the operating system or `content` refuses, such as a full disk. The old file is then
@@ -79,37 +77,7 @@ pub fn write_whole_with(
     path: &Path,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".partial");
-    let partial = folder.join(name);
-    let write = || {
-        let mut writer = BufWriter::with_capacity(1 << 20, File::create(&partial)?);
-        content(&mut writer)?;
-        let file = writer
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)?;
-        sync_folder(folder)
-    };
-    write().map_err(|error| {
-        // After a successful rename there is nothing to remove, and that is no further error.
-        let _ = fs::remove_file(&partial);
-        io_error("write", path)(error)
-    })
-}
-
-/// Makes names given in `folder` reach the disk. Only Unix can do that.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    limbeck_nn::weights::write_whole(path, content).map_err(io_error("write", path))
 }
 
 /// Makes the folder `path`, which must not exist, and the folders above it.

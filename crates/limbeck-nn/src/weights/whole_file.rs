@@ -3,10 +3,6 @@
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Tells the temporary files of one process apart.
-static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 /// Writes `path` through `write`: to a temporary file in the same folder, synced and renamed, and
 /// the folder synced. A file that was there before is replaced in one go; where anything fails it
@@ -27,17 +23,18 @@ pub fn write_whole(
     let folder = folder
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    // Always the same name, so that what a killed process left is taken over by the next.
     let mut temporary_name = std::ffi::OsString::from(".");
     temporary_name.push(name);
-    temporary_name.push(format!(".{}-{number}.part", std::process::id()));
+    temporary_name.push(".partial");
     let mut temporary = Temporary {
         path: folder.join(temporary_name),
         keep: false,
     };
     let file = OpenOptions::new()
         .write(true)
-        .create_new(true)
+        .create(true)
+        .truncate(true)
         .open(&temporary.path)
         .inspect_err(|_| temporary.keep = true)?;
     let mut writer = BufWriter::with_capacity(1 << 20, file);
