@@ -35,6 +35,10 @@ pub(crate) trait Simd: Copy {
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// Sum of the lanes, pairwise in a fixed order.
     unsafe fn sum(vector: Self::Vector) -> f32;
+    /// `a₀ b₀ a₁ b₁ …` in two vectors.
+    unsafe fn interleave(a: Self::Vector, b: Self::Vector) -> [Self::Vector; 2];
+    /// The lanes of `a`, then `b`, with even numbers, and those with odd numbers.
+    unsafe fn deinterleave(a: Self::Vector, b: Self::Vector) -> [Self::Vector; 2];
 
     /// Loads up to a vector's worth of `from[at..]`, zeros behind the end. `at` must not lie
     /// behind the end.
@@ -117,6 +121,19 @@ pub(crate) fn lanes() -> usize {
     }
 }
 
+/// Asks for `numbers` to be brought to the second-level cache while other work goes on.
+#[inline]
+pub(crate) fn prefetch(numbers: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in numbers.chunks(16) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing, and every x86-64 processor has it.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = numbers;
+}
+
 /// Runs `kernel` in the widest instruction set of this processor.
 pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     match level() {
@@ -188,6 +205,16 @@ impl Simd for Baseline {
                 a[i] * b[i] + c[i]
             }
         })
+    }
+
+    #[inline(always)]
+    unsafe fn interleave(a: [f32; 4], b: [f32; 4]) -> [[f32; 4]; 2] {
+        [[a[0], b[0], a[1], b[1]], [a[2], b[2], a[3], b[3]]]
+    }
+
+    #[inline(always)]
+    unsafe fn deinterleave(a: [f32; 4], b: [f32; 4]) -> [[f32; 4]; 2] {
+        [[a[0], a[2], b[0], b[2]], [a[1], a[3], b[1], b[3]]]
     }
 
     #[inline(always)]
@@ -282,6 +309,35 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn interleave(a: __m512, b: __m512) -> [__m512; 2] {
+            // SAFETY: see the implementation's head.
+            unsafe {
+                // Lanes 16 and up are those of `b`.
+                let low = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+                let high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+                [
+                    _mm512_permutex2var_ps(a, low, b),
+                    _mm512_permutex2var_ps(a, high, b),
+                ]
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn deinterleave(a: __m512, b: __m512) -> [__m512; 2] {
+            // SAFETY: see the implementation's head.
+            unsafe {
+                // Lanes 16 and up are those of `b`.
+                let even =
+                    _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+                let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+                [
+                    _mm512_permutex2var_ps(a, even, b),
+                    _mm512_permutex2var_ps(a, odd, b),
+                ]
+            }
+        }
+
+        #[inline(always)]
         unsafe fn sum(v: __m512) -> f32 {
             // SAFETY: see the implementation's head.
             unsafe {
@@ -346,6 +402,32 @@ mod x86 {
         unsafe fn multiply_add(a: __m256, b: __m256, c: __m256) -> __m256 {
             // SAFETY: see the implementation's head.
             unsafe { _mm256_fmadd_ps(a, b, c) }
+        }
+
+        #[inline(always)]
+        unsafe fn interleave(a: __m256, b: __m256) -> [__m256; 2] {
+            // SAFETY: see the implementation's head.
+            unsafe {
+                let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                [
+                    _mm256_permute2f128_ps::<0x20>(low, high),
+                    _mm256_permute2f128_ps::<0x31>(low, high),
+                ]
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn deinterleave(a: __m256, b: __m256) -> [__m256; 2] {
+            // SAFETY: see the implementation's head.
+            unsafe {
+                // Halves of `a` and `b` alternate until the permutation.
+                let even = _mm256_castps_pd(_mm256_shuffle_ps::<0b10_00_10_00>(a, b));
+                let odd = _mm256_castps_pd(_mm256_shuffle_ps::<0b11_01_11_01>(a, b));
+                [
+                    _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(even)),
+                    _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(odd)),
+                ]
+            }
         }
 
         #[inline(always)]

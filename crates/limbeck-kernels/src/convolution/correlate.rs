@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::{
+    grid::{OutputPhase, OutputVector},
     pack::{Block, Packed},
     source::Source,
     tile::{EMPTY_TILE, MOST_VECTORS, Operands, TILE_OUTPUTS, Tile},
@@ -14,21 +15,6 @@ use crate::{
     scratch::with_scratch,
     simd::{self, Kernel, Simd},
 };
-
-/// A grid of outputs that read the same kernel elements.
-#[derive(Clone, Debug)]
-pub(super) struct OutputPhase {
-    pub rows: usize,
-    pub columns: usize,
-    /// Offset in a channel of the source that output (0, 0) reads with a kernel element at 0.
-    pub base: usize,
-    /// Offset that each kernel element adds to that.
-    pub taps: Vec<usize>,
-    /// Row and column of output (0, 0) in the output map.
-    pub first: [usize; 2],
-    /// Distance between neighbouring outputs in the output map.
-    pub step: [usize; 2],
-}
 
 /// What is computed for every image; channels are those of one group.
 #[derive(Clone, Debug)]
@@ -43,16 +29,6 @@ pub(super) struct Plan {
     pub outputs: usize,
     /// `[H', W']` of the output maps.
     pub size: [usize; 2],
-}
-
-/// One vector of outputs of a phase.
-#[derive(Clone, Copy)]
-struct OutputVector {
-    /// Offset in a channel of the source.
-    offset: usize,
-    row: usize,
-    /// Position in the row of interleaved outputs.
-    start: usize,
 }
 
 impl Plan {
@@ -79,7 +55,11 @@ impl Plan {
                     .collect()
             })
             .collect();
-        let vectors: Vec<Vec<OutputVector>> = self.phases.iter().map(|p| self.vectors(p)).collect();
+        let vectors: Vec<Vec<OutputVector>> = self
+            .phases
+            .iter()
+            .map(|p| p.vectors(&self.source))
+            .collect();
         let count = self.batch * self.groups * self.outputs * self.size[0] * self.size[1];
         let mut y = Vec::with_capacity(count);
         let work = self.divide(&packed, &mut y.spare_capacity_mut()[..count]);
@@ -91,22 +71,6 @@ impl Plan {
         // without tiles are filled before.
         unsafe { y.set_len(count) };
         y
-    }
-
-    fn vectors(&self, phase: &OutputPhase) -> Vec<OutputVector> {
-        let images = self.source.images;
-        (0..phase.rows)
-            .flat_map(|row| {
-                let offset = phase.base + self.source.offset(0, row, 0);
-                (0..phase.columns * images)
-                    .step_by(simd::lanes())
-                    .map(move |start| OutputVector {
-                        offset: offset + start,
-                        row,
-                        start,
-                    })
-            })
-            .collect()
     }
 
     /// Cuts the output into what one task computes: the interleaved images, one group, and, where
@@ -198,38 +162,27 @@ impl Plan {
             tile: EMPTY_TILE,
         };
         // The maps themselves serve where no vector reaches past the end of the last one.
-        if self.source.is_identity() && self.reach(vectors, simd::lanes()) <= channels {
+        if self.source.is_identity() && self.phases.iter().all(|p| self.reach(p) <= channels) {
             simd::dispatch(Work {
                 unit,
                 source: maps[0],
             });
             return;
         }
-        with_scratch([self.source.len(self.channels), 0], |source, _| {
-            self.source.fill(&maps, self.channels, source);
+        let counts = [self.source.len(self.channels), 0, self.source.room()];
+        with_scratch(counts, |[source, _, room]| {
+            self.source.clear(source);
+            self.source.copy(&maps, source, room);
             simd::dispatch(Work { unit, source });
         });
     }
 
-    /// How many numbers of a source are read by vectors of `lanes` numbers.
-    fn reach(&self, vectors: &[Vec<OutputVector>], lanes: usize) -> usize {
-        let phases = self.phases.iter().zip(vectors);
-        phases
-            .map(|(phase, vectors)| self.reach_of(phase, vectors, lanes))
-            .max()
-            .unwrap_or(0)
-    }
-
-    fn reach_of(&self, phase: &OutputPhase, vectors: &[OutputVector], lanes: usize) -> usize {
-        let Some(tap) = phase.taps.iter().max() else {
+    /// How many numbers of a source the tiles of a phase read.
+    fn reach(&self, phase: &OutputPhase) -> usize {
+        if phase.taps.is_empty() {
             return 0;
-        };
-        let last = vectors
-            .iter()
-            .map(|vector| vector.offset)
-            .max()
-            .unwrap_or(0);
-        last + tap + (self.channels - 1) * self.source.channel_stride() + lanes
+        }
+        phase.reach(&self.source) + (self.channels - 1) * self.source.channel_stride()
     }
 }
 
@@ -260,7 +213,7 @@ impl Kernel for Work<'_, '_> {
             }
             let packed = &unit.packed[index];
             let vectors = &unit.vectors[index];
-            let reach = plan.reach_of(phase, vectors, S::LANES);
+            let reach = plan.reach(phase);
             assert!(
                 reach <= source.len(),
                 "a tile would read {reach} of {} numbers",
@@ -323,31 +276,20 @@ impl Unit<'_, '_> {
         unsafe {
             operands.multiply::<S>(&offsets[..vectors.len()], block.width, &mut self.tile);
         }
-        let width = self.plan.size[1];
-        let map = self.plan.size[0] * width;
         let first = block.first - self.packed[0].blocks[self.share.first_block].first;
-        let images = self.plan.source.images;
         let tile = self.tile.chunks_exact(vectors.len() * S::LANES);
         for (output, results) in tile.take(block.count).enumerate() {
             for (vector, values) in vectors.iter().zip(results.chunks_exact(S::LANES)) {
-                let valid = S::LANES.min(phase.columns * images - vector.start);
-                let row = (first + output) * map
-                    + (phase.first[0] + vector.row * phase.step[0]) * width
-                    + phase.first[1];
-                if images == 1 && phase.step[1] == 1 {
-                    let to = &mut self.share.maps[0][row + vector.start..][..valid];
-                    // SAFETY: as this function's own; `values` is one vector long.
-                    unsafe { S::store_part(to, 0, S::load(values.as_ptr())) };
-                    continue;
-                }
-                // Lanes are a multiple of the interleaved images, so a vector begins with the
-                // first of them.
-                let start = row + vector.start / images * phase.step[1];
-                for (column, values) in values[..valid].chunks_exact(images).enumerate() {
-                    let at = start + column * phase.step[1];
-                    for (map, value) in self.share.maps.iter_mut().zip(values) {
-                        map[at].write(*value);
-                    }
+                // SAFETY: as this function's own; `values` is one vector long.
+                unsafe {
+                    let values = S::load(values.as_ptr());
+                    phase.store::<S>(
+                        vector,
+                        values,
+                        self.plan,
+                        &mut self.share.maps,
+                        first + output,
+                    );
                 }
             }
         }

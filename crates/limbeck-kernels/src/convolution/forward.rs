@@ -2,7 +2,9 @@
 
 use super::{
     Geometry,
-    correlate::{OutputPhase, Plan},
+    correlate::Plan,
+    depthwise,
+    grid::OutputPhase,
     source::{Source, images_per_vector},
 };
 
@@ -90,6 +92,10 @@ pub(crate) fn forward(
         outputs,
         size: geometry.output,
     };
+    if geometry.is_depthwise() {
+        let weight_of = |channel: usize, _: usize, tap: usize| weight[channel * elements + tap];
+        return depthwise::run(&plan, x, weight_of, bias);
+    }
     let weight_of = |group: usize, _: usize, output: usize, channel: usize, tap: usize| {
         weight[((group * outputs + output) * channels + channel) * elements + tap]
     };

@@ -93,4 +93,9 @@ impl Geometry {
     pub fn group_outputs(&self) -> usize {
         self.outputs / self.groups
     }
+
+    /// Whether every channel has a kernel and an output of its own.
+    pub fn is_depthwise(&self) -> bool {
+        self.groups > 1 && self.groups == self.channels && self.groups == self.outputs
+    }
 }

@@ -2,7 +2,9 @@
 
 use super::{
     Geometry,
-    correlate::{OutputPhase, Plan},
+    correlate::Plan,
+    depthwise,
+    grid::OutputPhase,
     source::{Source, images_per_vector},
 };
 
@@ -139,6 +141,12 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geomet
         outputs: channels,
         size: geometry.input,
     };
+    if geometry.is_depthwise() {
+        let weight_of = |channel: usize, phase: usize, tap: usize| {
+            weight[channel * taps + elements[phase][tap]]
+        };
+        return depthwise::run(&plan, gradient, weight_of, None);
+    }
     let weight_of = |group: usize, phase: usize, output: usize, channel: usize, tap: usize| {
         let element = elements[phase][tap];
         weight[((group * outputs + channel) * channels + output) * taps + element]

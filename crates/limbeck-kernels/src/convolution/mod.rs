@@ -12,9 +12,13 @@
 //! decides. Results therefore do not depend on the number of threads.
 
 mod correlate;
+mod depthwise;
+mod depthwise_weight;
 mod forward;
 mod geometry;
+mod grid;
 mod input_gradient;
+mod interleave;
 mod pack;
 mod source;
 mod tile;

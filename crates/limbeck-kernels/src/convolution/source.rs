@@ -1,6 +1,7 @@
 //! The padded, phase-split and interleaved copy of a few images that kernels read.
 
-use crate::simd;
+use super::interleave::Interleave;
+use crate::simd::{self, Kernel, Simd};
 
 /// Layout of the copy: `[channel, phase, row, column, image]`.
 ///
@@ -46,86 +47,189 @@ impl Source {
             && self.size == [self.rows, self.columns]
     }
 
-    /// Copies the channels of up to `images` images; lanes of missing images are zero.
-    /// `maps[i]` are the channels of image `i`, `[channels, H, W]`.
-    pub fn fill(&self, maps: &[&[f32]], channels: usize, to: &mut [f32]) {
-        let [height, width] = self.size;
-        let plane = height * width;
-        let row_length = self.columns * self.images;
-        // Room after the last channel: finite, because it is multiplied with zeros.
-        to[channels * self.channel_stride()..].fill(0.0);
-        let mut rows = to.chunks_exact_mut(row_length);
-        for channel in 0..channels {
-            for &[p, q] in &self.phases {
-                let inside = Inside::new(width, self.stride[1], q as isize - self.before[1]);
-                for row in 0..self.rows {
-                    let Some(to) = rows.next() else { return };
-                    let from = (row * self.stride[0] + p) as isize - self.before[0];
-                    if from < 0 || from >= height as isize {
-                        to.fill(0.0);
-                        continue;
-                    }
-                    let start = channel * plane + from as usize * width;
-                    self.fill_row(maps, start, &inside, to);
-                }
-            }
+    /// Numbers of room that [`Source::copy`] needs for its own use.
+    pub fn room(&self) -> usize {
+        if self.images == 1 {
+            0
+        } else {
+            (self.size[0] * self.size[1]).next_multiple_of(simd::lanes()) * self.images
         }
     }
 
-    fn fill_row(&self, maps: &[&[f32]], start: usize, inside: &Inside, to: &mut [f32]) {
-        let end = inside.end.min(self.columns);
-        let begin = inside.begin.min(end);
-        let images = self.images;
-        to[..begin * images].fill(0.0);
-        to[end * images..].fill(0.0);
-        let to = &mut to[begin * images..end * images];
-        if to.is_empty() {
-            return;
-        }
-        let first = start + inside.first;
-        if images == 1 {
-            let from = &maps[0][first..];
-            if self.stride[1] == 1 {
-                to.copy_from_slice(&from[..to.len()]);
-            } else {
-                for (to, from) in to.iter_mut().zip(from.iter().step_by(self.stride[1])) {
-                    *to = *from;
-                }
-            }
-            return;
-        }
-        if maps.len() < images {
+    /// Zeros what no map is copied to. Once is enough for any number of copies.
+    pub fn clear(&self, to: &mut [f32]) {
+        let whole = self.phases.iter().all(|&[p, q]| {
+            let (rows, columns) = (self.inside(0, p), self.inside(1, q));
+            rows.count == self.rows && columns.count == self.columns
+        });
+        if whole {
+            // The room after the last channel alone: finite, because it is multiplied with zeros.
+            let end = to.len().saturating_sub(simd::lanes());
+            to[end..].fill(0.0);
+        } else {
             to.fill(0.0);
         }
-        for (lane, map) in maps.iter().enumerate() {
-            let from = map[first..].iter().step_by(self.stride[1]);
-            for (to, from) in to[lane..].iter_mut().step_by(images).zip(from) {
-                *to = *from;
-            }
+    }
+
+    /// Copies the channels of up to `images` images; lanes of missing images are zero.
+    /// `maps[i]` are the channels of image `i`, `[channels, H, W]`.
+    pub fn copy(&self, maps: &[&[f32]], to: &mut [f32], room: &mut [f32]) {
+        let plane = self.size[0] * self.size[1];
+        let channels = maps[0].len() / plane;
+        let to = to.chunks_exact_mut(self.channel_stride());
+        for (channel, to) in to.take(channels).enumerate() {
+            let start = channel * plane;
+            let map = if self.images == 1 {
+                &maps[0][start..start + plane]
+            } else {
+                simd::dispatch(Interleave {
+                    maps,
+                    start,
+                    plane,
+                    images: self.images,
+                    to: room,
+                });
+                &room[..plane * self.images]
+            };
+            simd::dispatch(Pad {
+                source: self,
+                map,
+                to,
+            });
+        }
+    }
+
+    /// The rows (axis 0) or columns (1) of a phase that lie inside the map.
+    fn inside(&self, axis: usize, residue: usize) -> Inside {
+        // Row `r` of the phase is row `r·stride + shift` of the map.
+        let stride = self.stride[axis];
+        let shift = residue as isize - self.before[axis];
+        let length = if axis == 0 { self.rows } else { self.columns };
+        let end = (self.size[axis] as isize - shift).max(0) as usize;
+        let end = end.div_ceil(stride).min(length);
+        let begin = shift.min(0).unsigned_abs().div_ceil(stride).min(end);
+        Inside {
+            begin,
+            count: end - begin,
+            first: ((begin * stride) as isize + shift).max(0) as usize,
         }
     }
 }
 
-/// Columns `begin..end` of a phase lie inside the map; `begin` is column `first` of the map.
+/// `count` rows or columns of a phase from `begin` on, the first of which is number `first` of the
+/// map.
 struct Inside {
     begin: usize,
-    end: usize,
+    count: usize,
     first: usize,
 }
 
-impl Inside {
-    /// Column `t` is column `t·stride + shift` of a map that is `width` wide.
-    fn new(width: usize, stride: usize, shift: isize) -> Self {
-        let begin = if shift < 0 {
-            shift.unsigned_abs().div_ceil(stride)
-        } else {
-            0
-        };
-        let end = (width as isize - shift).max(0) as usize;
-        Self {
-            begin,
-            end: end.div_ceil(stride),
-            first: ((begin * stride) as isize + shift) as usize,
+/// Copies one channel, `[row, column, image]`, to its padded phases.
+struct Pad<'a> {
+    source: &'a Source,
+    map: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl Kernel for Pad<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let source = self.source;
+        let images = source.images;
+        let width = source.size[1] * images;
+        for (index, &[p, q]) in source.phases.iter().enumerate() {
+            let (rows, columns) = (source.inside(0, p), source.inside(1, q));
+            if rows.count == 0 || columns.count == 0 {
+                continue;
+            }
+            let from = rows.first * width + columns.first * images;
+            let to = source.offset(index, rows.begin, columns.begin);
+            let block = Rows {
+                rows: rows.count,
+                columns: columns.count,
+                images,
+                stride: source.stride[1],
+                from_step: source.stride[0] * width,
+                to_step: source.columns * images,
+            };
+            // SAFETY: as this function's own; the slices are checked to reach far enough.
+            unsafe { block.copy::<S>(&self.map[from..], &mut self.to[to..]) };
+        }
+    }
+}
+
+/// Rows of groups of `images` numbers.
+struct Rows {
+    rows: usize,
+    columns: usize,
+    images: usize,
+    /// Distance between the groups that are copied, in groups.
+    stride: usize,
+    /// Distance between rows, in numbers.
+    from_step: usize,
+    to_step: usize,
+}
+
+impl Rows {
+    /// Rows are short: calling the library's copy for each of them would take longer than this.
+    ///
+    /// # Safety
+    /// The processor must have the instruction set of `S`.
+    #[inline(always)]
+    unsafe fn copy<S: Simd>(&self, from: &[f32], to: &mut [f32]) {
+        let images = self.images;
+        let count = self.columns * images;
+        let last = self.rows - 1;
+        let reach = ((self.columns - 1) * self.stride + 1) * images;
+        assert!(
+            last * self.from_step + reach <= from.len() && last * self.to_step + count <= to.len(),
+            "rows would be copied past the end of a map"
+        );
+        let (mut from, mut to) = (from.as_ptr(), to.as_mut_ptr());
+        // SAFETY: the check above covers all rows; within a row every vector ends with the row at
+        // the latest.
+        unsafe {
+            for _ in 0..self.rows {
+                if self.stride == 1 && count >= S::LANES {
+                    let mut at = 0;
+                    while at + S::LANES <= count {
+                        S::store(to.add(at), S::load(from.add(at)));
+                        at += S::LANES;
+                    }
+                    if at < count {
+                        let at = count - S::LANES;
+                        S::store(to.add(at), S::load(from.add(at)));
+                    }
+                } else if self.stride == 1 {
+                    for i in 0..count {
+                        *to.add(i) = *from.add(i);
+                    }
+                } else if images == 1 {
+                    let mut done = 0;
+                    // Half of a pair of vectors; the last number of the pair may lie behind the
+                    // end of the map, hence one less.
+                    while self.stride == 2 && done + S::LANES < self.columns {
+                        let pair = from.add(2 * done);
+                        let [even, _] = S::deinterleave(S::load(pair), S::load(pair.add(S::LANES)));
+                        S::store(to.add(done), even);
+                        done += S::LANES;
+                    }
+                    for column in done..self.columns {
+                        *to.add(column) = *from.add(column * self.stride);
+                    }
+                } else {
+                    for column in 0..self.columns {
+                        for image in 0..images {
+                            *to.add(column * images + image) =
+                                *from.add(column * self.stride * images + image);
+                        }
+                    }
+                }
+                from = from.wrapping_add(self.from_step);
+                to = to.wrapping_add(self.to_step);
+            }
         }
     }
 }

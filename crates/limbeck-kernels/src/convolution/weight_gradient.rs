@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{
-    Geometry,
+    Geometry, depthwise_weight,
     forward::{input_source, output_grid},
     source::{Source, images_per_vector},
 };
@@ -41,17 +41,28 @@ pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) 
             taps.iter().map(move |tap| start + tap)
         })
         .collect();
+    // Rows of the gradient are filled up with zeros to whole vectors.
     let row = (columns * images).next_multiple_of(simd::lanes());
+    let gradient_source = Source {
+        size: [rows, columns],
+        stride: [1, 1],
+        before: [0, 0],
+        phases: vec![[0, 0]],
+        rows,
+        columns: row / images,
+        images,
+    };
     let plan = Plan {
         geometry,
         source,
+        gradient_source,
         weights,
-        rows,
-        columns,
-        row,
         x,
         gradient,
     };
+    if geometry.is_depthwise() {
+        return depthwise_weight::weight_gradient(&plan);
+    }
     let per_output = plan.weights.len();
     let chunks = geometry.batch.div_ceil(chunk);
     // Fewer chunks than threads: cut the outputs too, which changes no sum.
@@ -93,15 +104,13 @@ pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) 
     sums
 }
 
-struct Plan<'a> {
-    geometry: &'a Geometry,
-    source: Source,
+pub(super) struct Plan<'a> {
+    pub geometry: &'a Geometry,
+    pub source: Source,
+    /// Layout of the copies of the output's gradient.
+    gradient_source: Source,
     /// Offset in the source of what each weight `[C / groups, kh, kw]` multiplies at output (0, 0).
-    weights: Vec<usize>,
-    rows: usize,
-    columns: usize,
-    /// Length of a row of interleaved outputs, filled up to whole vectors.
-    row: usize,
+    pub weights: Vec<usize>,
     x: &'a [f32],
     gradient: &'a [f32],
 }
@@ -119,22 +128,24 @@ impl Plan<'_> {
     fn compute(&self, unit: Unit<'_>) {
         let outputs = unit.sums.len() / self.weights.len();
         let source = self.source.len(self.geometry.group_channels());
-        let map = self.rows * self.row;
+        let map = self.map();
         let interleaved = self.source.images;
         let most = unit.images.len().div_ceil(interleaved);
         let parts = (SOURCE_NUMBERS / source).clamp(1, most);
         for first in unit.images.clone().step_by(parts * interleaved) {
             let end = (first + parts * interleaved).min(unit.images.end);
             let parts = (end - first).div_ceil(interleaved);
-            with_scratch([parts * source, outputs * parts * map], |x, dy| {
+            let counts = [parts * source, outputs * parts * map, self.room()];
+            with_scratch(counts, |[x, dy, room]| {
+                self.clear(source, x, dy);
                 for (part, x) in x.chunks_exact_mut(source).enumerate() {
                     let start = first + part * interleaved;
                     let images = start..(start + interleaved).min(end);
-                    self.fill_input(unit.group, images.clone(), x);
+                    self.fill_input(unit.group, images.clone(), x, room);
                     let output = unit.group * self.geometry.group_outputs() + unit.first_output;
                     for (number, dy) in dy.chunks_exact_mut(parts * map).enumerate() {
                         let dy = &mut dy[part * map..(part + 1) * map];
-                        self.fill_gradient(output + number, images.clone(), dy);
+                        self.fill_gradient(output + number, images.clone(), dy, room);
                     }
                 }
                 simd::dispatch(Work {
@@ -148,48 +159,60 @@ impl Plan<'_> {
         }
     }
 
+    /// Numbers of one channel of the gradient's copy.
+    pub fn map(&self) -> usize {
+        self.gradient_source.channel_stride()
+    }
+
+    /// Numbers of room that filling needs.
+    pub fn room(&self) -> usize {
+        self.source.room().max(self.gradient_source.room())
+    }
+
     /// Offset of the input of each vector of outputs, all parts one after the other.
-    fn steps(&self, parts: usize, source: usize) -> Vec<usize> {
+    pub fn steps(&self, parts: usize, source: usize) -> Vec<usize> {
+        let row = self.gradient_source.offset(0, 1, 0);
         (0..parts)
-            .flat_map(|part| (0..self.rows).map(move |row| (part, row)))
-            .flat_map(|(part, row)| {
-                let start = part * source + self.source.offset(0, row, 0);
-                (0..self.row).step_by(simd::lanes()).map(move |i| start + i)
+            .flat_map(|part| (0..self.gradient_source.rows).map(move |row| (part, row)))
+            .flat_map(|(part, index)| {
+                let start = part * source + self.source.offset(0, index, 0);
+                (0..row).step_by(simd::lanes()).map(move |i| start + i)
             })
             .collect()
     }
 
-    fn fill_input(&self, group: usize, images: Range<usize>, to: &mut [f32]) {
+    /// Zeros what nothing is copied to, in parts of `source` numbers of the input.
+    pub fn clear(&self, source: usize, x: &mut [f32], dy: &mut [f32]) {
+        for part in x.chunks_exact_mut(source) {
+            self.source.clear(part);
+        }
+        self.gradient_source.clear(dy);
+    }
+
+    /// Copies the channels of one group.
+    pub fn fill_input(&self, group: usize, images: Range<usize>, to: &mut [f32], room: &mut [f32]) {
         let geometry = self.geometry;
         let channels = geometry.group_channels();
         let length = channels * geometry.input_size();
         let maps: Vec<&[f32]> = images
             .map(|image| &self.x[(image * geometry.groups + group) * length..][..length])
             .collect();
-        self.source.fill(&maps, channels, to);
+        self.source.copy(&maps, to, room);
     }
 
-    /// Copies one channel of the gradient, `[row, column, image]`, with zeros for missing images
-    /// and to the end of a row's last vector.
-    fn fill_gradient(&self, channel: usize, images: Range<usize>, to: &mut [f32]) {
-        let interleaved = self.source.images;
+    /// Copies one channel of the gradient.
+    pub fn fill_gradient(
+        &self,
+        channel: usize,
+        images: Range<usize>,
+        to: &mut [f32],
+        room: &mut [f32],
+    ) {
         let size = self.geometry.output_size();
-        if images.len() < interleaved || self.columns * interleaved < self.row {
-            to.fill(0.0);
-        }
-        for (lane, image) in images.enumerate() {
-            let start = (image * self.geometry.outputs + channel) * size;
-            let from = self.gradient[start..start + size].chunks_exact(self.columns);
-            for (to, from) in to.chunks_exact_mut(self.row).zip(from) {
-                if interleaved == 1 {
-                    to[..from.len()].copy_from_slice(from);
-                    continue;
-                }
-                for (to, from) in to[lane..].iter_mut().step_by(interleaved).zip(from) {
-                    *to = *from;
-                }
-            }
-        }
+        let maps: Vec<&[f32]> = images
+            .map(|image| &self.gradient[(image * self.geometry.outputs + channel) * size..][..size])
+            .collect();
+        self.gradient_source.copy(&maps, to, room);
     }
 }
 

@@ -1,0 +1,139 @@
+//! The positions of an output map, a vector at a time.
+
+use std::mem::MaybeUninit;
+
+use super::{correlate::Plan, source::Source};
+use crate::simd::{self, MOST_LANES, Simd};
+
+/// A grid of outputs that read the same kernel elements.
+#[derive(Clone, Debug)]
+pub(super) struct OutputPhase {
+    pub rows: usize,
+    pub columns: usize,
+    /// Offset in a channel of the source that output (0, 0) reads with a kernel element at 0.
+    pub base: usize,
+    /// Offset that each kernel element adds to that.
+    pub taps: Vec<usize>,
+    /// Row and column of output (0, 0) in the output map.
+    pub first: [usize; 2],
+    /// Distance between neighbouring outputs in the output map.
+    pub step: [usize; 2],
+}
+
+/// One vector of outputs of a phase.
+#[derive(Clone, Copy)]
+pub(super) struct OutputVector {
+    /// Offset in a channel of the source.
+    pub offset: usize,
+    pub row: usize,
+    /// Position in the row of interleaved outputs.
+    pub start: usize,
+}
+
+impl OutputPhase {
+    /// All vectors of the phase; each begins with the first of the interleaved images.
+    pub fn vectors(&self, source: &Source) -> Vec<OutputVector> {
+        (0..self.rows)
+            .flat_map(|row| {
+                let offset = self.base + source.offset(0, row, 0);
+                (0..self.columns * source.images)
+                    .step_by(simd::lanes())
+                    .map(move |start| OutputVector {
+                        offset: offset + start,
+                        row,
+                        start,
+                    })
+            })
+            .collect()
+    }
+
+    /// Numbers of a channel of the source that vectors read, whole vectors counted.
+    pub fn reach(&self, source: &Source) -> usize {
+        let last = self.columns * source.images - 1;
+        self.base
+            + source.offset(0, self.rows - 1, 0)
+            + last / simd::lanes() * simd::lanes()
+            + self.taps.iter().max().unwrap_or(&0)
+            + simd::lanes()
+    }
+
+    /// Writes the valid lanes of `values` to map number `index` of each image.
+    ///
+    /// # Safety
+    /// The processor must have the instruction set of `S`.
+    #[inline(always)]
+    pub unsafe fn store<S: Simd>(
+        &self,
+        vector: &OutputVector,
+        values: S::Vector,
+        plan: &Plan,
+        maps: &mut [&mut [MaybeUninit<f32>]],
+        index: usize,
+    ) {
+        let map = plan.size[0] * plan.size[1];
+        if plan.source.images == 1 {
+            let to = &mut maps[0][index * map..(index + 1) * map];
+            // SAFETY: as this function's own.
+            unsafe { self.store_together::<S>(vector, values, plan, to) };
+            return;
+        }
+        let images = plan.source.images;
+        let start = index * map + self.position(vector, plan);
+        let mut lanes = [0.0; MOST_LANES];
+        // SAFETY: as this function's own; the buffer is as long as the longest vector.
+        unsafe { S::store(lanes.as_mut_ptr(), values) };
+        let valid = self.valid::<S>(vector, images);
+        for (column, values) in lanes[..valid].chunks_exact(images).enumerate() {
+            let at = start + column * self.step[1];
+            for (map, value) in maps.iter_mut().zip(values) {
+                map[at].write(*value);
+            }
+        }
+    }
+
+    /// Writes the valid lanes of `values` to one map, `[row, column, image]`.
+    ///
+    /// # Safety
+    /// The processor must have the instruction set of `S`.
+    #[inline(always)]
+    pub unsafe fn store_together<S: Simd>(
+        &self,
+        vector: &OutputVector,
+        values: S::Vector,
+        plan: &Plan,
+        to: &mut [MaybeUninit<f32>],
+    ) {
+        let images = plan.source.images;
+        let start = self.position(vector, plan) * images;
+        let valid = self.valid::<S>(vector, images);
+        // SAFETY: as this function's own; the buffer is as long as the longest vector.
+        unsafe {
+            if self.step[1] == 1 {
+                S::store_part(&mut to[start..start + valid], 0, values);
+                return;
+            }
+            let mut lanes = [0.0; MOST_LANES];
+            S::store(lanes.as_mut_ptr(), values);
+            for (column, values) in lanes[..valid].chunks_exact(images).enumerate() {
+                let at = start + column * self.step[1] * images;
+                for (to, value) in to[at..at + images].iter_mut().zip(values) {
+                    to.write(*value);
+                }
+            }
+        }
+    }
+
+    /// Where the map holds the vector's first output.
+    #[inline(always)]
+    fn position(&self, vector: &OutputVector, plan: &Plan) -> usize {
+        let row = self.first[0] + vector.row * self.step[0];
+        let column = self.first[1] + vector.start / plan.source.images * self.step[1];
+        row * plan.size[1] + column
+    }
+
+    /// Lanes of the vector that are outputs.
+    #[inline(always)]
+    fn valid<S: Simd>(&self, vector: &OutputVector, images: usize) -> usize {
+        S::LANES.min(self.columns * images - vector.start)
+    }
+}
