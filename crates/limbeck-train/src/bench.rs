@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     TrainError,
-    experiment::build,
+    experiment::{build, needs_teacher},
     latency::median,
     optimizer,
     recipe::Recipe,
@@ -95,6 +95,7 @@ impl StepBench<'_> {
             outputs: teacher.outputs(tensor.clone(), &needs.teacher),
         };
         let mut position = 0;
+        let reads_teacher = needs_teacher(self.method)?;
         let mut learn = |teacher: &dyn Teacher| {
             let progress = Progress {
                 epoch: 0,
@@ -104,7 +105,14 @@ impl StepBench<'_> {
             };
             position += 1;
             let batch = images.clone();
-            learner.learn(batch, Some(teacher), progress, 0.01, 0, false)
+            learner.learn(
+                batch,
+                reads_teacher.then_some(teacher),
+                progress,
+                0.01,
+                0,
+                false,
+            )
         };
         Ok(StepTimes {
             teacher_ms: self.time(|| {

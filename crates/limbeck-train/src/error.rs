@@ -39,7 +39,7 @@ pub enum TrainError {
     Metric(#[from] MetricError),
     /// A loss term became infinite or not a number.
     #[error(
-        "loss term `{term}` became {value} in epoch {epoch}, step {step}; the run stopped and its last checkpoint is whole. Try a lower learning rate (--set optimizer.learning_rate=…), more warm-up (--set schedule.warmup_epochs=…) or clipping (--set train.clip_norm=1)"
+        "loss term `{term}` became {value} in epoch {epoch}, step {step}; the run stopped. Start it anew from its recipe (--recipe RUN/recipe.toml) with a lower learning rate (--set optimizer.learning_rate=…), more warm-up (--set schedule.warmup_epochs=…) or clipping (--set train.clip_norm=1)"
     )]
     NotFinite {
         /// Name of the term.

@@ -80,6 +80,15 @@ pub fn load(
     if state.format() == FileFormat::Safetensors
         && let Ok(metadata) = weights::read_metadata(file)
     {
+        if let Some(named) = model
+            && model::find(named)?.name != metadata.model
+        {
+            return Err(TrainError::ModelSource(format!(
+                "`{}` is a `{}`, not a `{named}`; leave the name out",
+                file.display(),
+                metadata.model
+            )));
+        }
         let file = ModelFile { metadata, state };
         let network = file.network(&device, dtype)?;
         let ModelMetadata {

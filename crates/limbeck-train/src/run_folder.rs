@@ -33,9 +33,16 @@ impl RunFolder {
             Some(path) => {
                 if path.exists() {
                     return Err(TrainError::Setting(format!(
-                        "the output folder `{}` exists; choose another with --out, or go on with that run: limbeck resume {}",
+                        "the output `{}` exists; choose another with --out{}",
                         path.display(),
-                        path.display()
+                        if path.join(RECIPE).is_file() {
+                            format!(
+                                ", or go on with that run: limbeck resume {}",
+                                path.display()
+                            )
+                        } else {
+                            String::new()
+                        }
                     )));
                 }
                 std::fs::create_dir_all(path).map_err(TrainError::io(path))?;
@@ -145,6 +152,18 @@ const STUDENT: &str = "student/model.safetensors";
 /// The page of the run in `path`.
 pub fn report_of(path: &Path) -> PathBuf {
     path.join(REPORT)
+}
+
+/// The resolved recipe of the run in `path`; `None` where it is no run's folder.
+///
+/// # Errors
+/// A recipe that cannot be read.
+pub fn recipe_of(path: &Path) -> Result<Option<Recipe>, TrainError> {
+    let file = path.join(RECIPE);
+    if !file.is_file() {
+        return Ok(None);
+    }
+    Ok(Some(Recipe::read(&file)?))
 }
 
 /// The deployable model of the run in `path`.

@@ -23,7 +23,7 @@ pub enum Command {
     Demo(DemoArguments),
     /// Train a network on labels alone: a teacher, or a baseline
     Train(TrainArguments),
-    /// Distil a teacher into a student, next to its baseline
+    /// Distil a teacher into a student; with --baseline next to the student without a teacher
     Distill(DistillArguments),
     /// Measure a model on the test part of a data set
     Eval(EvalArguments),
@@ -63,9 +63,9 @@ pub struct RunArguments {
     #[arg(long, value_name = "N")]
     pub seeds: Option<usize>,
     /// The first seed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 62))]
     pub seed: Option<u64>,
-    /// Compute threads [default: all cores]
+    /// Compute threads; results do not depend on them [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
     /// Threads that load images [default: one; 0 loads between the steps]

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use limbeck::data::DataError;
 use limbeck::methods::MethodError;
 use limbeck::nn::NnError;
 use limbeck::train::{TrainError, recipe::RecipeError};
@@ -34,8 +35,20 @@ pub fn report(result: anyhow::Result<()>) -> ExitCode {
         eprintln!("{error}");
         return ExitCode::from(INTERRUPTED);
     }
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", sentence(&error));
     ExitCode::from(if is_usage(&error) { USAGE } else { FAILED })
+}
+
+/// The error with its causes, those left out that it already tells.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| {
+        let cause = cause.to_string();
+        match told {
+            told if told.is_empty() => cause,
+            told if told.contains(&cause) => told,
+            told => format!("{told}: {cause}"),
+        }
+    })
 }
 
 /// Whether the mistake is in the arguments or the recipe, found before anything was run.
@@ -53,6 +66,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
                     | TrainError::ClassCount { .. }
                     | TrainError::Setting(_)
                     | TrainError::ModelSource(_)
+                    | TrainError::Data(DataError::Setting { .. })
             )
         )
 }

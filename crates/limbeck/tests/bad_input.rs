@@ -380,6 +380,7 @@ fn a_checkpoint_of_another_recipe_is_refused() {
     let arguments = tiny("train", &["--model", "resnet8", "--out", "run"]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     place.succeed(&arguments);
+    std::fs::remove_file(place.path("run/results.json")).unwrap();
     let recipe = place.path("run/recipe.toml");
     let text = std::fs::read_to_string(&recipe).unwrap();
     let changed = text.replace("learning_rate = 0.05", "learning_rate = 0.07");
@@ -399,6 +400,7 @@ fn a_damaged_checkpoint_is_named() {
     let arguments = tiny("train", &["--model", "resnet8", "--out", "run"]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     place.succeed(&arguments);
+    std::fs::remove_file(place.path("run/results.json")).unwrap();
     let checkpoint = place.path("run/jobs/student-0/checkpoint.safetensors");
     let mut content = bytes(&checkpoint);
     let middle = content.len() / 2;

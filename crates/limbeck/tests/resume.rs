@@ -90,7 +90,9 @@ fn a_finished_run_can_be_resumed_and_stays_the_same() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     place.succeed(&arguments);
     let before = bytes(&place.path("run/student/model.safetensors"));
+    let results = bytes(&place.path("run/results.json"));
     place.succeed(&["resume", "run", "--quiet"]);
+    assert_eq!(results, bytes(&place.path("run/results.json")));
     assert_eq!(before, bytes(&place.path("run/student/model.safetensors")));
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use limbeck_nn::Network;
 
-use super::{Plan, TeacherPlan, summary};
+use super::{Plan, TeacherPlan, needs_teacher, summary};
 use crate::{
     TrainError,
     evaluate::{Choice, EvaluationSet},
@@ -63,6 +63,7 @@ pub fn execute(
     };
 
     let seeds = seeds(&plan.recipe);
+    let lessons = knowledge.filter(|_| matches!(needs_teacher(&plan.recipe.method.name), Ok(true)));
     let mut students = Vec::new();
     let mut baselines = Vec::new();
     for &seed in &seeds {
@@ -70,7 +71,7 @@ pub fn execute(
             &format!("student-{seed}"),
             seed,
             &plan.recipe.method.name,
-            knowledge,
+            lessons,
             validation_choices.as_deref(),
             observer,
         )?;
@@ -125,7 +126,15 @@ pub fn execute(
         baselines: &baselines,
         baseline_tested,
         command,
-        seconds: started.elapsed().as_secs_f64(),
+        // A resumed run has spent more time than this process.
+        seconds: started.elapsed().as_secs_f64().max(
+            teacher.seconds()
+                + students
+                    .iter()
+                    .chain(&baselines)
+                    .map(|job| job.seconds)
+                    .sum::<f64>(),
+        ),
     };
     let results = summary::results(plan, folder, outcome)?;
     folder.write_results(&results)?;
@@ -142,7 +151,8 @@ fn seeds(recipe: &Recipe) -> Vec<u64> {
 enum Teaching<'a> {
     None,
     Ready(&'a Network, &'a dyn Teacher),
-    Trained(Box<(Network, FrozenTeacher)>),
+    /// With the seconds that its training took.
+    Trained(Box<(Network, FrozenTeacher)>, f64),
 }
 
 impl Teaching<'_> {
@@ -150,7 +160,14 @@ impl Teaching<'_> {
         match self {
             Teaching::None => None,
             Teaching::Ready(_, teacher) => Some(*teacher),
-            Teaching::Trained(trained) => Some(&trained.1),
+            Teaching::Trained(trained, _) => Some(&trained.1),
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        match self {
+            Teaching::Trained(_, seconds) => *seconds,
+            _ => 0.0,
         }
     }
 
@@ -158,7 +175,7 @@ impl Teaching<'_> {
         match self {
             Teaching::None => None,
             Teaching::Ready(network, _) => Some(network),
-            Teaching::Trained(trained) => Some(&trained.0),
+            Teaching::Trained(trained, _) => Some(&trained.0),
         }
     }
 }
@@ -221,10 +238,10 @@ impl<'a> Run<'a> {
                 };
                 let normalisation = &self.plan.normalisation;
                 let teacher = FrozenTeacher::new(&finished.network, normalisation, normalisation);
-                Ok(Some(Teaching::Trained(Box::new((
-                    finished.network,
-                    teacher,
-                )))))
+                Ok(Some(Teaching::Trained(
+                    Box::new((finished.network, teacher)),
+                    finished.seconds,
+                )))
             }
         }
     }
@@ -245,8 +262,12 @@ impl<'a> Run<'a> {
         let chance = 100.0 / self.plan.input.classes as f64;
         if measured.top1 < 1.5 * chance {
             observer.warn(&format!(
-                "the teacher is hardly better than chance ({:.1} % of {chance:.1} %): are its normalisation, its class order and its weights the right ones?",
-                measured.top1
+                "the teacher is {:.1} % right, and guessing gives {chance:.1} %: {}",
+                measured.top1,
+                match self.plan.teacher {
+                    TeacherPlan::Trained { .. } => "train it longer, or on more images",
+                    _ => "are its normalisation, its class order and its weights the right ones?",
+                }
             ));
         }
         Ok(choices)

@@ -5,4 +5,4 @@ mod plan;
 mod summary;
 
 pub use execute::{RunEnd, execute};
-pub use plan::{Plan, TeacherPlan, build};
+pub use plan::{Plan, TeacherPlan, build, needs_teacher};

@@ -65,7 +65,7 @@ impl Plan {
     pub fn new(mut recipe: Recipe) -> Result<Self, TrainError> {
         recipe.check()?;
         let options = OpenOptions {
-            seed: recipe.train.seed,
+            seed: recipe.data.split_seed,
             validation: recipe.data.validation,
             limit: recipe.data.limit,
         };
@@ -87,7 +87,18 @@ impl Plan {
             width: augment.size[1],
             classes: dataset.classes.len(),
         };
-        let teacher = plan_teacher(&recipe, input, &normalisation, &mut warnings)?;
+        if recipe.train.baseline && recipe.method.name == "none" {
+            warnings.push(
+                "the method `none` is the baseline itself; no second one is trained".to_owned(),
+            );
+        }
+        let teacher = plan_teacher(
+            &recipe,
+            input,
+            &normalisation,
+            &dataset.classes,
+            &mut warnings,
+        )?;
         let mut plan = Self {
             recipe,
             dataset,
@@ -199,16 +210,33 @@ pub fn build(name: &str, input: InputShape, seed: u64) -> Result<Network, TrainE
     )?)
 }
 
+/// Whether a part of the method called `name` reads a teacher.
+///
+/// # Errors
+/// An unknown method.
+pub fn needs_teacher(name: &str) -> Result<bool, TrainError> {
+    let entries = limbeck_methods::entries(name)?;
+    Ok(entries.iter().any(|entry| entry.needs_teacher))
+}
+
 fn plan_teacher(
     recipe: &Recipe,
     input: InputShape,
     normalisation: &Normalisation,
+    classes: &[String],
     warnings: &mut Vec<String>,
 ) -> Result<TeacherPlan, TrainError> {
     let Some(source) = &recipe.teacher.source else {
         return Ok(TeacherPlan::None);
     };
     let file = match ModelSource::recognise(source)? {
+        ModelSource::Zoo(name) if !needs_teacher(&recipe.method.name)? => {
+            warnings.push(format!(
+                "the method `{}` reads no teacher, so no `{name}` is trained; name a trained one to see how far the student agrees with it",
+                recipe.method.name
+            ));
+            return Ok(TeacherPlan::None);
+        }
         ModelSource::Zoo(name) => {
             let network = Box::new(build(&name, input, recipe.train.seed)?);
             return Ok(TeacherPlan::Trained { network });
@@ -230,6 +258,15 @@ fn plan_teacher(
             loaded.network.input().channels,
             input.channels
         )));
+    }
+    if let Some(names) = &loaded.class_names
+        && names != classes
+    {
+        warnings.push(format!(
+            "the classes of `{source}` have other names ({}) than the data's ({}): are they the same, in the same order?",
+            names.join(", "),
+            classes.join(", ")
+        ));
     }
     if loaded.normalisation.is_none() {
         warnings.push(format!(

@@ -20,6 +20,8 @@ use crate::{
 
 /// How many pictures of disagreement are kept.
 const DISAGREEMENTS: usize = 24;
+/// How many of them may have the same right class and the same choice of the student.
+const ALIKE: usize = 2;
 
 /// What training and testing gave.
 pub(super) struct Outcome<'a> {
@@ -114,7 +116,8 @@ fn bytes_of(file: &std::path::Path, network: &Network) -> u64 {
     )
 }
 
-/// The pictures on which the two choose different classes, those first on which both are surest.
+/// The pictures on which the two choose different classes, those first on which both are surest,
+/// a few of each kind.
 fn disagreements(
     test: &Part,
     student: &[Choice],
@@ -125,6 +128,14 @@ fn disagreements(
         .collect();
     let certainty = |&index: &usize| student[index].probability * teacher[index].probability;
     found.sort_by(|a, b| certainty(b).total_cmp(&certainty(a)).then(a.cmp(b)));
+    let mut alike = std::collections::BTreeMap::new();
+    found.retain(|&index| {
+        let count: &mut usize = alike
+            .entry((test.label(index), student[index].class))
+            .or_default();
+        *count += 1;
+        *count <= ALIKE
+    });
     found
         .into_iter()
         .take(DISAGREEMENTS)

@@ -41,7 +41,13 @@ impl Recipe {
         if let Some(limit) = data.limit {
             count("data.limit", limit)?;
         }
-        count("data.batch", data.batch)?;
+        bounded("data.batch", data.batch, 1 << 20)?;
+        fits(
+            "data.split_seed",
+            data.split_seed,
+            data.split_seed <= i64::MAX as u64,
+            "a whole number below 2^63",
+        )?;
         // As many as the loader starts.
         let most = 1024;
         fits(
@@ -161,7 +167,7 @@ impl Recipe {
     fn check_train(&self) -> Result<(), Mistake> {
         let it = &self.train;
         count("train.epochs", it.epochs)?;
-        count("train.seeds", it.seeds)?;
+        bounded("train.seeds", it.seeds, 1000)?;
         // TOML's whole numbers end here; the last student's seed must fit too.
         let last = it.seed.checked_add(it.seeds as u64);
         fits(
@@ -189,7 +195,7 @@ impl Recipe {
         }
         count("train.accumulate", it.accumulate)?;
         match it.threads {
-            Some(threads) => count("train.threads", threads),
+            Some(threads) => bounded("train.threads", threads, 1024),
             None => Ok(()),
         }
     }
@@ -221,6 +227,11 @@ fn at_least_zero(key: &str, value: f64) -> Result<(), Mistake> {
 
 fn count(key: &str, value: usize) -> Result<(), Mistake> {
     fits(key, value, value >= 1, "a whole number of at least 1")
+}
+
+fn bounded(key: &str, value: usize, most: usize) -> Result<(), Mistake> {
+    let expected = format!("a whole number from 1 to {most}");
+    fits(key, value, (1..=most).contains(&value), &expected)
 }
 
 fn text(key: &str, value: &str) -> Result<(), Mistake> {

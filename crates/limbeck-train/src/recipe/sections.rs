@@ -65,6 +65,10 @@ pub struct DataRecipe {
     /// Share of the training images that is kept apart to choose by, 0..1. Default 0.1: enough to
     /// rank epochs, little enough not to starve the training.
     pub validation: f64,
+    /// Decides which images are kept apart, and which are tested on where the data set has no
+    /// test part of its own. Default 0. Its own setting, so that another `train.seed` never
+    /// trains on images that an earlier run, such as the teacher's, kept apart.
+    pub split_seed: u64,
     /// Use about this many images, balanced over the classes, to train and to choose by; all
     /// where missing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +86,7 @@ impl Default for DataRecipe {
         Self {
             path: "shapes".to_owned(),
             validation: 0.1,
+            split_seed: 0,
             limit: None,
             batch: 64,
             workers: 1,

@@ -6,7 +6,10 @@ use limbeck::nn::InputShape;
 use limbeck::train::bench::StepBench;
 use serde_json::json;
 
-use super::{inspect::parse_input, threads};
+use super::{
+    inspect::{MOST_CLASSES, parse_input},
+    threads,
+};
 use crate::arguments::{Bench, BenchArguments, BenchStepArguments};
 use crate::exit::Usage;
 
@@ -18,13 +21,13 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
 }
 
 fn step(arguments: &BenchStepArguments) -> anyhow::Result<()> {
-    for (name, value) in [
-        ("--batch", arguments.batch),
-        ("--classes", arguments.classes),
-        ("--runs", arguments.runs),
+    for (name, value, most) in [
+        ("--batch", arguments.batch, 65_536),
+        ("--classes", arguments.classes, MOST_CLASSES),
+        ("--runs", arguments.runs, 10_000),
     ] {
-        if value == 0 {
-            return Err(Usage(format!("{name} must be at least 1, found 0")).into());
+        if !(1..=most).contains(&value) {
+            return Err(Usage(format!("{name} must be 1 to {most}, found {value}")).into());
         }
     }
     let [channels, height, width] = parse_input(&arguments.input)?;

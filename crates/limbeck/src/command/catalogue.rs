@@ -2,7 +2,7 @@
 
 use std::io::{Write, stdout};
 
-use limbeck::methods::{METHODS, MethodEntry, find};
+use limbeck::methods::{METHODS, MethodEntry, entries};
 use serde_json::{Value, json};
 
 use crate::arguments::NamedArguments;
@@ -12,11 +12,16 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     match &arguments.name {
         Some(name) => {
-            let entry = find(name)?;
+            let entries = entries(name)?;
             if arguments.json {
-                writeln!(out, "{:#}", describe(entry))?;
+                let all: Vec<Value> = entries.iter().map(|entry| describe(entry)).collect();
+                match all.as_slice() {
+                    [one] => writeln!(out, "{one:#}")?,
+                    several => writeln!(out, "{:#}", Value::Array(several.to_vec()))?,
+                }
             } else {
-                writeln!(out, "{}", entry.page())?;
+                let pages: Vec<String> = entries.iter().map(|entry| entry.page()).collect();
+                writeln!(out, "{}", pages.join("\n\n"))?;
             }
         }
         None if arguments.json => {

@@ -6,17 +6,30 @@ use std::path::Path;
 use limbeck::data::{Augment, OpenOptions, open};
 use limbeck::train::TrainError;
 use limbeck::train::evaluate::EvaluationSet;
-use limbeck::train::model_source;
+use limbeck::train::{model_source, run_folder};
 use serde_json::json;
 
 use super::{predict::load_model, threads};
 use crate::arguments::{EvalArguments, PartName};
 
+/// How the run in the folder `model` split its data, so that nothing it was trained on is tested;
+/// the usual split for a file.
+fn split_of(model: &str) -> anyhow::Result<OpenOptions> {
+    let recipe = run_folder::recipe_of(Path::new(model))?;
+    Ok(
+        recipe.map_or_else(OpenOptions::default, |recipe| OpenOptions {
+            seed: recipe.data.split_seed,
+            validation: recipe.data.validation,
+            limit: None,
+        }),
+    )
+}
+
 /// Measures and prints.
 pub fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
     threads::set(arguments.threads)?;
     let data =
-        open(Path::new(&arguments.data), &OpenOptions::default()).map_err(TrainError::from)?;
+        open(Path::new(&arguments.data), &split_of(&arguments.model)?).map_err(TrainError::from)?;
     let model = load_model(
         &arguments.model,
         arguments.model_name.as_deref(),
@@ -30,6 +43,15 @@ pub fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
             data_classes: data.classes.len(),
         }
         .into());
+    }
+    if let Some(names) = &model.class_names
+        && *names != data.classes
+    {
+        eprintln!(
+            "warning: the model's classes have other names ({}) than the data's ({}): are they the same, in the same order?",
+            names.join(", "),
+            data.classes.join(", ")
+        );
     }
     let part = match arguments.part {
         PartName::Train => data.train,

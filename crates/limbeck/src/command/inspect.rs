@@ -12,6 +12,9 @@ use super::models::published;
 use crate::arguments::InspectArguments;
 use crate::exit::Usage;
 
+/// No data set has more.
+pub const MOST_CLASSES: usize = 1_000_000;
+
 /// Prints one network, or two with the layer pairs proposed for them.
 pub fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
     let first = network(&arguments.model, arguments)?;
@@ -106,6 +109,12 @@ fn describe(network: &Network) -> Value {
 
 fn network(source: &str, arguments: &InspectArguments) -> anyhow::Result<Network> {
     match ModelSource::recognise(source)? {
+        ModelSource::File(_) if arguments.input.is_some() || arguments.classes.is_some() => {
+            Err(Usage(format!(
+                "`{source}` is trained for its own input and classes; leave --input and --classes out"
+            ))
+            .into())
+        }
         ModelSource::File(file) => Ok(model_source::load(&file, None, None)?.network),
         ModelSource::Zoo(name) => {
             let entry = model::find(&name)?;
@@ -117,8 +126,11 @@ fn network(source: &str, arguments: &InspectArguments) -> anyhow::Result<Network
                 None => [3, entry.size, entry.size],
             };
             let classes = arguments.classes.unwrap_or(entry.classes);
-            if classes == 0 {
-                return Err(Usage("--classes must be at least 1, found 0".to_owned()).into());
+            if !(1..=MOST_CLASSES).contains(&classes) {
+                return Err(Usage(format!(
+                    "--classes must be 1 to {MOST_CLASSES}, found {classes}"
+                ))
+                .into());
             }
             let input = InputShape {
                 channels,

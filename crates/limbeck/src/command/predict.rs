@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use burn::tensor::{Tensor, TensorData, activation::softmax};
-use limbeck::data::{Augment, DataError, decode_file};
+use limbeck::data::{Augment, IMAGE_EXTENSIONS, decode_file};
 use limbeck::nn::Taps;
 use limbeck::train::TrainError;
 use limbeck::train::model_source::{self, LoadedModel, ModelSource};
@@ -17,11 +17,6 @@ use crate::exit::Usage;
 
 /// Images of one forward pass.
 const BATCH: usize = 32;
-/// Endings of files that are taken from folders; files named one by one are taken whatever their
-/// name.
-const ENDINGS: [&str; 10] = [
-    "jpg", "jpeg", "png", "webp", "bmp", "ppm", "pgm", "pnm", "tif", "tiff",
-];
 
 /// The most probable classes of an image, the first the most probable.
 struct Labelled {
@@ -37,6 +32,9 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
     threads::set(arguments.threads)?;
     let model = load_model(&arguments.model, arguments.model_name.as_deref(), None)?;
     let images = collect(&arguments.images)?;
+    if let Some(path) = arguments.out.as_ref().filter(|path| path.exists()) {
+        return Err(Usage(format!("`{}` exists; choose another name", path.display())).into());
+    }
     match &arguments.out {
         None => print(
             &model,
@@ -46,12 +44,9 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
         ),
         Some(path) => {
             let mut bytes = Vec::new();
-            print(&model, &images, arguments, &mut bytes)?;
-            if path.exists() {
-                bail!("`{}` exists; choose another name", path.display());
-            }
+            let printed = print(&model, &images, arguments, &mut bytes);
             limbeck::train::files::write_whole(path, &bytes).map_err(TrainError::from)?;
-            Ok(())
+            printed
         }
     }
 }
@@ -78,7 +73,7 @@ fn print(
     arguments: &PredictArguments,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let labelled = label(model, images, arguments.top)?;
+    let (labelled, damaged) = label(model, images, arguments.top)?;
     match arguments.format {
         PredictFormat::Csv => {
             writeln!(out, "image,rank,label,probability")?;
@@ -111,10 +106,18 @@ fn print(
         }
     }
     out.flush()?;
+    if damaged > 0 {
+        bail!("{damaged} of {} images could not be read", images.len());
+    }
     Ok(())
 }
 
-fn label(model: &LoadedModel, images: &[PathBuf], top: usize) -> anyhow::Result<Vec<Labelled>> {
+/// The labels of all images that can be read, and the number of those that cannot.
+fn label(
+    model: &LoadedModel,
+    images: &[PathBuf],
+    top: usize,
+) -> anyhow::Result<(Vec<Labelled>, usize)> {
     let network = model.network.frozen();
     let input = network.input();
     let augment = Augment {
@@ -124,10 +127,28 @@ fn label(model: &LoadedModel, images: &[PathBuf], top: usize) -> anyhow::Result<
         ..Augment::default()
     };
     let mut labelled = Vec::new();
+    let mut damaged = 0;
     for files in images.chunks(BATCH) {
+        let mut decoded = Vec::new();
+        for file in files {
+            match decode_file(file) {
+                Ok(image) => decoded.push((file, image)),
+                Err(error) => {
+                    damaged += 1;
+                    eprintln!("error: {error}");
+                }
+            }
+        }
+        if decoded.is_empty() {
+            continue;
+        }
+        let files: Vec<&PathBuf> = decoded.iter().map(|(file, _)| *file).collect();
         let mut numbers = vec![0.0; files.len() * augment.numbers()];
-        for (file, out) in files.iter().zip(numbers.chunks_mut(augment.numbers())) {
-            augment.apply(decode_file(file)?, None, out);
+        for ((_, image), out) in decoded
+            .into_iter()
+            .zip(numbers.chunks_mut(augment.numbers()))
+        {
+            augment.apply(image, None, out);
         }
         let shape = [files.len(), input.channels, input.height, input.width];
         let batch = Tensor::<4>::from_data(
@@ -136,7 +157,7 @@ fn label(model: &LoadedModel, images: &[PathBuf], top: usize) -> anyhow::Result<
         );
         let logits = network.evaluate(batch, &Taps::none()).logits;
         let probabilities: Vec<f64> = softmax(logits, 1).into_data().iter::<f64>().collect();
-        for (file, row) in files.iter().zip(probabilities.chunks(input.classes)) {
+        for (file, row) in files.into_iter().zip(probabilities.chunks(input.classes)) {
             let mut order: Vec<usize> = (0..row.len()).collect();
             order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
             let name = |class: usize| match &model.class_names {
@@ -153,7 +174,7 @@ fn label(model: &LoadedModel, images: &[PathBuf], top: usize) -> anyhow::Result<
             });
         }
     }
-    Ok(labelled)
+    Ok((labelled, damaged))
 }
 
 /// The files named, and the images in the folders named, at any depth, in order of their names.
@@ -167,13 +188,16 @@ fn collect(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
                 bail!(
                     "`{}` holds no images ({})",
                     path.display(),
-                    ENDINGS.join(", ")
+                    IMAGE_EXTENSIONS.join(", ")
                 );
             }
         } else if path.exists() {
             files.push(path.clone());
         } else {
-            return Err(DataError::Missing { path: path.clone() }.into());
+            bail!(
+                "`{}` does not exist; name an image or a folder of images",
+                path.display()
+            );
         }
     }
     Ok(files)
@@ -187,12 +211,13 @@ fn collect_folder(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()>
         .collect::<Result<Vec<_>, _>>()?;
     paths.sort();
     for path in paths {
-        if path.is_dir() {
+        // Links to folders are not followed: they may lead back here.
+        if path.is_dir() && !path.is_symlink() {
             collect_folder(&path, files)?;
         } else if path
             .extension()
             .and_then(|ending| ending.to_str())
-            .is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
+            .is_some_and(|ending| IMAGE_EXTENSIONS.contains(&ending.to_ascii_lowercase().as_str()))
         {
             files.push(path);
         }

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use limbeck::train::experiment::{Plan, RunEnd, execute};
 use limbeck::train::observer::Observer;
-use limbeck::train::recipe::{Layers, Recipe};
+use limbeck::train::recipe::{Layers, Recipe, TeacherRecipe};
 use limbeck::train::results::Results;
-use limbeck::train::run_folder::RunFolder;
+use limbeck::train::run_folder::{self, RunFolder};
 use serde_json::{Value, json};
 
 use super::threads;
@@ -45,6 +45,12 @@ pub fn distill(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> 
 /// `limbeck resume`.
 pub fn resume(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
     let folder = RunFolder::open(&arguments.run)?;
+    if let Ok(results) = run_folder::results_of(folder.path()) {
+        if !quiet {
+            eprintln!("this run is finished; nothing was changed");
+        }
+        return conclude(&results, &folder, arguments.json, quiet);
+    }
     let recipe = folder.recipe()?;
     threads::set(recipe.train.threads)?;
     let plan = Plan::new(recipe)?;
@@ -101,7 +107,11 @@ fn finish(
     for assignment in &arguments.set {
         layers.set(assignment)?;
     }
-    let recipe = layers.resolve()?;
+    let mut recipe = layers.resolve()?;
+    if model == "--model" {
+        // `train` is training on labels alone, whatever teacher a recipe names.
+        recipe.teacher = TeacherRecipe::default();
+    }
     let needed = [
         (
             "data.path",
@@ -137,7 +147,10 @@ pub fn start(
     threads::set(recipe.train.threads)?;
     let plan = Plan::new(recipe)?;
     if dry_run {
-        return describe(&plan, json);
+        if let Some(out) = out.filter(|out| out.exists()) {
+            return Err(Usage(format!("the output `{}` exists", out.display())).into());
+        }
+        return describe(&plan, json, quiet);
     }
     let stem = format!("{}-{}", plan.recipe.method.name, plan.recipe.student.model);
     let folder = RunFolder::create(out, &stem)?;
@@ -145,20 +158,23 @@ pub fn start(
     carry_out(&plan, &folder, json, quiet)
 }
 
-fn describe(plan: &Plan, json: bool) -> anyhow::Result<()> {
+/// The recipe goes to standard output, so that it can be kept; the rest to standard error.
+fn describe(plan: &Plan, json: bool, quiet: bool) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     if json {
         let report = json!({ "notes": plan.notes, "warnings": plan.warnings, "recipe": plan.recipe.to_toml()? });
         writeln!(out, "{report:#}")?;
         return Ok(());
     }
-    for note in &plan.notes {
-        writeln!(out, "{note}")?;
+    if !quiet {
+        for note in &plan.notes {
+            eprintln!("{note}");
+        }
     }
     for warning in &plan.warnings {
-        writeln!(out, "warning: {warning}")?;
+        eprintln!("warning: {warning}");
     }
-    writeln!(out, "\n{}", plan.recipe.to_toml()?)?;
+    write!(out, "{}", plan.recipe.to_toml()?)?;
     Ok(())
 }
 
@@ -182,19 +198,22 @@ fn carry_out(plan: &Plan, folder: &RunFolder, json: bool, quiet: bool) -> anyhow
             folder.path().display()
         ))
         .into()),
-        RunEnd::Finished(results) => {
-            if !quiet {
-                eprintln!("\n{}", headline(&results));
-                eprintln!("student: {}", folder.student().display());
-                eprintln!("report:  {}", folder.report().display());
-            }
-            if json {
-                let path = folder.path().display().to_string();
-                writeln!(stdout().lock(), "{:#}", as_json(&results, &path))?;
-            }
-            Ok(())
-        }
+        RunEnd::Finished(results) => conclude(&results, folder, json, quiet),
     }
+}
+
+/// Says what was found, and where it is.
+fn conclude(results: &Results, folder: &RunFolder, json: bool, quiet: bool) -> anyhow::Result<()> {
+    if !quiet {
+        eprintln!("\n{}", headline(results));
+        eprintln!("student: {}", folder.student().display());
+        eprintln!("report:  {}", folder.report().display());
+    }
+    if json {
+        let path = folder.path().display().to_string();
+        writeln!(stdout().lock(), "{:#}", as_json(results, &path))?;
+    }
+    Ok(())
 }
 
 /// Ctrl-C once asks for a checkpoint and a stop; twice stops at once.

@@ -4,11 +4,14 @@ use anyhow::Context;
 
 use crate::exit::Usage;
 
+/// More would only fail to start.
+const MOST: usize = 1024;
+
 /// Sets the number of compute threads, for the whole process; all cores where nothing was asked
 /// for.
 pub fn set(threads: Option<usize>) -> anyhow::Result<usize> {
-    if threads == Some(0) {
-        return Err(Usage("--threads must be at least 1, found 0".to_owned()).into());
+    if let Some(found) = threads.filter(|threads| !(1..=MOST).contains(threads)) {
+        return Err(Usage(format!("--threads must be 1 to {MOST}, found {found}")).into());
     }
     let threads = threads.unwrap_or_else(available);
     rayon::ThreadPoolBuilder::new()
