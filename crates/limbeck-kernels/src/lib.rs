@@ -9,6 +9,8 @@ mod composed;
 mod conv2d;
 mod convolution;
 mod flex;
+#[cfg(test)]
+mod levels;
 mod normalisation;
 mod ops;
 mod rectifier;

@@ -82,16 +82,29 @@ pub(crate) trait Kernel {
     unsafe fn run<S: Simd>(self) -> Self::Output;
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Level {
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
+/// The instruction sets, the widest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    Baseline,
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    Baseline,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
+/// The widest instruction set that tests let [`dispatch`] use.
+#[cfg(test)]
+pub(crate) static WIDEST: std::sync::Mutex<Option<Level>> = std::sync::Mutex::new(None);
+
 fn level() -> Level {
+    #[cfg(test)]
+    if let Some(widest) = *WIDEST.lock().unwrap() {
+        return detected().min(widest);
+    }
+    detected()
+}
+
+fn detected() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(|| {
         #[cfg(target_arch = "x86_64")]
@@ -137,10 +150,10 @@ pub(crate) fn prefetch(numbers: &[f32]) {
 /// Runs `kernel` in the widest instruction set of this processor.
 pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     match level() {
-        // SAFETY: `level` has seen AVX-512 F, VL and DQ on this processor.
+        // SAFETY: `detected` has seen AVX-512 F, VL and DQ on this processor.
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => unsafe { x86::run_avx512(kernel) },
-        // SAFETY: `level` has seen AVX2 and FMA on this processor.
+        // SAFETY: `detected` has seen AVX2 and FMA on this processor.
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => unsafe { x86::run_avx2(kernel) },
         // SAFETY: the baseline is what the whole program was compiled for.
