@@ -11,6 +11,7 @@ mod convolution;
 mod flex;
 #[cfg(test)]
 mod levels;
+mod memory;
 mod normalisation;
 mod ops;
 mod rectifier;
@@ -21,4 +22,5 @@ pub use batch_norm::{
     BatchNormOutput, batch_norm_add_relu_train, batch_norm_relu_train, batch_norm_train,
 };
 pub use conv2d::{Conv2dOptions, conv2d};
+pub use memory::keep_freed_memory;
 pub use rectifier::relu;

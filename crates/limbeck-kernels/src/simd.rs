@@ -148,6 +148,8 @@ pub(crate) fn prefetch(numbers: &[f32]) {
 }
 
 /// Runs `kernel` in the widest instruction set of this processor.
+// Inlined, so that the kernel is not copied on its way.
+#[inline(always)]
 pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     match level() {
         // SAFETY: `detected` has seen AVX-512 F, VL and DQ on this processor.

@@ -103,6 +103,10 @@ pub(crate) fn backward(maps: Maps, saved: &Saved<'_>, with_residual: bool) -> Gr
 fn sums(maps: Maps, saved: &Saved<'_>, first: usize, count: usize) -> Vec<[f64; 2]> {
     let mut sums = vec![[0.0; 2]; count];
     for image in 0..maps.batch {
+        for of in [Some(saved.x), Some(saved.gradient), saved.output] {
+            of.into_iter()
+                .for_each(|of| maps.prefetch(of, image + 1, first..first + count));
+        }
         for (offset, sums) in sums.iter_mut().enumerate() {
             let channel = first + offset;
             let of_map = dispatch(GradientSums {

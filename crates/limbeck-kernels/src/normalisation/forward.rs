@@ -72,6 +72,7 @@ pub(crate) fn forward(
 fn moments(maps: Maps, x: &[f32], first: usize, count: usize) -> Vec<(f64, f64)> {
     let mut means = vec![0.0; count];
     for image in 0..maps.batch {
+        maps.prefetch(x, image + 1, first..first + count);
         for (offset, sum) in means.iter_mut().enumerate() {
             *sum += f64::from(dispatch(Sum(maps.map(x, image, first + offset))));
         }

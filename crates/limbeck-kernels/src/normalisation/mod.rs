@@ -15,6 +15,8 @@ pub(crate) use forward::forward;
 
 use std::mem::MaybeUninit;
 
+use crate::simd;
+
 /// Numbers of one image that a task takes from memory in one piece, or more where one channel has
 /// more: shorter pieces, a power of two apart, would evict each other from the caches.
 const PIECE: usize = 1024;
@@ -48,6 +50,15 @@ impl Maps {
     fn map<'a>(&self, of: &'a [f32], image: usize, channel: usize) -> &'a [f32] {
         let start = (image * self.channels + channel) * self.size;
         &of[start..start + self.size]
+    }
+
+    /// Asks for some channels of one image, where there is one of this number.
+    fn prefetch(&self, of: &[f32], image: usize, channels: std::ops::Range<usize>) {
+        if image < self.batch {
+            let start = image * self.channels * self.size;
+            let of = &of[start + channels.start * self.size..start + channels.end * self.size];
+            simd::prefetch(of);
+        }
     }
 
     /// The room of each block of channels in `to` `[B, C, H, W]`, image by image.
