@@ -12,6 +12,7 @@ mod progress;
 use arguments::Arguments;
 
 fn main() -> ExitCode {
+    limbeck_kernels::keep_freed_memory();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
