@@ -230,8 +230,9 @@ fn count(key: &str, value: usize) -> Result<(), Mistake> {
 }
 
 fn bounded(key: &str, value: usize, most: usize) -> Result<(), Mistake> {
-    let expected = format!("a whole number from 1 to {most}");
-    fits(key, value, (1..=most).contains(&value), &expected)
+    count(key, value)?;
+    let expected = format!("a whole number of at most {most}");
+    fits(key, value, value <= most, &expected)
 }
 
 fn text(key: &str, value: &str) -> Result<(), Mistake> {
