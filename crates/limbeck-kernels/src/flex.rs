@@ -20,22 +20,22 @@ use crate::{
 type Three = composed::Three<Flex>;
 
 /// The tensors' numbers, in order, if all are `f32`.
-struct Numbers<const N: usize>([FlexTensor; N]);
+pub(crate) struct Numbers<const N: usize>([FlexTensor; N]);
 
 impl<const N: usize> Numbers<N> {
-    fn new(tensors: [&FlexTensor; N]) -> Option<Self> {
+    pub(crate) fn new(tensors: [&FlexTensor; N]) -> Option<Self> {
         tensors
             .iter()
             .all(|t| t.dtype() == DType::F32)
             .then(|| Self(tensors.map(FlexTensor::to_contiguous)))
     }
 
-    fn slices(&self) -> [&[f32]; N] {
+    pub(crate) fn slices(&self) -> [&[f32]; N] {
         self.0.each_ref().map(FlexTensor::storage)
     }
 }
 
-fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::new(
         Bytes::from_elems(values),
         Layout::contiguous(shape.into()),
