@@ -14,6 +14,8 @@ mod levels;
 mod memory;
 mod normalisation;
 mod ops;
+mod pieces;
+mod pooling;
 mod rectifier;
 mod scratch;
 mod simd;
@@ -23,4 +25,5 @@ pub use batch_norm::{
 };
 pub use conv2d::{Conv2dOptions, conv2d};
 pub use memory::keep_freed_memory;
+pub use pooling::{Pool2dOptions, adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use rectifier::relu;

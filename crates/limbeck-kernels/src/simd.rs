@@ -31,6 +31,28 @@ pub(crate) trait Simd: Copy {
     unsafe fn positive_part(a: Self::Vector) -> Self::Vector;
     /// `a` where `sign` is not at most zero, else 0.
     unsafe fn where_positive(sign: Self::Vector, a: Self::Vector) -> Self::Vector;
+    unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    unsafe fn divide(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    unsafe fn square_root(a: Self::Vector) -> Self::Vector;
+    /// `min(a, limit)`; what is not a number stays so.
+    unsafe fn at_most(a: Self::Vector, limit: Self::Vector) -> Self::Vector;
+    /// `a` where `value` is not at least `limit`, else 0.
+    unsafe fn where_below(
+        value: Self::Vector,
+        limit: Self::Vector,
+        a: Self::Vector,
+    ) -> Self::Vector;
+    /// `[candidate, tag]` where the candidate is larger than the best or not a number, else
+    /// `[best, best_tag]`.
+    unsafe fn larger(
+        best: [Self::Vector; 2],
+        candidate: Self::Vector,
+        tag: Self::Vector,
+    ) -> [Self::Vector; 2];
+    /// The lanes, which must be whole numbers from 0 to 255, as bytes to [`Simd::LANES`] places.
+    unsafe fn store_bytes(to: *mut u8, vector: Self::Vector);
+    /// The numbers at [`Simd::LANES`] places after `from`, all of which must be valid.
+    unsafe fn gather(from: *const f32, places: *const i32) -> Self::Vector;
     /// `a·b + c`.
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// Sum of the lanes, pairwise in a fixed order.
@@ -211,6 +233,58 @@ impl Simd for Baseline {
     }
 
     #[inline(always)]
+    unsafe fn multiply(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn divide(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] / b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn square_root(a: [f32; 4]) -> [f32; 4] {
+        a.map(f32::sqrt)
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(a: [f32; 4], limit: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| if a[i] >= limit[i] { limit[i] } else { a[i] })
+    }
+
+    #[inline(always)]
+    unsafe fn where_below(value: [f32; 4], limit: [f32; 4], a: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| if value[i] >= limit[i] { 0.0 } else { a[i] })
+    }
+
+    #[inline(always)]
+    unsafe fn larger(best: [[f32; 4]; 2], candidate: [f32; 4], tag: [f32; 4]) -> [[f32; 4]; 2] {
+        let mut result = best;
+        for i in 0..4 {
+            if candidate[i] > best[0][i] || candidate[i].is_nan() {
+                result[0][i] = candidate[i];
+                result[1][i] = tag[i];
+            }
+        }
+        result
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes(to: *mut u8, vector: [f32; 4]) {
+        // SAFETY: the caller vouches for four bytes.
+        unsafe { to.cast::<[u8; 4]>().write_unaligned(vector.map(|v| v as u8)) }
+    }
+
+    #[inline(always)]
+    unsafe fn gather(from: *const f32, places: *const i32) -> [f32; 4] {
+        // SAFETY: the caller vouches for four places and for the numbers at them.
+        unsafe {
+            let places = places.cast::<[i32; 4]>().read_unaligned();
+            places.map(|place| *from.offset(place as isize))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn multiply_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
         std::array::from_fn(|i| {
             // Every AArch64 has the instruction; elsewhere the baseline would call a library.
@@ -318,6 +392,62 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn multiply(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_mul_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn divide(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_div_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn square_root(a: __m512) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_sqrt_ps(a) }
+        }
+
+        #[inline(always)]
+        unsafe fn at_most(a: __m512, limit: __m512) -> __m512 {
+            // The instruction returns its second operand where one is not a number.
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_min_ps(limit, a) }
+        }
+
+        #[inline(always)]
+        unsafe fn where_below(value: __m512, limit: __m512, a: __m512) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NGE_UQ>(value, limit), a) }
+        }
+
+        #[inline(always)]
+        unsafe fn larger([best, best_tag]: [__m512; 2], candidate: __m512, tag: __m512) -> [__m512; 2] {
+            // SAFETY: see the implementation's head.
+            unsafe { 
+                let take = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(candidate, best)
+                    | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(candidate, candidate);
+                [
+                    _mm512_mask_mov_ps(best, take, candidate),
+                    _mm512_mask_mov_ps(best_tag, take, tag),
+                ]
+ }
+        }
+
+        #[inline(always)]
+        unsafe fn store_bytes(to: *mut u8, vector: __m512) {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(vector))) }
+        }
+
+        #[inline(always)]
+        unsafe fn gather(from: *const f32, places: *const i32) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_i32gather_ps::<4>(_mm512_loadu_si512(places.cast()), from) }
+        }
+
+        #[inline(always)]
         unsafe fn multiply_add(a: __m512, b: __m512, c: __m512) -> __m512 {
             // SAFETY: see the implementation's head.
             unsafe { _mm512_fmadd_ps(a, b, c) }
@@ -411,6 +541,71 @@ mod x86 {
                 let keep = _mm256_cmp_ps::<_CMP_NLE_UQ>(sign, _mm256_setzero_ps());
                 _mm256_and_ps(keep, a)
             }
+        }
+
+        #[inline(always)]
+        unsafe fn multiply(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_mul_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn divide(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_div_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn square_root(a: __m256) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_sqrt_ps(a) }
+        }
+
+        #[inline(always)]
+        unsafe fn at_most(a: __m256, limit: __m256) -> __m256 {
+            // The instruction returns its second operand where one is not a number.
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_min_ps(limit, a) }
+        }
+
+        #[inline(always)]
+        unsafe fn where_below(value: __m256, limit: __m256, a: __m256) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_NGE_UQ>(value, limit), a) }
+        }
+
+        #[inline(always)]
+        unsafe fn larger([best, best_tag]: [__m256; 2], candidate: __m256, tag: __m256) -> [__m256; 2] {
+            // SAFETY: see the implementation's head.
+            unsafe { 
+                let take = _mm256_or_ps(
+                    _mm256_cmp_ps::<_CMP_GT_OQ>(candidate, best),
+                    _mm256_cmp_ps::<_CMP_UNORD_Q>(candidate, candidate),
+                );
+                [
+                    _mm256_blendv_ps(best, candidate, take),
+                    _mm256_blendv_ps(best_tag, tag, take),
+                ]
+ }
+        }
+
+        #[inline(always)]
+        unsafe fn store_bytes(to: *mut u8, vector: __m256) {
+            // SAFETY: see the implementation's head.
+            unsafe { 
+                let whole = _mm256_cvtps_epi32(vector);
+                let halves = _mm_packus_epi32(
+                    _mm256_castsi256_si128(whole),
+                    _mm256_extracti128_si256::<1>(whole),
+                );
+                _mm_storel_epi64(to.cast(), _mm_packus_epi16(halves, halves));
+ }
+        }
+
+        #[inline(always)]
+        unsafe fn gather(from: *const f32, places: *const i32) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_i32gather_ps::<4>(from, _mm256_loadu_si256(places.cast())) }
         }
 
         #[inline(always)]
