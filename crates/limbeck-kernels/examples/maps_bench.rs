@@ -82,9 +82,8 @@ fn main() {
             module::avg_pool2d(x, options)
         }
     };
-    let channel = |channels: usize, value: f64| {
-        Tensor::<1>::full([channels], value, &Device::flex())
-    };
+    let channel =
+        |channels: usize, value: f64| Tensor::<1>::full([channels], value, &Device::flex());
     let norm = |x: Tensor<4>| {
         let channels = x.dims()[1];
         batch_norm_train(x, channel(channels, 1.0), channel(channels, 0.0), 1e-5).output
@@ -109,11 +108,36 @@ fn main() {
             .reshape([batch, channels, 1, 1])
     };
     let cases: [(&str, [usize; 4], Work<'_>, Option<Work<'_>>); 12] = [
-        ("maximum 3x3/2", [64, 64, 112, 112], &|x| max_pool2d(x, pool(3, 2, 1)), Some(&burns_maximum(3, 2, 1))),
-        ("maximum 2x2/2", [64, 128, 32, 32], &|x| max_pool2d(x, pool(2, 2, 0)), Some(&burns_maximum(2, 2, 0))),
-        ("maximum 2x2/2", [64, 512, 8, 8], &|x| max_pool2d(x, pool(2, 2, 0)), Some(&burns_maximum(2, 2, 0))),
-        ("average 3x3/2", [64, 240, 16, 16], &|x| avg_pool2d(x, pool(3, 2, 1)), Some(&burns_average(3, 2, 1))),
-        ("average 2x2/2", [64, 256, 16, 16], &|x| avg_pool2d(x, pool(2, 2, 0)), Some(&burns_average(2, 2, 0))),
+        (
+            "maximum 3x3/2",
+            [64, 64, 112, 112],
+            &|x| max_pool2d(x, pool(3, 2, 1)),
+            Some(&burns_maximum(3, 2, 1)),
+        ),
+        (
+            "maximum 2x2/2",
+            [64, 128, 32, 32],
+            &|x| max_pool2d(x, pool(2, 2, 0)),
+            Some(&burns_maximum(2, 2, 0)),
+        ),
+        (
+            "maximum 2x2/2",
+            [64, 512, 8, 8],
+            &|x| max_pool2d(x, pool(2, 2, 0)),
+            Some(&burns_maximum(2, 2, 0)),
+        ),
+        (
+            "average 3x3/2",
+            [64, 240, 16, 16],
+            &|x| avg_pool2d(x, pool(3, 2, 1)),
+            Some(&burns_average(3, 2, 1)),
+        ),
+        (
+            "average 2x2/2",
+            [64, 256, 16, 16],
+            &|x| avg_pool2d(x, pool(2, 2, 0)),
+            Some(&burns_average(2, 2, 0)),
+        ),
         ("mean", [64, 256, 8, 8], &mean, Some(&burns_mean)),
         ("mean", [64, 512, 7, 7], &mean, Some(&burns_mean)),
         ("norm", [64, 64, 32, 32], &norm, None),

@@ -272,7 +272,10 @@ impl Simd for Baseline {
     #[inline(always)]
     unsafe fn store_bytes(to: *mut u8, vector: [f32; 4]) {
         // SAFETY: the caller vouches for four bytes.
-        unsafe { to.cast::<[u8; 4]>().write_unaligned(vector.map(|v| v as u8)) }
+        unsafe {
+            to.cast::<[u8; 4]>()
+                .write_unaligned(vector.map(|v| v as u8))
+        }
     }
 
     #[inline(always)]
@@ -314,7 +317,7 @@ impl Simd for Baseline {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use std::arch::x86_64::*;
+    use std::{arch::x86_64::*, mem::MaybeUninit};
 
     use super::{Kernel, Simd};
 
@@ -336,6 +339,23 @@ mod x86 {
     pub(super) unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
         // SAFETY: the caller has checked for the instruction set.
         unsafe { kernel.run::<Avx2>() }
+    }
+
+    /// The mask of the first `count` lanes, fewer than sixteen.
+    #[inline(always)]
+    fn first_lanes(count: usize) -> u16 {
+        (1 << count) - 1
+    }
+
+    /// The mask of the first `count` lanes, fewer than eight.
+    ///
+    /// # Safety
+    /// The processor must have AVX.
+    #[inline(always)]
+    unsafe fn first_eight(count: usize) -> __m256i {
+        const ONES_AND_ZEROS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+        // SAFETY: as this function's own; eight numbers are read from a place up to the eighth.
+        unsafe { _mm256_loadu_si256(ONES_AND_ZEROS[8 - count..].as_ptr().cast()) }
     }
 
     // SAFETY (all blocks of the two implementations): the contract of `Simd` is exactly what the
@@ -423,16 +443,20 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn larger([best, best_tag]: [__m512; 2], candidate: __m512, tag: __m512) -> [__m512; 2] {
+        unsafe fn larger(
+            [best, best_tag]: [__m512; 2],
+            candidate: __m512,
+            tag: __m512,
+        ) -> [__m512; 2] {
             // SAFETY: see the implementation's head.
-            unsafe { 
+            unsafe {
                 let take = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(candidate, best)
                     | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(candidate, candidate);
                 [
                     _mm512_mask_mov_ps(best, take, candidate),
                     _mm512_mask_mov_ps(best_tag, take, tag),
                 ]
- }
+            }
         }
 
         #[inline(always)]
@@ -479,6 +503,30 @@ mod x86 {
                     _mm512_permutex2var_ps(a, even, b),
                     _mm512_permutex2var_ps(a, odd, b),
                 ]
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn load_part(from: &[f32], at: usize) -> __m512 {
+            // SAFETY: see the implementation's head; what is masked out is not read.
+            unsafe {
+                let start = from.as_ptr().add(at);
+                match from.len() - at {
+                    Self::LANES.. => Self::load(start),
+                    count => _mm512_maskz_loadu_ps(first_lanes(count), start),
+                }
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn store_part(to: &mut [MaybeUninit<f32>], at: usize, vector: __m512) {
+            // SAFETY: see the implementation's head; what is masked out is not written.
+            unsafe {
+                let start = to.as_mut_ptr().add(at).cast();
+                match to.len() - at {
+                    Self::LANES.. => Self::store(start, vector),
+                    count => _mm512_mask_storeu_ps(start, first_lanes(count), vector),
+                }
             }
         }
 
@@ -575,9 +623,13 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn larger([best, best_tag]: [__m256; 2], candidate: __m256, tag: __m256) -> [__m256; 2] {
+        unsafe fn larger(
+            [best, best_tag]: [__m256; 2],
+            candidate: __m256,
+            tag: __m256,
+        ) -> [__m256; 2] {
             // SAFETY: see the implementation's head.
-            unsafe { 
+            unsafe {
                 let take = _mm256_or_ps(
                     _mm256_cmp_ps::<_CMP_GT_OQ>(candidate, best),
                     _mm256_cmp_ps::<_CMP_UNORD_Q>(candidate, candidate),
@@ -586,20 +638,20 @@ mod x86 {
                     _mm256_blendv_ps(best, candidate, take),
                     _mm256_blendv_ps(best_tag, tag, take),
                 ]
- }
+            }
         }
 
         #[inline(always)]
         unsafe fn store_bytes(to: *mut u8, vector: __m256) {
             // SAFETY: see the implementation's head.
-            unsafe { 
+            unsafe {
                 let whole = _mm256_cvtps_epi32(vector);
                 let halves = _mm_packus_epi32(
                     _mm256_castsi256_si128(whole),
                     _mm256_extracti128_si256::<1>(whole),
                 );
                 _mm_storel_epi64(to.cast(), _mm_packus_epi16(halves, halves));
- }
+            }
         }
 
         #[inline(always)]
@@ -637,6 +689,30 @@ mod x86 {
                     _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(even)),
                     _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(odd)),
                 ]
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn load_part(from: &[f32], at: usize) -> __m256 {
+            // SAFETY: see the implementation's head; what is masked out is not read.
+            unsafe {
+                let start = from.as_ptr().add(at);
+                match from.len() - at {
+                    Self::LANES.. => Self::load(start),
+                    count => _mm256_maskload_ps(start, first_eight(count)),
+                }
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn store_part(to: &mut [MaybeUninit<f32>], at: usize, vector: __m256) {
+            // SAFETY: see the implementation's head; what is masked out is not written.
+            unsafe {
+                let start = to.as_mut_ptr().add(at).cast();
+                match to.len() - at {
+                    Self::LANES.. => Self::store(start, vector),
+                    count => _mm256_maskstore_ps(start, first_eight(count), vector),
+                }
             }
         }
 

@@ -50,7 +50,12 @@ impl Kind {
                 let (kernel, padding) = (options.kernel[axis], options.padding[axis]);
                 let count = (size + 2 * padding - kernel) / options.stride[axis] + 1;
                 (0..count)
-                    .map(|i| ((i * options.stride[axis]) as isize - padding as isize, kernel))
+                    .map(|i| {
+                        (
+                            (i * options.stride[axis]) as isize - padding as isize,
+                            kernel,
+                        )
+                    })
                     .collect()
             }
             Adaptive(parts) => (0..parts[axis])
@@ -65,12 +70,7 @@ impl Kind {
 }
 
 /// Output, and gradient with respect to the input for a gradient of the output.
-fn definition(
-    kind: Kind,
-    shape: [usize; 4],
-    x: &[f64],
-    gradient: &[f64],
-) -> (Vec<f64>, Vec<f64>) {
+fn definition(kind: Kind, shape: [usize; 4], x: &[f64], gradient: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let [batch, channels, height, width] = shape;
     let (rows, columns) = (kind.windows(0, height), kind.windows(1, width));
     let mut output = Vec::new();
@@ -230,7 +230,13 @@ fn a_small_maximum_is_as_worked_by_hand() {
 fn what_is_not_a_number_is_largest_and_the_last_of_its_kind_takes_the_gradient() {
     let x = [1.0, f64::NAN, 7.0, f64::NAN, 2.0, 3.0];
     for dtype in [DType::F32, DType::F64] {
-        let (y, dx) = run(Maximum(options(2, 1, 0)), [1, 1, 2, 3], &x, &[1.0, 2.0], dtype);
+        let (y, dx) = run(
+            Maximum(options(2, 1, 0)),
+            [1, 1, 2, 3],
+            &x,
+            &[1.0, 2.0],
+            dtype,
+        );
         assert!(values(y).iter().all(|y| y.is_nan()));
         assert_eq!(values(dx), [0.0, 2.0, 0.0, 1.0, 0.0, 0.0]);
     }
@@ -244,16 +250,17 @@ fn windows_of_nothing_but_minus_infinity_choose_their_first_place() {
         let kind = Maximum(options(3, 2, 1));
         let (y, dx) = run(kind, [1, 1, 3, 3], &x, &gradient, dtype);
         assert_eq!(values(y), [f64::NEG_INFINITY; 4]);
-        assert_eq!(
-            values(dx),
-            [1.0, 2.0, 0.0, 3.0, 4.0, 0.0, 0.0, 0.0, 0.0]
-        );
+        assert_eq!(values(dx), [1.0, 2.0, 0.0, 3.0, 4.0, 0.0, 0.0, 0.0, 0.0]);
     }
 }
 
 #[test]
 fn the_mean_of_whole_maps_has_one_number_for_each() {
-    let x = tracked(&[1.0, 2.0, 3.0, 6.0, -1.0, -1.0, 0.0, 0.0], [1, 2, 2, 2], DType::F32);
+    let x = tracked(
+        &[1.0, 2.0, 3.0, 6.0, -1.0, -1.0, 0.0, 0.0],
+        [1, 2, 2, 2],
+        DType::F32,
+    );
     let y = global_avg_pool2d(x.clone());
     assert_eq!(y.dims(), [1, 2]);
     assert_eq!(values(y.clone()), [3.0, -0.5]);

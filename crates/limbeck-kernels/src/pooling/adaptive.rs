@@ -2,9 +2,11 @@
 
 use std::{mem::MaybeUninit, ops::Range};
 
+use rayon::prelude::*;
+
 use super::{Pool2dOptions, average, window::Windows};
 use crate::{
-    pieces::{fill, filled},
+    pieces::{fill, filled, pieces_per_task},
     scratch::with_scratch,
     simd::{Kernel, Simd, dispatch},
 };
@@ -56,12 +58,7 @@ impl Parts {
 pub(crate) fn forward(parts: &Parts, x: &[f32]) -> Vec<f32> {
     let positions = parts.positions();
     if parts.size == [1, 1] {
-        let work = |map: usize, y: &mut [MaybeUninit<f32>]| {
-            let sum = dispatch(Sum(&x[map * positions..][..positions]));
-            y[0].write(sum / positions as f32);
-        };
-        // SAFETY: the piece is one number.
-        return unsafe { filled(parts.maps, 1, work) };
+        return means(positions, x);
     }
     if let Some(windows) = parts.even() {
         return average::forward(&windows, x);
@@ -132,21 +129,38 @@ fn add(sums: &mut [f32], numbers: &[f32]) {
     }
 }
 
-/// Σ x.
-struct Sum<'a>(&'a [f32]);
+/// Mean of each map of `size` positions.
+fn means(size: usize, x: &[f32]) -> Vec<f32> {
+    let block = pieces_per_task(size);
+    let mut means = vec![0.0; x.len() / size];
+    means
+        .par_chunks_mut(block)
+        .zip(x.par_chunks(block * size))
+        .for_each(|(means, x)| dispatch(Means { size, x, means }));
+    means
+}
 
-impl Kernel for Sum<'_> {
-    type Output = f32;
+struct Means<'a> {
+    size: usize,
+    x: &'a [f32],
+    means: &'a mut [f32],
+}
+
+impl Kernel for Means<'_> {
+    type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) -> f32 {
-        // SAFETY: as this function's own; `at` stays inside.
-        unsafe {
-            let mut sums = S::splat(0.0);
-            for at in (0..self.0.len()).step_by(S::LANES) {
-                sums = S::add(sums, S::load_part(self.0, at));
+    unsafe fn run<S: Simd>(self) {
+        let size = self.size as f32;
+        for (x, mean) in self.x.chunks_exact(self.size).zip(self.means) {
+            // SAFETY: as this function's own; `at` stays inside.
+            unsafe {
+                let mut sums = S::splat(0.0);
+                for at in (0..x.len()).step_by(S::LANES) {
+                    sums = S::add(sums, S::load_part(x, at));
+                }
+                *mean = S::sum(sums) / size;
             }
-            S::sum(sums)
         }
     }
 }

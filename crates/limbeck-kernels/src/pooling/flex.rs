@@ -99,10 +99,7 @@ impl PoolingOps for Flex {
         )
     }
 
-    fn kernel_adaptive_avg_pool2d_backward(
-        shape: [usize; 4],
-        gradient: FlexTensor,
-    ) -> FlexTensor {
+    fn kernel_adaptive_avg_pool2d_backward(shape: [usize; 4], gradient: FlexTensor) -> FlexTensor {
         let Some(numbers) = Numbers::new([&gradient]) else {
             return composed::adaptive_avg_pool2d_backward::<Self>(shape, gradient);
         };

@@ -62,7 +62,10 @@ pub(crate) fn backward(windows: &Windows, chosen: &[u8], gradient: &[f32]) -> Ve
     // From the corner of a window to its places. The corner may lie outside, where the place does
     // not: wrapping sums come back inside.
     let mut places = [0; 256];
-    for (number, place) in places[..kernel_height * kernel_width].iter_mut().enumerate() {
+    for (number, place) in places[..kernel_height * kernel_width]
+        .iter_mut()
+        .enumerate()
+    {
         *place = number / kernel_width * width + number % kernel_width;
     }
     let work = |map: usize, dx: &mut [MaybeUninit<f32>]| {
@@ -141,16 +144,17 @@ impl Kernel for Largest<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let last = self.places.iter().max().map_or(0, |place| place + self.y.len());
+        let last = self
+            .places
+            .iter()
+            .max()
+            .map_or(0, |place| place + self.y.len());
         assert!(last + MOST_LANES <= self.from.len() + 1);
         // SAFETY: as this function's own; a vector may reach past the last window, where the
         // assertion has seen room for it.
         unsafe {
             for at in (0..self.y.len()).step_by(S::LANES) {
-                let mut best = [
-                    S::splat(f32::NEG_INFINITY),
-                    S::splat(f32::from(NONE)),
-                ];
+                let mut best = [S::splat(f32::NEG_INFINITY), S::splat(f32::from(NONE))];
                 let mut tag = 0.0;
                 for place in self.places {
                     let candidate = S::load(self.from.as_ptr().add(place + at));

@@ -67,7 +67,10 @@ pub fn adaptive_avg_pool2d(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
         shape.iter().chain(&size).all(|&n| n > 0),
         "maps of shape {shape:?} cannot be averaged to {size:?}: every size must be at least 1"
     );
-    Tensor::from_dispatch(Dispatch::kernel_adaptive_avg_pool2d(x.into_dispatch(), size))
+    Tensor::from_dispatch(Dispatch::kernel_adaptive_avg_pool2d(
+        x.into_dispatch(),
+        size,
+    ))
 }
 
 /// Mean over all positions, `[B, C, H, W]` → `[B, C]`.

@@ -69,12 +69,7 @@ impl Phases {
 
     /// Takes `map` apart, with `fill` in the places that padding adds, and lends the phases to
     /// `work`, together with the room of another `extra` numbers. `work` must not use scratch.
-    pub fn with<R>(
-        &self,
-        map: &[f32],
-        fill: f32,
-        work: impl FnOnce(&[f32]) -> R,
-    ) -> R {
+    pub fn with<R>(&self, map: &[f32], fill: f32, work: impl FnOnce(&[f32]) -> R) -> R {
         with_scratch([self.room(), 0, 0], |[phases, _, _]| {
             dispatch(TakeApart {
                 layout: self,
