@@ -17,8 +17,8 @@ use burn::tensor::{
     ops::{AvgPoolOptions, MaxPoolOptions},
 };
 use limbeck_kernels::{
-    Pool2dOptions, avg_pool2d, batch_norm_add_relu_train, batch_norm_relu_train, batch_norm_train,
-    global_avg_pool2d, max_pool2d,
+    Activation, Pool2dOptions, avg_pool2d, batch_norm_train, channel_affine, global_avg_pool2d,
+    max_pool2d,
 };
 
 const WARM_UP: usize = 2;
@@ -84,18 +84,23 @@ fn main() {
     };
     let channel =
         |channels: usize, value: f64| Tensor::<1>::full([channels], value, &Device::flex());
-    let norm = |x: Tensor<4>| {
-        let channels = x.dims()[1];
-        batch_norm_train(x, channel(channels, 1.0), channel(channels, 0.0), 1e-5).output
+    let normed = |x: Tensor<4>, residual, activation| {
+        let (weight, bias) = (channel(x.dims()[1], 1.0), channel(x.dims()[1], 0.0));
+        batch_norm_train(x, residual, weight, bias, 1e-5, activation).output
     };
-    let norm_relu = |x: Tensor<4>| {
-        let channels = x.dims()[1];
-        batch_norm_relu_train(x, channel(channels, 1.0), channel(channels, 0.0), 1e-5).output
+    let norm = |x| normed(x, None, Activation::Identity);
+    let norm_relu = |x| normed(x, None, Activation::Relu);
+    let norm_relu6 = |x| normed(x, None, Activation::Relu6);
+    let norm_add_relu = |x: Tensor<4>| normed(x.clone(), Some(x), Activation::Relu);
+    let affine_relu = |x: Tensor<4>| {
+        let (scale, shift) = (channel(x.dims()[1], 1.5), channel(x.dims()[1], 0.1));
+        channel_affine(x, None, scale, shift, Activation::Relu)
     };
-    let norm_add_relu = |x: Tensor<4>| {
+    let burns_affine_relu = |x: Tensor<4>| {
         let channels = x.dims()[1];
-        let (weight, bias) = (channel(channels, 1.0), channel(channels, 0.0));
-        batch_norm_add_relu_train(x.clone(), x, weight, bias, 1e-5).output
+        let scale = channel(channels, 1.5).reshape([1, channels, 1, 1]);
+        let shift = channel(channels, 0.1).reshape([1, channels, 1, 1]);
+        limbeck_kernels::relu(x * scale + shift)
     };
     let mean = |x: Tensor<4>| {
         let [batch, channels, _, _] = x.dims();
@@ -107,7 +112,7 @@ fn main() {
             .mean_dim(2)
             .reshape([batch, channels, 1, 1])
     };
-    let cases: [(&str, [usize; 4], Work<'_>, Option<Work<'_>>); 12] = [
+    let cases: [(&str, [usize; 4], Work<'_>, Option<Work<'_>>); 14] = [
         (
             "maximum 3x3/2",
             [64, 64, 112, 112],
@@ -144,6 +149,13 @@ fn main() {
         ("norm", [64, 256, 8, 8], &norm, None),
         ("norm relu", [64, 64, 32, 32], &norm_relu, None),
         ("norm relu", [64, 256, 8, 8], &norm_relu, None),
+        ("norm relu6", [64, 64, 32, 32], &norm_relu6, None),
+        (
+            "known relu",
+            [64, 64, 32, 32],
+            &affine_relu,
+            Some(&burns_affine_relu),
+        ),
         ("norm add relu", [64, 64, 32, 32], &norm_add_relu, None),
     ];
     for (name, shape, ours, burns) in cases {

@@ -1,13 +1,13 @@
-//! Batch normalisation with the statistics of the batch.
+//! Batch normalisation, with the statistics of the batch and with known ones.
 
 use burn::{
     backend::{Dispatch, DispatchTensor},
     tensor::Tensor,
 };
 
-use crate::ops::KernelOps;
+use crate::{activation::Activation, normalisation::NormalisationOps, optional::Optional};
 
-/// What [`batch_norm_train`] and its relatives return.
+/// What [`batch_norm_train`] returns.
 #[derive(Clone, Debug)]
 pub struct BatchNormOutput {
     /// The result, `[B, C, H, W]`.
@@ -29,77 +29,68 @@ impl BatchNormOutput {
 }
 
 /// Normalises each channel of `x` `[B, C, H, W]` with its own mean and population variance over
-/// batch and positions, then scales by `weight` `[C]` and shifts by `bias` `[C]`.
+/// batch and positions, scales by `weight` `[C]` and shifts by `bias` `[C]`, then adds `residual`
+/// `[B, C, H, W]` and applies `activation`: one pass over memory each way.
 ///
-/// Differentiable in all three tensors, through the statistics too. `f32` on the CPU has kernels
-/// of its own, whose results do not depend on the number of threads; everything else is burn's
-/// operation.
+/// Differentiable in all tensors, through the statistics too. `f32` on the CPU has kernels of its
+/// own, whose results do not depend on the number of threads; everything else is made of burn's
+/// operations.
 ///
 /// # Panics
 /// Where the batch is empty, or the shapes do not fit each other.
 pub fn batch_norm_train(
     x: Tensor<4>,
+    residual: Option<Tensor<4>>,
     weight: Tensor<1>,
     bias: Tensor<1>,
     epsilon: f64,
+    activation: Activation,
 ) -> BatchNormOutput {
-    check(&x, &weight, &bias);
+    check(&x, residual.as_ref(), &weight, &bias);
     BatchNormOutput::new(Dispatch::kernel_batch_norm(
         x.into_dispatch(),
+        Optional::new(residual.map(Tensor::into_dispatch)),
         weight.into_dispatch(),
         bias.into_dispatch(),
         epsilon,
+        activation,
     ))
 }
 
-/// [`batch_norm_train`], then [`crate::relu`], in one pass over memory each way.
+/// `activation(x · scale + shift + residual)` of `x` and `residual` `[B, C, H, W]`, `scale` and
+/// `shift` `[C]`: a batch norm with statistics that are known, in one pass over memory.
+///
+/// Differentiable in all tensors. `f32` on the CPU has kernels of its own, whose results do not
+/// depend on the number of threads; everything else is made of burn's operations.
 ///
 /// # Panics
 /// As [`batch_norm_train`].
-pub fn batch_norm_relu_train(
+pub fn channel_affine(
     x: Tensor<4>,
-    weight: Tensor<1>,
-    bias: Tensor<1>,
-    epsilon: f64,
-) -> BatchNormOutput {
-    check(&x, &weight, &bias);
-    BatchNormOutput::new(Dispatch::kernel_batch_norm_relu(
+    residual: Option<Tensor<4>>,
+    scale: Tensor<1>,
+    shift: Tensor<1>,
+    activation: Activation,
+) -> Tensor<4> {
+    check(&x, residual.as_ref(), &scale, &shift);
+    Tensor::from_dispatch(Dispatch::kernel_channel_affine(
         x.into_dispatch(),
-        weight.into_dispatch(),
-        bias.into_dispatch(),
-        epsilon,
+        Optional::new(residual.map(Tensor::into_dispatch)),
+        scale.into_dispatch(),
+        shift.into_dispatch(),
+        activation,
     ))
 }
 
-/// [`batch_norm_train`], plus `residual` `[B, C, H, W]`, then [`crate::relu`], in one pass over
-/// memory each way. Differentiable in `residual` too.
-///
-/// # Panics
-/// As [`batch_norm_train`], and where the residual has another shape than `x`.
-pub fn batch_norm_add_relu_train(
-    x: Tensor<4>,
-    residual: Tensor<4>,
-    weight: Tensor<1>,
-    bias: Tensor<1>,
-    epsilon: f64,
-) -> BatchNormOutput {
-    check(&x, &weight, &bias);
-    assert!(
-        residual.dims() == x.dims(),
-        "a residual of shape {:?} does not fit maps of shape {:?}",
-        residual.dims(),
-        x.dims()
-    );
-    BatchNormOutput::new(Dispatch::kernel_batch_norm_add_relu(
-        x.into_dispatch(),
-        residual.into_dispatch(),
-        weight.into_dispatch(),
-        bias.into_dispatch(),
-        epsilon,
-    ))
-}
-
-fn check(x: &Tensor<4>, weight: &Tensor<1>, bias: &Tensor<1>) {
+fn check(x: &Tensor<4>, residual: Option<&Tensor<4>>, weight: &Tensor<1>, bias: &Tensor<1>) {
+    if let Some(residual) = residual {
+        assert!(
+            residual.dims() == x.dims(),
+            "a residual of shape {:?} does not fit maps of shape {:?}",
+            residual.dims(),
+            x.dims()
+        );
+    }
     let shape = x.dims();
     assert!(
         shape.iter().all(|&n| n > 0),

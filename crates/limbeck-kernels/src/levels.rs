@@ -1,9 +1,14 @@
 //! Every instruction set computes the same.
 
 use crate::{
-    Conv2dOptions,
+    Activation, Conv2dOptions, Pool2dOptions,
     convolution::{Geometry, forward, input_gradient, weight_gradient},
-    normalisation::{self, Maps, Saved},
+    normalisation::{Maps, Read, affine, backward as norm_gradients, forward as norm},
+    pooling::{
+        adaptive::{self, Parts},
+        average, maximum,
+        window::Windows,
+    },
     rectifier,
     simd::{Level, WIDEST},
 };
@@ -57,37 +62,89 @@ fn results() -> Vec<(String, Vec<f32>)> {
         add("dw", weight_gradient(&x, &gradient, &geometry));
     }
     for size in [64, 5, 333] {
-        let maps = Maps {
-            batch: 3,
-            channels: 7,
-            size,
-        };
-        let count = 21 * size;
-        let (x, gradient) = (noise(count, 5), noise(count, 6));
-        let (weight, bias, residual) = (noise(7, 7), noise(7, 8), noise(count, 9));
-        let forward = normalisation::forward(maps, &x, &weight, &bias, Some(&residual), 1e-5, true);
-        let saved = Saved {
-            x: &x,
-            weight: &weight,
-            mean: &forward.mean,
-            variance: &forward.variance,
-            output: Some(&forward.output),
-            gradient: &gradient,
-            epsilon: 1e-5,
-        };
-        let backward = normalisation::backward(maps, &saved, true);
-        let mut add =
-            |name: &str, values| results.push((format!("{name} of norm, {size}"), values));
-        add("dx", backward.x);
-        add("dw", backward.weight);
-        add("db", backward.bias);
-        add("mask", backward.residual.unwrap());
-        add("output", forward.output);
-        add("mean", forward.mean);
-        add("variance", forward.variance);
-        results.push(("rectified".to_owned(), rectifier::forward(&x)));
-        results.push(("passed".to_owned(), rectifier::backward(&x, &gradient)));
+        results.extend(of_maps(size));
     }
+    for case in POOLINGS {
+        results.extend(of_poolings(case));
+    }
+    results
+}
+
+fn of_maps(size: usize) -> Vec<(String, Vec<f32>)> {
+    let mut results = Vec::new();
+    let maps = Maps {
+        batch: 3,
+        channels: 7,
+        size,
+    };
+    let count = 21 * size;
+    let x: Vec<f32> = noise(count, 5).iter().map(|x| 20.0 * x).collect();
+    let (gradient, residual) = (noise(count, 6), noise(count, 9));
+    let (weight, bias) = (noise(7, 7), noise(7, 8));
+    let mut add = |name: &str, values| results.push((format!("{name}, {size}"), values));
+    for activation in [Activation::Relu, Activation::Relu6] {
+        let numbers = [&x[..], &weight, &bias];
+        let normed = norm::forward(maps, numbers, Some(&residual), 1e-5, activation);
+        let read = Read {
+            x: &x,
+            centre: &normed.mean,
+            output: Some(&normed.output),
+            gradient: &gradient,
+            activation,
+        };
+        let (variance, output) = (&normed.variance, &normed.output);
+        let of_norm = norm_gradients::batch_norm(maps, &read, &weight, variance, 1e-5, true);
+        let of_affine = norm_gradients::channel_affine(maps, &read, &weight, true);
+        for gradients in [of_norm, of_affine] {
+            add("dx of norm", gradients.x);
+            add("dw of norm", gradients.weight);
+            add("db of norm", gradients.bias);
+            add("mask of norm", gradients.residual.unwrap());
+        }
+        add("norm", output.clone());
+        add("mean", normed.mean);
+        add("variance", normed.variance);
+        add("affine", affine::forward(maps, numbers, None, activation));
+    }
+    add("rectified", rectifier::forward(&x));
+    add("passed", rectifier::backward(&x, &gradient));
+    results
+}
+
+/// Height, width, kernel, stride, padding.
+const POOLINGS: [[usize; 5]; 5] = [
+    [33, 70, 3, 2, 1],
+    [8, 8, 2, 2, 0],
+    [9, 40, 3, 1, 1],
+    [19, 23, 5, 3, 2],
+    [7, 7, 7, 7, 0],
+];
+
+fn of_poolings(case: [usize; 5]) -> Vec<(String, Vec<f32>)> {
+    let mut results = Vec::new();
+    let [height, width, kernel, stride, padding] = case;
+    let options = Pool2dOptions {
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [padding; 2],
+    };
+    let shape = [2, 3, height, width];
+    let windows = Windows::new(shape, options);
+    let parts = Parts::new(shape, [1, 1]);
+    let x = noise(6 * height * width, 11);
+    let gradient = noise(6 * windows.output_size(), 12);
+    let mut add = |name: &str, values| results.push((format!("{name} {case:?}"), values));
+    let (largest, places) = maximum::forward_with_places(&windows, &x);
+    add("largest", largest);
+    add("largest alone", maximum::forward(&windows, &x));
+    add(
+        "dx of largest",
+        maximum::backward(&windows, &places, &gradient),
+    );
+    add("places", places.into_iter().map(f32::from).collect());
+    add("mean", average::forward(&windows, &x));
+    add("dx of mean", average::backward(&windows, &gradient));
+    add("mean of all", adaptive::forward(&parts, &x));
     results
 }
 

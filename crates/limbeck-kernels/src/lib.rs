@@ -3,6 +3,7 @@
 //! Each operation is an ordinary function on burn tensors: networks and methods do not know
 //! which path computes them. This is the only crate of the workspace that may contain `unsafe`.
 
+mod activation;
 mod autodiff;
 mod batch_norm;
 mod composed;
@@ -14,15 +15,15 @@ mod levels;
 mod memory;
 mod normalisation;
 mod ops;
+mod optional;
 mod pieces;
 mod pooling;
 mod rectifier;
 mod scratch;
 mod simd;
 
-pub use batch_norm::{
-    BatchNormOutput, batch_norm_add_relu_train, batch_norm_relu_train, batch_norm_train,
-};
+pub use activation::Activation;
+pub use batch_norm::{BatchNormOutput, batch_norm_train, channel_affine};
 pub use conv2d::{Conv2dOptions, conv2d};
 pub use memory::keep_freed_memory;
 pub use pooling::{Pool2dOptions, adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};

@@ -2,10 +2,7 @@
 
 use burn::backend::{Backend, backend_extension, ops::ConvOptions, tensor::FloatTensor};
 
-use crate::{
-    Conv2dOptions,
-    composed::{self, Saved},
-};
+use crate::{Conv2dOptions, composed};
 
 impl From<Conv2dOptions> for ConvOptions<2> {
     fn from(options: Conv2dOptions) -> Self {
@@ -81,83 +78,5 @@ pub trait KernelOps: Backend {
         gradient: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         Self::relu_backward(output, gradient)
-    }
-
-    /// See [`crate::batch_norm_train`]: output, mean and variance.
-    fn kernel_batch_norm(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        composed::batch_norm::<Self>(x, weight, bias, epsilon)
-    }
-
-    /// Gradients of [`KernelOps::kernel_batch_norm`] with respect to `x`, `weight` and bias.
-    fn kernel_batch_norm_backward(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        mean: FloatTensor<Self>,
-        variance: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let saved = Saved {
-            x,
-            weight,
-            mean,
-            variance,
-            epsilon,
-        };
-        composed::batch_norm_backward::<Self>(saved, gradient)
-    }
-
-    /// See [`crate::batch_norm_relu_train`]: output, mean and variance.
-    fn kernel_batch_norm_relu(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        composed::batch_norm_relu::<Self>(x, weight, bias, epsilon)
-    }
-
-    /// See [`crate::batch_norm_add_relu_train`]: output, mean and variance.
-    fn kernel_batch_norm_add_relu(
-        x: FloatTensor<Self>,
-        residual: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        composed::batch_norm_add_relu::<Self>(x, residual, weight, bias, epsilon)
-    }
-
-    /// Gradients of [`KernelOps::kernel_batch_norm_relu`] and
-    /// [`KernelOps::kernel_batch_norm_add_relu`] with respect to `x`, the residual, `weight` and
-    /// bias; that of the residual where it is asked for.
-    fn kernel_batch_norm_relu_backward(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        mean: FloatTensor<Self>,
-        variance: FloatTensor<Self>,
-        output: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        epsilon: f64,
-        with_residual: bool,
-    ) -> (
-        FloatTensor<Self>,
-        Option<FloatTensor<Self>>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-    ) {
-        let saved = Saved {
-            x,
-            weight,
-            mean,
-            variance,
-            epsilon,
-        };
-        composed::batch_norm_relu_backward::<Self>(saved, output, gradient, with_residual)
     }
 }

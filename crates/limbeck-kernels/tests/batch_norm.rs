@@ -11,22 +11,42 @@
 mod support;
 
 use burn::tensor::{DType, Tensor};
-use limbeck_kernels::{
-    BatchNormOutput, batch_norm_add_relu_train, batch_norm_relu_train, batch_norm_train, relu,
-};
+use limbeck_kernels::{Activation, BatchNormOutput, batch_norm_train, channel_affine, relu};
 use proptest::prelude::*;
 use support::{assert_close, bits, noise, plain, tracked, values, with_threads};
 
 const EPSILON: f64 = 1e-5;
 
+/// What is normalised with, and what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Variant {
-    Plain,
-    Relu,
-    AddRelu,
+struct Variant {
+    /// The statistics of the batch, or mean 0 and variance 1 − ε.
+    batch: bool,
+    residual: bool,
+    activation: Activation,
 }
 
-const VARIANTS: [Variant; 3] = [Variant::Plain, Variant::Relu, Variant::AddRelu];
+const PLAIN: Variant = Variant {
+    batch: true,
+    residual: false,
+    activation: Activation::Identity,
+};
+
+fn variants() -> Vec<Variant> {
+    let mut variants = Vec::new();
+    for batch in [true, false] {
+        for residual in [false, true] {
+            for activation in [Activation::Identity, Activation::Relu, Activation::Relu6] {
+                variants.push(Variant {
+                    batch,
+                    residual,
+                    activation,
+                });
+            }
+        }
+    }
+    variants
+}
 
 /// `x` and the residual `[B, C, H, W]`, weight and bias `[C]`, gradient of the output.
 #[derive(Clone, Debug)]
@@ -46,7 +66,8 @@ impl Inputs {
             shape,
             x: noise(count, seed).iter().map(|x| 3.0 * x + 0.7).collect(),
             residual: noise(count, seed + 1),
-            weight: noise(shape[1], seed + 2),
+            // Large enough for some numbers to reach the upper bound of ReLU6.
+            weight: noise(shape[1], seed + 2).iter().map(|w| 12.0 * w).collect(),
             bias: noise(shape[1], seed + 3),
             gradient: noise(count, seed + 4),
         }
@@ -83,31 +104,46 @@ fn definition(inputs: &Inputs, variant: Variant) -> Results {
         let positions: Vec<usize> = (0..batch)
             .flat_map(|image| (0..size).map(move |i| (image * channels + channel) * size + i))
             .collect();
-        let mean = positions.iter().map(|&i| inputs.x[i]).sum::<f64>() / samples;
-        let variance = positions
-            .iter()
-            .map(|&i| (inputs.x[i] - mean).powi(2))
-            .sum::<f64>()
-            / samples;
+        let of_batch = |f: &dyn Fn(f64) -> f64| {
+            positions.iter().map(|&i| f(inputs.x[i])).sum::<f64>() / samples
+        };
+        let (mean, variance) = if variant.batch {
+            let mean = of_batch(&|x| x);
+            (mean, of_batch(&|x| (x - mean).powi(2)))
+        } else {
+            (0.0, 1.0 - EPSILON)
+        };
         let deviation = (variance + EPSILON).sqrt();
         let normal = |i: usize| (inputs.x[i] - mean) / deviation;
         let mut passed = vec![0.0; inputs.x.len()];
         for &i in &positions {
             let mut y = normal(i) * inputs.weight[channel] + inputs.bias[channel];
-            if variant == Variant::AddRelu {
+            if variant.residual {
                 y += inputs.residual[i];
             }
-            let open = variant == Variant::Plain || y > 0.0;
-            results[0][i] = if open { y } else { 0.0 };
-            passed[i] = if open { inputs.gradient[i] } else { 0.0 };
-            if variant == Variant::AddRelu {
+            let (low, high) = match variant.activation {
+                Activation::Identity => (f64::NEG_INFINITY, f64::INFINITY),
+                Activation::Relu => (0.0, f64::INFINITY),
+                Activation::Relu6 => (0.0, 6.0),
+            };
+            results[0][i] = y.clamp(low, high);
+            passed[i] = if y > low && y < high {
+                inputs.gradient[i]
+            } else {
+                0.0
+            };
+            if variant.residual {
                 results[4][i] = passed[i];
             }
         }
         let sum: f64 = positions.iter().map(|&i| passed[i]).sum();
         let product: f64 = positions.iter().map(|&i| passed[i] * normal(i)).sum();
         for &i in &positions {
-            let centred = passed[i] - sum / samples - normal(i) * product / samples;
+            let through_statistics = match variant.batch {
+                true => sum / samples + normal(i) * product / samples,
+                false => 0.0,
+            };
+            let centred = passed[i] - through_statistics;
             results[3][i] = inputs.weight[channel] / deviation * centred;
         }
         results[1][channel] = mean;
@@ -125,10 +161,15 @@ fn apply(
     weight: Tensor<1>,
     bias: Tensor<1>,
 ) -> BatchNormOutput {
-    match variant {
-        Variant::Plain => batch_norm_train(x, weight, bias, EPSILON),
-        Variant::Relu => batch_norm_relu_train(x, weight, bias, EPSILON),
-        Variant::AddRelu => batch_norm_add_relu_train(x, residual, weight, bias, EPSILON),
+    let residual = variant.residual.then_some(residual);
+    if variant.batch {
+        return batch_norm_train(x, residual, weight, bias, EPSILON, variant.activation);
+    }
+    let mean = weight.zeros_like().inner();
+    BatchNormOutput {
+        variance: mean.clone().add_scalar(1.0 - EPSILON),
+        mean,
+        output: channel_affine(x, residual, weight, bias, variant.activation),
     }
 }
 
@@ -181,20 +222,18 @@ fn a_small_batch_norm_is_as_worked_by_hand() {
         bias: vec![1.0],
         gradient: vec![1.0, 0.0, 0.0, 0.0],
     };
-    for variant in [Variant::Plain, Variant::Relu] {
+    for activation in [Activation::Identity, Activation::Relu] {
+        let variant = Variant {
+            activation,
+            ..PLAIN
+        };
         let [y, mean, variance, ..] = run(&inputs, variant, DType::F32);
         assert_eq!((mean[0], variance[0]), (4.0, 5.0));
         // ±3 and ±1 over √5, doubled and raised by 1.
         let expected: Vec<f64> = [-3.0f64, -1.0, 1.0, 3.0]
             .iter()
             .map(|d| 2.0 * d / 5.00001f64.sqrt() + 1.0)
-            .map(|y| {
-                if variant == Variant::Plain {
-                    y
-                } else {
-                    y.max(0.0)
-                }
-            })
+            .map(|y| if variant == PLAIN { y } else { y.max(0.0) })
             .collect();
         assert_close("output", &y, &expected, 1e-6);
     }
@@ -206,7 +245,7 @@ fn every_variant_follows_the_definition_on_usual_maps() {
         .into_iter()
         .enumerate()
     {
-        for variant in VARIANTS {
+        for variant in variants() {
             check(&Inputs::new(shape, seed as u64), variant);
         }
     }
@@ -220,7 +259,7 @@ proptest! {
         // Two samples of a channel at least, and not few enough for x̂ to be ±1 everywhere, where
         // the gradient is what rounding leaves of nothing.
         shape in (4usize..=9, 1usize..=37, 1usize..=9, 1usize..=9),
-        variant in prop::sample::select(&VARIANTS[..]),
+        variant in prop::sample::select(variants()),
         seed in 1u64..1 << 32,
     ) {
         let (batch, channels, height, width) = shape;
@@ -235,8 +274,8 @@ fn the_statistics_of_a_far_off_mean_stay_exact() {
     for x in &mut inputs.x {
         *x = f64::from((*x + 1000.0) as f32);
     }
-    let [_, mean, variance, ..] = run(&inputs, Variant::Plain, DType::F32);
-    let [_, expected_mean, expected_variance, ..] = definition(&inputs, Variant::Plain);
+    let [_, mean, variance, ..] = run(&inputs, PLAIN, DType::F32);
+    let [_, expected_mean, expected_variance, ..] = definition(&inputs, PLAIN);
     assert_close("mean", &mean, &expected_mean, 1e-7);
     assert_close("variance", &variance, &expected_variance, 1e-5);
 }
@@ -245,7 +284,7 @@ fn the_statistics_of_a_far_off_mean_stay_exact() {
 fn the_number_of_threads_changes_no_bit() {
     for shape in [[7, 19, 8, 8], [3, 6, 20, 20]] {
         let inputs = Inputs::new(shape, 5);
-        for variant in VARIANTS {
+        for variant in variants() {
             let one = with_threads(1, || run(&inputs, variant, DType::F32));
             for threads in [2, 5] {
                 let many = with_threads(threads, || run(&inputs, variant, DType::F32));
@@ -261,7 +300,7 @@ fn the_statistics_are_detached() {
     let x = tracked(&inputs.x, inputs.shape, DType::F32);
     let weight = tracked(&inputs.weight, [3], DType::F32);
     let bias = tracked(&inputs.bias, [3], DType::F32);
-    let result = batch_norm_train(x, weight, bias, EPSILON);
+    let result = batch_norm_train(x, None, weight, bias, EPSILON, Activation::Identity);
     assert!(result.output.is_tracked());
     assert!(!result.mean.is_tracked());
     assert!(!result.variance.is_tracked());
@@ -300,24 +339,49 @@ fn bits_of_a_fused_norm_are_those_of_its_parts() {
     let x = || plain(&inputs.x, inputs.shape, DType::F32);
     let channels = |values: &[f64]| plain(values, [7], DType::F32);
     let (weight, bias) = (channels(&inputs.weight), channels(&inputs.bias));
-    let norm = batch_norm_train(x(), weight.clone(), bias.clone(), EPSILON);
-    let fused = batch_norm_relu_train(x(), weight.clone(), bias.clone(), EPSILON);
-    assert_eq!(bits(relu(norm.output.clone())), bits(fused.output));
+    let norm = |residual, activation| {
+        let (weight, bias) = (weight.clone(), bias.clone());
+        batch_norm_train(x(), residual, weight, bias, EPSILON, activation).output
+    };
+    let alone = norm(None, Activation::Identity);
+    assert_eq!(
+        bits(relu(alone.clone())),
+        bits(norm(None, Activation::Relu))
+    );
+    assert_eq!(
+        bits(Activation::Relu6.apply(alone.clone())),
+        bits(norm(None, Activation::Relu6))
+    );
     let residual = || plain(&inputs.residual, inputs.shape, DType::F32);
-    let fused = batch_norm_add_relu_train(x(), residual(), weight, bias, EPSILON);
-    assert_eq!(bits(relu(norm.output + residual())), bits(fused.output));
+    assert_eq!(
+        bits(relu(alone + residual())),
+        bits(norm(Some(residual()), Activation::Relu))
+    );
+}
+
+#[test]
+fn what_is_not_a_number_stays_so_under_every_activation() {
+    let one = plain(&[1.0], [1], DType::F32);
+    for activation in [Activation::Identity, Activation::Relu, Activation::Relu6] {
+        let x = plain(&[f64::NAN, -1.0, 7.0], [1, 1, 1, 3], DType::F32);
+        let y = values(channel_affine(
+            x,
+            None,
+            one.clone(),
+            one.clone(),
+            activation,
+        ));
+        assert!(y[0].is_nan());
+        assert_eq!(y[1], 0.0);
+    }
 }
 
 #[test]
 #[should_panic(expected = "have no statistics")]
 fn an_empty_batch_is_refused() {
     let one = plain(&[1.0], [1], DType::F32);
-    batch_norm_train(
-        plain(&[], [0, 1, 2, 2], DType::F32),
-        one.clone(),
-        one,
-        EPSILON,
-    );
+    let x = plain(&[], [0, 1, 2, 2], DType::F32);
+    batch_norm_train(x, None, one.clone(), one, EPSILON, Activation::Identity);
 }
 
 #[test]
@@ -326,5 +390,23 @@ fn a_residual_of_another_shape_is_refused() {
     let one = plain(&[1.0], [1], DType::F32);
     let x = plain(&[1.0, 2.0], [1, 1, 1, 2], DType::F32);
     let residual = plain(&[1.0, 2.0], [1, 1, 2, 1], DType::F32);
-    batch_norm_add_relu_train(x, residual, one.clone(), one, EPSILON);
+    batch_norm_train(
+        x,
+        Some(residual),
+        one.clone(),
+        one,
+        EPSILON,
+        Activation::Relu,
+    );
+}
+
+#[test]
+#[should_panic(expected = "a weight of [2] and a bias of [1] do not fit")]
+fn a_scale_for_other_channels_is_refused() {
+    let x = plain(&[1.0, 2.0], [1, 1, 1, 2], DType::F32);
+    let (two, one) = (
+        plain(&[1.0; 2], [2], DType::F32),
+        plain(&[1.0], [1], DType::F32),
+    );
+    channel_affine(x, None, two, one, Activation::Identity);
 }

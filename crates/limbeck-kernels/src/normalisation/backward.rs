@@ -3,22 +3,10 @@
 use rayon::prelude::*;
 
 use super::{
-    Maps,
+    Maps, Read,
     span::{GradientSums, InputGradient},
 };
 use crate::simd::dispatch;
-
-/// What the forward pass read and gave, and the gradient of its output.
-pub(crate) struct Saved<'a> {
-    pub x: &'a [f32],
-    pub weight: &'a [f32],
-    pub mean: &'a [f32],
-    pub variance: &'a [f32],
-    /// The output, where its positive part was taken: its sign says where the gradient passes.
-    pub output: Option<&'a [f32]>,
-    pub gradient: &'a [f32],
-    pub epsilon: f64,
-}
 
 /// Gradients with respect to the input `[B, C, H, W]`, weight and bias `[C]`, and to the residual
 /// `[B, C, H, W]` where it was asked for.
@@ -29,9 +17,55 @@ pub(crate) struct Gradients {
     pub bias: Vec<f32>,
 }
 
-/// With `g` the gradient of the normalised and scaled map, x̂ the normalised one and n the samples
-/// of a channel: db = Σ g, dw = Σ g·x̂, dx = w/√(σ² + ε) · (g − db/n − x̂·dw/n).
-pub(crate) fn backward(maps: Maps, saved: &Saved<'_>, with_residual: bool) -> Gradients {
+/// Of a batch norm with the statistics of the batch. With `g` the gradient of the normalised and
+/// scaled map, x̂ the normalised one and n the samples of a channel:
+/// db = Σ g, dw = Σ g·x̂, dx = w/√(σ² + ε) · (g − db/n − x̂·dw/n).
+pub(crate) fn batch_norm(
+    maps: Maps,
+    read: &Read<'_>,
+    weight: &[f32],
+    variance: &[f32],
+    epsilon: f64,
+    with_residual: bool,
+) -> Gradients {
+    gradients(maps, read, with_residual, |channel, [sum, product]| {
+        let deviation = (f64::from(variance[channel]) + epsilon).sqrt();
+        let scale = f64::from(weight[channel]) / deviation;
+        let weight = product / deviation;
+        Coefficients {
+            scale: scale as f32,
+            slope: (-scale * weight / (deviation * maps.samples())) as f32,
+            shift: (-scale * sum / maps.samples()) as f32,
+            weight: weight as f32,
+        }
+    })
+}
+
+/// Of a scaling and shifting: with `g` the gradient of the scaled map, db = Σ g, dw = Σ g·x,
+/// dx = g·w.
+pub(crate) fn channel_affine(
+    maps: Maps,
+    read: &Read<'_>,
+    scale: &[f32],
+    with_residual: bool,
+) -> Gradients {
+    gradients(maps, read, with_residual, |channel, [_, product]| {
+        Coefficients {
+            scale: scale[channel],
+            slope: 0.0,
+            shift: 0.0,
+            weight: product as f32,
+        }
+    })
+}
+
+/// `coefficients` are asked for by the number of a channel and its Σ g and Σ g·(x − centre).
+fn gradients(
+    maps: Maps,
+    read: &Read<'_>,
+    with_residual: bool,
+    coefficients: impl Fn(usize, [f64; 2]) -> Coefficients + Sync,
+) -> Gradients {
     let mut x = Vec::with_capacity(maps.count());
     let mut residual = Vec::with_capacity(if with_residual { maps.count() } else { 0 });
     let mut weight = vec![0.0; maps.channels];
@@ -51,14 +85,14 @@ pub(crate) fn backward(maps: Maps, saved: &Saved<'_>, with_residual: bool) -> Gr
         .enumerate()
         .for_each(|(index, (((to, residual), weight), bias))| {
             let first = index * block;
-            let coefficients: Vec<Coefficients> = sums(maps, saved, first, weight.len())
+            let of_channels: Vec<Coefficients> = sums(maps, read, first, weight.len())
                 .into_iter()
                 .enumerate()
                 .map(|(offset, sums)| {
-                    let coefficients = Coefficients::new(maps, saved, first + offset, sums);
-                    weight[offset] = coefficients.weight;
+                    let of_channel = coefficients(first + offset, sums);
+                    weight[offset] = of_channel.weight;
                     bias[offset] = sums[0] as f32;
-                    coefficients
+                    of_channel
                 })
                 .collect();
             for (image, to) in to.iter_mut().enumerate() {
@@ -72,12 +106,13 @@ pub(crate) fn backward(maps: Maps, saved: &Saved<'_>, with_residual: bool) -> Gr
                         slope,
                         shift,
                         ..
-                    } = coefficients[offset];
+                    } = of_channels[offset];
                     dispatch(InputGradient {
-                        x: maps.map(saved.x, image, channel),
-                        centre: saved.mean[channel],
-                        gradient: maps.map(saved.gradient, image, channel),
-                        output: saved.output.map(|y| maps.map(y, image, channel)),
+                        x: maps.map(read.x, image, channel),
+                        centre: read.centre[channel],
+                        gradient: maps.map(read.gradient, image, channel),
+                        output: read.output.map(|y| maps.map(y, image, channel)),
+                        activation: read.activation,
                         scale,
                         slope,
                         shift,
@@ -99,21 +134,22 @@ pub(crate) fn backward(maps: Maps, saved: &Saved<'_>, with_residual: bool) -> Gr
     }
 }
 
-/// Σ g and Σ g·(x − μ) of `count` channels from `first` on.
-fn sums(maps: Maps, saved: &Saved<'_>, first: usize, count: usize) -> Vec<[f64; 2]> {
+/// Σ g and Σ g·(x − centre) of `count` channels from `first` on.
+fn sums(maps: Maps, read: &Read<'_>, first: usize, count: usize) -> Vec<[f64; 2]> {
     let mut sums = vec![[0.0; 2]; count];
     for image in 0..maps.batch {
-        for of in [Some(saved.x), Some(saved.gradient), saved.output] {
+        for of in [Some(read.x), Some(read.gradient), read.output] {
             of.into_iter()
                 .for_each(|of| maps.prefetch(of, image + 1, first..first + count));
         }
         for (offset, sums) in sums.iter_mut().enumerate() {
             let channel = first + offset;
             let of_map = dispatch(GradientSums {
-                x: maps.map(saved.x, image, channel),
-                centre: saved.mean[channel],
-                gradient: maps.map(saved.gradient, image, channel),
-                output: saved.output.map(|y| maps.map(y, image, channel)),
+                x: maps.map(read.x, image, channel),
+                centre: read.centre[channel],
+                gradient: maps.map(read.gradient, image, channel),
+                output: read.output.map(|y| maps.map(y, image, channel)),
+                activation: read.activation,
             });
             for (sum, of_map) in sums.iter_mut().zip(of_map) {
                 *sum += f64::from(of_map);
@@ -123,25 +159,11 @@ fn sums(maps: Maps, saved: &Saved<'_>, first: usize, count: usize) -> Vec<[f64; 
     sums
 }
 
-/// dx = g·scale + (x − μ)·slope + shift.
+/// dx = g·scale + (x − centre)·slope + shift.
 struct Coefficients {
     scale: f32,
     slope: f32,
     shift: f32,
     /// Gradient of the weight.
     weight: f32,
-}
-
-impl Coefficients {
-    fn new(maps: Maps, saved: &Saved<'_>, channel: usize, [sum, product]: [f64; 2]) -> Self {
-        let deviation = (f64::from(saved.variance[channel]) + saved.epsilon).sqrt();
-        let scale = f64::from(saved.weight[channel]) / deviation;
-        let weight = product / deviation;
-        Self {
-            scale: scale as f32,
-            slope: (-scale * weight / (deviation * maps.samples())) as f32,
-            shift: (-scale * sum / maps.samples()) as f32,
-            weight: weight as f32,
-        }
-    }
 }

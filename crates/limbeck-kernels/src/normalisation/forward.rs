@@ -6,7 +6,7 @@ use super::{
     Maps,
     span::{Normalise, SquaredDistance, Sum},
 };
-use crate::simd::dispatch;
+use crate::{activation::Activation, simd::dispatch};
 
 /// Output `[B, C, H, W]`, and mean and population variance of each channel, `[C]`.
 pub(crate) struct Normalised {
@@ -16,15 +16,13 @@ pub(crate) struct Normalised {
 }
 
 /// Normalises `x` with its own statistics, scales by `weight` and shifts by `bias`, then adds
-/// `residual` and takes the positive part where asked for.
+/// `residual` where there is one, and applies the activation.
 pub(crate) fn forward(
     maps: Maps,
-    x: &[f32],
-    weight: &[f32],
-    bias: &[f32],
+    [x, weight, bias]: [&[f32]; 3],
     residual: Option<&[f32]>,
     epsilon: f64,
-    relu: bool,
+    activation: Activation,
 ) -> Normalised {
     let mut output = Vec::with_capacity(maps.count());
     let mut mean = vec![0.0; maps.channels];
@@ -50,7 +48,7 @@ pub(crate) fn forward(
                         centre: centre as f32,
                         scale: (f64::from(weight[channel]) / (variance + epsilon).sqrt()) as f32,
                         shift: bias[channel],
-                        relu,
+                        activation,
                         y,
                     });
                 }

@@ -1,25 +1,43 @@
-//! Batch normalisation of `f32` maps `[B, C, H, W]` with the statistics of the batch, alone or
-//! with what follows it in a residual block.
+//! Batch normalisation of `f32` maps `[B, C, H, W]`, with the statistics of the batch or with
+//! known ones, together with the residual sum and the activation that follow it.
 //!
 //! One task handles a few neighbouring channels of all images, which stay in the second-level
 //! cache between the passes over them: memory is read once and written once, forward and backward.
 //! Sums run image by image in `f32` and over images in `f64`, so that no result depends on the
 //! number of threads.
 
-mod backward;
-mod forward;
+pub(crate) mod affine;
+mod autodiff;
+pub(crate) mod backward;
+mod composed;
+mod flex;
+pub(crate) mod forward;
+mod ops;
 mod span;
 
-pub(crate) use backward::{Saved, backward};
-pub(crate) use forward::forward;
+pub(crate) use ops::NormalisationOps;
 
 use std::mem::MaybeUninit;
 
-use crate::simd;
+use crate::{activation::Activation, simd};
 
 /// Numbers of one image that a task takes from memory in one piece, or more where one channel has
 /// more: shorter pieces, a power of two apart, would evict each other from the caches.
 const PIECE: usize = 1024;
+
+/// What gradients are computed from.
+#[derive(Clone, Copy)]
+pub(crate) struct Read<'a> {
+    /// Input, `[B, C, H, W]`.
+    pub x: &'a [f32],
+    /// What is taken off the input before it is scaled, `[C]`.
+    pub centre: &'a [f32],
+    /// The output, `[B, C, H, W]`, where the activation asks for it.
+    pub output: Option<&'a [f32]>,
+    /// Gradient of the output, `[B, C, H, W]`.
+    pub gradient: &'a [f32],
+    pub activation: Activation,
+}
 
 /// Sizes of the maps.
 #[derive(Clone, Copy, Debug)]

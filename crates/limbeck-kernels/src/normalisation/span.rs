@@ -2,7 +2,10 @@
 
 use std::mem::MaybeUninit;
 
-use crate::simd::{Kernel, Simd};
+use crate::{
+    activation::Activation,
+    simd::{Kernel, Simd},
+};
 
 /// Σ x.
 pub(super) struct Sum<'a>(pub &'a [f32]);
@@ -60,14 +63,14 @@ impl Kernel for SquaredDistance<'_> {
     }
 }
 
-/// y = (x − centre)·scale + shift, plus a residual, then the positive part, where asked for.
+/// y = (x − centre)·scale + shift, plus a residual where there is one, then the activation.
 pub(super) struct Normalise<'a> {
     pub x: &'a [f32],
     pub residual: Option<&'a [f32]>,
     pub centre: f32,
     pub scale: f32,
     pub shift: f32,
-    pub relu: bool,
+    pub activation: Activation,
     pub y: &'a mut [MaybeUninit<f32>],
 }
 
@@ -86,21 +89,19 @@ impl Kernel for Normalise<'_> {
                 if let Some(residual) = self.residual {
                     y = S::add(y, S::load_part(residual, at));
                 }
-                if self.relu {
-                    y = S::positive_part(y);
-                }
-                S::store_part(self.y, at, y);
+                S::store_part(self.y, at, self.activation.of::<S>(y));
             }
         }
     }
 }
 
-/// Σ g and Σ g·(x − centre), with g the gradient where `output` is positive, or everywhere.
+/// Σ g and Σ g·(x − centre), with g the gradient that passes the activation.
 pub(super) struct GradientSums<'a> {
     pub x: &'a [f32],
     pub centre: f32,
     pub gradient: &'a [f32],
     pub output: Option<&'a [f32]>,
+    pub activation: Activation,
 }
 
 impl Kernel for GradientSums<'_> {
@@ -115,7 +116,8 @@ impl Kernel for GradientSums<'_> {
             for at in (0..self.x.len()).step_by(S::LANES) {
                 let mut gradient = S::load_part(self.gradient, at);
                 if let Some(output) = self.output {
-                    gradient = S::where_positive(S::load_part(output, at), gradient);
+                    let output = S::load_part(output, at);
+                    gradient = self.activation.passed::<S>(output, gradient);
                 }
                 let distance = S::subtract(S::load_part(self.x, at), centre);
                 sums[0] = S::add(sums[0], gradient);
@@ -133,6 +135,7 @@ pub(super) struct InputGradient<'a> {
     pub centre: f32,
     pub gradient: &'a [f32],
     pub output: Option<&'a [f32]>,
+    pub activation: Activation,
     pub scale: f32,
     pub slope: f32,
     pub shift: f32,
@@ -153,7 +156,8 @@ impl Kernel for InputGradient<'_> {
             for at in (0..self.x.len()).step_by(S::LANES) {
                 let mut gradient = S::load_part(self.gradient, at);
                 if let Some(output) = self.output {
-                    gradient = S::where_positive(S::load_part(output, at), gradient);
+                    let output = S::load_part(output, at);
+                    gradient = self.activation.passed::<S>(output, gradient);
                 }
                 let distance = S::subtract(S::load_part(self.x, at), centre);
                 let dx = S::multiply_add(distance, slope, shift);

@@ -1,7 +1,7 @@
 //! Batch normalisation of feature maps.
 
 use burn::tensor::Tensor;
-use limbeck_kernels::{batch_norm_add_relu_train, batch_norm_relu_train, batch_norm_train, relu};
+use limbeck_kernels::{Activation, batch_norm_train, channel_affine, relu};
 
 use crate::{Builder, Init, ParameterId, Pass, Role, layer::Conv2d};
 
@@ -48,50 +48,61 @@ impl BatchNorm2d {
     /// In training the output is normalised with the batch's mean and population variance, and
     /// the running statistics move a tenth of the way to the batch's mean and *unbiased* variance.
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        self.run(pass, x, After::Nothing)
+        self.forward_with(pass, x, None, Activation::Identity)
     }
 
     /// [`BatchNorm2d::forward`], then ReLU: the same numbers as one after the other, with less
-    /// traffic to memory in training.
+    /// traffic to memory.
     pub fn forward_relu(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        self.run(pass, x, After::Relu)
+        self.forward_with(pass, x, None, Activation::Relu)
     }
 
-    /// [`BatchNorm2d::forward`], plus `residual` of the same shape, then ReLU: the same numbers as
-    /// one after the other, with less traffic to memory in training.
-    pub fn forward_add_relu(
+    /// [`BatchNorm2d::forward_relu`]; what ReLU is given is recorded as the tap `before` where
+    /// that is asked for.
+    pub fn forward_relu_tapped(
         &self,
         pass: &mut Pass<'_>,
         x: Tensor<4>,
-        residual: Tensor<4>,
+        before: Option<&str>,
     ) -> Tensor<4> {
-        self.run(pass, x, After::AddRelu(residual))
+        match before.filter(|tap| pass.wants(tap)) {
+            Some(tap) => {
+                let x = self.forward(pass, x);
+                pass.tap_map(tap, &x);
+                relu(x)
+            }
+            None => self.forward_relu(pass, x),
+        }
     }
 
-    fn run(&self, pass: &mut Pass<'_>, x: Tensor<4>, after: After) -> Tensor<4> {
-        if pass.store().folded_norm.contains_key(&self.weight) {
-            return after.apply(x);
+    /// [`BatchNorm2d::forward`], plus `residual` of the same shape, then `activation`: the same
+    /// numbers as one after the other, with less traffic to memory.
+    pub fn forward_with(
+        &self,
+        pass: &mut Pass<'_>,
+        x: Tensor<4>,
+        residual: Option<Tensor<4>>,
+        activation: Activation,
+    ) -> Tensor<4> {
+        let folded = pass.store().folded_norm.contains_key(&self.weight);
+        if !folded {
+            pass.count(0, x.shape().num_elements());
         }
-        let written = x.shape().num_elements();
-        pass.count(0, written);
-        if pass.is_counting() {
-            return x;
+        if folded || pass.is_counting() {
+            return activation.apply(match residual {
+                Some(residual) => x + residual,
+                None => x,
+            });
         }
         if !pass.is_training() {
-            let x = self.normalise_with_running(pass, x);
-            return after.apply(x);
+            let [scale, shift] = self.running_affine(pass);
+            return channel_affine(x, residual, scale, shift, activation);
         }
         let [b, c, h, w] = x.dims();
         let count = (b * h * w) as f64;
         debug_assert!(c * b * h * w > 0);
         let (weight, bias) = (pass.get(self.weight), pass.get(self.bias));
-        let result = match after {
-            After::Nothing => batch_norm_train(x, weight, bias, EPSILON),
-            After::Relu => batch_norm_relu_train(x, weight, bias, EPSILON),
-            After::AddRelu(residual) => {
-                batch_norm_add_relu_train(x, residual, weight, bias, EPSILON)
-            }
-        };
+        let result = batch_norm_train(x, residual, weight, bias, EPSILON, activation);
         self.update(pass, result.mean, result.variance, count);
         result.output
     }
@@ -113,31 +124,12 @@ impl BatchNorm2d {
         pass.update(self.batches, batches.inner());
     }
 
-    fn normalise_with_running(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        let [_, channels, _, _] = x.dims();
-        let per_channel = |t: Tensor<1>| t.reshape([1, channels, 1, 1]);
-        let scale =
-            pass.get::<1>(self.weight) / pass.get::<1>(self.running_var).add_scalar(EPSILON).sqrt();
+    /// Scale and shift that normalise with the running statistics, `[C]` each.
+    fn running_affine(&self, pass: &Pass<'_>) -> [Tensor<1>; 2] {
+        let deviation = pass.get::<1>(self.running_var).add_scalar(EPSILON).sqrt();
+        let scale = pass.get::<1>(self.weight) / deviation;
         let shift = pass.get::<1>(self.bias) - pass.get::<1>(self.running_mean) * scale.clone();
-        x * per_channel(scale) + per_channel(shift)
-    }
-}
-
-/// What directly follows a batch norm.
-#[allow(clippy::large_enum_variant, reason = "lives for one call")]
-enum After {
-    Nothing,
-    Relu,
-    AddRelu(Tensor<4>),
-}
-
-impl After {
-    fn apply(self, x: Tensor<4>) -> Tensor<4> {
-        match self {
-            After::Nothing => x,
-            After::Relu => relu(x),
-            After::AddRelu(residual) => relu(x + residual),
-        }
+        [scale, shift]
     }
 }
 

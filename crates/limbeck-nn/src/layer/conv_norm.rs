@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use burn::tensor::Tensor;
+use limbeck_kernels::Activation;
 
 use crate::{
     Builder, Pass,
@@ -42,15 +43,28 @@ impl ConvNorm {
         self.norm.forward_relu(pass, x)
     }
 
-    /// [`ConvNorm::forward`], plus `residual`, then ReLU. `[B, C, H, W]` and `[B, O, H', W']` →
-    /// `[B, O, H', W']`.
-    pub fn forward_add_relu(
+    /// [`ConvNorm::forward_relu`]; what ReLU is given is recorded as the tap `before` where that
+    /// is asked for. `[B, C, H, W]` → `[B, O, H', W']`.
+    pub fn forward_relu_tapped(
         &self,
         pass: &mut Pass<'_>,
         x: Tensor<4>,
-        residual: Tensor<4>,
+        before: Option<&str>,
     ) -> Tensor<4> {
         let x = self.convolution.forward(pass, x);
-        self.norm.forward_add_relu(pass, x, residual)
+        self.norm.forward_relu_tapped(pass, x, before)
+    }
+
+    /// [`ConvNorm::forward`], plus `residual`, then `activation`. `[B, C, H, W]` and
+    /// `[B, O, H', W']` → `[B, O, H', W']`.
+    pub fn forward_with(
+        &self,
+        pass: &mut Pass<'_>,
+        x: Tensor<4>,
+        residual: Option<Tensor<4>>,
+        activation: Activation,
+    ) -> Tensor<4> {
+        let x = self.convolution.forward(pass, x);
+        self.norm.forward_with(pass, x, residual, activation)
     }
 }

@@ -20,7 +20,7 @@ pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use dropout::{drop_path, dropout};
 pub use layer_norm::LayerNorm;
-pub use limbeck_kernels::relu;
+pub use limbeck_kernels::{Activation, relu};
 pub use linear::Linear;
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use resize::{resize_bilinear, resize_nearest};

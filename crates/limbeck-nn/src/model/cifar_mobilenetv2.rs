@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass,
-    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, relu},
+    layer::{Activation, Conv2dConfig, ConvNorm, Linear, global_avg_pool2d},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(9);
@@ -84,7 +84,7 @@ impl CifarMobileNetV2 {
                     builder.sub(format!("blocks.{s}.{i}.conv")),
                     shape,
                     &[("0", "1"), ("3", "4"), ("6", "7")],
-                    relu,
+                    Activation::Relu,
                 ));
                 channels = output;
             }

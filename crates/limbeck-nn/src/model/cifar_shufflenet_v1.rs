@@ -10,7 +10,10 @@ use burn::tensor::Tensor;
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass,
-    layer::{Conv2dConfig, ConvNorm, Linear, avg_pool2d, channel_shuffle, global_avg_pool2d, relu},
+    layer::{
+        Activation, Conv2dConfig, ConvNorm, Linear, avg_pool2d, channel_shuffle, global_avg_pool2d,
+        relu,
+    },
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(5);
@@ -78,11 +81,8 @@ impl Architecture for ShuffleNetV1 {
         pass.tap_map("stem", &x);
         for (index, stage) in (1..).zip(&self.stages) {
             for (i, block) in stage.iter().enumerate() {
-                x = block.forward(pass, x);
-                if i + 1 == stage.len() {
-                    pass.tap_map(&format!("stage{index}.preact"), &x);
-                }
-                x = relu(x);
+                let preact = (i + 1 == stage.len()).then(|| format!("stage{index}.preact"));
+                x = block.forward_relu(pass, x, preact.as_deref());
             }
             pass.tap_map(&format!("stage{index}"), &x);
         }
@@ -131,17 +131,23 @@ impl ShuffleBlock {
         }
     }
 
-    /// The block's output before its last ReLU.
-    fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+    /// What the last ReLU is given is recorded as the tap `before` where that is asked for.
+    fn forward_relu(&self, pass: &mut Pass<'_>, x: Tensor<4>, before: Option<&str>) -> Tensor<4> {
         let [first, depthwise, last] = &self.layers;
         let y = first.forward_relu(pass, x.clone());
         let y = channel_shuffle(y, self.groups);
         let y = depthwise.forward_relu(pass, y);
-        let y = last.forward(pass, y);
-        if self.halves {
-            Tensor::cat(vec![y, avg_pool2d(x, 3, 2, 1)], 1)
-        } else {
-            y + x
+        let before = before.filter(|tap| pass.wants(tap));
+        if !self.halves && before.is_none() {
+            return last.forward_with(pass, y, Some(x), Activation::Relu);
         }
+        let y = match self.halves {
+            true => Tensor::cat(vec![last.forward(pass, y), avg_pool2d(x, 3, 2, 1)], 1),
+            false => last.forward_with(pass, y, Some(x), Activation::Identity),
+        };
+        if let Some(tap) = before {
+            pass.tap_map(tap, &y);
+        }
+        relu(y)
     }
 }

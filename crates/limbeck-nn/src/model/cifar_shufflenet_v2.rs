@@ -174,12 +174,14 @@ impl BasicBlock {
         let kept = x.clone().narrow(1, 0, half);
         let y = first.forward_relu(pass, x.narrow(1, half, half));
         let y = depthwise.forward(pass, y);
-        let y = last.forward(pass, y);
-        if let Some(tap) = preact {
-            pass.tap(tap, || {
-                Feature::Map(Tensor::cat(vec![kept.clone(), y.clone()], 1))
-            });
-        }
-        channel_shuffle(Tensor::cat(vec![kept, relu(y)], 1), 2)
+        let y = match preact.filter(|tap| pass.wants(tap)) {
+            Some(tap) => {
+                let y = last.forward(pass, y);
+                pass.tap_map(tap, &Tensor::cat(vec![kept.clone(), y.clone()], 1));
+                relu(y)
+            }
+            None => last.forward_relu(pass, y),
+        };
+        channel_shuffle(Tensor::cat(vec![kept, y], 1), 2)
     }
 }

@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass,
-    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, max_pool2d, relu},
+    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, max_pool2d},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(8);
@@ -113,11 +113,9 @@ impl Architecture for Vgg {
                 x = max_pool2d(x, 2, 2, 0);
             }
             for (i, layer) in block.iter().enumerate() {
-                x = layer.forward(pass, x);
-                if i + 1 == block.len() && index > 0 {
-                    pass.tap_map(&format!("stage{index}.preact"), &x);
-                }
-                x = relu(x);
+                let ends = i + 1 == block.len() && index > 0;
+                let preact = ends.then(|| format!("stage{index}.preact"));
+                x = layer.forward_relu_tapped(pass, x, preact.as_deref());
             }
             match index {
                 0 => pass.tap_map("stem", &x),

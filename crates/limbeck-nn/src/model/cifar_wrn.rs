@@ -10,9 +10,7 @@ use burn::tensor::Tensor;
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass,
-    layer::{
-        BatchNorm2d, Conv2d, Conv2dConfig, ConvNorm, Linear, dropout, global_avg_pool2d, relu,
-    },
+    layer::{BatchNorm2d, Conv2d, Conv2dConfig, ConvNorm, Linear, dropout, global_avg_pool2d},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(3);
@@ -136,9 +134,9 @@ impl Architecture for WideResNet {
             }
             pass.tap_map(&format!("stage{}", index + 1), &x);
         }
-        let x = self.bn1.forward(pass, x);
-        pass.tap_map(&format!("stage{}.preact", self.stages.len()), &x);
-        let pooled = global_avg_pool2d(relu(x));
+        let preact = format!("stage{}.preact", self.stages.len());
+        let x = self.bn1.forward_relu_tapped(pass, x, Some(&preact));
+        let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
         self.fc.forward(pass, pooled)
     }
@@ -182,11 +180,7 @@ impl WideBlock {
 
     /// `first_norm` is the tap to record the output of the block's first batch norm as.
     fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>, first_norm: Option<&str>) -> Tensor<4> {
-        let normed = self.bn1.forward(pass, x.clone());
-        if let Some(tap) = first_norm {
-            pass.tap_map(tap, &normed);
-        }
-        let active = relu(normed);
+        let active = self.bn1.forward_relu_tapped(pass, x.clone(), first_norm);
         let identity = match &self.shortcut {
             Some(shortcut) => shortcut.forward(pass, active.clone()),
             None => x,

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use crate::{
     Builder, Pass,
-    layer::{Conv2dConfig, ConvNorm},
+    layer::{Activation, Conv2dConfig, ConvNorm},
 };
 
 /// Shape of an [`InvertedResidual`].
@@ -30,7 +30,7 @@ pub(crate) struct InvertedResidual {
     active: Vec<ConvNorm>,
     project: ConvNorm,
     skip: bool,
-    activation: fn(Tensor<4>) -> Tensor<4>,
+    activation: Activation,
 }
 
 impl InvertedResidual {
@@ -40,7 +40,7 @@ impl InvertedResidual {
         mut builder: Builder<'_>,
         shape: InvertedShape,
         names: &[(&str, &str)],
-        activation: fn(Tensor<4>) -> Tensor<4>,
+        activation: Activation,
     ) -> Self {
         let inner = shape.input * shape.expansion;
         let all = [
@@ -72,12 +72,9 @@ impl InvertedResidual {
         let identity = self.skip.then(|| x.clone());
         let mut y = x;
         for layer in &self.active {
-            y = (self.activation)(layer.forward(pass, y));
+            y = layer.forward_with(pass, y, None, self.activation);
         }
-        let y = self.project.forward(pass, y);
-        match identity {
-            Some(identity) => y + identity,
-            None => y,
-        }
+        self.project
+            .forward_with(pass, y, identity, Activation::Identity)
     }
 }

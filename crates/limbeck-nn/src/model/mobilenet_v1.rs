@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass,
-    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, relu},
+    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(17);
@@ -97,12 +97,9 @@ impl Architecture for MobileNetV1 {
         pass.tap_map("stem", &x);
         for (index, [depthwise, pointwise]) in (1..).zip(&self.layers) {
             x = depthwise.forward_relu(pass, x);
-            x = pointwise.forward(pass, x);
             let stage = STAGE_ENDS.iter().position(|&end| end == index);
-            if let Some(stage) = stage {
-                pass.tap_map(&format!("stage{}.preact", stage + 1), &x);
-            }
-            x = relu(x);
+            let preact = stage.map(|stage| format!("stage{}.preact", stage + 1));
+            x = pointwise.forward_relu_tapped(pass, x, preact.as_deref());
             if let Some(stage) = stage {
                 pass.tap_map(&format!("stage{}", stage + 1), &x);
             }

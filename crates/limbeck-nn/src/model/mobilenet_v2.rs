@@ -6,7 +6,7 @@
 //! sixteenth and a thirty-second of the size. Blocks end without activation: `stageN.preact` and
 //! `stageN` are the same. Further taps: `features.0` to `features.18`.
 
-use burn::tensor::{Tensor, activation::relu6};
+use burn::tensor::Tensor;
 
 use super::{
     ImageSizes, ModelEntry,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass,
-    layer::{Conv2dConfig, ConvNorm, Linear, dropout, global_avg_pool2d},
+    layer::{Activation, Conv2dConfig, ConvNorm, Linear, dropout, global_avg_pool2d},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(17);
@@ -84,7 +84,12 @@ impl MobileNetV2 {
                     _ => &[("0.0", "0.1"), ("1.0", "1.1"), ("2", "3")],
                 };
                 let builder = builder.sub(format!("features.{}.conv", blocks.len() + 1));
-                blocks.push(InvertedResidual::new(builder, shape, names, relu6));
+                blocks.push(InvertedResidual::new(
+                    builder,
+                    shape,
+                    names,
+                    Activation::Relu6,
+                ));
                 channels = output;
             }
         }
@@ -128,7 +133,9 @@ impl Architecture for MobileNetV2 {
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
-        let mut x = relu6(self.first.forward(pass, images));
+        let mut x = self
+            .first
+            .forward_with(pass, images, None, Activation::Relu6);
         pass.tap_map("features.0", &x);
         pass.tap_map("stem", &x);
         for (index, block) in (1..).zip(&self.blocks) {
@@ -139,7 +146,7 @@ impl Architecture for MobileNetV2 {
                 pass.tap_map(&format!("stage{}", stage + 1), &x);
             }
         }
-        let x = relu6(self.last.forward(pass, x));
+        let x = self.last.forward_with(pass, x, None, Activation::Relu6);
         pass.tap_map(&format!("features.{}", self.blocks.len() + 1), &x);
         let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));

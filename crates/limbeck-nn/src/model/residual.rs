@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 
 use crate::{
     Architecture, Builder, Feature, Pass,
-    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, max_pool2d, relu},
+    layer::{Activation, Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, max_pool2d, relu},
 };
 
 /// Kind of residual block.
@@ -198,13 +198,13 @@ impl ResidualBlock {
     /// The sum before the block's last ReLU.
     fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let (last, y, identity) = self.before_last(pass, x);
-        last.forward(pass, y) + identity
+        last.forward_with(pass, y, Some(identity), Activation::Identity)
     }
 
     /// [`ResidualBlock::forward`], then ReLU.
     fn forward_relu(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let (last, y, identity) = self.before_last(pass, x);
-        last.forward_add_relu(pass, y, identity)
+        last.forward_with(pass, y, Some(identity), Activation::Relu)
     }
 
     /// The last layer, its input, and what is added to its output.

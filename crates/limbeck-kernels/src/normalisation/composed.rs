@@ -1,0 +1,111 @@
+//! The normalisations made of burn's own operations, for every device and type without a fast
+//! path.
+
+use burn::{
+    backend::{Backend, TensorMetadata, tensor::FloatTensor},
+    tensor::Shape,
+};
+
+use super::ops::{Four, Three};
+use crate::{
+    activation::{Activation, SIX},
+    composed::sum_per_channel,
+};
+
+/// Output, mean and variance.
+pub(super) fn batch_norm<B: Backend>(
+    x: FloatTensor<B>,
+    residual: Option<FloatTensor<B>>,
+    weight: FloatTensor<B>,
+    bias: FloatTensor<B>,
+    epsilon: f64,
+    activation: Activation,
+) -> Three<B> {
+    let result = B::batch_norm_train(x, weight, bias, epsilon);
+    let output = finish::<B>(result.output, residual, activation);
+    (output, result.mean, result.variance)
+}
+
+/// Gradients with respect to input, residual where asked for, weight and bias.
+pub(super) fn batch_norm_backward<B: Backend>(
+    [x, weight, mean, variance]: [FloatTensor<B>; 4],
+    output: Option<FloatTensor<B>>,
+    gradient: FloatTensor<B>,
+    epsilon: f64,
+    activation: Activation,
+    with_residual: bool,
+) -> Four<B> {
+    let gradient = passed::<B>(activation, output, gradient);
+    let residual = with_residual.then(|| gradient.clone());
+    let result = B::batch_norm_train_backward(x, weight, mean, variance, epsilon, gradient);
+    (result.x_grad, residual, result.gamma_grad, result.beta_grad)
+}
+
+pub(super) fn channel_affine<B: Backend>(
+    x: FloatTensor<B>,
+    residual: Option<FloatTensor<B>>,
+    scale: FloatTensor<B>,
+    shift: FloatTensor<B>,
+    activation: Activation,
+) -> FloatTensor<B> {
+    let output = B::float_mul(x, per_channel::<B>(scale));
+    let output = B::float_add(output, per_channel::<B>(shift));
+    finish::<B>(output, residual, activation)
+}
+
+/// Gradients with respect to input, residual where asked for, scale and shift.
+pub(super) fn channel_affine_backward<B: Backend>(
+    [x, scale]: [FloatTensor<B>; 2],
+    output: Option<FloatTensor<B>>,
+    gradient: FloatTensor<B>,
+    activation: Activation,
+    with_residual: bool,
+) -> Four<B> {
+    let gradient = passed::<B>(activation, output, gradient);
+    let scale = per_channel::<B>(scale);
+    (
+        B::float_mul(gradient.clone(), scale),
+        with_residual.then(|| gradient.clone()),
+        sum_per_channel::<B>(B::float_mul(gradient.clone(), x)),
+        sum_per_channel::<B>(gradient),
+    )
+}
+
+/// `[C]` → `[1, C, 1, 1]`.
+fn per_channel<B: Backend>(values: FloatTensor<B>) -> FloatTensor<B> {
+    let channels = values.shape()[0];
+    B::float_reshape(values, Shape::new([1, channels, 1, 1]))
+}
+
+fn finish<B: Backend>(
+    output: FloatTensor<B>,
+    residual: Option<FloatTensor<B>>,
+    activation: Activation,
+) -> FloatTensor<B> {
+    let output = match residual {
+        Some(residual) => B::float_add(output, residual),
+        None => output,
+    };
+    match activation {
+        Activation::Identity => output,
+        Activation::Relu => B::relu(output),
+        Activation::Relu6 => B::float_clamp(output, 0.0.into(), SIX.into()),
+    }
+}
+
+/// What passes of the gradient of an activation's output, which all but the identity are asked by.
+fn passed<B: Backend>(
+    activation: Activation,
+    output: Option<FloatTensor<B>>,
+    gradient: FloatTensor<B>,
+) -> FloatTensor<B> {
+    match (activation, output) {
+        (Activation::Relu, Some(output)) => B::relu_backward(output, gradient),
+        (Activation::Relu6, Some(output)) => {
+            let gradient = B::relu_backward(output.clone(), gradient);
+            let below = B::float_add_scalar(B::float_neg(output), SIX.into());
+            B::relu_backward(below, gradient)
+        }
+        _ => gradient,
+    }
+}

@@ -1,0 +1,97 @@
+//! The normalisations as an extension of burn's backends.
+
+use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
+
+use super::composed;
+use crate::{activation::Activation, optional::Optional};
+
+/// Three tensors of a backend.
+pub(super) type Three<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+/// Gradients: of the input, of the residual where asked for, and of two vectors of channels.
+pub(super) type Four<B> = (
+    FloatTensor<B>,
+    Option<FloatTensor<B>>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+);
+
+/// Normalisations of maps; the bodies given here are made of burn's own operations.
+#[backend_extension(Autodiff, Flex)]
+pub trait NormalisationOps: Backend {
+    /// See [`crate::batch_norm_train`]: output, mean and variance.
+    fn kernel_batch_norm(
+        x: FloatTensor<Self>,
+        #[extension_type] residual: Optional<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+        activation: Activation,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        composed::batch_norm::<Self>(x, residual.into_option(), weight, bias, epsilon, activation)
+    }
+
+    /// Gradients of [`NormalisationOps::kernel_batch_norm`] with respect to `x`, the residual
+    /// where asked for, `weight` and bias. `output` is asked for by every activation but the
+    /// identity.
+    fn kernel_batch_norm_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        #[extension_type] output: Optional<Self>,
+        gradient: FloatTensor<Self>,
+        epsilon: f64,
+        activation: Activation,
+        with_residual: bool,
+    ) -> (
+        FloatTensor<Self>,
+        Option<FloatTensor<Self>>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        composed::batch_norm_backward::<Self>(
+            [x, weight, mean, variance],
+            output.into_option(),
+            gradient,
+            epsilon,
+            activation,
+            with_residual,
+        )
+    }
+
+    /// See [`crate::channel_affine`].
+    fn kernel_channel_affine(
+        x: FloatTensor<Self>,
+        #[extension_type] residual: Optional<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        composed::channel_affine::<Self>(x, residual.into_option(), scale, shift, activation)
+    }
+
+    /// Gradients of [`NormalisationOps::kernel_channel_affine`] with respect to `x`, the residual
+    /// where asked for, `scale` and shift; `output` as for the batch norm's.
+    fn kernel_channel_affine_backward(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        #[extension_type] output: Optional<Self>,
+        gradient: FloatTensor<Self>,
+        activation: Activation,
+        with_residual: bool,
+    ) -> (
+        FloatTensor<Self>,
+        Option<FloatTensor<Self>>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        composed::channel_affine_backward::<Self>(
+            [x, scale],
+            output.into_option(),
+            gradient,
+            activation,
+            with_residual,
+        )
+    }
+}
