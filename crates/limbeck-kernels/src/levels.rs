@@ -1,9 +1,10 @@
 //! Every instruction set computes the same.
 
 use crate::{
-    Activation, Conv2dOptions, Pool2dOptions,
+    Activation, AdamWStep, Conv2dOptions, Pool2dOptions, SgdStep,
     convolution::{Geometry, forward, input_gradient, weight_gradient},
     normalisation::{Maps, Read, affine, backward as norm_gradients, forward as norm},
+    optimizer::span::{AdamW, MovingAverage, Pass, Sgd, sum_of_squares},
     pooling::{
         adaptive::{self, Parts},
         average, maximum,
@@ -67,7 +68,60 @@ fn results() -> Vec<(String, Vec<f32>)> {
     for case in POOLINGS {
         results.extend(of_poolings(case));
     }
+    results.extend(of_steps());
     results
+}
+
+fn of_steps() -> Vec<(String, Vec<f32>)> {
+    let count = 101;
+    let gradient = noise(count, 1);
+    let [mut value, mut momentum] = [noise(count, 2), noise(count, 3)];
+    let step = SgdStep {
+        learning_rate: 0.1,
+        weight_decay: 0.05,
+        momentum: 0.9,
+        dampening: 0.25,
+        nesterov: true,
+    };
+    Sgd {
+        value: &mut value,
+        gradient: &gradient,
+        momentum: Some(&mut momentum),
+        first: false,
+        step,
+    }
+    .make();
+    let [mut weight, mut mean] = [noise(count, 4), noise(count, 5)];
+    let mut square: Vec<f32> = noise(count, 6).iter().map(|x| x * x).collect();
+    let step = AdamWStep {
+        learning_rate: 0.01,
+        weight_decay: 0.5,
+        beta1: 0.9,
+        beta2: 0.99,
+        epsilon: 1e-3,
+        step: 3,
+    };
+    AdamW {
+        value: &mut weight,
+        gradient: &gradient,
+        mean: &mut mean,
+        square: &mut square,
+        step,
+    }
+    .make();
+    let mut average = noise(count, 7);
+    MovingAverage {
+        average: &mut average,
+        value: &gradient,
+        decay: 0.9,
+    }
+    .make();
+    let squares = vec![sum_of_squares(&gradient) as f32];
+    let names = [
+        "sgd", "momentum", "adamw", "mean", "square", "average", "Σ x²",
+    ];
+    let values = [value, momentum, weight, mean, square, average, squares];
+    names.map(str::to_owned).into_iter().zip(values).collect()
 }
 
 fn of_maps(size: usize) -> Vec<(String, Vec<f32>)> {

@@ -15,6 +15,7 @@ mod levels;
 mod memory;
 mod normalisation;
 mod ops;
+mod optimizer;
 mod optional;
 mod pieces;
 mod pooling;
@@ -26,5 +27,8 @@ pub use activation::Activation;
 pub use batch_norm::{BatchNormOutput, batch_norm_train, channel_affine};
 pub use conv2d::{Conv2dOptions, conv2d};
 pub use memory::keep_freed_memory;
+pub use optimizer::{
+    AdamWStep, AdamWTensors, SgdStep, adamw_step, moving_average, sgd_step, sum_of_squares,
+};
 pub use pooling::{Pool2dOptions, adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use rectifier::relu;

@@ -39,3 +39,12 @@ pub(crate) fn fill<T: Copy>(room: &mut [MaybeUninit<T>], value: T) -> &mut [T] {
     // SAFETY: all of it has just been filled.
     unsafe { room.assume_init_mut() }
 }
+
+/// The room of numbers that are there already.
+///
+/// # Safety
+/// Nothing but numbers may be written to it.
+pub(crate) unsafe fn room(numbers: &mut [f32]) -> &mut [MaybeUninit<f32>] {
+    // SAFETY: the layouts are the same, and the caller keeps the numbers initialised.
+    unsafe { &mut *(std::ptr::from_mut(numbers) as *mut [MaybeUninit<f32>]) }
+}

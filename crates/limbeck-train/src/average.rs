@@ -1,6 +1,6 @@
 //! A moving average of the weights.
 
-use burn::tensor::Tensor;
+use limbeck_kernels::moving_average;
 use limbeck_nn::{Role, Store};
 
 /// The exponential moving average of a network's numbers: after each step,
@@ -42,14 +42,11 @@ impl WeightAverage {
                     continue;
                 }
                 let average = self.store.take(id);
-                self.store.set_taken(id, self.mixed(average, value));
+                let average = moving_average(average, value, self.decay);
+                self.store.set_taken(id, average);
             }
         }
         self.updates += 1;
-    }
-
-    fn mixed(&self, average: Tensor<1>, value: Tensor<1>) -> Tensor<1> {
-        average.mul_scalar(self.decay) + value.mul_scalar(1.0 - self.decay)
     }
 
     /// Share of the old average that is kept at each update.

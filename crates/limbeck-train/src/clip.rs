@@ -1,6 +1,7 @@
 //! Limits the size of gradients.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
+use limbeck_kernels::sum_of_squares;
 
 /// Scales all gradients down so that the Euclidean norm over all of them together, of several
 /// stores, is at most `max_norm`; smaller ones stay as they are. Returns the norm before.
@@ -10,7 +11,7 @@ use burn::tensor::{DType, Tensor};
 /// finite, nothing is scaled: the caller sees it in the return value and stops.
 pub fn clip_global_norm(gradients: &mut [Vec<Option<Tensor<1>>>], max_norm: f64) -> f64 {
     let present = || gradients.iter().flatten().flatten();
-    let squares: f64 = present().map(sum_of_squares).sum();
+    let squares: f64 = present().cloned().map(sum_of_squares).sum();
     let norm = squares.sqrt();
     let factor = max_norm / (norm + 1e-6);
     if factor < 1.0 && norm.is_finite() {
@@ -21,22 +22,9 @@ pub fn clip_global_norm(gradients: &mut [Vec<Option<Tensor<1>>>], max_norm: f64)
     norm
 }
 
-fn sum_of_squares(gradient: &Tensor<1>) -> f64 {
-    let data = gradient.to_data();
-    match data.dtype() {
-        DType::F32 => data
-            .as_slice::<f32>()
-            .unwrap_or_default()
-            .iter()
-            .map(|&value| f64::from(value).powi(2))
-            .sum(),
-        _ => data.iter::<f64>().map(|value| value.powi(2)).sum(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, TensorData};
+    use burn::tensor::{DType, Device, TensorData};
 
     use super::*;
 

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor};
-use limbeck_nn::Store;
+use limbeck_kernels::{AdamWStep, AdamWTensors, adamw_step};
+use limbeck_nn::{Entry, Store};
 
-use super::{Buffers, Optimizer, OptimizerError, decays, save_buffers, split_state};
+use super::{Buffers, Optimizer, OptimizerError, decayed, put, save_buffers, split_state};
 
 const MEAN: &str = "exp_avg";
 const SQUARE: &str = "exp_avg_sq";
@@ -49,58 +50,44 @@ impl AdamW {
             steps: BTreeMap::new(),
         }
     }
-
-    /// m / (√v/√(1 − β₂ᵗ) + ε) and 1 − β₁ᵗ, after taking in a gradient.
-    fn direction(&mut self, name: &str, gradient: Tensor<1>) -> (Tensor<1>, f64) {
-        let AdamWConfig {
-            beta1,
-            beta2,
-            epsilon,
-            ..
-        } = self.config;
-        let steps = self.steps.entry(name.to_owned()).or_insert(0);
-        *steps += 1;
-        let correction1 = 1.0 - beta1.powf(f64::from(*steps));
-        let correction2 = 1.0 - beta2.powf(f64::from(*steps));
-        let squared = gradient.clone().square().mul_scalar(1.0 - beta2);
-        let mean = blended(
-            &mut self.mean,
-            name,
-            beta1,
-            gradient.mul_scalar(1.0 - beta1),
-        );
-        let square = blended(&mut self.square, name, beta2, squared);
-        let root = square.sqrt().div_scalar(correction2.sqrt());
-        (mean / root.add_scalar(epsilon), correction1)
-    }
-}
-
-/// buffer ← decay · buffer + share, starting from zero; returns the new buffer.
-fn blended(buffers: &mut Buffers, name: &str, decay: f64, share: Tensor<1>) -> Tensor<1> {
-    match buffers.get_mut(name) {
-        Some(buffer) => {
-            buffer.inplace(|buffer| buffer.mul_scalar(decay) + share);
-            buffer.clone()
-        }
-        None => {
-            buffers.insert(name.to_owned(), share.clone());
-            share
-        }
-    }
 }
 
 impl Optimizer for AdamW {
     fn step(&mut self, store: &mut Store, gradients: Vec<Option<Tensor<1>>>, learning_rate: f64) {
-        let decay = 1.0 - learning_rate * self.config.weight_decay;
+        let AdamWConfig {
+            beta1,
+            beta2,
+            epsilon,
+            weight_decay,
+            decay_norms,
+        } = self.config;
         for (id, gradient) in store.ids().zip(gradients) {
             let Some(gradient) = gradient else { continue };
-            let (direction, correction) = self.direction(&store.entry(id).name, gradient);
-            let is_decayed = decays(store.entry(id).role, self.config.decay_norms);
-            let mut value = store.take(id);
-            if decay != 1.0 && is_decayed {
-                value = value.mul_scalar(decay);
-            }
-            store.set_taken(id, value - direction.mul_scalar(learning_rate / correction));
+            let value = store.take(id);
+            let Entry { name, role, .. } = store.entry(id);
+            let steps = self.steps.entry(name.clone()).or_insert(0);
+            *steps += 1;
+            let step = AdamWStep {
+                learning_rate,
+                weight_decay: decayed(*role, decay_norms, weight_decay),
+                beta1,
+                beta2,
+                epsilon,
+                step: *steps,
+            };
+            let old = |buffers: &mut Buffers| {
+                let buffer = buffers.get_mut(name).map(Tensor::extract);
+                buffer.unwrap_or_else(|| gradient.zeros_like())
+            };
+            let tensors = AdamWTensors {
+                value,
+                mean: old(&mut self.mean),
+                square: old(&mut self.square),
+            };
+            let tensors = adamw_step(tensors, gradient, step);
+            put(&mut self.mean, name, Some(tensors.mean));
+            put(&mut self.square, name, Some(tensors.square));
+            store.set_taken(id, tensors.value);
         }
     }
 

@@ -68,14 +68,28 @@ pub fn build(recipe: &OptimizerRecipe) -> Box<dyn Optimizer> {
     }
 }
 
-/// Whether weight decay acts on entries of this role. Weights of convolutions and linear maps
-/// always decay; biases, scales and shifts of normalisations and tokens do if `decay_norms`.
-fn decays(role: Role, decay_norms: bool) -> bool {
-    role == Role::Weight || (decay_norms && role.is_trained())
+/// The weight decay of entries of this role. Weights of convolutions and linear maps always decay;
+/// biases, scales and shifts of normalisations and tokens do if `decay_norms`.
+fn decayed(role: Role, decay_norms: bool, weight_decay: f64) -> f64 {
+    match role == Role::Weight || (decay_norms && role.is_trained()) {
+        true => weight_decay,
+        false => 0.0,
+    }
 }
 
 /// One tensor for each entry that has had a gradient, by the entry's name.
 type Buffers = BTreeMap<String, Tensor<1>>;
+
+/// Puts a buffer in the place that it was taken out of, or in a new one.
+fn put(buffers: &mut Buffers, name: &str, buffer: Option<Tensor<1>>) {
+    let Some(buffer) = buffer else { return };
+    match buffers.get_mut(name) {
+        Some(place) => *place = buffer,
+        None => {
+            buffers.insert(name.to_owned(), buffer);
+        }
+    }
+}
 
 /// Adds `buffers` to `state` as `kind.name`.
 fn save_buffers(state: &mut Buffers, kind: &str, buffers: &Buffers) {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
+use limbeck_kernels::{SgdStep, sgd_step};
 use limbeck_nn::Store;
 
-use super::{Buffers, Optimizer, OptimizerError, decays, save_buffers, split_state};
+use super::{Buffers, Optimizer, OptimizerError, decayed, put, save_buffers, split_state};
 
 const MOMENTUM: &str = "momentum_buffer";
 
@@ -40,51 +41,34 @@ impl Sgd {
             momentum: Buffers::new(),
         }
     }
-
-    /// The direction to step along, for a gradient that weight decay was added to.
-    fn direction(&mut self, name: &str, gradient: Tensor<1>) -> Tensor<1> {
-        let SgdConfig {
-            momentum,
-            dampening,
-            nesterov,
-            ..
-        } = self.config;
-        if momentum == 0.0 {
-            return gradient;
-        }
-        let buffer = match self.momentum.get_mut(name) {
-            Some(buffer) => {
-                let share = gradient.clone().mul_scalar(1.0 - dampening);
-                buffer.inplace(|buffer| buffer.mul_scalar(momentum) + share);
-                buffer
-            }
-            None => self
-                .momentum
-                .entry(name.to_owned())
-                .or_insert(gradient.clone()),
-        };
-        if nesterov {
-            gradient + buffer.clone().mul_scalar(momentum)
-        } else {
-            buffer.clone()
-        }
-    }
 }
 
 impl Optimizer for Sgd {
     fn step(&mut self, store: &mut Store, gradients: Vec<Option<Tensor<1>>>, learning_rate: f64) {
-        let decay = self.config.weight_decay;
+        let SgdConfig {
+            momentum,
+            dampening,
+            nesterov,
+            weight_decay,
+            decay_norms,
+        } = self.config;
         for (id, gradient) in store.ids().zip(gradients) {
-            let Some(mut gradient) = gradient else {
+            let Some(gradient) = gradient else {
                 continue;
             };
-            let entry = store.entry(id);
-            if decay != 0.0 && decays(entry.role, self.config.decay_norms) {
-                gradient = gradient + entry.value.clone().mul_scalar(decay);
-            }
-            let direction = self.direction(&entry.name, gradient);
             let value = store.take(id);
-            store.set_taken(id, value - direction.mul_scalar(learning_rate));
+            let entry = store.entry(id);
+            let step = SgdStep {
+                learning_rate,
+                weight_decay: decayed(entry.role, decay_norms, weight_decay),
+                momentum,
+                dampening,
+                nesterov,
+            };
+            let old = self.momentum.get_mut(&entry.name).map(Tensor::extract);
+            let (value, new) = sgd_step(value, gradient, old, step);
+            put(&mut self.momentum, &entry.name, new);
+            store.set_taken(id, value);
         }
     }
 
