@@ -13,12 +13,12 @@
 use std::time::Instant;
 
 use burn::tensor::{
-    Device, Distribution, Tensor, module,
+    Device, Distribution, Int, Tensor, TensorData, module,
     ops::{AvgPoolOptions, MaxPoolOptions},
 };
 use limbeck_kernels::{
-    Activation, Pool2dOptions, avg_pool2d, batch_norm_train, channel_affine, global_avg_pool2d,
-    max_pool2d,
+    Activation, Interpolation, Pool2dOptions, avg_pool2d, batch_norm_train, channel_affine,
+    global_avg_pool2d, max_pool2d, resize,
 };
 
 const WARM_UP: usize = 2;
@@ -112,7 +112,30 @@ fn main() {
             .mean_dim(2)
             .reshape([batch, channels, 1, 1])
     };
-    let cases: [(&str, [usize; 4], Work<'_>, Option<Work<'_>>); 14] = [
+    let bilinear =
+        |x, size, align_corners| resize(x, size, Interpolation::Bilinear { align_corners });
+    // As costly as burn's way of resizing, whatever the weights.
+    let products = |x: Tensor<4>, [rows, columns]: [usize; 2]| {
+        let [batch, channels, height, width] = x.dims();
+        let maps = batch * channels;
+        let wide = x
+            .reshape([maps * height, width])
+            .matmul(Tensor::ones([width, columns], &Device::flex()));
+        Tensor::<3>::ones([1, rows, height], &Device::flex())
+            .expand([maps, rows, height])
+            .matmul(wide.reshape([maps, height, columns]))
+            .reshape([batch, channels, rows, columns])
+    };
+    let selections = |x: Tensor<4>, [rows, columns]: [usize; 2]| {
+        let [_, _, height, width] = x.dims();
+        let sources = |input: usize, output: usize| {
+            let sources: Vec<i64> = (0..output).map(|i| (i * input / output) as i64).collect();
+            Tensor::<1, Int>::from_data(TensorData::new(sources, [output]), &Device::flex())
+        };
+        x.select(2, sources(height, rows))
+            .select(3, sources(width, columns))
+    };
+    let cases: [(&str, [usize; 4], Work<'_>, Option<Work<'_>>); 18] = [
         (
             "maximum 3x3/2",
             [64, 64, 112, 112],
@@ -145,6 +168,30 @@ fn main() {
         ),
         ("mean", [64, 256, 8, 8], &mean, Some(&burns_mean)),
         ("mean", [64, 512, 7, 7], &mean, Some(&burns_mean)),
+        (
+            "bilinear",
+            [64, 256, 8, 8],
+            &|x| bilinear(x, [16, 16], false),
+            Some(&|x| products(x, [16, 16])),
+        ),
+        (
+            "bilinear",
+            [64, 128, 32, 32],
+            &|x| bilinear(x, [16, 16], true),
+            Some(&|x| products(x, [16, 16])),
+        ),
+        (
+            "bilinear",
+            [64, 3, 32, 32],
+            &|x| bilinear(x, [224, 224], false),
+            Some(&|x| products(x, [224, 224])),
+        ),
+        (
+            "nearest",
+            [64, 256, 8, 8],
+            &|x| resize(x, [16, 16], Interpolation::Nearest),
+            Some(&|x| selections(x, [16, 16])),
+        ),
         ("norm", [64, 64, 32, 32], &norm, None),
         ("norm", [64, 256, 8, 8], &norm, None),
         ("norm relu", [64, 64, 32, 32], &norm_relu, None),

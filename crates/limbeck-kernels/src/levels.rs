@@ -11,6 +11,7 @@ use crate::{
         window::Windows,
     },
     rectifier,
+    resize::{bilinear::Bilinear, nearest::Nearest},
     simd::{Level, WIDEST},
 };
 
@@ -69,6 +70,28 @@ fn results() -> Vec<(String, Vec<f32>)> {
         results.extend(of_poolings(case));
     }
     results.extend(of_steps());
+    for case in RESIZINGS {
+        results.extend(of_resizing(case));
+    }
+    results
+}
+
+/// Input and output, height and width each.
+const RESIZINGS: [[[usize; 2]; 2]; 3] = [[[8, 9], [16, 35]], [[33, 20], [7, 5]], [[1, 1], [3, 40]]];
+
+fn of_resizing(case: [[usize; 2]; 2]) -> Vec<(String, Vec<f32>)> {
+    let [input, output] = case;
+    let x = noise(3 * input[0] * input[1], 1);
+    let gradient = noise(3 * output[0] * output[1], 2);
+    let mut results = Vec::new();
+    for align_corners in [false, true] {
+        let resize = Bilinear::new(input, output, align_corners);
+        results.push((format!("resized {case:?}"), resize.forward(&x)));
+        results.push((format!("dx {case:?}"), resize.backward(&gradient)));
+    }
+    let resize = Nearest::new(input, output);
+    results.push((format!("nearest {case:?}"), resize.forward(&x)));
+    results.push((format!("dx {case:?}"), resize.backward(&gradient)));
     results
 }
 

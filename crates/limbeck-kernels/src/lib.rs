@@ -20,6 +20,7 @@ mod optional;
 mod pieces;
 mod pooling;
 mod rectifier;
+mod resize;
 mod scratch;
 mod simd;
 
@@ -32,3 +33,4 @@ pub use optimizer::{
 };
 pub use pooling::{Pool2dOptions, adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use rectifier::relu;
+pub use resize::{Interpolation, resize};
