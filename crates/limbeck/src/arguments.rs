@@ -232,6 +232,9 @@ pub struct InspectArguments {
     /// Number of classes [default: the model's own]
     #[arg(long, value_name = "N")]
     pub classes: Option<usize>,
+    /// Compute threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -276,6 +279,9 @@ pub struct ResumeArguments {
     /// Run folder
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
+    /// Compute threads; results do not depend on them [default: as the run began]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
     /// Print one JSON object at the end, on standard output
     #[arg(long)]
     pub json: bool,

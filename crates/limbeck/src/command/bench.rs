@@ -45,7 +45,7 @@ fn step(arguments: &BenchStepArguments) -> anyhow::Result<()> {
         batch: arguments.batch,
         runs: arguments.runs,
     };
-    let times = bench.run()?;
+    let times = threads::compute(|| bench.run())?;
     let mut out = stdout().lock();
     if arguments.json {
         let report = json!({

@@ -67,7 +67,7 @@ pub fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
     };
     let images = part.len();
     let set = EvaluationSet::new(part, &augment, 1)?;
-    let (evaluation, _) = set.measure(&model.network, None)?;
+    let (evaluation, _) = threads::compute(|| set.measure(&model.network, None))?;
     let mut out = stdout().lock();
     if arguments.json {
         let report = json!({

@@ -8,7 +8,7 @@ use limbeck::train::experiment::build;
 use limbeck::train::model_source::{self, ModelSource};
 use serde_json::{Value, json};
 
-use super::models::published;
+use super::{models::published, threads};
 use crate::arguments::InspectArguments;
 use crate::exit::Usage;
 
@@ -17,6 +17,7 @@ pub const MOST_CLASSES: usize = 1_000_000;
 
 /// Prints one network, or two with the layer pairs proposed for them.
 pub fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
+    threads::set(arguments.threads)?;
     let first = network(&arguments.model, arguments)?;
     let mut out = stdout().lock();
     let Some(student) = &arguments.student else {

@@ -73,7 +73,7 @@ fn print(
     arguments: &PredictArguments,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let (labelled, damaged) = label(model, images, arguments.top)?;
+    let (labelled, damaged) = threads::compute(|| label(model, images, arguments.top))?;
     match arguments.format {
         PredictFormat::Csv => {
             writeln!(out, "image,rank,label,probability")?;

@@ -44,6 +44,7 @@ pub fn distill(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> 
 
 /// `limbeck resume`.
 pub fn resume(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
+    threads::check(arguments.threads)?;
     let folder = RunFolder::open(&arguments.run)?;
     if let Ok(results) = run_folder::results_of(folder.path()) {
         if !quiet {
@@ -51,7 +52,8 @@ pub fn resume(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
         }
         return conclude(&results, &folder, arguments.json, quiet);
     }
-    let recipe = folder.recipe()?;
+    let mut recipe = folder.recipe()?;
+    recipe.train.threads = arguments.threads.or(recipe.train.threads);
     threads::set(recipe.train.threads)?;
     let plan = Plan::new(recipe)?;
     carry_out(&plan, &folder, arguments.json, quiet)
@@ -190,7 +192,7 @@ fn carry_out(plan: &Plan, folder: &RunFolder, json: bool, quiet: bool) -> anyhow
         "limbeck {verb} --recipe {}/recipe.toml",
         folder.path().display()
     );
-    let end = execute(plan, folder, &command, &mut progress, &interrupt)?;
+    let end = threads::compute(|| execute(plan, folder, &command, &mut progress, &interrupt))?;
     drop(progress);
     match end {
         RunEnd::Interrupted => Err(Interrupted(format!(

@@ -7,18 +7,36 @@ use crate::exit::Usage;
 /// More would only fail to start.
 const MOST: usize = 1024;
 
+/// Bytes of a compute thread's stack: as many as the system gives the main thread.
+const STACK: usize = 8 << 20;
+
 /// Sets the number of compute threads, for the whole process; all cores where nothing was asked
-/// for.
+/// for. Kernels and matrix products share them; threads that load images come on top, and sleep
+/// while nothing is asked of them.
 pub fn set(threads: Option<usize>) -> anyhow::Result<usize> {
-    if let Some(found) = threads.filter(|threads| !(1..=MOST).contains(threads)) {
-        return Err(Usage(format!("--threads must be 1 to {MOST}, found {found}")).into());
-    }
+    check(threads)?;
     let threads = threads.unwrap_or_else(available);
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
+        .thread_name(|number| format!("compute-{number}"))
+        .stack_size(STACK)
         .build_global()
         .context("the compute threads cannot be started")?;
     Ok(threads)
+}
+
+/// Refuses numbers of threads that no process can have.
+pub fn check(threads: Option<usize>) -> anyhow::Result<()> {
+    match threads.filter(|threads| !(1..=MOST).contains(threads)) {
+        Some(found) => Err(Usage(format!("--threads must be 1 to {MOST}, found {found}")).into()),
+        None => Ok(()),
+    }
+}
+
+/// Does `work` on one of the compute threads, so that what is computed need not be handed to them
+/// from outside at every operation: another thread would take turns with them.
+pub fn compute<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
 }
 
 /// Cores that this process may use.
