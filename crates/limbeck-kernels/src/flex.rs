@@ -11,7 +11,7 @@ use burn::{
 
 use crate::{
     Conv2dOptions, composed,
-    convolution::{self, Geometry},
+    convolution::{self, Finish, Geometry},
     normalisation::{self, Maps, Saved},
     ops::KernelOps,
     rectifier,
@@ -60,7 +60,7 @@ impl KernelOps for Flex {
         let geometry = geometry(&x, &weight, options);
         let [x, weight] = numbers.slices();
         tensor(
-            convolution::forward(x, weight, None, &geometry),
+            convolution::forward(x, weight, Finish::default(), &geometry),
             output_shape(&geometry),
         )
     }
@@ -76,8 +76,12 @@ impl KernelOps for Flex {
         };
         let geometry = geometry(&x, &weight, options);
         let [x, weight, bias] = numbers.slices();
+        let finish = Finish {
+            bias: Some(bias),
+            ..Finish::default()
+        };
         tensor(
-            convolution::forward(x, weight, Some(bias), &geometry),
+            convolution::forward(x, weight, finish, &geometry),
             output_shape(&geometry),
         )
     }

@@ -266,8 +266,30 @@ fn any_depthwise_case() -> impl Strategy<Value = Case> {
     })
 }
 
+/// 3×3 with stride 1, of enough channels and positions for minimal filtering.
+fn any_filtered_case() -> impl Strategy<Value = Case> {
+    (
+        (1usize..=5, 12usize..=40, 12usize..=70),
+        [3usize..=19, 3usize..=19],
+        [0usize..=2, 0usize..=2],
+    )
+        .prop_map(|((batch, channels, outputs), size, padding)| Case {
+            x: [batch, channels, size[0], size[1]],
+            weight: [outputs, channels, 3, 3],
+            options: Conv2dOptions { padding, ..PLAIN },
+        })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_filtered_convolution_follows_the_definition(
+        case in any_filtered_case(),
+        seed in 1u64..1 << 32,
+    ) {
+        check(case, seed);
+    }
 
     #[test]
     fn any_depthwise_convolution_follows_the_definition(
@@ -322,7 +344,7 @@ fn the_gradients_in_f64_agree_with_finite_differences() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    for (batch, channels, size) in [(1, 24, 16), (37, 6, 8), (20, 9, 7)] {
+    for (batch, channels, size) in [(1, 24, 16), (37, 6, 8), (20, 9, 7), (9, 13, 30)] {
         let run = || {
             let shape = [batch, channels, size, size];
             let count = shape.iter().product();
