@@ -21,6 +21,6 @@ mod simd;
 pub use batch_norm::{
     BatchNormOutput, batch_norm_add_relu_train, batch_norm_relu_train, batch_norm_train,
 };
-pub use conv2d::{Conv2dOptions, conv2d};
+pub use conv2d::{Conv2dOptions, conv2d, conv2d_add_relu, conv2d_relu};
 pub use memory::keep_freed_memory;
 pub use rectifier::relu;
