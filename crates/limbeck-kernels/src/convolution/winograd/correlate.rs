@@ -71,56 +71,58 @@ pub(in crate::convolution) fn input_gradient(
     correlate(&grid, gradient, &kernels, Finish::default())
 }
 
-/// The kernels at the points, `[point, channel, output]`, outputs filled up to whole vectors.
+/// The kernels at the points, `[vector of outputs, point, channel, lane]`.
 fn kernels(grid: &Grid, weight: impl Fn(usize, usize, usize) -> f32 + Sync) -> Vec<f32> {
-    let lanes = grid.output_lanes();
-    let mut kernels = vec![0.0; POINTS * grid.channels * lanes];
-    // The rows of each channel, point by point.
-    let mut rows: Vec<Vec<&mut [f32]>> = (0..grid.channels).map(|_| Vec::new()).collect();
-    for point in kernels.chunks_exact_mut(grid.channels * lanes) {
-        for (rows, row) in rows.iter_mut().zip(point.chunks_exact_mut(lanes)) {
-            rows.push(row);
-        }
-    }
-    rows.into_par_iter()
+    let lanes = simd::lanes();
+    let length = POINTS * grid.channels * grid.output_lanes();
+    let mut kernels = Vec::with_capacity(length);
+    kernels.spare_capacity_mut()[..length]
+        .par_chunks_exact_mut(POINTS * grid.channels * lanes)
         .enumerate()
-        .for_each(|(channel, mut rows)| {
-            let mut elements = vec![0.0; 9 * simd::lanes()];
-            for first in (0..grid.outputs).step_by(simd::lanes()) {
-                let count = simd::lanes().min(grid.outputs - first);
-                for (element, lanes) in elements.chunks_exact_mut(simd::lanes()).enumerate() {
-                    lanes[count..].fill(0.0);
-                    for (i, lane) in lanes[..count].iter_mut().enumerate() {
-                        *lane = weight(channel, first + i, element);
+        .for_each(|(index, to)| {
+            let first = index * lanes;
+            let count = lanes.min(grid.outputs - first);
+            let mut elements = vec![0.0; 9 * lanes];
+            for channel in 0..grid.channels {
+                for lane in 0..count {
+                    for element in 0..9 {
+                        elements[element * lanes + lane] = weight(channel, first + lane, element);
                     }
                 }
                 simd::dispatch(KernelPoints {
                     elements: &elements,
-                    rows: &mut rows,
-                    first,
+                    to,
+                    channel,
+                    channels: grid.channels,
                 });
             }
         });
+    // SAFETY: every vector of outputs was taken to all points for all channels.
+    unsafe { kernels.set_len(length) };
     kernels
 }
 
-/// Takes the kernels of a vector of outputs to the points.
-struct KernelPoints<'a, 'k> {
+/// Takes the kernels of a channel and a vector of outputs to the points.
+struct KernelPoints<'a> {
     /// `[element, lane]`.
     elements: &'a [f32],
-    /// The row of each point.
-    rows: &'a mut [&'k mut [f32]],
-    /// First output.
-    first: usize,
+    /// `[point, channel, lane]`.
+    to: &'a mut [MaybeUninit<f32>],
+    channel: usize,
+    channels: usize,
 }
 
-impl Kernel for KernelPoints<'_, '_> {
+impl Kernel for KernelPoints<'_> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        assert!(self.elements.len() >= 9 * S::LANES);
-        // SAFETY: as this function's own; the elements were checked, rows are sliced.
+        assert!(
+            self.elements.len() >= 9 * S::LANES
+                && self.channel < self.channels
+                && self.to.len() >= POINTS * self.channels * S::LANES
+        );
+        // SAFETY: as this function's own; elements and room were checked.
         unsafe {
             let mut half = [[S::splat(0.0); 3]; WINDOW];
             for c in 0..3 {
@@ -136,8 +138,8 @@ impl Kernel for KernelPoints<'_, '_> {
             for r in 0..WINDOW {
                 let points = transform::kernel::<S>(half[r]);
                 for c in 0..WINDOW {
-                    let row = &mut self.rows[r * WINDOW + c][self.first..self.first + S::LANES];
-                    S::store(row.as_mut_ptr(), points[c]);
+                    let row = (r * WINDOW + c) * self.channels + self.channel;
+                    S::store(self.to.as_mut_ptr().add(row * S::LANES).cast(), points[c]);
                 }
             }
         }
@@ -363,16 +365,18 @@ impl Kernel for Products<'_> {
                 && POINTS * self.channels * lanes <= self.kernels.len(),
             "a product would reach past the end of its matrices"
         );
+        let per_point = self.channels * S::LANES;
         let layout = Layout {
             a_row: self.input.tile,
             a_step: 1,
-            b_step: lanes,
+            b_step: S::LANES,
+            b_vector: POINTS * per_point,
             c_row: lanes,
         };
         for point in 0..POINTS {
             let part = Part {
                 a: self.points[point * self.input.point..].as_ptr(),
-                b: self.kernels[point * self.channels * lanes..].as_ptr(),
+                b: self.kernels[point * per_point..].as_ptr(),
                 depth: self.channels,
             };
             let to = self.sums[point * self.output.point..].as_mut_ptr();

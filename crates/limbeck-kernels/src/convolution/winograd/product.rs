@@ -5,7 +5,8 @@ use crate::simd::Simd;
 /// Rows of a tile that all heights divide: 6, 8 and 12.
 pub(super) const ROWS: usize = 24;
 
-/// A part of the sum: `a` is read at `row · a_row + step · a_step`, `b` at `step · b_step`.
+/// A part of the sum: `a` is read at `row · a_row + step · a_step`, vector `v` of `b` at
+/// `v · b_vector + step · b_step`.
 #[derive(Clone, Copy)]
 pub(super) struct Part {
     pub a: *const f32,
@@ -20,6 +21,7 @@ pub(super) struct Layout {
     pub a_row: usize,
     pub a_step: usize,
     pub b_step: usize,
+    pub b_vector: usize,
     pub c_row: usize,
 }
 
@@ -97,11 +99,11 @@ impl Layout {
             let mut sums = [[S::splat(0.0); V]; R];
             for part in parts {
                 let mut a = part.a.add(row * self.a_row);
-                let mut b = part.b.add(column);
+                let mut b = part.b.add(column / S::LANES * self.b_vector);
                 for _ in 0..part.depth {
                     let mut values = [S::splat(0.0); V];
                     for v in 0..V {
-                        values[v] = S::load(b.add(v * S::LANES));
+                        values[v] = S::load(b.add(v * self.b_vector));
                     }
                     for r in 0..R {
                         let factor = S::splat(*a.add(r * self.a_row));

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     convolution::{Geometry, interleave::Interleave},
-    scratch::with_scratch,
+    scratch::{with_scratch, with_shared_scratch},
     simd::{self, Kernel, Simd},
 };
 
@@ -46,53 +46,55 @@ pub(in crate::convolution) fn weight_gradient(
     let output = PointLayout::new(most, output_lanes);
     let per_strip = input.len() + output.len();
     let per_chunk = (CHUNK_NUMBERS / per_strip).clamp(1, strips.len());
-    let mut points = vec![0.0; per_chunk * per_strip];
     let rows = grid.channels.next_multiple_of(ROWS);
-    let mut sums = vec![0.0; POINTS * rows * output_lanes];
-    for chunk in strips.chunks(per_chunk) {
-        points
-            .par_chunks_exact_mut(per_strip)
-            .zip(chunk)
-            .for_each(|(points, strip)| {
-                let (inputs, outputs) = points.split_at_mut(input.len());
-                with_scratch([room(&grid, strip), 0, 0], |[room, _, _]| {
-                    for segment in strip {
-                        input_points(&grid, x, segment, inputs, input, room);
-                        gradient_points(&grid, gradient, segment, outputs, output, room);
-                    }
+    let counts = [per_chunk * per_strip, POINTS * rows * output_lanes];
+    with_shared_scratch(counts, |[points, sums]| {
+        for (index, chunk) in strips.chunks(per_chunk).enumerate() {
+            points
+                .par_chunks_exact_mut(per_strip)
+                .zip(chunk)
+                .for_each(|(points, strip)| {
+                    let (inputs, outputs) = points.split_at_mut(input.len());
+                    with_scratch([room(&grid, strip), 0, 0], |[room, _, _]| {
+                        for segment in strip {
+                            input_points(&grid, x, segment, inputs, input, room);
+                            gradient_points(&grid, gradient, segment, outputs, output, room);
+                        }
+                    });
                 });
-            });
-        let depths: Vec<usize> = chunk.iter().map(|s| tiles_of(s, columns)).collect();
-        sums.par_chunks_exact_mut(rows * output_lanes)
+            let depths: Vec<usize> = chunk.iter().map(|s| tiles_of(s, columns)).collect();
+            sums.par_chunks_exact_mut(rows * output_lanes)
+                .enumerate()
+                .for_each(|(point, sums)| {
+                    simd::dispatch(PointSum {
+                        points,
+                        per_strip,
+                        input,
+                        output,
+                        depths: &depths,
+                        point,
+                        channels: grid.channels,
+                        sums,
+                        add: index > 0,
+                    });
+                });
+        }
+        let mut weight = vec![0.0; grid.outputs * grid.channels * 9];
+        weight
+            .par_chunks_mut(simd::lanes() * grid.channels * 9)
             .enumerate()
-            .for_each(|(point, sums)| {
-                simd::dispatch(PointSum {
-                    points: &points,
-                    per_strip,
-                    input,
-                    output,
-                    depths: &depths,
-                    point,
-                    channels: grid.channels,
+            .for_each(|(index, weight)| {
+                simd::dispatch(KernelGradients {
                     sums,
+                    point: rows * output_lanes,
+                    row: output_lanes,
+                    first: index * simd::lanes(),
+                    channels: grid.channels,
+                    weight,
                 });
             });
-    }
-    let mut weight = vec![0.0; grid.outputs * grid.channels * 9];
-    weight
-        .par_chunks_mut(simd::lanes() * grid.channels * 9)
-        .enumerate()
-        .for_each(|(index, weight)| {
-            simd::dispatch(KernelGradients {
-                sums: &sums,
-                point: rows * output_lanes,
-                row: output_lanes,
-                first: index * simd::lanes(),
-                channels: grid.channels,
-                weight,
-            });
-        });
-    weight
+        weight
+    })
 }
 
 /// Takes the gradient of a segment's outputs of all channels to the points.
@@ -130,7 +132,7 @@ fn gradient_points(
     }
 }
 
-/// Adds the products of inputs and gradients at one point, summed over the tiles of some strips.
+/// The products of inputs and gradients at one point, summed over the tiles of some strips.
 struct PointSum<'a> {
     /// The strips' inputs and gradients at the points.
     points: &'a [f32],
@@ -143,6 +145,8 @@ struct PointSum<'a> {
     channels: usize,
     /// `[channel, output]`, both filled up.
     sums: &'a mut [f32],
+    /// Whether to add to the sums that are there.
+    add: bool,
 }
 
 impl Kernel for PointSum<'_> {
@@ -178,11 +182,12 @@ impl Kernel for PointSum<'_> {
             a_row: 1,
             a_step: input.tile,
             b_step: output.tile,
+            b_vector: S::LANES,
             c_row: output.tile,
         };
         let (to, vectors) = (self.sums.as_mut_ptr(), output.tile / S::LANES);
         // SAFETY: as this function's own; all matrices were checked.
-        unsafe { layout.multiply::<S>(&parts, to, self.channels, vectors, true) };
+        unsafe { layout.multiply::<S>(&parts, to, self.channels, vectors, self.add) };
     }
 }
 
