@@ -75,6 +75,7 @@ fn main() {
     println!("batch {batch}; ms ours / burn (times faster, ours in Gflop/s)");
     println!("the gradients include the product with the output's gradient");
     for (input, output, size, kernel, stride) in [
+        (16, 16, 32, 3, 1),
         (3, 32, 32, 3, 1),
         (32, 32, 32, 3, 1),
         (64, 64, 32, 3, 1),

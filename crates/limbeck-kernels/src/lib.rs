@@ -26,7 +26,7 @@ mod simd;
 
 pub use activation::Activation;
 pub use batch_norm::{BatchNormOutput, batch_norm_train, channel_affine};
-pub use conv2d::{Conv2dOptions, conv2d};
+pub use conv2d::{Conv2dOptions, conv2d, conv2d_add_relu, conv2d_relu};
 pub use memory::keep_freed_memory;
 pub use optimizer::{
     AdamWStep, AdamWTensors, SgdStep, adamw_step, moving_average, sgd_step, sum_of_squares,

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use burn::tensor::Tensor;
-use limbeck_kernels::Activation;
+use limbeck_kernels::{Activation, relu};
 
 use crate::{
     Builder, Pass,
@@ -39,8 +39,7 @@ impl ConvNorm {
 
     /// [`ConvNorm::forward`], then ReLU. `[B, C, H, W]` → `[B, O, H', W']`.
     pub fn forward_relu(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        let x = self.convolution.forward(pass, x);
-        self.norm.forward_relu(pass, x)
+        self.forward_with(pass, x, None, Activation::Relu)
     }
 
     /// [`ConvNorm::forward_relu`]; what ReLU is given is recorded as the tap `before` where that
@@ -51,8 +50,12 @@ impl ConvNorm {
         x: Tensor<4>,
         before: Option<&str>,
     ) -> Tensor<4> {
-        let x = self.convolution.forward(pass, x);
-        self.norm.forward_relu_tapped(pass, x, before)
+        let Some(tap) = before.filter(|tap| pass.wants(tap)) else {
+            return self.forward_relu(pass, x);
+        };
+        let x = self.forward(pass, x);
+        pass.tap_map(tap, &x);
+        relu(x)
     }
 
     /// [`ConvNorm::forward`], plus `residual`, then `activation`. `[B, C, H, W]` and
@@ -64,6 +67,13 @@ impl ConvNorm {
         residual: Option<Tensor<4>>,
         activation: Activation,
     ) -> Tensor<4> {
+        if activation == Activation::Relu
+            && let Some(y) = self
+                .convolution
+                .forward_folded_relu(pass, &x, residual.as_ref())
+        {
+            return y;
+        }
         let x = self.convolution.forward(pass, x);
         self.norm.forward_with(pass, x, residual, activation)
     }
