@@ -6,6 +6,7 @@
 mod activation;
 mod autodiff;
 mod batch_norm;
+mod channels;
 mod composed;
 mod conv2d;
 mod convolution;
@@ -26,6 +27,7 @@ mod simd;
 
 pub use activation::Activation;
 pub use batch_norm::{BatchNormOutput, batch_norm_train, channel_affine};
+pub use channels::{channel_shuffle, interleave_channels};
 pub use conv2d::{Conv2dOptions, conv2d, conv2d_add_relu, conv2d_relu};
 pub use memory::keep_freed_memory;
 pub use optimizer::{

@@ -2,7 +2,6 @@
 
 mod attention;
 mod batch_norm;
-mod channel_shuffle;
 mod conv2d;
 mod conv_norm;
 mod conv_transpose2d;
@@ -14,13 +13,12 @@ mod resize;
 
 pub use attention::SelfAttention;
 pub use batch_norm::BatchNorm2d;
-pub use channel_shuffle::channel_shuffle;
 pub use conv_norm::ConvNorm;
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use dropout::{drop_path, dropout};
 pub use layer_norm::LayerNorm;
-pub use limbeck_kernels::{Activation, relu};
+pub use limbeck_kernels::{Activation, channel_shuffle, interleave_channels, relu};
 pub use linear::Linear;
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use resize::{resize_bilinear, resize_nearest};

@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass,
-    layer::{Conv2dConfig, ConvNorm, Linear, channel_shuffle, global_avg_pool2d, relu},
+    layer::{Conv2dConfig, ConvNorm, Linear, interleave_channels, global_avg_pool2d, relu},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(5);
@@ -144,7 +144,7 @@ impl DownBlock {
         let right = right_first.forward_relu(pass, x);
         let right = right_depthwise.forward(pass, right);
         let right = right_last.forward_relu(pass, right);
-        channel_shuffle(Tensor::cat(vec![left, right], 1), 2)
+        interleave_channels(left, right)
     }
 }
 
@@ -182,6 +182,6 @@ impl BasicBlock {
             }
             None => last.forward_relu(pass, y),
         };
-        channel_shuffle(Tensor::cat(vec![kept, y], 1), 2)
+        interleave_channels(kept, y)
     }
 }
