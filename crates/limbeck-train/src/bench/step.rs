@@ -26,6 +26,8 @@ pub struct StepTimes {
     /// Floating point operations of the student's part; those of the method's terms and modules
     /// are not counted.
     pub student_flops: f64,
+    /// Floating point operations of the whole step.
+    pub step_flops: f64,
 }
 
 /// What is measured.
@@ -123,6 +125,7 @@ impl StepBench<'_> {
             step_ms,
             teacher_flops,
             student_flops,
+            step_flops: student_flops + if reads_teacher { teacher_flops } else { 0.0 },
         })
     }
 }

@@ -56,10 +56,10 @@ pub fn print_table(
     let mut out = stdout().lock();
     writeln!(
         out,
-        "{}, {} cores, {}, {} threads, peak {:.0} GFLOP/s, limbeck {}",
+        "{}, {}, cores: {}, threads: {}, peak {:.0} GFLOP/s, limbeck {}",
         machine.processor.as_deref().unwrap_or("unknown processor"),
-        machine.cores,
         machine.instruction_set,
+        machine.cores,
         machine.threads,
         machine.peak_gflops,
         machine.limbeck

@@ -38,11 +38,7 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
     let parts = [
         ("teacher", times.teacher_ms, times.teacher_flops),
         ("student", times.student_ms, times.student_flops),
-        (
-            "step",
-            times.step_ms,
-            times.teacher_flops + times.student_flops,
-        ),
+        ("step", times.step_ms, times.step_flops),
     ]
     .map(|(name, ms, flops)| (name, Speed { ms, flops }));
     if arguments.measure.json {
