@@ -90,6 +90,11 @@ def optimizer_of(network, name):
     return torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
 
 
+def parameters(network):
+    """How many numbers are trained."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
 def inference(name, batch, runs):
     make, size, _ = NETWORKS[name]
     network = make().eval()
@@ -98,7 +103,7 @@ def inference(name, batch, runs):
     with torch.no_grad():
         for _ in range(runs):
             watch.measure(lambda: network(x))
-    return {"inference_ms": watch.median()}
+    return {"inference_ms": watch.median(), "params": parameters(network)}
 
 
 def training(name, batch, runs, optimizer_name):
@@ -117,7 +122,7 @@ def training(name, batch, runs, optimizer_name):
     watch = Stopwatch()
     for _ in range(runs):
         watch.measure(learn)
-    return {"training_ms": watch.median()}
+    return {"training_ms": watch.median(), "params": parameters(network)}
 
 
 def step(batch, runs, temperature=4.0):

@@ -48,6 +48,7 @@ class Runner:
     def __init__(self, asked):
         self.asked = asked
         self.machine = None
+        self.peaks = []
         self.peer_versions = None
 
     def start(self, command, stdin=None):
@@ -62,9 +63,8 @@ class Runner:
         options = ["--threads", str(self.asked.threads), "--runs", str(runs), "--json"]
         batch = ["--batch", str(self.asked.batch)]
         found = self.start([self.asked.limbeck, "bench", *what, *batch, *options])
-        # Disturbances only make the peak lower.
-        if self.machine is None or found["machine"]["peak_gflops"] > self.machine["peak_gflops"]:
-            self.machine = found["machine"]
+        self.machine = found["machine"]
+        self.peaks.append(self.machine["peak_gflops"])
         return found
 
     def theirs(self, what, runs, stdin=None):
@@ -156,6 +156,8 @@ class Network:
             lambda: runner.ours(["net", self.name, "--only", self.part, *optimizer], runs),
             lambda: runner.theirs([self.part, self.name, *optimizer], runs),
         )
+        if ours["params"] != theirs["params"]:
+            sys.exit(f"{self.name} has {ours['params']} numbers here, {theirs['params']} there")
         self.row.ours.append(ours[f"{self.part}_ms"])
         self.row.theirs.append(theirs[f"{self.part}_ms"])
 
@@ -237,14 +239,18 @@ def print_table(runner, measured):
     print("# Limbeck next to PyTorch\n")
     print(
         f"- Machine: {machine['processor'] or 'unknown processor'}, {machine['instruction_set']}, "
-        f"{machine['cores']} cores, {machine['system']}; multiply-add peak "
-        f"{machine['peak_gflops']:.0f} GFLOP/s on {machine['threads']} threads"
+        f"{machine['cores']} cores, {machine['system']}"
+    )
+    # On a quiet machine all are about the same.
+    print(
+        f"- Multiply-add peak on {machine['threads']} threads: {max(runner.peaks):.0f} GFLOP/s; "
+        f"the lowest found between the measurements: {min(runner.peaks):.0f}"
     )
     print(f"- Limbeck {machine['limbeck']} ({revision()}); PyTorch {torch}, eager, NCHW, f32")
     print(f"- Python {python}; {datetime.date.today().isoformat()}")
     print(
-        f"- {asked.threads} threads each; batch {asked.batch}; medians over {asked.rounds} "
-        "rounds in which the two take turns; ratio: ours / PyTorch"
+        f"- {asked.threads} threads each; batch {asked.batch}; medians over rounds in which the "
+        f"two take turns ({asked.rounds}); ratio: ours / PyTorch"
     )
     step = measured.get("kd")
     if step and step.libraries:

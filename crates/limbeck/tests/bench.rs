@@ -67,6 +67,7 @@ fn a_network_is_measured_whole_or_in_part() {
         assert!(per_second.as_f64().unwrap() > 0.0);
     }
     assert_eq!(whole["optimizer"], "sgd");
+    assert!(whole["params"].as_u64().unwrap() > 0 && whole["macs"].as_u64().unwrap() > 0);
     assert_eq!(whole["input"], serde_json::json!([3, 32, 32]));
 
     let small = ["net", "resnet8", "--batch", "2", "--input", "1x16x16"];

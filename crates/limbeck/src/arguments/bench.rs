@@ -168,6 +168,7 @@ const CONVOLUTION_KEYS: &str = keys!(
 const NETWORK_KEYS: &str = keys!(
     "  model, batch, input [C, H, W], classes, optimizer
                       what was asked for
+  params, macs        trained numbers; multiply-accumulates of one image's forward pass
   inference_*, training_*
                       ms, images_per_second, gflops, peak_share; null where not measured. A
                       training step is counted as three forward passes

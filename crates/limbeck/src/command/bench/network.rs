@@ -63,6 +63,8 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
                 ("input", json!([channels, height, width])),
                 ("classes", json!(classes)),
                 ("optimizer", json!(optimizer_name)),
+                ("params", json!(network.store.trained_count())),
+                ("macs", json!(network.cost().macs)),
             ]
             .map(|(key, value)| (key.to_owned(), value)),
         );
