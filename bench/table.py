@@ -16,6 +16,10 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PARTS = ("forward", "input_gradient", "weight_gradient")
+# What Limbeck tells the C library's allocator (crates/limbeck-kernels/src/memory.rs), as settings
+# for glibc: freed memory is kept. PyTorch leaves the defaults, with which every buffer of more than
+# 32 MB comes anew from the system, page by page and zeroed.
+KEPT_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 
 
 class Row:
@@ -50,11 +54,15 @@ class Runner:
         self.machine = None
         self.peaks = []
         self.peer_versions = None
+        self.peer_environment = KEPT_MEMORY if asked.keep_memory else {}
 
-    def start(self, command, stdin=None):
+    def start(self, command, stdin=None, environment=None):
         command = shlex.split(self.asked.wrap) + command
         print("  " + " ".join(os.path.basename(part) for part in command), file=sys.stderr)
-        done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, text=True)
+        environment = {**os.environ, **(environment or {})}
+        done = subprocess.run(
+            command, input=stdin, stdout=subprocess.PIPE, text=True, env=environment
+        )
         if done.returncode != 0:
             sys.exit(f"{shlex.join(command)} failed with exit code {done.returncode}")
         return json.loads(done.stdout)
@@ -71,14 +79,16 @@ class Runner:
         options = ["--threads", str(self.asked.threads), "--runs", str(runs)]
         batch = ["--batch", str(self.asked.batch)]
         script = os.path.join(HERE, "peer.py")
-        found = self.start([sys.executable, script, *what, *batch, *options], stdin)
+        command = [sys.executable, script, *what, *batch, *options]
+        found = self.start(command, stdin, self.peer_environment)
         self.peer_versions = found["torch"], found["python"]
         return found
 
     def torch_step(self, what):
         options = ["--threads", str(self.asked.threads), "--batch", str(self.asked.batch)]
         script = self.asked.torch_step
-        return self.start([sys.executable, script, "--what", what, *options])
+        command = [sys.executable, script, "--what", what, *options]
+        return self.start(command, environment=self.peer_environment)
 
 
 def in_turn(number, ours, theirs):
@@ -247,6 +257,10 @@ def print_table(runner, measured):
         f"the lowest found between the measurements: {min(runner.peaks):.0f}"
     )
     print(f"- Limbeck {machine['limbeck']} ({revision()}); PyTorch {torch}, eager, NCHW, f32")
+    if asked.keep_memory:
+        print("- PyTorch's allocator is told to keep freed memory, as Limbeck does (--keep-memory)")
+    else:
+        print("- PyTorch's allocator is as installed; --keep-memory lets it keep freed memory")
     print(f"- Python {python}; {datetime.date.today().isoformat()}")
     print(
         f"- {asked.threads} threads each; batch {asked.batch}; medians over rounds in which the "
@@ -271,6 +285,9 @@ def main():
     parser.add_argument("--runs", type=int, default=5, help="timed runs in each round")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument(
+        "--keep-memory", action="store_true", help="PyTorch keeps freed memory, as Limbeck does"
+    )
     parser.add_argument("--wrap", default="", help="a command that starts each measurement")
     asked = parser.parse_args()
     measured = works()
