@@ -31,9 +31,77 @@ pub fn conv2d(
     bias: Option<Tensor<1>>,
     options: Conv2dOptions,
 ) -> Tensor<4> {
-    // Checked here, so that every path refuses the same shapes with the same words.
+    check(&x, &weight, bias.as_ref(), options);
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        Some(bias) => Dispatch::kernel_conv2d_with_bias(x, weight, bias.into_dispatch(), options),
+        None => Dispatch::kernel_conv2d(x, weight, options),
+    })
+}
+
+/// [`conv2d`], then [`crate::relu`]: what is negative becomes zero before it is written.
+///
+/// The same numbers as one after the other. For inference: where gradients are recorded it is one
+/// after the other.
+///
+/// # Panics
+/// As [`conv2d`].
+pub fn conv2d_relu(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    options: Conv2dOptions,
+) -> Tensor<4> {
+    check(&x, &weight, Some(&bias), options);
+    Tensor::from_dispatch(Dispatch::kernel_conv2d_relu(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        options,
+    ))
+}
+
+/// [`conv2d`], plus `residual` `[B, O, H', W']`, then [`crate::relu`]: in the convolution's
+/// write-out.
+///
+/// The same numbers as one after the other. For inference: where gradients are recorded it is one
+/// after the other.
+///
+/// # Panics
+/// As [`conv2d`], and where the residual has another shape than the output.
+pub fn conv2d_add_relu(
+    x: Tensor<4>,
+    residual: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    options: Conv2dOptions,
+) -> Tensor<4> {
+    let geometry = check(&x, &weight, Some(&bias), options);
+    let [rows, columns] = geometry.output;
+    let output = [geometry.batch, geometry.outputs, rows, columns];
+    assert!(
+        residual.dims() == output,
+        "a residual of shape {:?} does not fit outputs of shape {output:?}",
+        residual.dims()
+    );
+    Tensor::from_dispatch(Dispatch::kernel_conv2d_add_relu(
+        x.into_dispatch(),
+        residual.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        options,
+    ))
+}
+
+/// Checked here, so that every path refuses the same shapes with the same words.
+fn check(
+    x: &Tensor<4>,
+    weight: &Tensor<4>,
+    bias: Option<&Tensor<1>>,
+    options: Conv2dOptions,
+) -> Geometry {
     let geometry = Geometry::new(x.dims(), weight.dims(), options);
-    if let Some(bias) = &bias {
+    if let Some(bias) = bias {
         let [count] = bias.dims();
         assert!(
             count == geometry.outputs,
@@ -41,11 +109,7 @@ pub fn conv2d(
             geometry.outputs
         );
     }
-    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(match bias {
-        Some(bias) => Dispatch::kernel_conv2d_with_bias(x, weight, bias.into_dispatch(), options),
-        None => Dispatch::kernel_conv2d(x, weight, options),
-    })
+    geometry
 }
 
 /// The gradient of [`conv2d`] with respect to its input, alone: `x_shape` is that input's

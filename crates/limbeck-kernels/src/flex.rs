@@ -4,14 +4,14 @@ use burn::{
     backend::{
         Flex, TensorMetadata,
         flex::{FlexTensor, Layout},
-        ops::{ActivationOps, ModuleOps},
+        ops::{ActivationOps, FloatTensorOps, ModuleOps},
     },
     tensor::{Bytes, DType, Shape},
 };
 
 use crate::{
     Conv2dOptions, composed,
-    convolution::{self, Geometry},
+    convolution::{self, Finish, Geometry},
     normalisation::{self, Maps, Saved},
     ops::KernelOps,
     rectifier,
@@ -47,9 +47,21 @@ fn geometry(x: &FlexTensor, weight: &FlexTensor, options: Conv2dOptions) -> Geom
     Geometry::new(x.shape().dims(), weight.shape().dims(), options)
 }
 
-fn output_shape(geometry: &Geometry) -> [usize; 4] {
+/// The convolution of `values` with `kernels`, the numbers of `x` and `weight`.
+fn convolve(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    values: &[f32],
+    kernels: &[f32],
+    finish: Finish<'_>,
+    options: Conv2dOptions,
+) -> FlexTensor {
+    let geometry = geometry(x, weight, options);
     let [height, width] = geometry.output;
-    [geometry.batch, geometry.outputs, height, width]
+    tensor(
+        convolution::forward(values, kernels, finish, &geometry),
+        [geometry.batch, geometry.outputs, height, width],
+    )
 }
 
 impl KernelOps for Flex {
@@ -57,12 +69,8 @@ impl KernelOps for Flex {
         let Some(numbers) = Numbers::new([&x, &weight]) else {
             return Self::conv2d(x, weight, None, options.into());
         };
-        let geometry = geometry(&x, &weight, options);
-        let [x, weight] = numbers.slices();
-        tensor(
-            convolution::forward(x, weight, None, &geometry),
-            output_shape(&geometry),
-        )
+        let [values, kernels] = numbers.slices();
+        convolve(&x, &weight, values, kernels, Finish::default(), options)
     }
 
     fn kernel_conv2d_with_bias(
@@ -74,12 +82,50 @@ impl KernelOps for Flex {
         let Some(numbers) = Numbers::new([&x, &weight, &bias]) else {
             return Self::conv2d(x, weight, Some(bias), options.into());
         };
-        let geometry = geometry(&x, &weight, options);
-        let [x, weight, bias] = numbers.slices();
-        tensor(
-            convolution::forward(x, weight, Some(bias), &geometry),
-            output_shape(&geometry),
-        )
+        let [values, kernels, bias] = numbers.slices();
+        let finish = Finish {
+            bias: Some(bias),
+            ..Finish::default()
+        };
+        convolve(&x, &weight, values, kernels, finish, options)
+    }
+
+    fn kernel_conv2d_relu(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        options: Conv2dOptions,
+    ) -> FlexTensor {
+        let Some(numbers) = Numbers::new([&x, &weight, &bias]) else {
+            return Self::relu(Self::conv2d(x, weight, Some(bias), options.into()));
+        };
+        let [values, kernels, bias] = numbers.slices();
+        let finish = Finish {
+            bias: Some(bias),
+            residual: None,
+            relu: true,
+        };
+        convolve(&x, &weight, values, kernels, finish, options)
+    }
+
+    fn kernel_conv2d_add_relu(
+        x: FlexTensor,
+        residual: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        options: Conv2dOptions,
+    ) -> FlexTensor {
+        let Some(numbers) = Numbers::new([&x, &weight, &bias, &residual]) else {
+            let y = Self::conv2d(x, weight, Some(bias), options.into());
+            return Self::relu(Self::float_add(y, residual));
+        };
+        let [values, kernels, bias, residual] = numbers.slices();
+        let finish = Finish {
+            bias: Some(bias),
+            residual: Some(residual),
+            relu: true,
+        };
+        convolve(&x, &weight, values, kernels, finish, options)
     }
 
     fn kernel_conv2d_input_gradient(

@@ -2,7 +2,7 @@
 
 use crate::{
     Conv2dOptions,
-    convolution::{Geometry, forward, input_gradient, weight_gradient},
+    convolution::{Finish, Geometry, forward, input_gradient, weight_gradient},
     normalisation::{self, Maps, Saved},
     rectifier,
     simd::{Level, WIDEST},
@@ -21,9 +21,12 @@ fn noise(count: usize, seed: u32) -> Vec<f32> {
 }
 
 /// Batch, channels, outputs, size, kernel, stride, groups.
-const CONVOLUTIONS: [[usize; 7]; 9] = [
+const CONVOLUTIONS: [[usize; 7]; 12] = [
     [3, 5, 13, 16, 3, 1, 1],
     [5, 4, 8, 8, 3, 1, 1],
+    [2, 17, 13, 10, 3, 1, 1],
+    [1, 12, 70, 5, 3, 1, 1],
+    [3, 33, 24, 8, 3, 1, 1],
     [9, 3, 7, 4, 3, 2, 1],
     [2, 6, 6, 15, 5, 2, 2],
     [17, 2, 3, 7, 2, 1, 1],
@@ -52,7 +55,13 @@ fn results() -> Vec<(String, Vec<f32>)> {
         let bias = noise(outputs, 3);
         let gradient = noise(batch * outputs * geometry.output_size(), 4);
         let mut add = |name: &str, values| results.push((format!("{name} {case:?}"), values));
-        add("output", forward(&x, &weight, Some(&bias), &geometry));
+        let residual = noise(batch * outputs * geometry.output_size(), 10);
+        let finish = Finish {
+            bias: Some(&bias),
+            residual: Some(&residual),
+            relu: true,
+        };
+        add("output", forward(&x, &weight, finish, &geometry));
         add("dx", input_gradient(&gradient, &weight, &geometry));
         add("dw", weight_gradient(&x, &gradient, &geometry));
     }

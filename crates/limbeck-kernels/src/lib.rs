@@ -22,7 +22,10 @@ mod simd;
 pub use batch_norm::{
     BatchNormOutput, batch_norm_add_relu_train, batch_norm_relu_train, batch_norm_train,
 };
-pub use conv2d::{Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_weight_gradient};
+pub use conv2d::{
+    Conv2dOptions, conv2d, conv2d_add_relu, conv2d_input_gradient, conv2d_relu,
+    conv2d_weight_gradient,
+};
 pub use memory::keep_freed_memory;
 pub use peak::multiply_add_peak;
 pub use rectifier::relu;

@@ -44,6 +44,28 @@ pub trait KernelOps: Backend {
         Self::conv2d(x, weight, Some(bias), options.into())
     }
 
+    /// See [`crate::conv2d_relu`].
+    fn kernel_conv2d_relu(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        options: Conv2dOptions,
+    ) -> FloatTensor<Self> {
+        Self::kernel_relu(Self::kernel_conv2d_with_bias(x, weight, bias, options))
+    }
+
+    /// See [`crate::conv2d_add_relu`].
+    fn kernel_conv2d_add_relu(
+        x: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        options: Conv2dOptions,
+    ) -> FloatTensor<Self> {
+        let y = Self::kernel_conv2d_with_bias(x, weight, bias, options);
+        Self::kernel_relu(Self::float_add(y, residual))
+    }
+
     /// Gradient with respect to `x`, of which the shape alone matters.
     fn kernel_conv2d_input_gradient(
         x: FloatTensor<Self>,

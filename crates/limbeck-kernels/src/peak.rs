@@ -23,7 +23,8 @@ const SPAN: Duration = Duration::from_millis(200);
 /// multiply-add counts as two operations.
 ///
 /// The best of many short measurements, about 0.2 seconds in all: disturbances only make them
-/// slower. No product or convolution can be faster for long.
+/// slower. Nothing that multiplies number by number can be faster for long; a convolution that saves
+/// multiplications may seem to be, where those of its definition are counted.
 pub fn multiply_add_peak() -> f64 {
     let per_thread = 2.0 * (ROUNDS * SUMS * simd::lanes()) as f64;
     let operations = per_thread * rayon::current_num_threads() as f64;

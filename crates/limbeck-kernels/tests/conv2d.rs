@@ -11,7 +11,10 @@
 mod support;
 
 use burn::tensor::{DType, Tensor};
-use limbeck_kernels::{Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_weight_gradient};
+use limbeck_kernels::{
+    Conv2dOptions, conv2d, conv2d_add_relu, conv2d_input_gradient, conv2d_relu,
+    conv2d_weight_gradient, relu,
+};
 use proptest::prelude::*;
 use support::{assert_close, bits, noise, plain, tracked, values, with_threads};
 
@@ -266,8 +269,30 @@ fn any_depthwise_case() -> impl Strategy<Value = Case> {
     })
 }
 
+/// 3×3 with stride 1, of enough channels and positions for minimal filtering.
+fn any_filtered_case() -> impl Strategy<Value = Case> {
+    (
+        (1usize..=5, 12usize..=40, 12usize..=70),
+        [3usize..=19, 3usize..=19],
+        [0usize..=2, 0usize..=2],
+    )
+        .prop_map(|((batch, channels, outputs), size, padding)| Case {
+            x: [batch, channels, size[0], size[1]],
+            weight: [outputs, channels, 3, 3],
+            options: Conv2dOptions { padding, ..PLAIN },
+        })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_filtered_convolution_follows_the_definition(
+        case in any_filtered_case(),
+        seed in 1u64..1 << 32,
+    ) {
+        check(case, seed);
+    }
 
     #[test]
     fn any_depthwise_convolution_follows_the_definition(
@@ -281,6 +306,73 @@ proptest! {
     fn any_convolution_follows_the_definition(case in any_case(), seed in 1u64..1 << 32) {
         check(case, seed);
     }
+}
+
+#[test]
+fn what_follows_a_convolution_is_the_same_in_its_write_out() {
+    let square = |batch: usize, channels: usize, outputs: usize, size: usize, kernel: usize| Case {
+        x: [batch, channels, size, size],
+        weight: [outputs, channels, kernel, kernel],
+        options: Conv2dOptions {
+            padding: [kernel / 2; 2],
+            ..PLAIN
+        },
+    };
+    let mut depthwise = square(3, 11, 11, 7, 3);
+    depthwise.weight[1] = 1;
+    depthwise.options.groups = 11;
+    for case in [
+        square(2, 3, 17, 9, 3),
+        square(3, 21, 18, 9, 3),
+        square(1, 16, 5, 6, 1),
+        square(5, 4, 7, 1, 1),
+        depthwise,
+    ] {
+        let shape = case.output().expect("a case with outputs");
+        let of = |shape: [usize; 4], seed| {
+            plain(&noise(shape.iter().product(), seed), shape, DType::F32)
+        };
+        let (x, weight, residual) = (of(case.x, 1), of(case.weight, 2), of(shape, 3));
+        let bias = plain(&noise(shape[1], 4), [shape[1]], DType::F32);
+        let y = conv2d(x.clone(), weight.clone(), Some(bias.clone()), case.options);
+        assert_eq!(
+            bits(conv2d_relu(
+                x.clone(),
+                weight.clone(),
+                bias.clone(),
+                case.options
+            )),
+            bits(relu(y.clone())),
+            "{case:?}"
+        );
+        assert_eq!(
+            bits(conv2d_add_relu(
+                x,
+                residual.clone(),
+                weight,
+                bias,
+                case.options
+            )),
+            bits(relu(y + residual)),
+            "{case:?}"
+        );
+    }
+}
+
+#[test]
+#[should_panic(
+    expected = "a residual of shape [1, 1, 2, 1] does not fit outputs of shape [1, 1, 2, 2]"
+)]
+fn a_residual_of_another_shape_is_refused() {
+    let of = |shape: [usize; 4]| plain(&noise(shape.iter().product(), 1), shape, DType::F32);
+    let bias = plain(&[0.5], [1], DType::F32);
+    conv2d_add_relu(
+        of([1, 1, 2, 2]),
+        of([1, 1, 2, 1]),
+        of([1, 1, 1, 1]),
+        bias,
+        PLAIN,
+    );
 }
 
 #[test]
@@ -322,7 +414,7 @@ fn the_gradients_in_f64_agree_with_finite_differences() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    for (batch, channels, size) in [(1, 24, 16), (37, 6, 8), (20, 9, 7)] {
+    for (batch, channels, size) in [(1, 24, 16), (37, 6, 8), (20, 9, 7), (9, 13, 30)] {
         let run = || {
             let shape = [batch, channels, size, size];
             let count = shape.iter().product();

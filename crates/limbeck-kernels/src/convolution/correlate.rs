@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::{
+    Finish,
     grid::{OutputPhase, OutputVector},
     pack::{Block, Packed},
     source::Source,
@@ -33,13 +34,13 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Correlates `x` `[batch, groups · channels, H, W]` with
-    /// `weight(group, phase, output, channel, tap)` and adds `bias` `[groups · outputs]`; returns
+    /// `weight(group, phase, output, channel, tap)` and finishes the outputs; returns
     /// `[batch, groups · outputs, H', W']`.
     pub fn run(
         &self,
         x: &[f32],
         weight: impl Fn(usize, usize, usize, usize, usize) -> f32 + Sync,
-        bias: Option<&[f32]>,
+        finish: Finish<'_>,
     ) -> Vec<f32> {
         let packed: Vec<Vec<Packed>> = (0..self.groups)
             .into_par_iter()
@@ -64,7 +65,7 @@ impl Plan {
         let mut y = Vec::with_capacity(count);
         let work = self.divide(&packed, &mut y.spare_capacity_mut()[..count]);
         work.into_par_iter().for_each(|mut unit| {
-            self.compute(x, &packed[unit.group], &vectors, bias, &mut unit);
+            self.compute(x, &packed[unit.group], &vectors, finish, &mut unit);
         });
         // SAFETY: the units cover every image, group and output channel once, the phases cover
         // every position of a map once, and a tile writes all of its valid positions; phases
@@ -136,7 +137,7 @@ impl Plan {
         x: &[f32],
         packed: &[Packed],
         vectors: &[Vec<OutputVector>],
-        bias: Option<&[f32]>,
+        finish: Finish<'_>,
         share: &mut Share<'_>,
     ) {
         if self.phases.iter().any(|phase| phase.taps.is_empty()) {
@@ -157,7 +158,7 @@ impl Plan {
             plan: self,
             packed,
             vectors,
-            bias,
+            bias: finish.bias,
             share,
             tile: EMPTY_TILE,
         };
@@ -167,14 +168,21 @@ impl Plan {
                 unit,
                 source: maps[0],
             });
-            return;
+        } else {
+            let counts = [self.source.len(self.channels), 0, self.source.room()];
+            with_scratch(counts, |[source, _, room]| {
+                self.source.clear(source);
+                self.source.copy(&maps, source, room);
+                simd::dispatch(Work { unit, source });
+            });
         }
-        let counts = [self.source.len(self.channels), 0, self.source.room()];
-        with_scratch(counts, |[source, _, room]| {
-            self.source.clear(source);
-            self.source.copy(&maps, source, room);
-            simd::dispatch(Work { unit, source });
-        });
+        let map = self.size[0] * self.size[1];
+        let first_output = packed[0].blocks[share.first_block].first;
+        for (image, maps) in (share.first_image..).zip(&mut share.maps) {
+            let output = (image * self.groups + share.group) * self.outputs + first_output;
+            // SAFETY: the tiles have written all positions of the share's maps.
+            unsafe { finish.apply(maps, output * map) };
+        }
     }
 
     /// How many numbers of a source the tiles of a phase read.

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::{
+    Finish,
     correlate::Plan,
     grid::{OutputPhase, OutputVector},
     interleave::Deinterleave,
@@ -24,7 +25,7 @@ pub(super) fn run(
     plan: &Plan,
     x: &[f32],
     weight: impl Fn(usize, usize, usize) -> f32,
-    bias: Option<&[f32]>,
+    finish: Finish<'_>,
 ) -> Vec<f32> {
     let phases: Vec<Phase<'_>> = plan
         .phases
@@ -65,7 +66,7 @@ pub(super) fn run(
     }
     shares
         .into_par_iter()
-        .for_each(|share| compute(plan, x, &phases, bias, share));
+        .for_each(|share| compute(plan, x, &phases, finish, share));
     // SAFETY: the shares cover every image and channel once, the phases cover every position of a
     // map once, and every valid lane of their vectors is written.
     unsafe { y.set_len(count) };
@@ -89,13 +90,7 @@ struct Share<'y> {
     maps: Vec<&'y mut [MaybeUninit<f32>]>,
 }
 
-fn compute(
-    plan: &Plan,
-    x: &[f32],
-    phases: &[Phase<'_>],
-    bias: Option<&[f32]>,
-    mut share: Share<'_>,
-) {
+fn compute(plan: &Plan, x: &[f32], phases: &[Phase<'_>], finish: Finish<'_>, mut share: Share<'_>) {
     let plane = plan.source.size[0] * plan.source.size[1];
     let count = share.maps[0].len() / (plan.size[0] * plan.size[1]);
     let images = plan.source.images;
@@ -114,7 +109,7 @@ fn compute(
                 (0..inputs.len()).for_each(|i| simd::prefetch(input(i, channel + 1)));
             }
             plan.source.copy(&inputs, source, room);
-            let bias = bias.map_or(0.0, |bias| bias[channel]);
+            let bias = finish.bias.map_or(0.0, |bias| bias[channel]);
             let work = |to| Work {
                 plan,
                 phases,
@@ -135,9 +130,16 @@ fn compute(
                 maps: &mut share.maps,
                 start: index * map,
                 plane: map,
+                residual: &[],
+                relu: false,
             });
         }
     });
+    for (image, maps) in (share.first_image..).zip(&mut share.maps) {
+        let start = (image * plan.groups + share.first_channel) * map;
+        // SAFETY: the loop above has written all channels of the share.
+        unsafe { finish.apply(maps, start) };
+    }
 }
 
 /// The same numbers, to be written without being read.

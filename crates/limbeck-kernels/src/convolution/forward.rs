@@ -1,11 +1,12 @@
 //! The forward pass.
 
 use super::{
-    Geometry,
+    Finish, Geometry,
     correlate::Plan,
     depthwise,
     grid::OutputPhase,
     source::{Source, images_per_vector},
+    winograd,
 };
 
 /// Layout of the input as the outputs read it, and the offset of each kernel element in it.
@@ -61,13 +62,16 @@ pub(super) fn output_grid(geometry: &Geometry) -> [usize; 2] {
     }
 }
 
-/// `x` `[B, C, H, W]`, `weight` `[O, C / groups, kh, kw]`, `bias` `[O]` → `[B, O, H', W']`.
+/// `x` `[B, C, H, W]`, `weight` `[O, C / groups, kh, kw]` → `[B, O, H', W']`.
 pub(crate) fn forward(
     x: &[f32],
     weight: &[f32],
-    bias: Option<&[f32]>,
+    finish: Finish<'_>,
     geometry: &Geometry,
 ) -> Vec<f32> {
+    if winograd::fits(geometry) {
+        return winograd::forward(x, weight, finish, geometry);
+    }
     let [rows, columns] = output_grid(geometry);
     let images = images_per_vector(columns, geometry.batch);
     let (source, taps) = input_source(geometry, images);
@@ -94,10 +98,10 @@ pub(crate) fn forward(
     };
     if geometry.is_depthwise() {
         let weight_of = |channel: usize, _: usize, tap: usize| weight[channel * elements + tap];
-        return depthwise::run(&plan, x, weight_of, bias);
+        return depthwise::run(&plan, x, weight_of, finish);
     }
     let weight_of = |group: usize, _: usize, output: usize, channel: usize, tap: usize| {
         weight[((group * outputs + output) * channels + channel) * elements + tap]
     };
-    plan.run(x, weight_of, bias)
+    plan.run(x, weight_of, finish)
 }

@@ -1,11 +1,12 @@
 //! The gradient with respect to the input.
 
 use super::{
-    Geometry,
+    Finish, Geometry,
     correlate::Plan,
     depthwise,
     grid::OutputPhase,
     source::{Source, images_per_vector},
+    winograd,
 };
 
 /// The rows or columns of the input, taken apart by their residue modulo the stride.
@@ -75,6 +76,9 @@ impl Axis {
 
 /// `gradient` `[B, O, H', W']` of the output, `weight` `[O, C / groups, kh, kw]` → `[B, C, H, W]`.
 pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
+    if winograd::fits(geometry) {
+        return winograd::input_gradient(gradient, weight, geometry);
+    }
     let axes = [Axis::new(geometry, 0), Axis::new(geometry, 1)];
     let [rows, columns] = &axes;
     let pointwise = geometry.kernel == [1, 1] && geometry.stride == [1, 1];
@@ -145,11 +149,11 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geomet
         let weight_of = |channel: usize, phase: usize, tap: usize| {
             weight[channel * taps + elements[phase][tap]]
         };
-        return depthwise::run(&plan, gradient, weight_of, None);
+        return depthwise::run(&plan, gradient, weight_of, Finish::default());
     }
     let weight_of = |group: usize, phase: usize, output: usize, channel: usize, tap: usize| {
         let element = elements[phase][tap];
         weight[((group * outputs + channel) * channels + output) * taps + element]
     };
-    plan.run(gradient, weight_of, None)
+    plan.run(gradient, weight_of, Finish::default())
 }

@@ -80,6 +80,10 @@ pub(super) struct Deinterleave<'a, 'y> {
     pub start: usize,
     /// Positions of the map.
     pub plane: usize,
+    /// Added to the positions of each image's map, where there are any.
+    pub residual: &'a [&'a [f32]],
+    /// Whether what is negative becomes zero.
+    pub relu: bool,
 }
 
 impl Kernel for Deinterleave<'_, '_> {
@@ -88,6 +92,7 @@ impl Kernel for Deinterleave<'_, '_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         assert!(self.images <= S::LANES && self.maps.len() <= self.images);
+        assert!(self.residual.is_empty() || self.residual.len() == self.maps.len());
         // SAFETY: as this function's own.
         unsafe {
             match self.images {
@@ -123,8 +128,15 @@ impl Deinterleave<'_, '_> {
                     }
                     sequences /= 2;
                 }
-                for (vector, map) in vectors.iter().zip(self.maps.iter_mut()) {
-                    S::store_part(&mut map[self.start..self.start + self.plane], at, *vector);
+                for (i, map) in self.maps.iter_mut().enumerate() {
+                    let mut vector = vectors[i];
+                    if let Some(residual) = self.residual.get(i) {
+                        vector = S::add(vector, S::load_part(&residual[..self.plane], at));
+                    }
+                    if self.relu {
+                        vector = S::positive_part(vector);
+                    }
+                    S::store_part(&mut map[self.start..self.start + self.plane], at, vector);
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! Direct convolution of `f32` maps `[B, C, H, W]`, without an unfolded copy of the input.
+//! Convolution of `f32` maps `[B, C, H, W]`, without an unfolded copy of the input: 3×3 with stride 1
+//! by minimal filtering ([`winograd`]), everything else directly.
 //!
 //! The forward pass and the input gradient are both a correlation with stride 1 over a padded
 //! copy of the input of a few images ([`Source`]): a stride is taken apart into phases when the
@@ -14,6 +15,7 @@
 mod correlate;
 mod depthwise;
 mod depthwise_weight;
+mod finish;
 mod forward;
 mod geometry;
 mod grid;
@@ -23,7 +25,9 @@ mod pack;
 mod source;
 mod tile;
 mod weight_gradient;
+mod winograd;
 
+pub(crate) use finish::Finish;
 pub(crate) use forward::forward;
 pub(crate) use geometry::Geometry;
 pub(crate) use input_gradient::input_gradient;

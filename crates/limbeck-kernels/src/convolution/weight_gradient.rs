@@ -8,6 +8,7 @@ use super::{
     Geometry, depthwise_weight,
     forward::{input_source, output_grid},
     source::{Source, images_per_vector},
+    winograd,
 };
 use crate::{
     scratch::with_scratch,
@@ -30,6 +31,9 @@ const TILE_WEIGHTS: usize = 3;
 
 /// `x` `[B, C, H, W]`, `gradient` `[B, O, H', W']` of the output → `[O, C / groups, kh, kw]`.
 pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
+    if winograd::fits(geometry) {
+        return winograd::weight_gradient(x, gradient, geometry);
+    }
     let [rows, columns] = output_grid(geometry);
     let chunk = CHUNK.max(geometry.batch.div_ceil(MOST_CHUNKS));
     let images = images_per_vector(columns, chunk.min(geometry.batch));

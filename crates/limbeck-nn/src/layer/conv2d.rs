@@ -1,7 +1,7 @@
 //! Two-dimensional convolution.
 
 use burn::tensor::Tensor;
-use limbeck_kernels::{Conv2dOptions, conv2d};
+use limbeck_kernels::{Conv2dOptions, conv2d, conv2d_add_relu, conv2d_relu};
 
 use crate::{Builder, Init, ParameterId, Pass, Role};
 
@@ -132,6 +132,45 @@ impl Conv2d {
 
     /// `[B, C, H, W]` → `[B, O, H', W']`.
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        if let Some(zeros) = self.count(pass, &x) {
+            return zeros;
+        }
+        let folded = pass.store().folded_bias.get(&self.weight).cloned();
+        let bias = folded.or_else(|| self.bias.map(|id| pass.get(id)));
+        conv2d(x, pass.get(self.weight), bias, self.options())
+    }
+
+    /// The convolution with the batch norm that was folded into it, plus `residual` where there is
+    /// one, then ReLU; `None` where no batch norm was.
+    pub(super) fn forward_folded_relu(
+        &self,
+        pass: &mut Pass<'_>,
+        x: &Tensor<4>,
+        residual: Option<&Tensor<4>>,
+    ) -> Option<Tensor<4>> {
+        let bias = pass.store().folded_bias.get(&self.weight).cloned()?;
+        if let Some(zeros) = self.count(pass, x) {
+            return Some(zeros);
+        }
+        let (x, weight, options) = (x.clone(), pass.get(self.weight), self.options());
+        Some(match residual {
+            Some(residual) => conv2d_add_relu(x, residual.clone(), weight, bias, options),
+            None => conv2d_relu(x, weight, bias, options),
+        })
+    }
+
+    fn options(&self) -> Conv2dOptions {
+        Conv2dOptions {
+            stride: self.config.stride,
+            padding: self.config.padding,
+            dilation: self.config.dilation,
+            groups: self.config.groups,
+        }
+    }
+
+    /// Counts the cost for `x` `[B, C, H, W]`; zeros in the shape of the output where nothing else
+    /// is wanted.
+    fn count(&self, pass: &mut Pass<'_>, x: &Tensor<4>) -> Option<Tensor<4>> {
         let Conv2dConfig {
             kernel,
             stride,
@@ -149,21 +188,7 @@ impl Conv2d {
         let written: usize = shape.iter().product();
         let per_element = self.config.input / groups * kernel[0] * kernel[1];
         pass.count(written * per_element, written);
-        if pass.is_counting() {
-            return Tensor::zeros(shape, (pass.device(), pass.dtype()));
-        }
-        let folded = pass.store().folded_bias.get(&self.weight).cloned();
-        let bias = folded.or_else(|| self.bias.map(|id| pass.get(id)));
-        conv2d(
-            x,
-            pass.get(self.weight),
-            bias,
-            Conv2dOptions {
-                stride,
-                padding,
-                dilation,
-                groups,
-            },
-        )
+        pass.is_counting()
+            .then(|| Tensor::zeros(shape, (pass.device(), pass.dtype())))
     }
 }

@@ -38,6 +38,9 @@ impl ConvNorm {
 
     /// [`ConvNorm::forward`], then ReLU. `[B, C, H, W]` → `[B, O, H', W']`.
     pub fn forward_relu(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        if let Some(y) = self.convolution.forward_folded_relu(pass, &x, None) {
+            return y;
+        }
         let x = self.convolution.forward(pass, x);
         self.norm.forward_relu(pass, x)
     }
@@ -50,6 +53,12 @@ impl ConvNorm {
         x: Tensor<4>,
         residual: Tensor<4>,
     ) -> Tensor<4> {
+        let folded = self
+            .convolution
+            .forward_folded_relu(pass, &x, Some(&residual));
+        if let Some(y) = folded {
+            return y;
+        }
         let x = self.convolution.forward(pass, x);
         self.norm.forward_add_relu(pass, x, residual)
     }

@@ -1,7 +1,8 @@
 //! How fast convolutions, networks and training steps are on this machine.
 //!
-//! Work is counted in floating point operations, a multiply-add as two; a training step as three
-//! forward passes, since the backward pass has two products for each of the forward pass's.
+//! Work is counted in floating point operations, those of the definition, a multiply-add as two; a
+//! training step as three forward passes, since the backward pass has two products for each of the
+//! forward pass's.
 
 mod convolution;
 mod learner;

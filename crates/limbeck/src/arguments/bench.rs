@@ -152,8 +152,9 @@ macro_rules! keys {
             "                      threads, limbeck (version), peak_gflops\n",
             "\n",
             "*_ms are medians in milliseconds; *_gflops are billions of floating point operations\n",
-            "per second, a multiply-add counting as two; *_peak_share is the part of peak_gflops\n",
-            "that they are, which multiply-adds on registers alone reach on the same threads.\n",
+            "per second, those of the definition, a multiply-add counting as two; *_peak_share is\n",
+            "the part of peak_gflops that they are, which multiply-adds on registers alone reach on\n",
+            "the same threads: more than 1 where a convolution saves multiplications.\n",
         )
     };
 }
