@@ -111,3 +111,68 @@ fn check(
     }
     geometry
 }
+
+/// The gradient of [`conv2d`] with respect to its input, alone: `x_shape` is that input's
+/// `[B, C, H, W]`, `gradient` the gradient of the output, `[B, O, H', W']`. Returns `x_shape`.
+///
+/// Training does not need it, since [`conv2d`] is differentiable; it is there to be measured. What
+/// it returns records no gradients.
+///
+/// # Panics
+/// Where a size is zero or the shapes do not fit each other.
+pub fn conv2d_input_gradient(
+    x_shape: [usize; 4],
+    weight: Tensor<4>,
+    gradient: Tensor<4>,
+    options: Conv2dOptions,
+) -> Tensor<4> {
+    check_gradient(&Geometry::new(x_shape, weight.dims(), options), &gradient);
+    let x = of_shape(x_shape, &weight);
+    Tensor::from_dispatch(Dispatch::kernel_conv2d_input_gradient(
+        x.into_dispatch(),
+        weight.inner().into_dispatch(),
+        gradient.inner().into_dispatch(),
+        options,
+    ))
+}
+
+/// The gradient of [`conv2d`] with respect to its weight, alone: `weight_shape` is that weight's
+/// `[O, C / groups, kh, kw]`, `gradient` the gradient of the output, `[B, O, H', W']`. Returns
+/// `weight_shape`.
+///
+/// There to be measured, as [`conv2d_input_gradient`].
+///
+/// # Panics
+/// Where a size is zero or the shapes do not fit each other.
+pub fn conv2d_weight_gradient(
+    x: Tensor<4>,
+    weight_shape: [usize; 4],
+    gradient: Tensor<4>,
+    options: Conv2dOptions,
+) -> Tensor<4> {
+    check_gradient(&Geometry::new(x.dims(), weight_shape, options), &gradient);
+    let weight = of_shape(weight_shape, &x);
+    Tensor::from_dispatch(Dispatch::kernel_conv2d_weight_gradient(
+        x.inner().into_dispatch(),
+        weight.into_dispatch(),
+        gradient.inner().into_dispatch(),
+        options,
+    ))
+}
+
+fn check_gradient(geometry: &Geometry, gradient: &Tensor<4>) {
+    let [height, width] = geometry.output;
+    let output = [geometry.batch, geometry.outputs, height, width];
+    let found = gradient.dims();
+    assert!(
+        found == output,
+        "a gradient of {found:?} does not fit an output of {output:?}"
+    );
+}
+
+/// A tensor on the device of `like` of which the shape alone will be read: one number, repeated
+/// without a copy.
+fn of_shape(shape: [usize; 4], like: &Tensor<4>) -> Tensor<4> {
+    let options = (&like.device().inner(), like.dtype());
+    Tensor::<4>::zeros([1; 4], options).expand(shape)
+}

@@ -18,6 +18,7 @@ mod normalisation;
 mod ops;
 mod optimizer;
 mod optional;
+mod peak;
 mod pieces;
 mod pooling;
 mod rectifier;
@@ -28,11 +29,16 @@ mod simd;
 pub use activation::Activation;
 pub use batch_norm::{BatchNormOutput, batch_norm_train, channel_affine};
 pub use channels::{channel_shuffle, interleave_channels};
-pub use conv2d::{Conv2dOptions, conv2d, conv2d_add_relu, conv2d_relu};
+pub use conv2d::{
+    Conv2dOptions, conv2d, conv2d_add_relu, conv2d_input_gradient, conv2d_relu,
+    conv2d_weight_gradient,
+};
 pub use memory::keep_freed_memory;
 pub use optimizer::{
     AdamWStep, AdamWTensors, SgdStep, adamw_step, moving_average, sgd_step, sum_of_squares,
 };
+pub use peak::multiply_add_peak;
 pub use pooling::{Pool2dOptions, adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use rectifier::relu;
 pub use resize::{Interpolation, resize};
+pub use simd::instruction_set;

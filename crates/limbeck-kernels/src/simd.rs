@@ -145,6 +145,19 @@ fn detected() -> Level {
     })
 }
 
+/// Name of the instruction set that the kernels use on this processor.
+pub fn instruction_set() -> &'static str {
+    match level() {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => "AVX-512",
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => "AVX2",
+        Level::Baseline if cfg!(target_arch = "x86_64") => "SSE2",
+        Level::Baseline if cfg!(target_arch = "aarch64") => "NEON",
+        Level::Baseline => "baseline",
+    }
+}
+
 /// Number of lanes of the instruction set that [`dispatch`] will choose.
 pub(crate) fn lanes() -> usize {
     match level() {

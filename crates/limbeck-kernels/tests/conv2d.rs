@@ -11,7 +11,10 @@
 mod support;
 
 use burn::tensor::{DType, Tensor};
-use limbeck_kernels::{Conv2dOptions, conv2d, conv2d_add_relu, conv2d_relu, relu};
+use limbeck_kernels::{
+    Conv2dOptions, conv2d, conv2d_add_relu, conv2d_input_gradient, conv2d_relu,
+    conv2d_weight_gradient, relu,
+};
 use proptest::prelude::*;
 use support::{assert_close, bits, noise, plain, tracked, values, with_threads};
 
@@ -480,6 +483,47 @@ fn views_of_larger_tensors_are_read_as_what_they_show() {
         bits(conv2d(view, weight.clone(), None, options)),
         bits(conv2d(copy, weight, None, options))
     );
+}
+
+#[test]
+fn the_gradients_alone_are_those_of_the_backward_pass() {
+    let case = Case {
+        x: [3, 4, 7, 5],
+        weight: [6, 2, 3, 1],
+        options: Conv2dOptions {
+            stride: [2, 1],
+            padding: [1, 0],
+            dilation: [1, 1],
+            groups: 2,
+        },
+    };
+    let output = case.output().expect("a case with outputs");
+    let x = noise(case.x.iter().product(), 1);
+    let weight = noise(case.weight.iter().product(), 2);
+    let gradient = noise(output.iter().product(), 3);
+    for dtype in [DType::F32, DType::F64] {
+        let [_, dx, dweight, _] = run(case, &x, &weight, &[0.0; 6], &gradient, dtype);
+        // Tracked tensors are taken, and nothing is recorded.
+        let gradient = plain(&gradient, output, dtype);
+        let weight = tracked(&weight, case.weight, dtype);
+        let alone = conv2d_input_gradient(case.x, weight, gradient.clone(), case.options);
+        assert!(!alone.is_autodiff());
+        assert_eq!(alone.dims(), case.x);
+        assert_eq!(values(alone), dx, "{dtype:?}");
+        let x = tracked(&x, case.x, dtype);
+        let alone = conv2d_weight_gradient(x, case.weight, gradient, case.options);
+        assert!(!alone.is_autodiff());
+        assert_eq!(alone.dims(), case.weight);
+        assert_eq!(values(alone), dweight, "{dtype:?}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "a gradient of [1, 1, 8, 8] does not fit an output of [1, 1, 6, 6]")]
+fn a_gradient_of_another_size_is_refused() {
+    let weight = plain(&noise(9, 1), [1, 1, 3, 3], DType::F32);
+    let gradient = plain(&noise(64, 1), [1, 1, 8, 8], DType::F32);
+    conv2d_input_gradient([1, 1, 8, 8], weight, gradient, PLAIN);
 }
 
 #[test]

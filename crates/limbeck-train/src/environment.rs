@@ -6,10 +6,7 @@ use std::collections::BTreeMap;
 pub fn describe() -> BTreeMap<String, String> {
     let mut facts = BTreeMap::new();
     facts.insert("limbeck".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    facts.insert(
-        "system".to_owned(),
-        format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-    );
+    facts.insert("system".to_owned(), system());
     if let Some(model) = processor() {
         facts.insert("processor".to_owned(), model);
     }
@@ -22,8 +19,13 @@ pub fn describe() -> BTreeMap<String, String> {
     facts
 }
 
+/// Operating system and architecture.
+pub(crate) fn system() -> String {
+    format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)
+}
+
 /// The processor's name where the system tells it.
-fn processor() -> Option<String> {
+pub(crate) fn processor() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;
     Some(line.split_once(':')?.1.trim().to_owned())

@@ -272,28 +272,3 @@ fn a_dry_run_checks_and_writes_nothing() {
     place.succeed(&["distill", "--recipe", "again.toml", "--dry-run"]);
     assert!(!place.path("runs").exists());
 }
-
-#[test]
-fn a_step_is_measured() {
-    let place = Place::new();
-    let report = json(&place.succeed(&[
-        "bench",
-        "step",
-        "--teacher",
-        "resnet8",
-        "--student",
-        "resnet8",
-        "--method",
-        "kd",
-        "--batch",
-        "4",
-        "--runs",
-        "1",
-        "--threads",
-        "1",
-        "--json",
-    ]));
-    for key in ["teacher_ms", "student_ms", "step_ms"] {
-        assert!(report[key].as_f64().unwrap() > 0.0, "{key}");
-    }
-}

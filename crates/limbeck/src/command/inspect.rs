@@ -146,16 +146,24 @@ fn network(source: &str, arguments: &InspectArguments) -> anyhow::Result<Network
 
 /// `CxHxW`, each at least 1.
 pub fn parse_input(text: &str) -> Result<[usize; 3], Usage> {
-    let numbers: Vec<usize> = text
-        .split(['x', '×'])
-        .filter_map(|part| part.trim().parse().ok())
-        .filter(|&number| (1..=65_536).contains(&number))
-        .collect();
-    <[usize; 3]>::try_from(numbers).map_err(|_| {
+    parse_sizes(text).ok_or_else(|| {
         Usage(format!(
             "--input must be channels, height and width, such as 3x32x32, found `{text}`"
         ))
     })
+}
+
+/// `N` numbers of 1 to 65,536 with `x` between them.
+pub fn parse_sizes<const N: usize>(text: &str) -> Option<[usize; N]> {
+    let numbers: Vec<usize> = text
+        .split(['x', '×'])
+        .map(|part| part.trim().parse().ok())
+        .collect::<Option<_>>()?;
+    let sizes = <[usize; N]>::try_from(numbers).ok()?;
+    sizes
+        .iter()
+        .all(|size| (1..=65_536).contains(size))
+        .then_some(sizes)
 }
 
 /// `1234567` as `1,234,567`.
@@ -180,6 +188,7 @@ mod tests {
         assert_eq!(parse_input("3x32x32").unwrap(), [3, 32, 32]);
         assert!(parse_input("3x32").is_err());
         assert!(parse_input("3x0x32").is_err());
+        assert!(parse_input("3x32x32x").is_err());
         assert!(parse_input("a picture").is_err());
     }
 

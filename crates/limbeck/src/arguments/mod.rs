@@ -1,8 +1,15 @@
 //! What can be typed.
 
+mod bench;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use bench::{
+    Bench, BenchArguments, ConvolutionArguments, NetworkArguments, NetworkOptimizer, NetworkPart,
+    StepArguments,
+};
 
 /// Vision knowledge distillation: train small image models from big ones, next to a fair baseline.
 #[derive(Debug, Parser)]
@@ -41,7 +48,7 @@ pub enum Command {
     Report(ReportArguments),
     /// Go on with a run that was stopped, to the same bits
     Resume(ResumeArguments),
-    /// Measure speed
+    /// Measure the speed of convolutions, networks and steps
     Bench(BenchArguments),
     /// Print the completion script of a shell
     Completions(CompletionsArguments),
@@ -283,53 +290,6 @@ pub struct ResumeArguments {
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
     /// Print one JSON object at the end, on standard output
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `limbeck bench`.
-#[derive(Debug, Args)]
-pub struct BenchArguments {
-    /// What to measure
-    #[command(subcommand)]
-    pub what: Bench,
-}
-
-/// What can be measured.
-#[derive(Debug, Subcommand)]
-pub enum Bench {
-    /// One training step: teacher forward, student step, both
-    Step(BenchStepArguments),
-}
-
-/// `limbeck bench step`.
-#[derive(Debug, Args)]
-pub struct BenchStepArguments {
-    /// Teacher's network
-    #[arg(long, value_name = "NAME", default_value = "resnet32x4")]
-    pub teacher: String,
-    /// Student's network
-    #[arg(long, value_name = "NAME", default_value = "resnet8x4")]
-    pub student: String,
-    /// Method
-    #[arg(long, value_name = "NAME", default_value = "kd")]
-    pub method: String,
-    /// Images per step
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub batch: usize,
-    /// Channels, height and width of the images
-    #[arg(long, value_name = "CxHxW", default_value = "3x32x32")]
-    pub input: String,
-    /// Number of classes
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub classes: usize,
-    /// Timed runs of each part, after three that are not timed
-    #[arg(long, value_name = "N", default_value_t = 11)]
-    pub runs: usize,
-    /// Compute threads [default: all cores]
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// Print one JSON object on standard output
     #[arg(long)]
     pub json: bool,
 }

@@ -1,0 +1,152 @@
+"""The networks of Limbeck's zoo that are compared, in PyTorch.
+
+Layer by layer as in crates/limbeck-nn/src/model: cifar_resnet.rs, cifar_mobilenetv2.rs, vit.rs.
+"""
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+def conv_norm(inputs, outputs, kernel, stride=1, groups=1):
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+    )
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.first = conv_norm(inputs, outputs, 3, stride)
+        self.second = conv_norm(outputs, outputs, 3)
+        same = stride == 1 and inputs == outputs
+        self.shortcut = nn.Identity() if same else conv_norm(inputs, outputs, 1, stride)
+
+    def forward(self, x):
+        y = self.second(F.relu(self.first(x)))
+        return F.relu(y + self.shortcut(x))
+
+
+class ResNetX4(nn.Module):
+    """resnet8x4 (depth 8) and resnet32x4 (depth 32), for 32x32 images."""
+
+    def __init__(self, depth, classes=100):
+        super().__init__()
+        self.stem = conv_norm(3, 32, 3)
+        blocks, channels = [], 32
+        for width, stride in ((64, 1), (128, 2), (256, 2)):
+            for index in range((depth - 2) // 6):
+                blocks.append(ResidualBlock(channels, width, stride if index == 0 else 1))
+                channels = width
+        self.blocks = nn.Sequential(*blocks)
+        self.head = nn.Linear(channels, classes)
+
+    def forward(self, x):
+        return self.head(self.blocks(F.relu(self.stem(x))).mean((2, 3)))
+
+
+class InvertedResidual(nn.Module):
+    def __init__(self, inputs, outputs, expansion, stride):
+        super().__init__()
+        inner = inputs * expansion
+        self.expand = conv_norm(inputs, inner, 1)
+        self.depthwise = conv_norm(inner, inner, 3, stride, groups=inner)
+        self.project = conv_norm(inner, outputs, 1)
+        self.skip = stride == 1 and inputs == outputs
+
+    def forward(self, x):
+        y = self.project(F.relu(self.depthwise(F.relu(self.expand(x)))))
+        return x + y if self.skip else y
+
+
+class MobileNetV2(nn.Module):
+    """mobilenetv2 of half width, for 32x32 images."""
+
+    # Expansion, output channels, blocks, stride of the first.
+    STAGES = (
+        (1, 8, 1, 1),
+        (6, 12, 2, 1),
+        (6, 16, 3, 2),
+        (6, 32, 4, 2),
+        (6, 48, 3, 1),
+        (6, 80, 3, 2),
+        (6, 160, 1, 1),
+    )
+
+    def __init__(self, classes=100):
+        super().__init__()
+        self.stem = conv_norm(3, 16, 3, 2)
+        blocks, channels = [], 16
+        for expansion, width, count, stride in self.STAGES:
+            for index in range(count):
+                first = stride if index == 0 else 1
+                blocks.append(InvertedResidual(channels, width, expansion, first))
+                channels = width
+        self.blocks = nn.Sequential(*blocks)
+        self.last = conv_norm(channels, 1280, 1)
+        self.head = nn.Linear(1280, classes)
+
+    def forward(self, x):
+        x = self.blocks(F.relu(self.stem(x)))
+        return self.head(F.relu(self.last(x)).mean((2, 3)))
+
+
+class TransformerBlock(nn.Module):
+    def __init__(self, width, heads, drop_path):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+        self.heads = heads
+        self.drop_path = drop_path
+
+    def dropped(self, branch):
+        """The branch, left out for each image with probability drop_path in training."""
+        if self.drop_path == 0 or not self.training:
+            return branch
+        kept = 1 - self.drop_path
+        return branch * branch.new_empty(len(branch), 1, 1).bernoulli_(kept).div_(kept)
+
+    def attention(self, x):
+        batch, tokens, width = x.shape
+        qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
+
+    def forward(self, x):
+        x = x + self.dropped(self.attention(self.norm1(x)))
+        return x + self.dropped(self.fc2(F.gelu(self.fc1(self.norm2(x)))))
+
+
+class ViTTiny(nn.Module):
+    """deit_tiny_patch16_224: 12 blocks of width 192 with 3 heads, drop path up to 0.1."""
+
+    def __init__(self, classes=1000, width=192, depth=12, heads=3):
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, 16, 16)
+        self.token = nn.Parameter(0.02 * torch.randn(1, 1, width))
+        self.positions = nn.Parameter(0.02 * torch.randn(1, 1 + 14 * 14, width))
+        self.blocks = nn.Sequential(
+            *(TransformerBlock(width, heads, 0.1 * index / (depth - 1)) for index in range(depth))
+        )
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat((self.token.expand(len(x), -1, -1), x), 1) + self.positions
+        return self.head(self.norm(self.blocks(x))[:, 0])
+
+
+# By Limbeck's name: how it is made, side of the images, classes.
+NETWORKS = {
+    "resnet8x4": (lambda: ResNetX4(8), 32, 100),
+    "resnet32x4": (lambda: ResNetX4(32), 32, 100),
+    "mobilenetv2": (MobileNetV2, 32, 100),
+    "deit_tiny_patch16_224": (ViTTiny, 224, 1000),
+}

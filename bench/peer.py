@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""PyTorch doing what `limbeck bench` measures: eager, NCHW, f32. Prints one JSON object.
+
+peer.py conv < CASES       forward, input gradient and weight gradient of each convolution; CASES
+                           is the list `convolutions` of `limbeck bench conv --json`
+peer.py inference NETWORK  forward pass in evaluation mode without gradients
+peer.py training NETWORK   cross entropy, backward pass, update
+peer.py step               distillation resnet32x4 -> resnet8x4 with the KD loss
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+
+from networks import NETWORKS
+
+LONG_MS = 1000
+
+
+class Stopwatch:
+    """As Limbeck's: every timed run follows one that is not timed, unless runs are long."""
+
+    def __init__(self):
+        self.times = []
+
+    def measure(self, work):
+        if not self.times or self.times[-1] < LONG_MS:
+            work()
+        start = time.perf_counter()
+        work()
+        self.times.append((time.perf_counter() - start) * 1e3)
+
+    def median(self):
+        return statistics.median(self.times)
+
+
+def peak_memory():
+    """Most bytes that this process has held, as far as the system tells it."""
+    try:
+        with open("/proc/self/status") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def convolutions(runs):
+    cases = json.load(sys.stdin)
+    watches = [[Stopwatch() for _ in range(3)] for _ in cases]
+    for _ in range(runs):
+        for case, (forward, input_gradient, weight_gradient) in zip(cases, watches):
+            stride, padding, groups = case["stride"], case["padding"], case["groups"]
+            x = torch.randn(case["input"])
+            kernel = [case["outputs"], case["input"][1] // groups] + 2 * [case["kernel"]]
+            weight = torch.randn(kernel)
+
+            def run():
+                return F.conv2d(x, weight, None, stride, padding, 1, groups)
+
+            gradient = torch.randn_like(run())
+
+            def backward(of_input, of_weight):
+                torch.ops.aten.convolution_backward(
+                    gradient, x, weight, None, [stride] * 2, [padding] * 2, [1, 1], False,
+                    [0, 0], groups, [of_input, of_weight, False],
+                )
+
+            forward.measure(run)
+            input_gradient.measure(lambda: backward(True, False))
+            weight_gradient.measure(lambda: backward(False, True))
+    parts = ("forward_ms", "input_gradient_ms", "weight_gradient_ms")
+    return {
+        "convolutions": [
+            {"name": case["name"], **{part: w.median() for part, w in zip(parts, three)}}
+            for case, three in zip(cases, watches)
+        ]
+    }
+
+
+def optimizer_of(network, name):
+    if name == "adamw":
+        return torch.optim.AdamW(network.parameters(), lr=1e-3)
+    return torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
+
+
+def parameters(network):
+    """How many numbers are trained."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def inference(name, batch, runs):
+    make, size, _ = NETWORKS[name]
+    network = make().eval()
+    x = torch.randn(batch, 3, size, size)
+    watch = Stopwatch()
+    with torch.no_grad():
+        for _ in range(runs):
+            watch.measure(lambda: network(x))
+    return {"inference_ms": watch.median(), "params": parameters(network)}
+
+
+def training(name, batch, runs, optimizer_name):
+    make, size, classes = NETWORKS[name]
+    network = make()
+    optimizer = optimizer_of(network, optimizer_name)
+    x = torch.randn(batch, 3, size, size)
+    labels = torch.arange(batch) % classes
+
+    def learn():
+        loss = F.cross_entropy(network(x), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    watch = Stopwatch()
+    for _ in range(runs):
+        watch.measure(learn)
+    return {"training_ms": watch.median(), "params": parameters(network)}
+
+
+def step(batch, runs, temperature=4.0):
+    teacher = NETWORKS["resnet32x4"][0]().eval()
+    student = NETWORKS["resnet8x4"][0]()
+    optimizer = optimizer_of(student, "sgd")
+    x = torch.randn(batch, 3, 32, 32)
+    labels = torch.arange(batch) % 100
+
+    def learn():
+        with torch.no_grad():
+            target = teacher(x)
+        logits = student(x)
+        divergence = F.kl_div(
+            F.log_softmax(logits / temperature, 1),
+            F.softmax(target / temperature, 1),
+            reduction="batchmean",
+        )
+        loss = 0.1 * F.cross_entropy(logits, labels) + 0.9 * temperature**2 * divergence
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    watch = Stopwatch()
+    for _ in range(runs):
+        watch.measure(learn)
+    return {"step_ms": watch.median()}
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("conv", "inference", "training", "step"))
+    parser.add_argument("network", nargs="?", choices=sorted(NETWORKS))
+    parser.add_argument("--optimizer", choices=("sgd", "adamw"), default="sgd")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--runs", type=int, default=11)
+    asked = parser.parse_args()
+    if asked.what in ("inference", "training") and asked.network is None:
+        parser.error(f"{asked.what} needs a network")
+    imported = peak_memory()
+    torch.set_num_threads(asked.threads)
+    torch.manual_seed(0)
+    if asked.what == "conv":
+        result = convolutions(asked.runs)
+    elif asked.what == "inference":
+        result = inference(asked.network, asked.batch, asked.runs)
+    elif asked.what == "training":
+        result = training(asked.network, asked.batch, asked.runs, asked.optimizer)
+    else:
+        result = step(asked.batch, asked.runs)
+    result["torch"] = torch.__version__
+    result["python"] = sys.version.split()[0]
+    result["threads"] = torch.get_num_threads()
+    result["peak_memory_bytes"] = peak_memory()
+    # Of which the libraries alone.
+    result["imported_memory_bytes"] = imported
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+#!/usr/bin/env python3
+"""Limbeck next to PyTorch, in turn, and the ratios as one table in Markdown on standard output.
+
+Started by peer.sh, which builds Limbeck and finds a Python that has PyTorch.
+"""
+
+import argparse
+import datetime
+import json
+import math
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PARTS = ("forward", "input_gradient", "weight_gradient")
+# What Limbeck tells the C library's allocator (crates/limbeck-kernels/src/memory.rs), as settings
+# for glibc: freed memory is kept. PyTorch leaves the defaults, with which every buffer of more than
+# 32 MB comes anew from the system, page by page and zeroed.
+KEPT_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
+
+
+class Row:
+    """One comparison: what each round found on both sides."""
+
+    def __init__(self, name, target=None, unit=""):
+        self.name, self.target, self.unit = name, target, unit
+        self.ours, self.theirs = [], []
+
+    def values(self):
+        return statistics.median(self.ours), statistics.median(self.theirs)
+
+
+class Mean:
+    """The geometric mean of rows, which is what a target is about."""
+
+    def __init__(self, name, target, rows):
+        self.name, self.target, self.unit, self.rows = name, target, "", rows
+
+    def values(self):
+        pairs = [row.values() for row in self.rows]
+        return tuple(
+            math.exp(statistics.mean(math.log(value) for value in side)) for side in zip(*pairs)
+        )
+
+
+class Runner:
+    """Starts both sides, each measurement in a process of its own."""
+
+    def __init__(self, asked):
+        self.asked = asked
+        self.machine = None
+        self.peaks = []
+        self.peer_versions = None
+        self.peer_environment = KEPT_MEMORY if asked.keep_memory else {}
+
+    def start(self, command, stdin=None, environment=None):
+        command = shlex.split(self.asked.wrap) + command
+        print("  " + " ".join(os.path.basename(part) for part in command), file=sys.stderr)
+        environment = {**os.environ, **(environment or {})}
+        done = subprocess.run(
+            command, input=stdin, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        if done.returncode != 0:
+            sys.exit(f"{shlex.join(command)} failed with exit code {done.returncode}")
+        return json.loads(done.stdout)
+
+    def ours(self, what, runs):
+        options = ["--threads", str(self.asked.threads), "--runs", str(runs), "--json"]
+        batch = ["--batch", str(self.asked.batch)]
+        found = self.start([self.asked.limbeck, "bench", *what, *batch, *options])
+        self.machine = found["machine"]
+        self.peaks.append(self.machine["peak_gflops"])
+        return found
+
+    def theirs(self, what, runs, stdin=None):
+        options = ["--threads", str(self.asked.threads), "--runs", str(runs)]
+        batch = ["--batch", str(self.asked.batch)]
+        script = os.path.join(HERE, "peer.py")
+        command = [sys.executable, script, *what, *batch, *options]
+        found = self.start(command, stdin, self.peer_environment)
+        self.peer_versions = found["torch"], found["python"]
+        return found
+
+    def torch_step(self, what):
+        options = ["--threads", str(self.asked.threads), "--batch", str(self.asked.batch)]
+        script = self.asked.torch_step
+        command = [sys.executable, script, "--what", what, *options]
+        return self.start(command, environment=self.peer_environment)
+
+
+def in_turn(number, ours, theirs):
+    """Both sides, the other one first in every other round."""
+    if number % 2:
+        peer = theirs()
+        return ours(), peer
+    return ours(), theirs()
+
+
+class Convolutions:
+    """All convolutions and their gradients; those of torch_step.py as it measures them."""
+
+    def __init__(self):
+        self.rows_of = {}
+
+    def round(self, runner, number):
+        ours, theirs = {}, {}
+
+        def run_ours():
+            found = runner.ours(["conv"], runner.asked.runs)["convolutions"]
+            ours.update((case["name"], case) for case in found)
+            self.cases = found
+
+        def run_theirs():
+            if runner.asked.torch_step:
+                found = runner.torch_step("conv")["conv_ms"]
+                for name, times in found.items():
+                    theirs[name] = {f"{part}_ms": ms for part, ms in times.items()}
+            rest = [case for case in self.cases if case["name"] not in theirs]
+            found = runner.theirs(["conv"], runner.asked.runs, json.dumps(rest))
+            theirs.update((case["name"], case) for case in found["convolutions"])
+
+        if number == 0:
+            # The cases are ours, so that both sides compute the same.
+            run_ours()
+            run_theirs()
+        else:
+            in_turn(number, run_ours, run_theirs)
+        for name, case in ours.items():
+            rows = self.rows_of.setdefault(
+                name, [Row(f"{name}, {part.replace('_', ' ')}") for part in PARTS]
+            )
+            for row, part in zip(rows, PARTS):
+                row.ours.append(case[f"{part}_ms"])
+                row.theirs.append(theirs[name][f"{part}_ms"])
+
+    def rows(self):
+        plain = [
+            case["name"]
+            for case in self.cases
+            if (case["kernel"], case["stride"], case["groups"]) == (3, 1, 1)
+        ]
+        rows = [row for name in plain for row in self.rows_of[name]]
+        rows.append(Mean("3x3 convolutions, geometric mean", 1.0, rows[:]))
+        for name in self.rows_of:
+            if name not in plain:
+                parts = self.rows_of[name]
+                rows += [*parts, Mean(f"{name}, geometric mean", 1.2, parts)]
+        return rows
+
+
+class Network:
+    """One part of one network."""
+
+    def __init__(self, label, target, part, name, runs, optimizer="sgd"):
+        self.part, self.name, self.runs, self.optimizer = part, name, runs, optimizer
+        self.row = Row(label, target)
+
+    def round(self, runner, number):
+        runs = min(self.runs, runner.asked.runs)
+        optimizer = ["--optimizer", self.optimizer]
+        ours, theirs = in_turn(
+            number,
+            lambda: runner.ours(["net", self.name, "--only", self.part, *optimizer], runs),
+            lambda: runner.theirs([self.part, self.name, *optimizer], runs),
+        )
+        if ours["params"] != theirs["params"]:
+            sys.exit(f"{self.name} has {ours['params']} numbers here, {theirs['params']} there")
+        self.row.ours.append(ours[f"{self.part}_ms"])
+        self.row.theirs.append(theirs[f"{self.part}_ms"])
+
+    def rows(self):
+        return [self.row]
+
+
+class Step:
+    """The distillation step and its memory, each side in a process that does nothing else."""
+
+    def __init__(self):
+        self.time = Row("KD step resnet32x4 → resnet8x4", 0.9)
+        self.memory = Row("peak memory of the KD step, whole process", 0.7, " MB")
+        self.libraries = None
+
+    def round(self, runner, number):
+        runs = runner.asked.runs
+        ours, theirs = in_turn(
+            number,
+            lambda: runner.ours(["step"], runs),
+            lambda: runner.theirs(["step"], runs),
+        )
+        self.time.ours.append(ours["step_ms"])
+        if runner.asked.torch_step:
+            self.time.theirs.append(runner.torch_step("step")["kd_step_ms"])
+        else:
+            self.time.theirs.append(theirs["step_ms"])
+        if ours["peak_memory_bytes"] and theirs["peak_memory_bytes"]:
+            self.memory.ours.append(ours["peak_memory_bytes"] / 1e6)
+            self.memory.theirs.append(theirs["peak_memory_bytes"] / 1e6)
+            self.libraries = theirs["imported_memory_bytes"] / 1e6
+
+    def rows(self):
+        return [self.time] + ([self.memory] if self.memory.ours else [])
+
+
+def works():
+    return {
+        "conv": Convolutions(),
+        "frozen": Network("frozen resnet32x4, forward", 0.9, "inference", "resnet32x4", 5),
+        "resnet": Network("resnet8x4, training step", 0.9, "training", "resnet8x4", 5),
+        "kd": Step(),
+        "mobilenet": Network(
+            "MobileNetV2 (cifar), training step", 1.2, "training", "mobilenetv2", 5
+        ),
+        "vit": Network(
+            "ViT-tiny (224), training step", 1.2, "training", "deit_tiny_patch16_224", 1, "adamw"
+        ),
+    }
+
+
+def revision():
+    """The commit that is measured, as far as git knows it."""
+    try:
+        command = ["git", "-C", HERE, "describe", "--always", "--dirty", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def cell(value, unit):
+    return f"{value:.3g}{unit}" if value < 100 else f"{value:.0f}{unit}"
+
+
+def line(row):
+    ours, theirs = row.values()
+    ratio = ours / theirs
+    target, met = "", ""
+    if row.target is not None:
+        target, met = f"≤ {row.target}", "yes" if ratio <= row.target else "no"
+    name = row.name if row.target is None else f"**{row.name}**"
+    cells = [name, cell(ours, row.unit), cell(theirs, row.unit), f"{ratio:.2f}", target, met]
+    return "| " + " | ".join(cells) + " |"
+
+
+def print_table(runner, measured):
+    machine, asked = runner.machine, runner.asked
+    torch, python = runner.peer_versions
+    print("# Limbeck next to PyTorch\n")
+    print(
+        f"- Machine: {machine['processor'] or 'unknown processor'}, {machine['instruction_set']}, "
+        f"{machine['cores']} cores, {machine['system']}"
+    )
+    # On a quiet machine all are about the same.
+    print(
+        f"- Multiply-add peak on {machine['threads']} threads: {max(runner.peaks):.0f} GFLOP/s; "
+        f"the lowest found between the measurements: {min(runner.peaks):.0f}"
+    )
+    print(f"- Limbeck {machine['limbeck']} ({revision()}); PyTorch {torch}, eager, NCHW, f32")
+    if asked.keep_memory:
+        print("- PyTorch's allocator is told to keep freed memory, as Limbeck does (--keep-memory)")
+    else:
+        print("- PyTorch's allocator is as installed; --keep-memory lets it keep freed memory")
+    print(f"- Python {python}; {datetime.date.today().isoformat()}")
+    print(
+        f"- {asked.threads} threads each; batch {asked.batch}; medians over rounds in which the "
+        f"two take turns ({asked.rounds}); ratio: ours / PyTorch"
+    )
+    step = measured.get("kd")
+    if step and step.libraries:
+        print(f"- PyTorch's libraries alone hold {step.libraries:.0f} MB")
+    print("\n| work | ours, ms | PyTorch, ms | ratio | target | met |")
+    print("| --- | ---: | ---: | ---: | ---: | --- |")
+    for work in measured.values():
+        for row in work.rows():
+            print(line(row))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--limbeck", required=True, help="the built command")
+    parser.add_argument("--torch-step", help="torch_step.py, for the rows that it measures")
+    parser.add_argument("--only", help=f"some of {','.join(works())}")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=5, help="timed runs in each round")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument(
+        "--keep-memory", action="store_true", help="PyTorch keeps freed memory, as Limbeck does"
+    )
+    parser.add_argument("--wrap", default="", help="a command that starts each measurement")
+    asked = parser.parse_args()
+    measured = works()
+    if asked.only:
+        names = asked.only.split(",")
+        unknown = [name for name in names if name not in measured]
+        if unknown:
+            parser.error(f"unknown {', '.join(unknown)}; there are {', '.join(measured)}")
+        measured = {name: work for name, work in measured.items() if name in names}
+    if asked.rounds < 1 or asked.runs < 1:
+        parser.error("--rounds and --runs must be at least 1")
+    runner = Runner(asked)
+    for number in range(asked.rounds):
+        print(f"round {number + 1} of {asked.rounds}", file=sys.stderr)
+        for work in measured.values():
+            work.round(runner, number)
+    print_table(runner, measured)
+
+
+if __name__ == "__main__":
+    main()

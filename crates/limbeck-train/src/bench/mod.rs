@@ -1,0 +1,18 @@
+//! How fast convolutions, networks and training steps are on this machine.
+//!
+//! Work is counted in floating point operations, those of the definition, a multiply-add as two; a
+//! training step as three forward passes, since the backward pass has two products for each of the
+//! forward pass's.
+
+mod convolution;
+mod learner;
+mod machine;
+mod network;
+mod noise;
+mod step;
+mod stopwatch;
+
+pub use convolution::{Convolution, ConvolutionTimes, measure_convolutions};
+pub use machine::{Machine, peak_memory};
+pub use network::{NetworkBench, NetworkTimes};
+pub use step::{StepBench, StepTimes};

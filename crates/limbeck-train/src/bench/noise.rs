@@ -1,0 +1,34 @@
+//! Made-up numbers: the work does not depend on them.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use limbeck_data::Batch;
+use limbeck_nn::InputShape;
+
+/// Values in −1..1 from a linear congruential generator.
+fn values(count: usize) -> Vec<f32> {
+    let mut state = 1u32;
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state as f32 / (u32::MAX / 2) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// A tensor in `f32` on the CPU.
+pub(super) fn tensor(shape: [usize; 4]) -> Tensor<4> {
+    let values = values(shape.iter().product());
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+}
+
+/// Images of noise with labels in turn.
+pub(super) fn batch(input: InputShape, count: usize) -> Batch {
+    let shape = [count, input.channels, input.height, input.width];
+    Batch {
+        indices: (0..count).collect(),
+        images: values(shape.iter().product()),
+        shape,
+        labels: (0..count).map(|i| (i % input.classes) as i64).collect(),
+        targets: None,
+    }
+}

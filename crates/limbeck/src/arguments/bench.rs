@@ -1,0 +1,187 @@
+//! What can be typed after `limbeck bench`.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// `limbeck bench`.
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// What to measure
+    #[command(subcommand)]
+    pub what: Bench,
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Convolutions: forward, input gradient and weight gradient, each alone
+    #[command(after_long_help = CONVOLUTION_KEYS)]
+    Conv(ConvolutionArguments),
+    /// One network: frozen forward pass and training step
+    #[command(after_long_help = NETWORK_KEYS)]
+    Net(NetworkArguments),
+    /// One distillation step: teacher forward, student step, both
+    #[command(after_long_help = STEP_KEYS)]
+    Step(StepArguments),
+}
+
+/// What every measurement takes.
+#[derive(Debug, Args)]
+pub struct MeasureArguments {
+    /// Timed runs, of which the median is given; each follows one that is not timed
+    #[arg(long, value_name = "N", default_value_t = 11)]
+    pub runs: usize,
+    /// Compute threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Print one JSON object on standard output (--help tells its keys)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `limbeck bench conv`.
+#[derive(Debug, Args)]
+pub struct ConvolutionArguments {
+    /// Images [default: 64]
+    #[arg(long, value_name = "N", conflicts_with = "shape")]
+    pub batch: Option<usize>,
+    /// Only those of the usual convolutions whose name has this text in it, such as 3x3
+    #[arg(long, value_name = "TEXT", conflicts_with = "shape")]
+    pub only: Option<String>,
+    /// A convolution of your own: its input
+    #[arg(long, value_name = "BxCxHxW")]
+    pub shape: Option<String>,
+    /// Its output channels [default: as many as the input has]
+    #[arg(long, value_name = "N", requires = "shape")]
+    pub outputs: Option<usize>,
+    /// Side of its kernel [default: 3]
+    #[arg(long, value_name = "N", requires = "shape")]
+    pub kernel: Option<usize>,
+    /// Step between its output positions [default: 1]
+    #[arg(long, value_name = "N", requires = "shape")]
+    pub stride: Option<usize>,
+    /// Zeros on every side [default: half the kernel]
+    #[arg(long, value_name = "N", requires = "shape")]
+    pub padding: Option<usize>,
+    /// Its channel groups [default: 1]
+    #[arg(long, value_name = "N", requires = "shape")]
+    pub groups: Option<usize>,
+    /// The rest
+    #[command(flatten)]
+    pub measure: MeasureArguments,
+}
+
+/// `limbeck bench net`.
+#[derive(Debug, Args)]
+pub struct NetworkArguments {
+    /// Network (see `limbeck models`)
+    #[arg(value_name = "NAME")]
+    pub model: String,
+    /// Measure one part alone
+    #[arg(long, value_enum)]
+    pub only: Option<NetworkPart>,
+    /// Optimiser of the training step
+    #[arg(long, value_enum, default_value_t = NetworkOptimizer::Sgd)]
+    pub optimizer: NetworkOptimizer,
+    /// Images per run
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub batch: usize,
+    /// Channels, height and width of the images [default: the model's]
+    #[arg(long, value_name = "CxHxW")]
+    pub input: Option<String>,
+    /// Number of classes [default: the model's]
+    #[arg(long, value_name = "N")]
+    pub classes: Option<usize>,
+    /// The rest
+    #[command(flatten)]
+    pub measure: MeasureArguments,
+}
+
+/// A part of `limbeck bench net`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NetworkPart {
+    /// The frozen network's forward pass, batch norms folded
+    Inference,
+    /// Forward and backward pass of the cross entropy, and the update
+    Training,
+}
+
+/// An optimiser, with its default settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NetworkOptimizer {
+    /// SGD with momentum
+    Sgd,
+    /// Adam with decoupled weight decay
+    Adamw,
+}
+
+/// `limbeck bench step`.
+#[derive(Debug, Args)]
+pub struct StepArguments {
+    /// Teacher's network
+    #[arg(long, value_name = "NAME", default_value = "resnet32x4")]
+    pub teacher: String,
+    /// Student's network
+    #[arg(long, value_name = "NAME", default_value = "resnet8x4")]
+    pub student: String,
+    /// Method
+    #[arg(long, value_name = "NAME", default_value = "kd")]
+    pub method: String,
+    /// Images per step
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub batch: usize,
+    /// Channels, height and width of the images
+    #[arg(long, value_name = "CxHxW", default_value = "3x32x32")]
+    pub input: String,
+    /// Number of classes
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub classes: usize,
+    /// The rest
+    #[command(flatten)]
+    pub measure: MeasureArguments,
+}
+
+/// Keys of every measurement, after those of its own.
+macro_rules! keys {
+    ($own:literal) => {
+        concat!(
+            "Keys of --json:\n",
+            $own,
+            "  runs                what was asked for\n",
+            "  peak_memory_bytes   most memory that the process has held; null where unknown\n",
+            "  machine             processor (null where unknown), cores, instruction_set, system,\n",
+            "                      threads, limbeck (version), peak_gflops\n",
+            "\n",
+            "*_ms are medians in milliseconds; *_gflops are billions of floating point operations\n",
+            "per second, those of the definition, a multiply-add counting as two; *_peak_share is\n",
+            "the part of peak_gflops that they are, which multiply-adds on registers alone reach on\n",
+            "the same threads: more than 1 where a convolution saves multiplications.\n",
+        )
+    };
+}
+
+const CONVOLUTION_KEYS: &str = keys!(
+    "  convolutions        a list of objects: name, input [B, C, H, W], outputs, kernel, stride,
+                      padding, groups, flops (of each of the three), and for forward,
+                      input_gradient and weight_gradient *_ms, *_gflops, *_peak_share
+"
+);
+
+const NETWORK_KEYS: &str = keys!(
+    "  model, batch, input [C, H, W], classes, optimizer
+                      what was asked for
+  params, macs        trained numbers; multiply-accumulates of one image's forward pass
+  inference_*, training_*
+                      ms, images_per_second, gflops, peak_share; null where not measured. A
+                      training step is counted as three forward passes
+"
+);
+
+const STEP_KEYS: &str = keys!(
+    "  teacher, student, method, batch, input [C, H, W], classes
+                      what was asked for
+  teacher_*           the frozen teacher's forward pass: ms, gflops, peak_share
+  student_*           forward and backward pass and update with the teacher's outputs at hand;
+                      counted as three forward passes
+  step_*              the whole step
+"
+);

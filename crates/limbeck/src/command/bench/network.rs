@@ -1,0 +1,98 @@
+//! `limbeck bench net`.
+
+use limbeck::nn::{InputShape, model};
+use limbeck::train::{
+    bench::{Machine, NetworkBench},
+    experiment::build,
+    recipe::OptimizerName,
+};
+use serde_json::{Map, json};
+
+use super::{
+    MOST_IMAGES, MOST_RUNS, check,
+    report::{Speed, print_json, print_table},
+    threads,
+};
+use crate::arguments::{NetworkArguments, NetworkOptimizer, NetworkPart};
+use crate::command::inspect::{MOST_CLASSES, parse_input};
+
+/// Measures the network asked for.
+pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
+    let runs = arguments.measure.runs;
+    let entry = model::find(&arguments.model)?;
+    let classes = arguments.classes.unwrap_or(entry.classes);
+    check("--batch", arguments.batch, MOST_IMAGES)?;
+    check("--classes", classes, MOST_CLASSES)?;
+    check("--runs", runs, MOST_RUNS)?;
+    let [channels, height, width] = match &arguments.input {
+        Some(text) => parse_input(text)?,
+        None => [3, entry.size, entry.size],
+    };
+    let input = InputShape {
+        channels,
+        height,
+        width,
+        classes,
+    };
+    let network = build(entry.name, input, 0)?;
+    threads::set(arguments.measure.threads)?;
+    let machine = Machine::measured();
+    let (optimizer, optimizer_name) = match arguments.optimizer {
+        NetworkOptimizer::Sgd => (OptimizerName::Sgd, "sgd"),
+        NetworkOptimizer::Adamw => (OptimizerName::AdamW, "adamw"),
+    };
+    let bench = NetworkBench {
+        network: &network,
+        batch: arguments.batch,
+        runs,
+        inference: arguments.only != Some(NetworkPart::Training),
+        training: (arguments.only != Some(NetworkPart::Inference)).then_some(optimizer),
+    };
+    let times = threads::compute(|| bench.run())?;
+    let parts = [
+        ("inference", times.inference_ms, times.inference_flops),
+        ("training", times.training_ms, times.training_flops),
+    ]
+    .map(|(name, ms, flops)| (name, ms.map(|ms| Speed { ms, flops })));
+    let images_per_second = |speed: Speed| arguments.batch as f64 / speed.ms * 1e3;
+    if arguments.measure.json {
+        let mut keys = Map::from_iter(
+            [
+                ("model", json!(entry.name)),
+                ("batch", json!(arguments.batch)),
+                ("input", json!([channels, height, width])),
+                ("classes", json!(classes)),
+                ("optimizer", json!(optimizer_name)),
+                ("params", json!(network.store.trained_count())),
+                ("macs", json!(network.cost().macs)),
+            ]
+            .map(|(key, value)| (key.to_owned(), value)),
+        );
+        for (name, speed) in parts {
+            let per_second = speed.map(images_per_second);
+            keys.insert(format!("{name}_images_per_second"), json!(per_second));
+            match speed {
+                Some(speed) => speed.insert(&mut keys, name, &machine),
+                None => {
+                    for part in ["ms", "gflops", "peak_share"] {
+                        keys.insert(format!("{name}_{part}"), json!(null));
+                    }
+                }
+            }
+        }
+        return print_json(keys, runs, &machine);
+    }
+    let rows: Vec<(String, Speed)> = parts
+        .into_iter()
+        .filter_map(|(name, speed)| {
+            let speed = speed?;
+            let per_second = images_per_second(speed);
+            Some((format!("{name:9}  {per_second:>9.1} images/s"), speed))
+        })
+        .collect();
+    let title = format!(
+        "{}, {channels}×{height}×{width}, {classes} classes, {optimizer_name}, batch {}",
+        entry.name, arguments.batch
+    );
+    print_table(&title, runs, &machine, &rows)
+}

@@ -1,0 +1,83 @@
+//! How measurements are told.
+
+use std::io::{Write, stdout};
+
+use limbeck::train::bench::{Machine, peak_memory};
+use serde_json::{Map, Value, json};
+
+/// Milliseconds, and how much work was done in them.
+#[derive(Clone, Copy)]
+pub struct Speed {
+    pub ms: f64,
+    /// Floating point operations.
+    pub flops: f64,
+}
+
+impl Speed {
+    fn gflops(self) -> f64 {
+        self.flops / self.ms / 1e6
+    }
+
+    fn peak_share(self, machine: &Machine) -> f64 {
+        self.gflops() / machine.peak_gflops
+    }
+
+    /// Adds `NAME_ms`, `NAME_gflops` and `NAME_peak_share` to `keys`.
+    pub fn insert(self, keys: &mut Map<String, Value>, name: &str, machine: &Machine) {
+        keys.insert(format!("{name}_ms"), json!(self.ms));
+        keys.insert(format!("{name}_gflops"), json!(self.gflops()));
+        keys.insert(
+            format!("{name}_peak_share"),
+            json!(self.peak_share(machine)),
+        );
+    }
+}
+
+/// Ends `keys` with those of every measurement, and prints them.
+pub fn print_json(
+    mut keys: Map<String, Value>,
+    runs: usize,
+    machine: &Machine,
+) -> anyhow::Result<()> {
+    keys.insert("runs".to_owned(), json!(runs));
+    keys.insert("peak_memory_bytes".to_owned(), json!(peak_memory()));
+    keys.insert("machine".to_owned(), serde_json::to_value(machine)?);
+    writeln!(stdout().lock(), "{:#}", Value::Object(keys))?;
+    Ok(())
+}
+
+/// Prints what was measured on what, one line for each of `rows`, and the memory.
+pub fn print_table(
+    title: &str,
+    runs: usize,
+    machine: &Machine,
+    rows: &[(String, Speed)],
+) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    writeln!(
+        out,
+        "{}, {}, cores: {}, threads: {}, peak {:.0} GFLOP/s, limbeck {}",
+        machine.processor.as_deref().unwrap_or("unknown processor"),
+        machine.instruction_set,
+        machine.cores,
+        machine.threads,
+        machine.peak_gflops,
+        machine.limbeck
+    )?;
+    writeln!(out, "{title}; median of {runs}\n")?;
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    writeln!(out, "{:width$}          ms   GFLOP/s   of peak", "")?;
+    for (name, speed) in rows {
+        writeln!(
+            out,
+            "{name:width$}  {:>10.3} {:>9.1} {:>8.0}%",
+            speed.ms,
+            speed.gflops(),
+            100.0 * speed.peak_share(machine)
+        )?;
+    }
+    if let Some(bytes) = peak_memory() {
+        writeln!(out, "\npeak memory {:.0} MB", bytes as f64 / 1e6)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! `limbeck bench`: what it prints and what it refuses. How fast anything is, is not tested.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests end by panicking"
+)]
+
+mod support;
+
+use serde_json::Value;
+use support::Place;
+
+/// Runs `limbeck bench` with `arguments`, one timed run on one thread.
+fn report(arguments: &[&str]) -> Value {
+    let mut all = vec!["bench"];
+    all.extend(arguments);
+    all.extend(["--runs", "1", "--threads", "1", "--json"]);
+    let text = Place::new().succeed(&all);
+    let report: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(report["runs"], 1);
+    assert_eq!(report["machine"]["threads"], 1);
+    for key in ["cores", "instruction_set", "system", "limbeck", "processor"] {
+        assert!(report["machine"].get(key).is_some(), "{key} in {text}");
+    }
+    assert!(report["machine"]["peak_gflops"].as_f64().unwrap() > 0.0);
+    let memory = &report["peak_memory_bytes"];
+    assert!(memory.is_null() || memory.as_u64().unwrap() > 1 << 20);
+    report
+}
+
+/// Expects time, speed and share of the peak of the part called `name`.
+fn assert_measured(report: &Value, name: &str) {
+    for key in ["ms", "gflops", "peak_share"] {
+        let value = &report[format!("{name}_{key}")];
+        assert!(value.as_f64().unwrap() > 0.0, "{name}_{key}: {value}");
+    }
+}
+
+#[test]
+fn a_step_is_measured() {
+    let report = report(&[
+        "step",
+        "--teacher",
+        "resnet8",
+        "--student",
+        "resnet8",
+        "--method",
+        "kd",
+        "--batch",
+        "4",
+    ]);
+    for part in ["teacher", "student", "step"] {
+        assert_measured(&report, part);
+    }
+    assert_eq!(report["batch"], 4);
+    assert_eq!(report["method"], "kd");
+}
+
+#[test]
+fn a_network_is_measured_whole_or_in_part() {
+    let whole = report(&["net", "resnet8", "--batch", "4"]);
+    for part in ["inference", "training"] {
+        assert_measured(&whole, part);
+        let per_second = &whole[format!("{part}_images_per_second")];
+        assert!(per_second.as_f64().unwrap() > 0.0);
+    }
+    assert_eq!(whole["optimizer"], "sgd");
+    assert!(whole["params"].as_u64().unwrap() > 0 && whole["macs"].as_u64().unwrap() > 0);
+    assert_eq!(whole["input"], serde_json::json!([3, 32, 32]));
+
+    let small = ["net", "resnet8", "--batch", "2", "--input", "1x16x16"];
+    let inference = report(&[&small[..], &["--only", "inference"]].concat());
+    assert_measured(&inference, "inference");
+    assert!(inference["training_ms"].is_null());
+    assert_eq!(inference["input"], serde_json::json!([1, 16, 16]));
+
+    let training = ["--only", "training", "--optimizer", "adamw"];
+    let training = report(&[&small[..], &training].concat());
+    assert_measured(&training, "training");
+    assert!(training["inference_gflops"].is_null());
+    assert_eq!(training["optimizer"], "adamw");
+}
+
+#[test]
+fn the_usual_convolutions_are_measured() {
+    let report = report(&["conv", "--batch", "1", "--only", "3x3"]);
+    let convolutions = report["convolutions"].as_array().unwrap();
+    assert!(convolutions.len() > 4);
+    assert_eq!(convolutions[0]["name"], "3x3 32->32 32x32");
+    for convolution in convolutions {
+        for part in ["forward", "input_gradient", "weight_gradient"] {
+            assert_measured(convolution, part);
+        }
+    }
+}
+
+#[test]
+fn a_convolution_of_ones_own_is_measured() {
+    let report = report(&[
+        "conv",
+        "--shape",
+        "2x4x7x5",
+        "--outputs",
+        "6",
+        "--kernel",
+        "3",
+        "--stride",
+        "2",
+        "--padding",
+        "1",
+        "--groups",
+        "2",
+    ]);
+    let [convolution] = &report["convolutions"].as_array().unwrap()[..] else {
+        panic!("one convolution: {report}");
+    };
+    assert_eq!(convolution["name"], "3x3 4->6 7x5 groups 2 stride 2");
+    assert_eq!(convolution["input"], serde_json::json!([2, 4, 7, 5]));
+    // 2 images × 6 maps × 4·3 positions × 2 channels × 9 taps, two operations each.
+    assert_eq!(convolution["flops"].as_f64(), Some(5184.0));
+    assert_measured(convolution, "weight_gradient");
+}
+
+#[test]
+fn people_get_a_table() {
+    let table = Place::new().succeed(&[
+        "bench",
+        "conv",
+        "--shape",
+        "1x2x5x5",
+        "--runs",
+        "1",
+        "--threads",
+        "1",
+    ]);
+    for word in ["GFLOP/s", "of peak", "weight gradient", "threads: 1"] {
+        assert!(table.contains(word), "no `{word}` in\n{table}");
+    }
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused() {
+    let place = Place::new();
+    let conv = |arguments: &[&str], words: &[&str]| {
+        place.fail(&[&["bench", "conv"], arguments].concat(), 2, words);
+    };
+    conv(&["--shape", "64x64x32"], &["--shape", "64x64x32"]);
+    conv(&["--shape", "1x0x8x8"], &["--shape"]);
+    conv(&["--shape", "1x2x8x8", "--kernel", "0"], &["at least 1"]);
+    conv(&["--shape", "1x2x8x8", "--stride", "0"], &["at least 1"]);
+    let wide = ["--shape", "1x2x8x8", "--kernel", "9", "--padding", "0"];
+    conv(&wide, &["9x9", "does not fit", "8x8"]);
+    conv(
+        &["--shape", "1x4x8x8", "--groups", "3"],
+        &["3 groups do not divide"],
+    );
+    conv(&["--shape", "65536x65536x8x8"], &["larger than"]);
+    conv(&["--kernel", "3"], &["--shape"]);
+    conv(&["--only", "9x9"], &["9x9", "3x3 32->32 32x32"]);
+    conv(&["--runs", "0"], &["--runs must be 1 to"]);
+    conv(&["--batch", "0"], &["--batch must be 1 to"]);
+
+    place.fail(&["bench", "net", "resnet7"], 2, &["resnet7"]);
+    let odd = ["bench", "net", "deit_tiny", "--input", "3x30x30"];
+    place.fail(&odd, 2, &["30"]);
+    let none = ["bench", "net", "resnet8", "--classes", "0"];
+    place.fail(&none, 2, &["--classes must be 1 to"]);
+    place.fail(&["bench", "step", "--batch", "0"], 2, &["--batch"]);
+}
+
+#[test]
+fn the_keys_are_told() {
+    let place = Place::new();
+    for what in ["conv", "net", "step"] {
+        let help = place.succeed(&["bench", what, "--help"]);
+        for word in ["peak_memory_bytes", "peak_gflops", "*_ms"] {
+            assert!(help.contains(word), "no `{word}` in\n{help}");
+        }
+    }
+}
