@@ -1,4 +1,6 @@
 //! Correlation of each channel with a kernel of its own.
+//!
+//! Large maps are gone through row by row here; small ones in [`super::depthwise_lanes`].
 
 use std::mem::MaybeUninit;
 
@@ -6,8 +8,8 @@ use rayon::prelude::*;
 
 use super::{
     correlate::Plan,
+    depthwise_lanes,
     grid::{OutputPhase, OutputVector},
-    interleave::Deinterleave,
     tile::MOST_VECTORS,
 };
 use crate::{
@@ -18,6 +20,23 @@ use crate::{
 /// Channels that one task handles.
 const CHANNELS: usize = 8;
 
+/// Largest source map, in vectors, that is kept with one image to a lane: half of a core's
+/// second-level cache.
+const MOST_POSITIONS: usize = 1 << 13;
+
+/// Images to interleave for maps of `[H, W]`, one or a vector's worth of them: as many as waste
+/// fewer lanes.
+pub(super) fn images(size: [usize; 2], batch: usize) -> usize {
+    let lanes = simd::lanes();
+    let row = size[1] as f64 / size[1].next_multiple_of(lanes) as f64;
+    let image = batch as f64 / batch.next_multiple_of(lanes) as f64;
+    if image >= row && size[0] * size[1] <= MOST_POSITIONS {
+        lanes
+    } else {
+        1
+    }
+}
+
 /// What [`Plan::run`] computes where every group has one channel and one output:
 /// `weight(channel, phase, tap)`.
 pub(super) fn run(
@@ -26,6 +45,9 @@ pub(super) fn run(
     weight: impl Fn(usize, usize, usize) -> f32,
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
+    if plan.source.images > 1 {
+        return depthwise_lanes::run(plan, x, weight, bias);
+    }
     let phases: Vec<Phase<'_>> = plan
         .phases
         .iter()
@@ -43,22 +65,12 @@ pub(super) fn run(
     let map = plan.size[0] * plan.size[1];
     let count = plan.batch * plan.groups * map;
     let mut y = Vec::with_capacity(count);
-    let images: Vec<&mut [MaybeUninit<f32>]> = y.spare_capacity_mut()[..count]
-        .chunks_exact_mut(plan.groups * map)
-        .collect();
-    // Channel blocks of interleaved images.
     let mut shares = Vec::new();
-    let mut images = images.into_iter();
-    for first_image in (0..plan.batch).step_by(plan.source.images) {
-        let mut blocks: Vec<Vec<&mut [MaybeUninit<f32>]>> = Vec::new();
-        blocks.resize_with(plan.groups.div_ceil(CHANNELS), Vec::new);
-        for image in images.by_ref().take(plan.source.images) {
-            for (block, maps) in blocks.iter_mut().zip(image.chunks_mut(CHANNELS * map)) {
-                block.push(maps);
-            }
-        }
-        shares.extend(blocks.into_iter().enumerate().map(|(index, maps)| Share {
-            first_image,
+    let images = y.spare_capacity_mut()[..count].chunks_exact_mut(plan.groups * map);
+    for (image, maps) in images.enumerate() {
+        let blocks = maps.chunks_mut(CHANNELS * map).enumerate();
+        shares.extend(blocks.map(|(index, maps)| Share {
+            image,
             first_channel: index * CHANNELS,
             maps,
         }));
@@ -83,10 +95,10 @@ struct Phase<'a> {
 
 /// The part of the output that one task computes.
 struct Share<'y> {
-    first_image: usize,
+    image: usize,
     first_channel: usize,
-    /// For each image the maps of the channels.
-    maps: Vec<&'y mut [MaybeUninit<f32>]>,
+    /// The maps of the channels.
+    maps: &'y mut [MaybeUninit<f32>],
 }
 
 fn compute(
@@ -94,66 +106,35 @@ fn compute(
     x: &[f32],
     phases: &[Phase<'_>],
     bias: Option<&[f32]>,
-    mut share: Share<'_>,
+    share: Share<'_>,
 ) {
     let plane = plan.source.size[0] * plan.source.size[1];
-    let count = share.maps[0].len() / (plan.size[0] * plan.size[1]);
-    let images = plan.source.images;
     let map = plan.size[0] * plan.size[1];
-    let interleaved = map.next_multiple_of(simd::lanes()) * images;
-    let counts = [plan.source.len(1), interleaved, plan.source.room()];
-    with_scratch(counts, |[source, output, room]| {
+    let counts = [plan.source.len(1), 0, 0];
+    with_scratch(counts, |[source, _, room]| {
         plan.source.clear(source);
-        for index in 0..count {
-            let channel = share.first_channel + index;
-            let input = |image: usize, channel: usize| {
-                &x[((share.first_image + image) * plan.groups + channel) * plane..][..plane]
-            };
-            let inputs: Vec<&[f32]> = (0..share.maps.len()).map(|i| input(i, channel)).collect();
-            if index + 1 < count {
-                (0..inputs.len()).for_each(|i| simd::prefetch(input(i, channel + 1)));
-            }
-            plan.source.copy(&inputs, source, room);
-            let bias = bias.map_or(0.0, |bias| bias[channel]);
-            let work = |to| Work {
+        for (channel, to) in (share.first_channel..).zip(share.maps.chunks_exact_mut(map)) {
+            let input = &x[(share.image * plan.groups + channel) * plane..][..plane];
+            plan.source.copy(&[input], source, room);
+            simd::dispatch(Work {
                 plan,
                 phases,
                 source,
                 channel,
-                bias,
+                bias: bias.map_or(0.0, |bias| bias[channel]),
                 to,
-            };
-            if images == 1 {
-                let to = &mut share.maps[0][index * map..(index + 1) * map];
-                simd::dispatch(work(to));
-                continue;
-            }
-            simd::dispatch(work(as_room(output)));
-            simd::dispatch(Deinterleave {
-                from: output,
-                images,
-                maps: &mut share.maps,
-                start: index * map,
-                plane: map,
             });
         }
     });
 }
 
-/// The same numbers, to be written without being read.
-fn as_room(numbers: &mut [f32]) -> &mut [MaybeUninit<f32>] {
-    // SAFETY: both types have the same layout, and kernels write only numbers that are there.
-    unsafe { std::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast(), numbers.len()) }
-}
-
-/// One channel of some images.
+/// One channel of one image.
 struct Work<'a> {
     plan: &'a Plan,
     phases: &'a [Phase<'a>],
     source: &'a [f32],
     channel: usize,
     bias: f32,
-    /// One map, `[row, column, image]`.
     to: &'a mut [MaybeUninit<f32>],
 }
 

@@ -69,7 +69,11 @@ pub(crate) fn forward(
     geometry: &Geometry,
 ) -> Vec<f32> {
     let [rows, columns] = output_grid(geometry);
-    let images = images_per_vector(columns, geometry.batch);
+    let images = if geometry.is_depthwise() {
+        depthwise::images(geometry.output, geometry.batch)
+    } else {
+        images_per_vector(columns, geometry.batch)
+    };
     let (source, taps) = input_source(geometry, images);
     let (channels, outputs, elements) = (
         geometry.group_channels(),

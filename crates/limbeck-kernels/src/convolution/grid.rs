@@ -125,7 +125,7 @@ impl OutputPhase {
 
     /// Where the map holds the vector's first output.
     #[inline(always)]
-    fn position(&self, vector: &OutputVector, plan: &Plan) -> usize {
+    pub fn position(&self, vector: &OutputVector, plan: &Plan) -> usize {
         let row = self.first[0] + vector.row * self.step[0];
         let column = self.first[1] + vector.start / plan.source.images * self.step[1];
         row * plan.size[1] + column

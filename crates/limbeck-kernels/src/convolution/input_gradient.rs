@@ -78,7 +78,9 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geomet
     let axes = [Axis::new(geometry, 0), Axis::new(geometry, 1)];
     let [rows, columns] = &axes;
     let pointwise = geometry.kernel == [1, 1] && geometry.stride == [1, 1];
-    let images = if pointwise && geometry.padding == [0, 0] {
+    let images = if geometry.is_depthwise() {
+        depthwise::images(geometry.input, geometry.batch)
+    } else if pointwise && geometry.padding == [0, 0] {
         images_per_vector(geometry.input_size(), geometry.batch)
     } else {
         images_per_vector(geometry.input[1].div_ceil(columns.stride), geometry.batch)

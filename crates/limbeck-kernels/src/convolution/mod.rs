@@ -13,12 +13,14 @@
 
 mod correlate;
 mod depthwise;
+mod depthwise_lanes;
 mod depthwise_weight;
 mod forward;
 mod geometry;
 mod grid;
 mod input_gradient;
 mod interleave;
+mod lanes;
 mod pack;
 mod source;
 mod tile;

@@ -39,6 +39,40 @@ impl Source {
         channels * self.channel_stride() + simd::lanes()
     }
 
+    /// Offset inside a channel of each position of a map, in the order of the map; nothing for
+    /// positions that no phase holds.
+    pub fn positions(&self) -> Vec<Option<usize>> {
+        let mut positions = vec![None; self.size[0] * self.size[1]];
+        for (index, &[p, q]) in self.phases.iter().enumerate() {
+            let (rows, columns) = (self.inside(0, p), self.inside(1, q));
+            for row in 0..rows.count {
+                for column in 0..columns.count {
+                    let at = (rows.first + row * self.stride[0]) * self.size[1]
+                        + columns.first
+                        + column * self.stride[1];
+                    positions[at] =
+                        Some(self.offset(index, rows.begin + row, columns.begin + column));
+                }
+            }
+        }
+        positions
+    }
+
+    /// As [`Source::positions`], for the maps of neighbouring channels; positions that no phase
+    /// holds belong behind the last channel.
+    pub fn panel_positions(&self, channels: usize) -> Vec<usize> {
+        let stride = self.channel_stride();
+        let positions = self.positions();
+        (0..channels)
+            .flat_map(|channel| {
+                positions.iter().map(move |position| match position {
+                    Some(offset) => channel * stride + offset,
+                    None => channels * stride,
+                })
+            })
+            .collect()
+    }
+
     /// Whether the copy of one image would equal the maps themselves.
     pub fn is_identity(&self) -> bool {
         self.images == 1
