@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{
     grid::{OutputPhase, OutputVector},
-    pack::{Block, Packed},
+    pack::{Block, Packed, Weights},
     source::Source,
     tile::{EMPTY_TILE, MOST_VECTORS, Operands, TILE_OUTPUTS, Tile},
 };
@@ -32,29 +32,15 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Correlates `x` `[batch, groups · channels, H, W]` with
-    /// `weight(group, phase, output, channel, tap)` and adds `bias` `[groups · outputs]`; returns
-    /// `[batch, groups · outputs, H', W']`.
+    /// Correlates `x` `[batch, groups · channels, H, W]` with the weights and adds `bias`
+    /// `[groups · outputs]`; returns `[batch, groups · outputs, H', W']`.
     pub fn run(
         &self,
         x: &[f32],
-        weight: impl Fn(usize, usize, usize, usize, usize) -> f32 + Sync,
+        weights: &Weights<'_>,
         bias: Option<&[f32]>,
     ) -> Vec<f32> {
-        let packed: Vec<Vec<Packed>> = (0..self.groups)
-            .into_par_iter()
-            .map(|group| {
-                self.phases
-                    .iter()
-                    .enumerate()
-                    .map(|(phase, p)| {
-                        Packed::new(self.outputs, self.channels, p.taps.len(), |o, c, t| {
-                            weight(group, phase, o, c, t)
-                        })
-                    })
-                    .collect()
-            })
-            .collect();
+        let packed = weights.pack(self.groups, self.outputs, self.channels);
         let vectors: Vec<Vec<OutputVector>> = self
             .phases
             .iter()

@@ -5,6 +5,7 @@ use super::{
     correlate::Plan,
     depthwise,
     grid::OutputPhase,
+    pack::Weights,
     source::{Source, images_per_vector},
 };
 
@@ -100,8 +101,11 @@ pub(crate) fn forward(
         let weight_of = |channel: usize, _: usize, tap: usize| weight[channel * elements + tap];
         return depthwise::run(&plan, x, weight_of, bias);
     }
-    let weight_of = |group: usize, _: usize, output: usize, channel: usize, tap: usize| {
-        weight[((group * outputs + output) * channels + channel) * elements + tap]
+    let weights = Weights {
+        values: weight,
+        output_step: channels * elements,
+        channel_step: elements,
+        elements: vec![(0..elements).collect()],
     };
-    plan.run(x, weight_of, bias)
+    plan.run(x, &weights, bias)
 }

@@ -5,6 +5,7 @@ use super::{
     correlate::Plan,
     depthwise,
     grid::OutputPhase,
+    pack::Weights,
     source::{Source, images_per_vector},
 };
 
@@ -149,9 +150,11 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geomet
         };
         return depthwise::run(&plan, gradient, weight_of, None);
     }
-    let weight_of = |group: usize, phase: usize, output: usize, channel: usize, tap: usize| {
-        let element = elements[phase][tap];
-        weight[((group * outputs + channel) * channels + output) * taps + element]
+    let weights = Weights {
+        values: weight,
+        output_step: taps,
+        channel_step: channels * taps,
+        elements,
     };
-    plan.run(gradient, weight_of, None)
+    plan.run(gradient, &weights, None)
 }
