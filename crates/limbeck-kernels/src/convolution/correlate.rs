@@ -34,12 +34,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Correlates `x` `[batch, groups · channels, H, W]` with the weights and adds `bias`
     /// `[groups · outputs]`; returns `[batch, groups · outputs, H', W']`.
-    pub fn run(
-        &self,
-        x: &[f32],
-        weights: &Weights<'_>,
-        bias: Option<&[f32]>,
-    ) -> Vec<f32> {
+    pub fn run(&self, x: &[f32], weights: &Weights<'_>, bias: Option<&[f32]>) -> Vec<f32> {
         let packed = weights.pack(self.groups, self.outputs, self.channels);
         let vectors: Vec<Vec<OutputVector>> = self
             .phases

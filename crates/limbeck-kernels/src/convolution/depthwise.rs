@@ -101,13 +101,7 @@ struct Share<'y> {
     maps: &'y mut [MaybeUninit<f32>],
 }
 
-fn compute(
-    plan: &Plan,
-    x: &[f32],
-    phases: &[Phase<'_>],
-    bias: Option<&[f32]>,
-    share: Share<'_>,
-) {
+fn compute(plan: &Plan, x: &[f32], phases: &[Phase<'_>], bias: Option<&[f32]>, share: Share<'_>) {
     let plane = plan.source.size[0] * plan.source.size[1];
     let map = plan.size[0] * plan.size[1];
     let counts = [plan.source.len(1), 0, 0];

@@ -223,11 +223,7 @@ impl Kernel for SumLanes<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        for (sum, chain) in self
-            .sums
-            .iter_mut()
-            .zip(self.chains.chunks_exact(S::LANES))
-        {
+        for (sum, chain) in self.sums.iter_mut().zip(self.chains.chunks_exact(S::LANES)) {
             // SAFETY: as this function's own; a chain is one vector long.
             unsafe { *sum = S::sum(S::load(chain.as_ptr())) };
         }

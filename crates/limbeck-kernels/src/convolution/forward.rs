@@ -6,6 +6,7 @@ use super::{
     depthwise,
     grid::OutputPhase,
     pack::Weights,
+    pointwise::Product,
     source::{Source, images_per_vector},
 };
 
@@ -69,6 +70,9 @@ pub(crate) fn forward(
     bias: Option<&[f32]>,
     geometry: &Geometry,
 ) -> Vec<f32> {
+    if geometry.is_pointwise() && !geometry.is_depthwise() {
+        return pointwise(x, weight, bias, geometry);
+    }
     let [rows, columns] = output_grid(geometry);
     let images = if geometry.is_depthwise() {
         depthwise::images(geometry.output, geometry.batch)
@@ -108,4 +112,23 @@ pub(crate) fn forward(
         elements: vec![(0..elements).collect()],
     };
     plan.run(x, &weights, bias)
+}
+
+/// The forward pass with 1×1 kernels.
+fn pointwise(x: &[f32], weight: &[f32], bias: Option<&[f32]>, geometry: &Geometry) -> Vec<f32> {
+    let channels = geometry.group_channels();
+    let product = Product {
+        batch: geometry.batch,
+        groups: geometry.groups,
+        channels,
+        outputs: geometry.group_outputs(),
+        size: geometry.input_size(),
+    };
+    let weights = Weights {
+        values: weight,
+        output_step: channels,
+        channel_step: 1,
+        elements: vec![vec![0]],
+    };
+    product.run(x, &weights, bias)
 }

@@ -94,6 +94,11 @@ impl Geometry {
         self.outputs / self.groups
     }
 
+    /// Whether every output reads the input at its own position alone.
+    pub fn is_pointwise(&self) -> bool {
+        self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
+    }
+
     /// Whether every channel has a kernel and an output of its own.
     pub fn is_depthwise(&self) -> bool {
         self.groups > 1 && self.groups == self.channels && self.groups == self.outputs

@@ -6,6 +6,7 @@ use super::{
     depthwise,
     grid::OutputPhase,
     pack::Weights,
+    pointwise::Product,
     source::{Source, images_per_vector},
 };
 
@@ -76,13 +77,13 @@ impl Axis {
 
 /// `gradient` `[B, O, H', W']` of the output, `weight` `[O, C / groups, kh, kw]` → `[B, C, H, W]`.
 pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
+    if geometry.is_pointwise() && !geometry.is_depthwise() {
+        return pointwise(gradient, weight, geometry);
+    }
     let axes = [Axis::new(geometry, 0), Axis::new(geometry, 1)];
     let [rows, columns] = &axes;
-    let pointwise = geometry.kernel == [1, 1] && geometry.stride == [1, 1];
     let images = if geometry.is_depthwise() {
         depthwise::images(geometry.input, geometry.batch)
-    } else if pointwise && geometry.padding == [0, 0] {
-        images_per_vector(geometry.input_size(), geometry.batch)
     } else {
         images_per_vector(geometry.input[1].div_ceil(columns.stride), geometry.batch)
     };
@@ -126,10 +127,6 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geomet
             );
         }
     }
-    if pointwise && geometry.padding == [0, 0] {
-        phases[0].columns *= phases[0].rows;
-        phases[0].rows = 1;
-    }
     let (channels, outputs, taps) = (
         geometry.group_channels(),
         geometry.group_outputs(),
@@ -157,4 +154,23 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geomet
         elements,
     };
     plan.run(gradient, &weights, None)
+}
+
+/// The gradient through 1×1 kernels.
+fn pointwise(gradient: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
+    let channels = geometry.group_channels();
+    let product = Product {
+        batch: geometry.batch,
+        groups: geometry.groups,
+        channels: geometry.group_outputs(),
+        outputs: channels,
+        size: geometry.input_size(),
+    };
+    let weights = Weights {
+        values: weight,
+        output_step: 1,
+        channel_step: channels,
+        elements: vec![vec![0]],
+    };
+    product.run(gradient, &weights, None)
 }

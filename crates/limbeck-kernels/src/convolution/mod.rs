@@ -22,6 +22,7 @@ mod input_gradient;
 mod interleave;
 mod lanes;
 mod pack;
+mod pointwise;
 mod source;
 mod tile;
 mod weight_gradient;

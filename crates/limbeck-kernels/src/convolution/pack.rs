@@ -89,9 +89,9 @@ impl Weights<'_> {
 
     /// Where the weights of an output are, in the order channel, tap, without end.
     fn indices(&self, elements: &[usize]) -> impl Iterator<Item = usize> {
-        (0..).step_by(self.channel_step).flat_map(|channel| {
-            elements.iter().map(move |element| channel + element)
-        })
+        (0..)
+            .step_by(self.channel_step)
+            .flat_map(|channel| elements.iter().map(move |element| channel + element))
     }
 }
 
