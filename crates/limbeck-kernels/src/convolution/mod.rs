@@ -23,6 +23,7 @@ mod interleave;
 mod lanes;
 mod pack;
 mod pointwise;
+mod pointwise_weight;
 mod source;
 mod tile;
 mod weight_gradient;
