@@ -208,6 +208,46 @@ fn every_usual_layer_of_a_network_follows_the_definition() {
             },
         });
     }
+    // Small maps of more images than a vector has lanes, one image to a lane, and of fewer.
+    for (batch, size, kernel, stride) in [
+        (16, 4, 3, 1),
+        (35, 8, 3, 2),
+        (19, 2, 3, 1),
+        (33, 1, 3, 2),
+        (17, 7, 5, 3),
+        (3, 2, 3, 2),
+    ] {
+        cases.push(Case {
+            x: [batch, 19, size, size],
+            weight: [19, 1, kernel, kernel],
+            options: Conv2dOptions {
+                stride: [stride; 2],
+                padding: [kernel / 2; 2],
+                groups: 19,
+                ..PLAIN
+            },
+        });
+    }
+    // 1×1 kernels on maps of less than a vector, of some vectors and a rest, and of more
+    // positions than are summed at once.
+    for (batch, channels, outputs, [height, width], groups) in [
+        (1, 1, 1, [1, 1], 1),
+        (33, 70, 13, [1, 1], 1),
+        (18, 20, 37, [2, 2], 1),
+        (17, 3, 7, [3, 3], 1),
+        (5, 66, 9, [4, 4], 1),
+        (9, 17, 12, [7, 7], 1),
+        (3, 100, 5, [17, 1], 1),
+        (2, 7, 23, [19, 17], 1),
+        (20, 36, 42, [2, 1], 3),
+        (3, 36, 42, [5, 7], 3),
+    ] {
+        cases.push(Case {
+            x: [batch, channels, height, width],
+            weight: [outputs, channels / groups, 1, 1],
+            options: Conv2dOptions { groups, ..PLAIN },
+        });
+    }
     // Patches, as the stem of a vision transformer takes them.
     cases.push(Case {
         x: [2, 3, 16, 16],
@@ -322,18 +362,17 @@ fn the_gradients_in_f64_agree_with_finite_differences() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    for (batch, channels, size) in [(1, 24, 16), (37, 6, 8), (20, 9, 7)] {
+    let threads_change_nothing = |batch, channels: usize, size, kernel: usize, groups: usize| {
         let run = || {
             let shape = [batch, channels, size, size];
             let count = shape.iter().product();
             let x = tracked(&noise(count, 1), shape, DType::F32);
-            let weight = tracked(
-                &noise(24 * channels * 9, 2),
-                [24, channels, 3, 3],
-                DType::F32,
-            );
+            let outputs = 24usize.next_multiple_of(groups);
+            let weight = [outputs, channels / groups, kernel, kernel];
+            let weight = tracked(&noise(weight.iter().product(), 2), weight, DType::F32);
             let options = Conv2dOptions {
-                padding: [1; 2],
+                padding: [kernel / 2; 2],
+                groups,
                 ..PLAIN
             };
             let y = conv2d(x.clone(), weight.clone(), None, options);
@@ -349,6 +388,15 @@ fn the_number_of_threads_changes_no_bit() {
         for threads in [2, 3, 7] {
             assert!(one == with_threads(threads, run), "{threads} threads");
         }
+    };
+    for (batch, channels, size) in [(1, 24, 16), (37, 6, 8), (20, 9, 7)] {
+        threads_change_nothing(batch, channels, size, 3, 1);
+    }
+    for (batch, channels, size) in [(1, 24, 16), (37, 70, 2), (70, 9, 7), (9, 40, 17)] {
+        threads_change_nothing(batch, channels, size, 1, 1);
+    }
+    for (batch, channels, size) in [(1, 30, 16), (37, 40, 2), (20, 24, 7)] {
+        threads_change_nothing(batch, channels, size, 3, channels);
     }
 }
 
