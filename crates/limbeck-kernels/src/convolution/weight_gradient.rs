@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{
     Geometry, depthwise, depthwise_weight,
     forward::{input_source, output_grid},
-    pointwise_weight,
+    patch_weight,
     source::{Source, images_per_vector},
 };
 use crate::{
@@ -31,8 +31,8 @@ const TILE_WEIGHTS: usize = 3;
 
 /// `x` `[B, C, H, W]`, `gradient` `[B, O, H', W']` of the output → `[O, C / groups, kh, kw]`.
 pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
-    if geometry.is_pointwise() && !geometry.is_depthwise() {
-        return pointwise_weight::weight_gradient(x, gradient, geometry);
+    if geometry.is_patchwise() && !geometry.is_depthwise() {
+        return patch_weight::weight_gradient(x, gradient, geometry);
     }
     let [rows, columns] = output_grid(geometry);
     let chunk = CHUNK.max(geometry.batch.div_ceil(MOST_CHUNKS));

@@ -1,9 +1,9 @@
-//! The weight gradient of 1×1 kernels: a product of the output's gradient and the input's maps,
-//! summed over their positions.
+//! The weight gradient of kernels that do not overlap, 1×1 ones among them: a product of the
+//! output's gradient and the input's patches, summed over the output's positions.
 //!
-//! Some positions of the input at a time are turned so that the channels lie side by side; a tile
-//! then holds the weights of six outputs and four vectors of channels in registers, and adds one
-//! position after the other. The gradient is read where it lies.
+//! The patches of some positions at a time are copied one after the other; a tile then holds the
+//! weights of six outputs and four vectors of a patch in registers, and adds one position after
+//! the other. The gradient is read where it lies.
 
 use std::ops::Range;
 
@@ -23,28 +23,58 @@ use crate::{
 /// [`MOST_CHUNKS`] chains. Fixed, so that the sum does not depend on the number of threads.
 const CHAIN: usize = 512;
 const MOST_CHUNKS: usize = 8;
-/// Positions that are turned at once: with four vectors of sixteen channels 64 KiB.
+/// Patches that are copied at once: with four vectors of sixteen numbers of each 64 KiB.
 const POSITIONS: usize = 256;
 
-/// `x` `[B, C, H, W]`, `gradient` `[B, O, H, W]` of the output → `[O, C / groups, 1, 1]`.
+/// `x` `[B, C, H, W]`, `gradient` `[B, O, H', W']` of the output → `[O, C / groups, kh, kw]`.
 pub(super) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
+    let large = geometry.input_size() > simd::lanes();
+    if geometry.is_pointwise() && large && geometry.outputs < geometry.channels {
+        // Input and gradient are alike: what there is less of is cheaper to copy. Small maps would
+        // not make good for the exchange of the sums.
+        let exchanged = Geometry {
+            channels: geometry.outputs,
+            outputs: geometry.channels,
+            ..*geometry
+        };
+        let sums = product(gradient, x, &exchanged);
+        return exchange(&sums, geometry);
+    }
+    product(x, gradient, geometry)
+}
+
+/// `[C, O / groups]` → `[O, C / groups]`.
+fn exchange(sums: &[f32], geometry: &Geometry) -> Vec<f32> {
+    let (channels, outputs) = (geometry.group_channels(), geometry.group_outputs());
+    sums.chunks_exact(channels * outputs)
+        .flat_map(|group| {
+            (0..outputs).flat_map(move |output| group[output..].iter().step_by(outputs))
+        })
+        .copied()
+        .collect()
+}
+
+/// [`weight_gradient`], with the patches of `x` copied.
+fn product(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
     let lanes = simd::lanes();
     let batch = geometry.batch;
     let outputs = geometry.group_outputs();
-    let channels = geometry.group_channels();
+    let per_output = geometry.group_channels() * geometry.taps();
+    let patches = Patches::new(x, geometry);
     let chunk = CHAIN
-        .div_ceil(geometry.input_size())
+        .div_ceil(geometry.output_size())
         .max(batch.div_ceil(MOST_CHUNKS));
     let chunks = batch.div_ceil(chunk);
-    let vectors = channels.div_ceil(lanes);
-    // Fewer chains than threads: cut the channels, which changes no sum.
+    let vectors = per_output.div_ceil(lanes);
+    // Fewer chains than threads: cut the patches, which changes no sum.
     let parts = rayon::current_num_threads()
         .div_ceil(chunks * geometry.groups)
         .min(vectors);
     let part = vectors.div_ceil(parts) * lanes;
     let row = vectors * lanes;
-    // `[chunk, group, part, output, channel]`, rows of channels filled up to whole vectors.
+    // `[chunk, group, part, output, weight]`, rows of weights filled up to whole vectors.
     let mut sums = vec![0.0; chunks * geometry.outputs * row];
+    let patches = &patches;
     sums.par_chunks_mut(outputs * row)
         .enumerate()
         .flat_map(|(index, sums)| {
@@ -52,19 +82,18 @@ pub(super) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) 
             sums.par_chunks_mut(outputs * part)
                 .enumerate()
                 .map(move |(number, sums)| Unit {
-                    geometry,
-                    x,
+                    patches,
                     gradient,
                     images: first_image..(first_image + chunk).min(batch),
                     group: index % geometry.groups,
-                    first_channel: number * part,
+                    first_weight: number * part,
                     sums,
                 })
         })
         .for_each(Unit::compute);
-    let mut total = vec![0.0; geometry.outputs * channels];
+    let mut total = vec![0.0; geometry.outputs * per_output];
     total
-        .par_chunks_mut(channels)
+        .par_chunks_mut(per_output)
         .enumerate()
         .for_each(|(output, total)| {
             let (group, output) = (output / outputs, output % outputs);
@@ -82,16 +111,51 @@ pub(super) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) 
     total
 }
 
-/// What one task computes: the sums of a range of one group's channels over a chunk of images.
-struct Unit<'a> {
+/// Where the patches lie in the input.
+struct Patches<'a> {
     geometry: &'a Geometry,
     x: &'a [f32],
+    /// Offset in a group's channels of what each weight `[C / groups, kh, kw]` multiplies at the
+    /// first position, and what each position adds to that.
+    weights: Vec<usize>,
+    positions: Vec<usize>,
+}
+
+impl<'a> Patches<'a> {
+    fn new(x: &'a [f32], geometry: &'a Geometry) -> Self {
+        let width = geometry.input[1];
+        let grid = |[rows, columns]: [usize; 2], [down, right]: [usize; 2]| {
+            (0..rows).flat_map(move |row| {
+                (0..columns).map(move |column| row * down * width + column * right)
+            })
+        };
+        let size = geometry.input_size();
+        Self {
+            geometry,
+            x,
+            weights: (0..geometry.group_channels())
+                .flat_map(|c| grid(geometry.kernel, [1, 1]).map(move |tap| c * size + tap))
+                .collect(),
+            positions: grid(geometry.output, geometry.stride).collect(),
+        }
+    }
+
+    /// The channels of one group.
+    fn input(&self, image: usize, group: usize) -> &'a [f32] {
+        let length = self.geometry.group_channels() * self.geometry.input_size();
+        &self.x[(image * self.geometry.groups + group) * length..][..length]
+    }
+}
+
+/// What one task computes: the sums of a range of one group's weights over a chunk of images.
+struct Unit<'a> {
+    patches: &'a Patches<'a>,
     gradient: &'a [f32],
     images: Range<usize>,
     group: usize,
-    /// In the group.
-    first_channel: usize,
-    /// `[output, channel]`, the channels filled up to whole vectors.
+    /// Of an output.
+    first_weight: usize,
+    /// `[output, weight]`, the weights filled up to whole vectors.
     sums: &'a mut [f32],
 }
 
@@ -99,7 +163,7 @@ impl Unit<'_> {
     fn compute(self) {
         let panel = POSITIONS * MOST_VECTORS * MOST_LANES;
         with_scratch([panel, 0, 0], |[panel, _, _]| {
-            let size = self.geometry.input_size();
+            let size = self.patches.geometry.output_size();
             let mut unit = self;
             let pieces = size.div_ceil(POSITIONS);
             let piece = size.div_ceil(pieces);
@@ -117,13 +181,6 @@ impl Unit<'_> {
             }
         });
     }
-
-    /// One map of the unit's group in the input.
-    fn input(&self, image: usize, channel: usize) -> &[f32] {
-        let size = self.geometry.input_size();
-        let first = self.group * self.geometry.group_channels();
-        &self.x[(image * self.geometry.channels + first + channel) * size..][..size]
-    }
 }
 
 /// Adds the products of some positions of some images to a unit's sums.
@@ -131,7 +188,7 @@ struct Work<'u, 'a> {
     unit: &'u mut Unit<'a>,
     images: Range<usize>,
     positions: Range<usize>,
-    /// Room for a vector of four vectors of channels at every position.
+    /// Room for four vectors of the patch at every position.
     panel: &'u mut [f32],
 }
 
@@ -140,7 +197,7 @@ impl Kernel for Work<'_, '_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(mut self) {
-        let outputs = self.unit.geometry.group_outputs();
+        let outputs = self.unit.patches.geometry.group_outputs();
         let vectors = self.unit.sums.len() / outputs / S::LANES;
         let panels = vectors.div_ceil(S::TILE_VECTORS);
         let per_panel = vectors.div_ceil(panels);
@@ -149,7 +206,7 @@ impl Kernel for Work<'_, '_> {
             // SAFETY: as this function's own; there are at most `TILE_VECTORS` in a panel.
             unsafe {
                 for vector in 0..count {
-                    self.turn::<S>(first + vector, vector, count);
+                    self.copy::<S>(first + vector, vector, count);
                 }
                 for output in (0..outputs).step_by(TILE_OUTPUTS) {
                     match count {
@@ -165,52 +222,37 @@ impl Kernel for Work<'_, '_> {
 }
 
 impl Work<'_, '_> {
-    /// Copies a vector of channels of every position to the panel `[image, position, vector,
-    /// channel]`; channels that are not there are zero.
+    /// Copies one vector of the patch at every position to the panel `[image, position, vector,
+    /// weight]`; weights that are not there are zero.
     ///
     /// # Safety
     /// The processor must have the instruction set of `S`.
     #[inline(always)]
-    unsafe fn turn<S: Simd>(&mut self, vector: usize, at: usize, vectors: usize) {
-        let first = self.unit.first_channel + vector * S::LANES;
-        let channels = S::LANES.min(self.unit.geometry.group_channels() - first);
-        let length = self.positions.len();
+    unsafe fn copy<S: Simd>(&mut self, vector: usize, at: usize, vectors: usize) {
+        let patches = self.unit.patches;
+        let first = self.unit.first_weight + vector * S::LANES;
+        let weights = &patches.weights[first..];
+        let weights = &weights[..S::LANES.min(weights.len())];
+        let neighbours = weights[weights.len() - 1] - weights[0] == S::LANES - 1;
+        let positions = &patches.positions[self.positions.clone()];
+        let step = vectors * S::LANES;
         for (index, image) in self.images.clone().enumerate() {
-            let to = &mut self.panel[index * length * vectors * S::LANES..];
-            let to = &mut to[..length * vectors * S::LANES];
-            let mut maps = [&[] as &[f32]; MOST_LANES];
-            for (channel, map) in maps.iter_mut().enumerate().take(channels) {
-                *map = &self.unit.input(image, first + channel)[self.positions.clone()];
-            }
-            if length < S::LANES {
-                for (position, to) in to.chunks_exact_mut(vectors * S::LANES).enumerate() {
-                    for lane in 0..S::LANES {
-                        to[at * S::LANES + lane] = maps[lane].get(position).copied().unwrap_or(0.0);
-                    }
-                }
+            let input = patches.input(image, self.unit.group);
+            let to = &mut self.panel[index * positions.len() * step..][..positions.len() * step];
+            if patches.geometry.is_pointwise() && positions.len() >= S::LANES {
+                // SAFETY: as this function's own.
+                unsafe { turn::<S>(input, weights, positions, &mut to[at * S::LANES..], step) };
                 continue;
             }
-            for start in (0..length).step_by(S::LANES) {
-                // The last block ends with the map.
-                let start = start.min(length - S::LANES);
-                // SAFETY: as this function's own; a block of positions lies inside of the maps, and
-                // the slices are one vector long.
-                unsafe {
-                    let mut block = [S::splat(0.0); MOST_LANES];
-                    if channels == S::LANES {
-                        for lane in 0..S::LANES {
-                            block[lane] = S::load(maps[lane].as_ptr().add(start));
-                        }
-                    } else {
-                        for lane in 0..channels {
-                            block[lane] = S::load(maps[lane].as_ptr().add(start));
-                        }
+            for (position, to) in positions.iter().zip(to.chunks_exact_mut(step)) {
+                let to = &mut to[at * S::LANES..][..S::LANES];
+                if neighbours {
+                    to.copy_from_slice(&input[position + weights[0]..][..S::LANES]);
+                } else {
+                    for (to, weight) in to.iter_mut().zip(weights) {
+                        *to = input[position + weight];
                     }
-                    transpose::<S>(&mut block);
-                    for lane in 0..S::LANES {
-                        let to = &mut to[((start + lane) * vectors + at) * S::LANES..][..S::LANES];
-                        S::store(to.as_mut_ptr(), block[lane]);
-                    }
+                    to[weights.len()..].fill(0.0);
                 }
             }
         }
@@ -228,8 +270,8 @@ impl Work<'_, '_> {
         first: usize,
         vectors: usize,
     ) {
-        let geometry = self.unit.geometry;
-        let size = geometry.input_size();
+        let geometry = self.unit.patches.geometry;
+        let size = geometry.output_size();
         let outputs = geometry.group_outputs();
         let count = TILE_OUTPUTS.min(outputs - output);
         let length = self.positions.len();
@@ -274,6 +316,47 @@ impl Work<'_, '_> {
                     let at = o * row + (first + v) * S::LANES;
                     S::store(sums[at..][..S::LANES].as_mut_ptr(), tile[o][v]);
                 }
+            }
+        }
+    }
+}
+
+/// Copies up to a vector of neighbouring maps so that they lie side by side at each of some
+/// neighbouring positions, of which there must be a vector at least. `maps` are their offsets in
+/// `from`; maps that are not there are zero; positions are `step` numbers apart in `to`.
+///
+/// # Safety
+/// The processor must have the instruction set of `S`.
+#[inline(always)]
+unsafe fn turn<S: Simd>(
+    from: &[f32],
+    maps: &[usize],
+    positions: &[usize],
+    to: &mut [f32],
+    step: usize,
+) {
+    let length = positions.len();
+    for start in (0..length).step_by(S::LANES) {
+        // The last block ends with the positions.
+        let start = start.min(length - S::LANES);
+        // SAFETY: as this function's own; the slices are one vector long.
+        unsafe {
+            let mut block = [S::splat(0.0); MOST_LANES];
+            if maps.len() == S::LANES {
+                for lane in 0..S::LANES {
+                    let at = maps[lane] + positions[start];
+                    block[lane] = S::load(from[at..at + S::LANES].as_ptr());
+                }
+            } else {
+                for (block, map) in block.iter_mut().zip(maps) {
+                    let at = map + positions[start];
+                    *block = S::load(from[at..at + S::LANES].as_ptr());
+                }
+            }
+            transpose::<S>(&mut block);
+            for lane in 0..S::LANES {
+                let to = &mut to[(start + lane) * step..][..S::LANES];
+                S::store(to.as_mut_ptr(), block[lane]);
             }
         }
     }
