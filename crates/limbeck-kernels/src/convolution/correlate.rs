@@ -39,7 +39,7 @@ impl Plan {
         let vectors: Vec<Vec<OutputVector>> = self
             .phases
             .iter()
-            .map(|p| p.vectors(&self.source))
+            .map(|p| p.vectors(&self.source, self.size[1]))
             .collect();
         let count = self.batch * self.groups * self.outputs * self.size[0] * self.size[1];
         let mut y = Vec::with_capacity(count);

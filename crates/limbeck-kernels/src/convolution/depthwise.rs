@@ -54,7 +54,7 @@ pub(super) fn run(
         .enumerate()
         .map(|(index, grid)| Phase {
             grid,
-            vectors: grid.vectors(&plan.source),
+            vectors: grid.vectors(&plan.source, plan.size[1]),
             reach: grid.reach(&plan.source),
             weights: (0..plan.groups)
                 .flat_map(|channel| (0..grid.taps.len()).map(move |tap| (channel, tap)))

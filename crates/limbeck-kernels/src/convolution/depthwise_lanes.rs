@@ -36,9 +36,9 @@ pub(super) fn run(
                 .map(|(channel, tap)| weight(channel, index, tap))
                 .collect(),
             outputs: grid
-                .vectors(&plan.source)
+                .vectors(&plan.source, plan.size[1])
                 .iter()
-                .map(|vector| (vector.offset, grid.position(vector, plan) * lanes))
+                .map(|vector| (vector.offset, vector.position * lanes))
                 .collect(),
             reach: grid.reach(&plan.source),
             end: plan.size[0] * plan.size[1] * lanes,

@@ -254,16 +254,29 @@ impl Rows {
                         *to.add(column) = *from.add(column * self.stride);
                     }
                 } else {
-                    for column in 0..self.columns {
-                        for image in 0..images {
-                            *to.add(column * images + image) =
-                                *from.add(column * self.stride * images + image);
-                        }
+                    match images {
+                        2 => self.groups::<2>(from, to),
+                        4 => self.groups::<4>(from, to),
+                        8 => self.groups::<8>(from, to),
+                        _ => self.groups::<16>(from, to),
                     }
                 }
                 from = from.wrapping_add(self.from_step);
                 to = to.wrapping_add(self.to_step);
             }
+        }
+    }
+
+    /// Copies one row of groups of `I` numbers.
+    ///
+    /// # Safety
+    /// Both must be valid for the row.
+    #[inline(always)]
+    unsafe fn groups<const I: usize>(&self, from: *const f32, to: *mut f32) {
+        let (from, to) = (from.cast::<[f32; I]>(), to.cast::<[f32; I]>());
+        for column in 0..self.columns {
+            // SAFETY: as this function's own; arrays need no more alignment than their numbers.
+            unsafe { *to.add(column) = *from.add(column * self.stride) };
         }
     }
 }
