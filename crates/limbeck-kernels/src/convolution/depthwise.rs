@@ -20,17 +20,16 @@ use crate::{
 /// Channels that one task handles.
 const CHANNELS: usize = 8;
 
-/// Largest source map, in vectors, that is kept with one image to a lane: half of a core's
-/// second-level cache.
-const MOST_POSITIONS: usize = 1 << 13;
+/// Largest map, in positions, that is kept with one image to a lane: with sixteen lanes 1 MiB, a
+/// core's second-level cache.
+const MOST_POSITIONS: usize = 1 << 14;
 
-/// Images to interleave for maps of `[H, W]`, one or a vector's worth of them: as many as waste
-/// fewer lanes.
+/// Images to interleave for maps of `[H, W]`, one or a vector's worth of them: the latter unless
+/// it uses far fewer lanes, since rows cost some time at their ends.
 pub(super) fn images(size: [usize; 2], batch: usize) -> usize {
     let lanes = simd::lanes();
-    let row = size[1] as f64 / size[1].next_multiple_of(lanes) as f64;
-    let image = batch as f64 / batch.next_multiple_of(lanes) as f64;
-    if image >= row && size[0] * size[1] <= MOST_POSITIONS {
+    let used = |count: usize| count as f64 / count.next_multiple_of(lanes) as f64;
+    if used(batch) >= 0.75 * used(size[1]) && size[0] * size[1] <= MOST_POSITIONS {
         lanes
     } else {
         1

@@ -273,16 +273,29 @@ impl Phase<'_> {
     ) {
         // SAFETY: as this function's own.
         unsafe {
-            for outputs in self.outputs.chunks(MOST_VECTORS) {
+            let blocks = self.outputs.chunks_exact(MOST_VECTORS);
+            for &(from_offset, to_offset) in blocks.remainder() {
+                let from = from.add(from_offset);
+                let mut sum = S::splat(bias);
+                for (&tap, &weight) in self.taps.iter().zip(weights) {
+                    sum = S::multiply_add(S::splat(weight), S::load(from.add(tap)), sum);
+                }
+                S::store(to.add(to_offset), sum);
+            }
+            for outputs in blocks {
+                let mut sources = [from; MOST_VECTORS];
+                for v in 0..MOST_VECTORS {
+                    sources[v] = from.add(outputs[v].0);
+                }
                 let mut sums = [S::splat(bias); MOST_VECTORS];
                 for (&tap, &weight) in self.taps.iter().zip(weights) {
                     let weight = S::splat(weight);
-                    for (sum, output) in sums.iter_mut().zip(outputs) {
-                        *sum = S::multiply_add(weight, S::load(from.add(output.0 + tap)), *sum);
+                    for v in 0..MOST_VECTORS {
+                        sums[v] = S::multiply_add(weight, S::load(sources[v].add(tap)), sums[v]);
                     }
                 }
-                for (sum, output) in sums.iter().zip(outputs) {
-                    S::store(to.add(output.1), *sum);
+                for v in 0..MOST_VECTORS {
+                    S::store(to.add(outputs[v].1), sums[v]);
                 }
             }
         }
