@@ -2,7 +2,7 @@
 
 use burn::{backend::Dispatch, tensor::Tensor};
 
-use crate::{convolution::Geometry, ops::KernelOps};
+use crate::{activation::Activation, convolution::Geometry, ops::KernelOps, optional::Optional};
 
 /// Geometry of a two-dimensional convolution, `[height, width]` each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,56 +39,38 @@ pub fn conv2d(
     })
 }
 
-/// [`conv2d`], then [`crate::relu`]: what is negative becomes zero before it is written.
-///
-/// The same numbers as one after the other. For inference: where gradients are recorded it is one
-/// after the other.
-///
-/// # Panics
-/// As [`conv2d`].
-pub fn conv2d_relu(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    bias: Tensor<1>,
-    options: Conv2dOptions,
-) -> Tensor<4> {
-    check(&x, &weight, Some(&bias), options);
-    Tensor::from_dispatch(Dispatch::kernel_conv2d_relu(
-        x.into_dispatch(),
-        weight.into_dispatch(),
-        bias.into_dispatch(),
-        options,
-    ))
-}
-
-/// [`conv2d`], plus `residual` `[B, O, H', W']`, then [`crate::relu`]: in the convolution's
-/// write-out.
+/// [`conv2d`], plus `residual` `[B, O, H', W']` where there is one, then `activation`, all in the
+/// convolution's write-out.
 ///
 /// The same numbers as one after the other. For inference: where gradients are recorded it is one
 /// after the other.
 ///
 /// # Panics
 /// As [`conv2d`], and where the residual has another shape than the output.
-pub fn conv2d_add_relu(
+pub fn conv2d_with(
     x: Tensor<4>,
-    residual: Tensor<4>,
     weight: Tensor<4>,
     bias: Tensor<1>,
+    residual: Option<Tensor<4>>,
+    activation: Activation,
     options: Conv2dOptions,
 ) -> Tensor<4> {
     let geometry = check(&x, &weight, Some(&bias), options);
-    let [rows, columns] = geometry.output;
-    let output = [geometry.batch, geometry.outputs, rows, columns];
-    assert!(
-        residual.dims() == output,
-        "a residual of shape {:?} does not fit outputs of shape {output:?}",
-        residual.dims()
-    );
-    Tensor::from_dispatch(Dispatch::kernel_conv2d_add_relu(
+    if let Some(residual) = &residual {
+        let [rows, columns] = geometry.output;
+        let output = [geometry.batch, geometry.outputs, rows, columns];
+        assert!(
+            residual.dims() == output,
+            "a residual of shape {:?} does not fit outputs of shape {output:?}",
+            residual.dims()
+        );
+    }
+    Tensor::from_dispatch(Dispatch::kernel_conv2d_with(
         x.into_dispatch(),
-        residual.into_dispatch(),
         weight.into_dispatch(),
         bias.into_dispatch(),
+        Optional::new(residual.map(Tensor::into_dispatch)),
+        activation,
         options,
     ))
 }

@@ -4,15 +4,19 @@ use burn::{
     backend::{
         Flex, TensorMetadata,
         flex::{FlexTensor, Layout},
-        ops::{ActivationOps, FloatTensorOps, ModuleOps},
+        ops::{ActivationOps, ModuleOps},
     },
     tensor::{Bytes, DType, Shape},
 };
 
 use crate::{
-    Conv2dOptions, composed,
+    Conv2dOptions,
+    activation::Activation,
+    composed,
     convolution::{self, Finish, Geometry},
+    normalisation,
     ops::KernelOps,
+    optional::Optional,
     rectifier,
 };
 
@@ -87,40 +91,28 @@ impl KernelOps for Flex {
         convolve(&x, &weight, values, kernels, finish, options)
     }
 
-    fn kernel_conv2d_relu(
+    fn kernel_conv2d_with(
         x: FlexTensor,
         weight: FlexTensor,
         bias: FlexTensor,
+        residual: Optional<Self>,
+        activation: Activation,
         options: Conv2dOptions,
     ) -> FlexTensor {
-        let Some(numbers) = Numbers::new([&x, &weight, &bias]) else {
-            return Self::relu(Self::conv2d(x, weight, Some(bias), options.into()));
+        let residual = residual.into_option();
+        let single = |residual: &FlexTensor| residual.dtype() == DType::F32;
+        let numbers =
+            Numbers::new([&x, &weight, &bias]).filter(|_| residual.as_ref().is_none_or(single));
+        let Some(numbers) = numbers else {
+            let y = Self::conv2d(x, weight, Some(bias), options.into());
+            return normalisation::finish::<Self>(y, residual, activation);
         };
+        let residual = residual.map(|residual| residual.to_contiguous());
         let [values, kernels, bias] = numbers.slices();
         let finish = Finish {
             bias: Some(bias),
-            residual: None,
-            relu: true,
-        };
-        convolve(&x, &weight, values, kernels, finish, options)
-    }
-
-    fn kernel_conv2d_add_relu(
-        x: FlexTensor,
-        residual: FlexTensor,
-        weight: FlexTensor,
-        bias: FlexTensor,
-        options: Conv2dOptions,
-    ) -> FlexTensor {
-        let Some(numbers) = Numbers::new([&x, &weight, &bias, &residual]) else {
-            let y = Self::conv2d(x, weight, Some(bias), options.into());
-            return Self::relu(Self::float_add(y, residual));
-        };
-        let [values, kernels, bias, residual] = numbers.slices();
-        let finish = Finish {
-            bias: Some(bias),
-            residual: Some(residual),
-            relu: true,
+            residual: residual.as_ref().map(FlexTensor::storage),
+            activation,
         };
         convolve(&x, &weight, values, kernels, finish, options)
     }

@@ -28,7 +28,7 @@ fn noise(count: usize, seed: u32) -> Vec<f32> {
 }
 
 /// Batch, channels, outputs, size, kernel, stride, groups.
-const CONVOLUTIONS: [[usize; 7]; 12] = [
+const CONVOLUTIONS: [[usize; 7]; 19] = [
     [3, 5, 13, 16, 3, 1, 1],
     [5, 4, 8, 8, 3, 1, 1],
     [2, 17, 13, 10, 3, 1, 1],
@@ -41,6 +41,13 @@ const CONVOLUTIONS: [[usize; 7]; 12] = [
     [3, 12, 12, 32, 3, 1, 12],
     [7, 10, 10, 8, 3, 2, 10],
     [18, 10, 10, 3, 3, 1, 10],
+    [19, 17, 17, 8, 3, 2, 17],
+    [16, 5, 5, 7, 5, 3, 5],
+    [18, 21, 11, 1, 1, 1, 1],
+    [17, 9, 22, 3, 1, 1, 1],
+    [3, 34, 14, 4, 1, 1, 2],
+    [2, 7, 19, 19, 1, 1, 1],
+    [33, 6, 5, 5, 1, 2, 1],
 ];
 
 fn results() -> Vec<(String, Vec<f32>)> {
@@ -66,7 +73,7 @@ fn results() -> Vec<(String, Vec<f32>)> {
         let finish = Finish {
             bias: Some(&bias),
             residual: Some(&residual),
-            relu: true,
+            activation: Activation::Relu,
         };
         add("output", forward(&x, &weight, finish, &geometry));
         add("dx", input_gradient(&gradient, &weight, &geometry));

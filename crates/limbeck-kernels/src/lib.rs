@@ -30,8 +30,7 @@ pub use activation::Activation;
 pub use batch_norm::{BatchNormOutput, batch_norm_train, channel_affine};
 pub use channels::{channel_shuffle, interleave_channels};
 pub use conv2d::{
-    Conv2dOptions, conv2d, conv2d_add_relu, conv2d_input_gradient, conv2d_relu,
-    conv2d_weight_gradient,
+    Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_weight_gradient, conv2d_with,
 };
 pub use memory::keep_freed_memory;
 pub use optimizer::{

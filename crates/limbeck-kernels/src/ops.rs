@@ -2,7 +2,7 @@
 
 use burn::backend::{Backend, backend_extension, ops::ConvOptions, tensor::FloatTensor};
 
-use crate::{Conv2dOptions, composed};
+use crate::{Conv2dOptions, activation::Activation, composed, normalisation, optional::Optional};
 
 impl From<Conv2dOptions> for ConvOptions<2> {
     fn from(options: Conv2dOptions) -> Self {
@@ -41,26 +41,17 @@ pub trait KernelOps: Backend {
         Self::conv2d(x, weight, Some(bias), options.into())
     }
 
-    /// See [`crate::conv2d_relu`].
-    fn kernel_conv2d_relu(
+    /// See [`crate::conv2d_with`].
+    fn kernel_conv2d_with(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        options: Conv2dOptions,
-    ) -> FloatTensor<Self> {
-        Self::kernel_relu(Self::kernel_conv2d_with_bias(x, weight, bias, options))
-    }
-
-    /// See [`crate::conv2d_add_relu`].
-    fn kernel_conv2d_add_relu(
-        x: FloatTensor<Self>,
-        residual: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        #[extension_type] residual: Optional<Self>,
+        activation: Activation,
         options: Conv2dOptions,
     ) -> FloatTensor<Self> {
         let y = Self::kernel_conv2d_with_bias(x, weight, bias, options);
-        Self::kernel_relu(Self::float_add(y, residual))
+        normalisation::finish::<Self>(y, residual.into_option(), activation)
     }
 
     /// Gradient with respect to `x`, of which the shape alone matters.

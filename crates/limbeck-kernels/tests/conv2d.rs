@@ -12,8 +12,7 @@ mod support;
 
 use burn::tensor::{DType, Tensor};
 use limbeck_kernels::{
-    Conv2dOptions, conv2d, conv2d_add_relu, conv2d_input_gradient, conv2d_relu,
-    conv2d_weight_gradient, relu,
+    Activation, Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_weight_gradient, conv2d_with,
 };
 use proptest::prelude::*;
 use support::{assert_close, bits, noise, plain, tracked, values, with_threads};
@@ -211,6 +210,46 @@ fn every_usual_layer_of_a_network_follows_the_definition() {
             },
         });
     }
+    // Small maps of more images than a vector has lanes, one image to a lane, and of fewer.
+    for (batch, size, kernel, stride) in [
+        (16, 4, 3, 1),
+        (35, 8, 3, 2),
+        (19, 2, 3, 1),
+        (33, 1, 3, 2),
+        (17, 7, 5, 3),
+        (3, 2, 3, 2),
+    ] {
+        cases.push(Case {
+            x: [batch, 19, size, size],
+            weight: [19, 1, kernel, kernel],
+            options: Conv2dOptions {
+                stride: [stride; 2],
+                padding: [kernel / 2; 2],
+                groups: 19,
+                ..PLAIN
+            },
+        });
+    }
+    // 1×1 kernels on maps of less than a vector, of some vectors and a rest, and of more
+    // positions than are summed at once.
+    for (batch, channels, outputs, [height, width], groups) in [
+        (1, 1, 1, [1, 1], 1),
+        (33, 70, 13, [1, 1], 1),
+        (18, 20, 37, [2, 2], 1),
+        (17, 3, 7, [3, 3], 1),
+        (5, 66, 9, [4, 4], 1),
+        (9, 17, 12, [7, 7], 1),
+        (3, 100, 5, [17, 1], 1),
+        (2, 7, 23, [19, 17], 1),
+        (20, 36, 42, [2, 1], 3),
+        (3, 36, 42, [5, 7], 3),
+    ] {
+        cases.push(Case {
+            x: [batch, channels, height, width],
+            weight: [outputs, channels / groups, 1, 1],
+            options: Conv2dOptions { groups, ..PLAIN },
+        });
+    }
     // Patches, as the stem of a vision transformer takes them.
     cases.push(Case {
         x: [2, 3, 16, 16],
@@ -335,27 +374,27 @@ fn what_follows_a_convolution_is_the_same_in_its_write_out() {
         let (x, weight, residual) = (of(case.x, 1), of(case.weight, 2), of(shape, 3));
         let bias = plain(&noise(shape[1], 4), [shape[1]], DType::F32);
         let y = conv2d(x.clone(), weight.clone(), Some(bias.clone()), case.options);
-        assert_eq!(
-            bits(conv2d_relu(
-                x.clone(),
-                weight.clone(),
-                bias.clone(),
-                case.options
-            )),
-            bits(relu(y.clone())),
-            "{case:?}"
-        );
-        assert_eq!(
-            bits(conv2d_add_relu(
-                x,
-                residual.clone(),
-                weight,
-                bias,
-                case.options
-            )),
-            bits(relu(y + residual)),
-            "{case:?}"
-        );
+        for activation in [Activation::Identity, Activation::Relu, Activation::Relu6] {
+            for residual in [None, Some(residual.clone())] {
+                let found = conv2d_with(
+                    x.clone(),
+                    weight.clone(),
+                    bias.clone(),
+                    residual.clone(),
+                    activation,
+                    case.options,
+                );
+                let sum = match residual {
+                    Some(residual) => y.clone() + residual,
+                    None => y.clone(),
+                };
+                assert_eq!(
+                    bits(found),
+                    bits(activation.apply(sum)),
+                    "{activation:?} {case:?}"
+                );
+            }
+        }
     }
 }
 
@@ -366,11 +405,12 @@ fn what_follows_a_convolution_is_the_same_in_its_write_out() {
 fn a_residual_of_another_shape_is_refused() {
     let of = |shape: [usize; 4]| plain(&noise(shape.iter().product(), 1), shape, DType::F32);
     let bias = plain(&[0.5], [1], DType::F32);
-    conv2d_add_relu(
+    conv2d_with(
         of([1, 1, 2, 2]),
-        of([1, 1, 2, 1]),
         of([1, 1, 1, 1]),
         bias,
+        Some(of([1, 1, 2, 1])),
+        Activation::Relu,
         PLAIN,
     );
 }
@@ -414,18 +454,17 @@ fn the_gradients_in_f64_agree_with_finite_differences() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    for (batch, channels, size) in [(1, 24, 16), (37, 6, 8), (20, 9, 7), (9, 13, 30)] {
+    let threads_change_nothing = |batch, channels: usize, size, kernel: usize, groups: usize| {
         let run = || {
             let shape = [batch, channels, size, size];
             let count = shape.iter().product();
             let x = tracked(&noise(count, 1), shape, DType::F32);
-            let weight = tracked(
-                &noise(24 * channels * 9, 2),
-                [24, channels, 3, 3],
-                DType::F32,
-            );
+            let outputs = 24usize.next_multiple_of(groups);
+            let weight = [outputs, channels / groups, kernel, kernel];
+            let weight = tracked(&noise(weight.iter().product(), 2), weight, DType::F32);
             let options = Conv2dOptions {
-                padding: [1; 2],
+                padding: [kernel / 2; 2],
+                groups,
                 ..PLAIN
             };
             let y = conv2d(x.clone(), weight.clone(), None, options);
@@ -441,6 +480,15 @@ fn the_number_of_threads_changes_no_bit() {
         for threads in [2, 3, 7] {
             assert!(one == with_threads(threads, run), "{threads} threads");
         }
+    };
+    for (batch, channels, size) in [(1, 24, 16), (37, 6, 8), (20, 9, 7), (9, 13, 30)] {
+        threads_change_nothing(batch, channels, size, 3, 1);
+    }
+    for (batch, channels, size) in [(1, 24, 16), (37, 70, 2), (70, 9, 7), (9, 40, 17)] {
+        threads_change_nothing(batch, channels, size, 1, 1);
+    }
+    for (batch, channels, size) in [(1, 30, 16), (37, 40, 2), (20, 24, 7)] {
+        threads_change_nothing(batch, channels, size, 3, channels);
     }
 }
 

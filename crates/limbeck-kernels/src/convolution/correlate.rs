@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{
     Finish,
     grid::{OutputPhase, OutputVector},
-    pack::{Block, Packed},
+    pack::{Block, Packed, Weights},
     source::Source,
     tile::{EMPTY_TILE, MOST_VECTORS, Operands, TILE_OUTPUTS, Tile},
 };
@@ -33,33 +33,14 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Correlates `x` `[batch, groups · channels, H, W]` with
-    /// `weight(group, phase, output, channel, tap)` and finishes the outputs; returns
-    /// `[batch, groups · outputs, H', W']`.
-    pub fn run(
-        &self,
-        x: &[f32],
-        weight: impl Fn(usize, usize, usize, usize, usize) -> f32 + Sync,
-        finish: Finish<'_>,
-    ) -> Vec<f32> {
-        let packed: Vec<Vec<Packed>> = (0..self.groups)
-            .into_par_iter()
-            .map(|group| {
-                self.phases
-                    .iter()
-                    .enumerate()
-                    .map(|(phase, p)| {
-                        Packed::new(self.outputs, self.channels, p.taps.len(), |o, c, t| {
-                            weight(group, phase, o, c, t)
-                        })
-                    })
-                    .collect()
-            })
-            .collect();
+    /// Correlates `x` `[batch, groups · channels, H, W]` with the weights and finishes the outputs;
+    /// returns `[batch, groups · outputs, H', W']`.
+    pub fn run(&self, x: &[f32], weights: &Weights<'_>, finish: Finish<'_>) -> Vec<f32> {
+        let packed = weights.pack(self.groups, self.outputs, self.channels);
         let vectors: Vec<Vec<OutputVector>> = self
             .phases
             .iter()
-            .map(|p| p.vectors(&self.source))
+            .map(|p| p.vectors(&self.source, self.size[1]))
             .collect();
         let count = self.batch * self.groups * self.outputs * self.size[0] * self.size[1];
         let mut y = Vec::with_capacity(count);

@@ -1,4 +1,6 @@
 //! Correlation of each channel with a kernel of its own.
+//!
+//! Large maps are gone through row by row here; small ones in [`super::depthwise_lanes`].
 
 use std::mem::MaybeUninit;
 
@@ -7,8 +9,8 @@ use rayon::prelude::*;
 use super::{
     Finish,
     correlate::Plan,
+    depthwise_lanes,
     grid::{OutputPhase, OutputVector},
-    interleave::Deinterleave,
     tile::MOST_VECTORS,
 };
 use crate::{
@@ -19,6 +21,22 @@ use crate::{
 /// Channels that one task handles.
 const CHANNELS: usize = 8;
 
+/// Largest map, in positions, that is kept with one image to a lane: with sixteen lanes 1 MiB, a
+/// core's second-level cache.
+const MOST_POSITIONS: usize = 1 << 14;
+
+/// Images to interleave for maps of `[H, W]`, one or a vector's worth of them: the latter unless
+/// it uses far fewer lanes, since rows cost some time at their ends.
+pub(super) fn images(size: [usize; 2], batch: usize) -> usize {
+    let lanes = simd::lanes();
+    let used = |count: usize| count as f64 / count.next_multiple_of(lanes) as f64;
+    if used(batch) >= 0.75 * used(size[1]) && size[0] * size[1] <= MOST_POSITIONS {
+        lanes
+    } else {
+        1
+    }
+}
+
 /// What [`Plan::run`] computes where every group has one channel and one output:
 /// `weight(channel, phase, tap)`.
 pub(super) fn run(
@@ -27,13 +45,16 @@ pub(super) fn run(
     weight: impl Fn(usize, usize, usize) -> f32,
     finish: Finish<'_>,
 ) -> Vec<f32> {
+    if plan.source.images > 1 {
+        return depthwise_lanes::run(plan, x, weight, finish);
+    }
     let phases: Vec<Phase<'_>> = plan
         .phases
         .iter()
         .enumerate()
         .map(|(index, grid)| Phase {
             grid,
-            vectors: grid.vectors(&plan.source),
+            vectors: grid.vectors(&plan.source, plan.size[1]),
             reach: grid.reach(&plan.source),
             weights: (0..plan.groups)
                 .flat_map(|channel| (0..grid.taps.len()).map(move |tap| (channel, tap)))
@@ -44,22 +65,12 @@ pub(super) fn run(
     let map = plan.size[0] * plan.size[1];
     let count = plan.batch * plan.groups * map;
     let mut y = Vec::with_capacity(count);
-    let images: Vec<&mut [MaybeUninit<f32>]> = y.spare_capacity_mut()[..count]
-        .chunks_exact_mut(plan.groups * map)
-        .collect();
-    // Channel blocks of interleaved images.
     let mut shares = Vec::new();
-    let mut images = images.into_iter();
-    for first_image in (0..plan.batch).step_by(plan.source.images) {
-        let mut blocks: Vec<Vec<&mut [MaybeUninit<f32>]>> = Vec::new();
-        blocks.resize_with(plan.groups.div_ceil(CHANNELS), Vec::new);
-        for image in images.by_ref().take(plan.source.images) {
-            for (block, maps) in blocks.iter_mut().zip(image.chunks_mut(CHANNELS * map)) {
-                block.push(maps);
-            }
-        }
-        shares.extend(blocks.into_iter().enumerate().map(|(index, maps)| Share {
-            first_image,
+    let images = y.spare_capacity_mut()[..count].chunks_exact_mut(plan.groups * map);
+    for (image, maps) in images.enumerate() {
+        let blocks = maps.chunks_mut(CHANNELS * map).enumerate();
+        shares.extend(blocks.map(|(index, maps)| Share {
+            image,
             first_channel: index * CHANNELS,
             maps,
         }));
@@ -84,78 +95,43 @@ struct Phase<'a> {
 
 /// The part of the output that one task computes.
 struct Share<'y> {
-    first_image: usize,
+    image: usize,
     first_channel: usize,
-    /// For each image the maps of the channels.
-    maps: Vec<&'y mut [MaybeUninit<f32>]>,
+    /// The maps of the channels.
+    maps: &'y mut [MaybeUninit<f32>],
 }
 
-fn compute(plan: &Plan, x: &[f32], phases: &[Phase<'_>], finish: Finish<'_>, mut share: Share<'_>) {
+fn compute(plan: &Plan, x: &[f32], phases: &[Phase<'_>], finish: Finish<'_>, share: Share<'_>) {
     let plane = plan.source.size[0] * plan.source.size[1];
-    let count = share.maps[0].len() / (plan.size[0] * plan.size[1]);
-    let images = plan.source.images;
     let map = plan.size[0] * plan.size[1];
-    let interleaved = map.next_multiple_of(simd::lanes()) * images;
-    let counts = [plan.source.len(1), interleaved, plan.source.room()];
-    with_scratch(counts, |[source, output, room]| {
+    let counts = [plan.source.len(1), 0, 0];
+    with_scratch(counts, |[source, _, room]| {
         plan.source.clear(source);
-        for index in 0..count {
-            let channel = share.first_channel + index;
-            let input = |image: usize, channel: usize| {
-                &x[((share.first_image + image) * plan.groups + channel) * plane..][..plane]
-            };
-            let inputs: Vec<&[f32]> = (0..share.maps.len()).map(|i| input(i, channel)).collect();
-            if index + 1 < count {
-                (0..inputs.len()).for_each(|i| simd::prefetch(input(i, channel + 1)));
-            }
-            plan.source.copy(&inputs, source, room);
-            let bias = finish.bias.map_or(0.0, |bias| bias[channel]);
-            let work = |to| Work {
+        for (channel, to) in (share.first_channel..).zip(share.maps.chunks_exact_mut(map)) {
+            let input = &x[(share.image * plan.groups + channel) * plane..][..plane];
+            plan.source.copy(&[input], source, room);
+            simd::dispatch(Work {
                 plan,
                 phases,
                 source,
                 channel,
-                bias,
+                bias: finish.bias.map_or(0.0, |bias| bias[channel]),
                 to,
-            };
-            if images == 1 {
-                let to = &mut share.maps[0][index * map..(index + 1) * map];
-                simd::dispatch(work(to));
-                continue;
-            }
-            simd::dispatch(work(as_room(output)));
-            simd::dispatch(Deinterleave {
-                from: output,
-                images,
-                maps: &mut share.maps,
-                start: index * map,
-                plane: map,
-                residual: &[],
-                relu: false,
             });
         }
     });
-    for (image, maps) in (share.first_image..).zip(&mut share.maps) {
-        let start = (image * plan.groups + share.first_channel) * map;
-        // SAFETY: the loop above has written all channels of the share.
-        unsafe { finish.apply(maps, start) };
-    }
+    let start = (share.image * plan.groups + share.first_channel) * map;
+    // SAFETY: the loop above has written all channels of the share.
+    unsafe { finish.apply(share.maps, start) };
 }
 
-/// The same numbers, to be written without being read.
-fn as_room(numbers: &mut [f32]) -> &mut [MaybeUninit<f32>] {
-    // SAFETY: both types have the same layout, and kernels write only numbers that are there.
-    unsafe { std::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast(), numbers.len()) }
-}
-
-/// One channel of some images.
+/// One channel of one image.
 struct Work<'a> {
     plan: &'a Plan,
     phases: &'a [Phase<'a>],
     source: &'a [f32],
     channel: usize,
     bias: f32,
-    /// One map, `[row, column, image]`.
     to: &'a mut [MaybeUninit<f32>],
 }
 

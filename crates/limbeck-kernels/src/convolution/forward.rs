@@ -5,6 +5,8 @@ use super::{
     correlate::Plan,
     depthwise,
     grid::OutputPhase,
+    pack::Weights,
+    pointwise::Product,
     source::{Source, images_per_vector},
     winograd,
 };
@@ -72,8 +74,15 @@ pub(crate) fn forward(
     if winograd::fits(geometry) {
         return winograd::forward(x, weight, finish, geometry);
     }
+    if geometry.is_pointwise() && !geometry.is_depthwise() {
+        return pointwise(x, weight, finish, geometry);
+    }
     let [rows, columns] = output_grid(geometry);
-    let images = images_per_vector(columns, geometry.batch);
+    let images = if geometry.is_depthwise() {
+        depthwise::images(geometry.output, geometry.batch)
+    } else {
+        images_per_vector(columns, geometry.batch)
+    };
     let (source, taps) = input_source(geometry, images);
     let (channels, outputs, elements) = (
         geometry.group_channels(),
@@ -100,8 +109,30 @@ pub(crate) fn forward(
         let weight_of = |channel: usize, _: usize, tap: usize| weight[channel * elements + tap];
         return depthwise::run(&plan, x, weight_of, finish);
     }
-    let weight_of = |group: usize, _: usize, output: usize, channel: usize, tap: usize| {
-        weight[((group * outputs + output) * channels + channel) * elements + tap]
+    let weights = Weights {
+        values: weight,
+        output_step: channels * elements,
+        channel_step: elements,
+        elements: vec![(0..elements).collect()],
     };
-    plan.run(x, weight_of, finish)
+    plan.run(x, &weights, finish)
+}
+
+/// The forward pass with 1×1 kernels.
+fn pointwise(x: &[f32], weight: &[f32], finish: Finish<'_>, geometry: &Geometry) -> Vec<f32> {
+    let channels = geometry.group_channels();
+    let product = Product {
+        batch: geometry.batch,
+        groups: geometry.groups,
+        channels,
+        outputs: geometry.group_outputs(),
+        size: geometry.input_size(),
+    };
+    let weights = Weights {
+        values: weight,
+        output_step: channels,
+        channel_step: 1,
+        elements: vec![vec![0]],
+    };
+    product.run(x, &weights, finish)
 }

@@ -94,6 +94,20 @@ impl Geometry {
         self.outputs / self.groups
     }
 
+    /// Whether every output reads the input at its own position alone.
+    pub fn is_pointwise(&self) -> bool {
+        self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
+    }
+
+    /// Whether no two outputs read the same position of the input, and none reads padding.
+    pub fn is_patchwise(&self) -> bool {
+        self.padding == [0, 0]
+            && (0..2).all(|axis| {
+                let dense = self.dilation[axis] == 1 || self.kernel[axis] == 1;
+                dense && self.kernel[axis] <= self.stride[axis]
+            })
+    }
+
     /// Whether every channel has a kernel and an output of its own.
     pub fn is_depthwise(&self) -> bool {
         self.groups > 1 && self.groups == self.channels && self.groups == self.outputs

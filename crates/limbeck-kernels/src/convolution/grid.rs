@@ -25,22 +25,25 @@ pub(super) struct OutputPhase {
 pub(super) struct OutputVector {
     /// Offset in a channel of the source.
     pub offset: usize,
-    pub row: usize,
+    /// Where the map holds the first output.
+    pub position: usize,
     /// Position in the row of interleaved outputs.
     pub start: usize,
 }
 
 impl OutputPhase {
-    /// All vectors of the phase; each begins with the first of the interleaved images.
-    pub fn vectors(&self, source: &Source) -> Vec<OutputVector> {
+    /// All vectors of the phase in maps of so many columns; each begins with the first of the
+    /// interleaved images.
+    pub fn vectors(&self, source: &Source, columns: usize) -> Vec<OutputVector> {
         (0..self.rows)
             .flat_map(|row| {
                 let offset = self.base + source.offset(0, row, 0);
+                let position = (self.first[0] + row * self.step[0]) * columns + self.first[1];
                 (0..self.columns * source.images)
                     .step_by(simd::lanes())
                     .map(move |start| OutputVector {
                         offset: offset + start,
-                        row,
+                        position: position + start / source.images * self.step[1],
                         start,
                     })
             })
@@ -78,7 +81,7 @@ impl OutputPhase {
             return;
         }
         let images = plan.source.images;
-        let start = index * map + self.position(vector, plan);
+        let start = index * map + vector.position;
         let mut lanes = [0.0; MOST_LANES];
         // SAFETY: as this function's own; the buffer is as long as the longest vector.
         unsafe { S::store(lanes.as_mut_ptr(), values) };
@@ -104,7 +107,7 @@ impl OutputPhase {
         to: &mut [MaybeUninit<f32>],
     ) {
         let images = plan.source.images;
-        let start = self.position(vector, plan) * images;
+        let start = vector.position * images;
         let valid = self.valid::<S>(vector, images);
         // SAFETY: as this function's own; the buffer is as long as the longest vector.
         unsafe {
@@ -121,14 +124,6 @@ impl OutputPhase {
                 }
             }
         }
-    }
-
-    /// Where the map holds the vector's first output.
-    #[inline(always)]
-    fn position(&self, vector: &OutputVector, plan: &Plan) -> usize {
-        let row = self.first[0] + vector.row * self.step[0];
-        let column = self.first[1] + vector.start / plan.source.images * self.step[1];
-        row * plan.size[1] + column
     }
 
     /// Lanes of the vector that are outputs.

@@ -5,6 +5,8 @@ use super::{
     correlate::Plan,
     depthwise,
     grid::OutputPhase,
+    pack::Weights,
+    pointwise::Product,
     source::{Source, images_per_vector},
     winograd,
 };
@@ -79,11 +81,13 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geomet
     if winograd::fits(geometry) {
         return winograd::input_gradient(gradient, weight, geometry);
     }
+    if geometry.is_pointwise() && !geometry.is_depthwise() {
+        return pointwise(gradient, weight, geometry);
+    }
     let axes = [Axis::new(geometry, 0), Axis::new(geometry, 1)];
     let [rows, columns] = &axes;
-    let pointwise = geometry.kernel == [1, 1] && geometry.stride == [1, 1];
-    let images = if pointwise && geometry.padding == [0, 0] {
-        images_per_vector(geometry.input_size(), geometry.batch)
+    let images = if geometry.is_depthwise() {
+        depthwise::images(geometry.input, geometry.batch)
     } else {
         images_per_vector(geometry.input[1].div_ceil(columns.stride), geometry.batch)
     };
@@ -127,10 +131,6 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geomet
             );
         }
     }
-    if pointwise && geometry.padding == [0, 0] {
-        phases[0].columns *= phases[0].rows;
-        phases[0].rows = 1;
-    }
     let (channels, outputs, taps) = (
         geometry.group_channels(),
         geometry.group_outputs(),
@@ -151,9 +151,30 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geomet
         };
         return depthwise::run(&plan, gradient, weight_of, Finish::default());
     }
-    let weight_of = |group: usize, phase: usize, output: usize, channel: usize, tap: usize| {
-        let element = elements[phase][tap];
-        weight[((group * outputs + channel) * channels + output) * taps + element]
+    let weights = Weights {
+        values: weight,
+        output_step: taps,
+        channel_step: channels * taps,
+        elements,
     };
-    plan.run(gradient, weight_of, Finish::default())
+    plan.run(gradient, &weights, Finish::default())
+}
+
+/// The gradient through 1×1 kernels.
+fn pointwise(gradient: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
+    let channels = geometry.group_channels();
+    let product = Product {
+        batch: geometry.batch,
+        groups: geometry.groups,
+        channels: geometry.group_outputs(),
+        outputs: channels,
+        size: geometry.input_size(),
+    };
+    let weights = Weights {
+        values: weight,
+        output_step: 1,
+        channel_step: channels,
+        elements: vec![vec![0]],
+    };
+    product.run(gradient, &weights, Finish::default())
 }

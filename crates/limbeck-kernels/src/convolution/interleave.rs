@@ -1,6 +1,4 @@
-//! Maps of several images, taken together number by number, and apart again.
-
-use std::mem::MaybeUninit;
+//! Maps of several images, taken together number by number.
 
 use crate::simd::{Kernel, Simd};
 
@@ -62,81 +60,6 @@ impl Interleave<'_> {
                 }
                 for i in 0..I {
                     S::store(to.as_mut_ptr().add(i * S::LANES), vectors[i]);
-                }
-            }
-        }
-    }
-}
-
-/// Takes `[position, image]` apart into the map of each image.
-pub(super) struct Deinterleave<'a, 'y> {
-    /// Whole vectors of each image.
-    pub from: &'a [f32],
-    /// 2, 4, 8 or 16, and at most the number of lanes.
-    pub images: usize,
-    /// The images' maps, which may be fewer.
-    pub maps: &'a mut [&'y mut [MaybeUninit<f32>]],
-    /// Where the map begins in each image.
-    pub start: usize,
-    /// Positions of the map.
-    pub plane: usize,
-    /// Added to the positions of each image's map, where there are any.
-    pub residual: &'a [&'a [f32]],
-    /// Whether what is negative becomes zero.
-    pub relu: bool,
-}
-
-impl Kernel for Deinterleave<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        assert!(self.images <= S::LANES && self.maps.len() <= self.images);
-        assert!(self.residual.is_empty() || self.residual.len() == self.maps.len());
-        // SAFETY: as this function's own.
-        unsafe {
-            match self.images {
-                2 => self.images::<S, 2>(),
-                4 => self.images::<S, 4>(),
-                8 => self.images::<S, 8>(),
-                _ => self.images::<S, 16>(),
-            }
-        }
-    }
-}
-
-impl Deinterleave<'_, '_> {
-    /// # Safety
-    /// The processor must have the instruction set of `S`.
-    #[inline(always)]
-    unsafe fn images<S: Simd, const I: usize>(self) {
-        let blocks = self.from.chunks_exact(I * S::LANES);
-        for (at, from) in (0..self.plane).step_by(S::LANES).zip(blocks) {
-            // SAFETY: as this function's own; a block holds a vector of each image.
-            unsafe {
-                let mut vectors = [S::splat(0.0); I];
-                for i in 0..I {
-                    vectors[i] = S::load(from.as_ptr().add(i * S::LANES));
-                }
-                let mut sequences = I;
-                while sequences > 1 {
-                    let whole = vectors;
-                    for i in 0..I / 2 {
-                        let [even, odd] = S::deinterleave(whole[2 * i], whole[2 * i + 1]);
-                        vectors[i] = even;
-                        vectors[i + I / 2] = odd;
-                    }
-                    sequences /= 2;
-                }
-                for (i, map) in self.maps.iter_mut().enumerate() {
-                    let mut vector = vectors[i];
-                    if let Some(residual) = self.residual.get(i) {
-                        vector = S::add(vector, S::load_part(&residual[..self.plane], at));
-                    }
-                    if self.relu {
-                        vector = S::positive_part(vector);
-                    }
-                    S::store_part(&mut map[self.start..self.start + self.plane], at, vector);
                 }
             }
         }

@@ -8,12 +8,17 @@
 //! input channels and kernel elements, so that nothing but the finished tile is ever written.
 //! Maps that are too narrow for the vectors are interleaved with those of other images.
 //!
+//! Some kernels have ways of their own: 1×1 ones are a product without any copy ([`pointwise`]),
+//! depthwise ones on small maps hold one image to a lane ([`depthwise_lanes`]), and the weight
+//! gradient of kernels that do not overlap is a product with copied patches ([`patch_weight`]).
+//!
 //! Every output is one chain of multiply-adds in the order channel, kernel row, kernel column,
-//! whatever the tiles; the weight gradient is summed over chunks of images that the batch alone
-//! decides. Results therefore do not depend on the number of threads.
+//! whatever the tiles; the weight gradient is summed over chunks of images that the shapes alone
+//! decide. Results therefore do not depend on the number of threads.
 
 mod correlate;
 mod depthwise;
+mod depthwise_lanes;
 mod depthwise_weight;
 mod finish;
 mod forward;
@@ -21,7 +26,10 @@ mod geometry;
 mod grid;
 mod input_gradient;
 mod interleave;
+mod lanes;
 mod pack;
+mod patch_weight;
+mod pointwise;
 mod source;
 mod tile;
 mod weight_gradient;

@@ -39,6 +39,40 @@ impl Source {
         channels * self.channel_stride() + simd::lanes()
     }
 
+    /// Offset inside a channel of each position of a map, in the order of the map; nothing for
+    /// positions that no phase holds.
+    pub fn positions(&self) -> Vec<Option<usize>> {
+        let mut positions = vec![None; self.size[0] * self.size[1]];
+        for (index, &[p, q]) in self.phases.iter().enumerate() {
+            let (rows, columns) = (self.inside(0, p), self.inside(1, q));
+            for row in 0..rows.count {
+                for column in 0..columns.count {
+                    let at = (rows.first + row * self.stride[0]) * self.size[1]
+                        + columns.first
+                        + column * self.stride[1];
+                    positions[at] =
+                        Some(self.offset(index, rows.begin + row, columns.begin + column));
+                }
+            }
+        }
+        positions
+    }
+
+    /// As [`Source::positions`], for the maps of neighbouring channels; positions that no phase
+    /// holds belong behind the last channel.
+    pub fn panel_positions(&self, channels: usize) -> Vec<usize> {
+        let stride = self.channel_stride();
+        let positions = self.positions();
+        (0..channels)
+            .flat_map(|channel| {
+                positions.iter().map(move |position| match position {
+                    Some(offset) => channel * stride + offset,
+                    None => channels * stride,
+                })
+            })
+            .collect()
+    }
+
     /// Whether the copy of one image would equal the maps themselves.
     pub fn is_identity(&self) -> bool {
         self.images == 1
@@ -220,16 +254,29 @@ impl Rows {
                         *to.add(column) = *from.add(column * self.stride);
                     }
                 } else {
-                    for column in 0..self.columns {
-                        for image in 0..images {
-                            *to.add(column * images + image) =
-                                *from.add(column * self.stride * images + image);
-                        }
+                    match images {
+                        2 => self.groups::<2>(from, to),
+                        4 => self.groups::<4>(from, to),
+                        8 => self.groups::<8>(from, to),
+                        _ => self.groups::<16>(from, to),
                     }
                 }
                 from = from.wrapping_add(self.from_step);
                 to = to.wrapping_add(self.to_step);
             }
+        }
+    }
+
+    /// Copies one row of groups of `I` numbers.
+    ///
+    /// # Safety
+    /// Both must be valid for the row.
+    #[inline(always)]
+    unsafe fn groups<const I: usize>(&self, from: *const f32, to: *mut f32) {
+        let (from, to) = (from.cast::<[f32; I]>(), to.cast::<[f32; I]>());
+        for column in 0..self.columns {
+            // SAFETY: as this function's own; arrays need no more alignment than their numbers.
+            unsafe { *to.add(column) = *from.add(column * self.stride) };
         }
     }
 }

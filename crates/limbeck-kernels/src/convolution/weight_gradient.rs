@@ -5,8 +5,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{
-    Geometry, depthwise_weight,
+    Geometry, depthwise, depthwise_weight,
     forward::{input_source, output_grid},
+    patch_weight,
     source::{Source, images_per_vector},
     winograd,
 };
@@ -34,9 +35,16 @@ pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) 
     if winograd::fits(geometry) {
         return winograd::weight_gradient(x, gradient, geometry);
     }
+    if geometry.is_patchwise() && !geometry.is_depthwise() {
+        return patch_weight::weight_gradient(x, gradient, geometry);
+    }
     let [rows, columns] = output_grid(geometry);
     let chunk = CHUNK.max(geometry.batch.div_ceil(MOST_CHUNKS));
-    let images = images_per_vector(columns, chunk.min(geometry.batch));
+    let images = if geometry.is_depthwise() {
+        depthwise::images(geometry.output, geometry.batch)
+    } else {
+        images_per_vector(columns, chunk.min(geometry.batch))
+    };
     let (source, taps) = input_source(geometry, images);
     let channels = geometry.group_channels();
     let weights: Vec<usize> = (0..channels)
@@ -115,8 +123,8 @@ pub(super) struct Plan<'a> {
     gradient_source: Source,
     /// Offset in the source of what each weight `[C / groups, kh, kw]` multiplies at output (0, 0).
     pub weights: Vec<usize>,
-    x: &'a [f32],
-    gradient: &'a [f32],
+    pub x: &'a [f32],
+    pub gradient: &'a [f32],
 }
 
 /// What one task computes: the sums of a range of one group's outputs over a chunk of images.

@@ -77,7 +77,8 @@ fn per_channel<B: Backend>(values: FloatTensor<B>) -> FloatTensor<B> {
     B::float_reshape(values, Shape::new([1, channels, 1, 1]))
 }
 
-fn finish<B: Backend>(
+/// Adds the residual where there is one, then activates.
+pub(crate) fn finish<B: Backend>(
     output: FloatTensor<B>,
     residual: Option<FloatTensor<B>>,
     activation: Activation,

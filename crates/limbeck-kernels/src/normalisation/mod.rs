@@ -15,6 +15,7 @@ pub(crate) mod forward;
 mod ops;
 mod span;
 
+pub(crate) use composed::finish;
 pub(crate) use ops::NormalisationOps;
 
 use std::mem::MaybeUninit;

@@ -1,7 +1,7 @@
 //! Two-dimensional convolution.
 
 use burn::tensor::Tensor;
-use limbeck_kernels::{Conv2dOptions, conv2d, conv2d_add_relu, conv2d_relu};
+use limbeck_kernels::{Activation, Conv2dOptions, conv2d, conv2d_with};
 
 use crate::{Builder, Init, ParameterId, Pass, Role};
 
@@ -141,22 +141,21 @@ impl Conv2d {
     }
 
     /// The convolution with the batch norm that was folded into it, plus `residual` where there is
-    /// one, then ReLU; `None` where no batch norm was.
-    pub(super) fn forward_folded_relu(
+    /// one, then `activation`; `None` where no batch norm was.
+    pub(super) fn forward_folded(
         &self,
         pass: &mut Pass<'_>,
         x: &Tensor<4>,
         residual: Option<&Tensor<4>>,
+        activation: Activation,
     ) -> Option<Tensor<4>> {
         let bias = pass.store().folded_bias.get(&self.weight).cloned()?;
         if let Some(zeros) = self.count(pass, x) {
             return Some(zeros);
         }
-        let (x, weight, options) = (x.clone(), pass.get(self.weight), self.options());
-        Some(match residual {
-            Some(residual) => conv2d_add_relu(x, residual.clone(), weight, bias, options),
-            None => conv2d_relu(x, weight, bias, options),
-        })
+        let (x, weight, residual) = (x.clone(), pass.get(self.weight), residual.cloned());
+        let y = conv2d_with(x, weight, bias, residual, activation, self.options());
+        Some(y)
     }
 
     fn options(&self) -> Conv2dOptions {

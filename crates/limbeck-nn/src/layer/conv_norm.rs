@@ -67,11 +67,10 @@ impl ConvNorm {
         residual: Option<Tensor<4>>,
         activation: Activation,
     ) -> Tensor<4> {
-        if activation == Activation::Relu
-            && let Some(y) = self
-                .convolution
-                .forward_folded_relu(pass, &x, residual.as_ref())
-        {
+        let folded = self
+            .convolution
+            .forward_folded(pass, &x, residual.as_ref(), activation);
+        if let Some(y) = folded {
             return y;
         }
         let x = self.convolution.forward(pass, x);

@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass,
-    layer::{Conv2dConfig, ConvNorm, Linear, interleave_channels, global_avg_pool2d, relu},
+    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, interleave_channels, relu},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(5);

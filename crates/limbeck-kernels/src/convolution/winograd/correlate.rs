@@ -12,10 +12,7 @@ use super::{
     transform,
 };
 use crate::{
-    convolution::{
-        Finish, Geometry,
-        interleave::{Deinterleave, Interleave},
-    },
+    convolution::{Finish, Geometry, interleave::Interleave, lanes::OutOfLanes},
     scratch::with_scratch,
     simd::{self, Kernel, Simd},
 };
@@ -321,20 +318,17 @@ fn output_tiles(
             size: [rows.len(), width],
             to: room,
         });
-        let residual: Vec<&[f32]> = finish.residual.map_or(Vec::new(), |residual| {
-            channels(residual, grid.outputs, height * width, segment.image, first)
-                .into_iter()
-                .map(|map| &map[rows.start * width..rows.end * width])
-                .collect()
+        let residual = finish.residual_of(maps.len(), |output| {
+            let map = (segment.image * grid.outputs + first + output) * height * width;
+            map + rows.start * width..map + rows.end * width
         });
-        simd::dispatch(Deinterleave {
+        simd::dispatch(OutOfLanes {
             from: room,
-            images: simd::lanes(),
             maps,
             start: 0,
-            plane,
+            count: plane,
             residual: &residual,
-            relu: finish.relu,
+            activation: finish.activation,
         });
     }
 }

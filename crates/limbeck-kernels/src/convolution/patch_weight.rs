@@ -1,0 +1,363 @@
+//! The weight gradient of kernels that do not overlap, 1×1 ones among them: a product of the
+//! output's gradient and the input's patches, summed over the output's positions.
+//!
+//! The patches of some positions at a time are copied one after the other; a tile then holds the
+//! weights of six outputs and four vectors of a patch in registers, and adds one position after
+//! the other. The gradient is read where it lies.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::{
+    Geometry,
+    lanes::transpose,
+    tile::{MOST_VECTORS, TILE_OUTPUTS},
+};
+use crate::{
+    scratch::with_scratch,
+    simd::{self, Kernel, MOST_LANES, Simd},
+};
+
+/// Positions that are summed in one chain at least, whole images taken; there are at most
+/// [`MOST_CHUNKS`] chains. Fixed, so that the sum does not depend on the number of threads.
+const CHAIN: usize = 512;
+const MOST_CHUNKS: usize = 8;
+/// Patches that are copied at once: with four vectors of sixteen numbers of each 64 KiB.
+const POSITIONS: usize = 256;
+
+/// `x` `[B, C, H, W]`, `gradient` `[B, O, H', W']` of the output → `[O, C / groups, kh, kw]`.
+pub(super) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
+    let large = geometry.input_size() > simd::lanes();
+    if geometry.is_pointwise() && large && geometry.outputs < geometry.channels {
+        // Input and gradient are alike: what there is less of is cheaper to copy. Small maps would
+        // not make good for the exchange of the sums.
+        let exchanged = Geometry {
+            channels: geometry.outputs,
+            outputs: geometry.channels,
+            ..*geometry
+        };
+        let sums = product(gradient, x, &exchanged);
+        return exchange(&sums, geometry);
+    }
+    product(x, gradient, geometry)
+}
+
+/// `[C, O / groups]` → `[O, C / groups]`.
+fn exchange(sums: &[f32], geometry: &Geometry) -> Vec<f32> {
+    let (channels, outputs) = (geometry.group_channels(), geometry.group_outputs());
+    sums.chunks_exact(channels * outputs)
+        .flat_map(|group| {
+            (0..outputs).flat_map(move |output| group[output..].iter().step_by(outputs))
+        })
+        .copied()
+        .collect()
+}
+
+/// [`weight_gradient`], with the patches of `x` copied.
+fn product(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
+    let lanes = simd::lanes();
+    let batch = geometry.batch;
+    let outputs = geometry.group_outputs();
+    let per_output = geometry.group_channels() * geometry.taps();
+    let patches = Patches::new(x, geometry);
+    let chunk = CHAIN
+        .div_ceil(geometry.output_size())
+        .max(batch.div_ceil(MOST_CHUNKS));
+    let chunks = batch.div_ceil(chunk);
+    let vectors = per_output.div_ceil(lanes);
+    // Fewer chains than threads: cut the patches, which changes no sum.
+    let parts = rayon::current_num_threads()
+        .div_ceil(chunks * geometry.groups)
+        .min(vectors);
+    let part = vectors.div_ceil(parts) * lanes;
+    let row = vectors * lanes;
+    // `[chunk, group, part, output, weight]`, rows of weights filled up to whole vectors.
+    let mut sums = vec![0.0; chunks * geometry.outputs * row];
+    let patches = &patches;
+    sums.par_chunks_mut(outputs * row)
+        .enumerate()
+        .flat_map(|(index, sums)| {
+            let first_image = index / geometry.groups * chunk;
+            sums.par_chunks_mut(outputs * part)
+                .enumerate()
+                .map(move |(number, sums)| Unit {
+                    patches,
+                    gradient,
+                    images: first_image..(first_image + chunk).min(batch),
+                    group: index % geometry.groups,
+                    first_weight: number * part,
+                    sums,
+                })
+        })
+        .for_each(Unit::compute);
+    let mut total = vec![0.0; geometry.outputs * per_output];
+    total
+        .par_chunks_mut(per_output)
+        .enumerate()
+        .for_each(|(output, total)| {
+            let (group, output) = (output / outputs, output % outputs);
+            for chunk in sums.chunks_exact(geometry.outputs * row) {
+                let of_group = &chunk[group * outputs * row..][..outputs * row];
+                let parts = of_group.chunks(outputs * part);
+                for (total, sums) in total.chunks_mut(part).zip(parts) {
+                    let width = sums.len() / outputs;
+                    for (total, sum) in total.iter_mut().zip(&sums[output * width..]) {
+                        *total += sum;
+                    }
+                }
+            }
+        });
+    total
+}
+
+/// Where the patches lie in the input.
+struct Patches<'a> {
+    geometry: &'a Geometry,
+    x: &'a [f32],
+    /// Offset in a group's channels of what each weight `[C / groups, kh, kw]` multiplies at the
+    /// first position, and what each position adds to that.
+    weights: Vec<usize>,
+    positions: Vec<usize>,
+}
+
+impl<'a> Patches<'a> {
+    fn new(x: &'a [f32], geometry: &'a Geometry) -> Self {
+        let width = geometry.input[1];
+        let grid = |[rows, columns]: [usize; 2], [down, right]: [usize; 2]| {
+            (0..rows).flat_map(move |row| {
+                (0..columns).map(move |column| row * down * width + column * right)
+            })
+        };
+        let size = geometry.input_size();
+        Self {
+            geometry,
+            x,
+            weights: (0..geometry.group_channels())
+                .flat_map(|c| grid(geometry.kernel, [1, 1]).map(move |tap| c * size + tap))
+                .collect(),
+            positions: grid(geometry.output, geometry.stride).collect(),
+        }
+    }
+
+    /// The channels of one group.
+    fn input(&self, image: usize, group: usize) -> &'a [f32] {
+        let length = self.geometry.group_channels() * self.geometry.input_size();
+        &self.x[(image * self.geometry.groups + group) * length..][..length]
+    }
+}
+
+/// What one task computes: the sums of a range of one group's weights over a chunk of images.
+struct Unit<'a> {
+    patches: &'a Patches<'a>,
+    gradient: &'a [f32],
+    images: Range<usize>,
+    group: usize,
+    /// Of an output.
+    first_weight: usize,
+    /// `[output, weight]`, the weights filled up to whole vectors.
+    sums: &'a mut [f32],
+}
+
+impl Unit<'_> {
+    fn compute(self) {
+        let panel = POSITIONS * MOST_VECTORS * MOST_LANES;
+        with_scratch([panel, 0, 0], |[panel, _, _]| {
+            let size = self.patches.geometry.output_size();
+            let mut unit = self;
+            let pieces = size.div_ceil(POSITIONS);
+            let piece = size.div_ceil(pieces);
+            let images = (POSITIONS / size).max(1);
+            for first in unit.images.clone().step_by(images) {
+                let images = first..(first + images).min(unit.images.end);
+                for start in (0..size).step_by(piece) {
+                    simd::dispatch(Work {
+                        unit: &mut unit,
+                        images: images.clone(),
+                        positions: start..(start + piece).min(size),
+                        panel,
+                    });
+                }
+            }
+        });
+    }
+}
+
+/// Adds the products of some positions of some images to a unit's sums.
+struct Work<'u, 'a> {
+    unit: &'u mut Unit<'a>,
+    images: Range<usize>,
+    positions: Range<usize>,
+    /// Room for four vectors of the patch at every position.
+    panel: &'u mut [f32],
+}
+
+impl Kernel for Work<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(mut self) {
+        let outputs = self.unit.patches.geometry.group_outputs();
+        let vectors = self.unit.sums.len() / outputs / S::LANES;
+        let panels = vectors.div_ceil(S::TILE_VECTORS);
+        let per_panel = vectors.div_ceil(panels);
+        for first in (0..vectors).step_by(per_panel) {
+            let count = per_panel.min(vectors - first);
+            // SAFETY: as this function's own; there are at most `TILE_VECTORS` in a panel.
+            unsafe {
+                for vector in 0..count {
+                    self.copy::<S>(first + vector, vector, count);
+                }
+                for output in (0..outputs).step_by(TILE_OUTPUTS) {
+                    match count {
+                        1 => self.tile::<S, 1>(output, first, vectors),
+                        2 => self.tile::<S, 2>(output, first, vectors),
+                        3 => self.tile::<S, 3>(output, first, vectors),
+                        _ => self.tile::<S, 4>(output, first, vectors),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Work<'_, '_> {
+    /// Copies one vector of the patch at every position to the panel `[image, position, vector,
+    /// weight]`; weights that are not there are zero.
+    ///
+    /// # Safety
+    /// The processor must have the instruction set of `S`.
+    #[inline(always)]
+    unsafe fn copy<S: Simd>(&mut self, vector: usize, at: usize, vectors: usize) {
+        let patches = self.unit.patches;
+        let first = self.unit.first_weight + vector * S::LANES;
+        let weights = &patches.weights[first..];
+        let weights = &weights[..S::LANES.min(weights.len())];
+        let neighbours = weights[weights.len() - 1] - weights[0] == S::LANES - 1;
+        let positions = &patches.positions[self.positions.clone()];
+        let step = vectors * S::LANES;
+        for (index, image) in self.images.clone().enumerate() {
+            let input = patches.input(image, self.unit.group);
+            let to = &mut self.panel[index * positions.len() * step..][..positions.len() * step];
+            if patches.geometry.is_pointwise() && positions.len() >= S::LANES {
+                // SAFETY: as this function's own.
+                unsafe { turn::<S>(input, weights, positions, &mut to[at * S::LANES..], step) };
+                continue;
+            }
+            for (position, to) in positions.iter().zip(to.chunks_exact_mut(step)) {
+                let to = &mut to[at * S::LANES..][..S::LANES];
+                if neighbours {
+                    to.copy_from_slice(&input[position + weights[0]..][..S::LANES]);
+                } else {
+                    for (to, weight) in to.iter_mut().zip(weights) {
+                        *to = input[position + weight];
+                    }
+                    to[weights.len()..].fill(0.0);
+                }
+            }
+        }
+    }
+
+    /// Adds the panel's products with the gradient of the outputs from `output` on to their sums
+    /// of the vectors from `first` on, of `vectors` in all.
+    ///
+    /// # Safety
+    /// The processor must have the instruction set of `S`; the panel must have `V` vectors.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const V: usize>(
+        &mut self,
+        output: usize,
+        first: usize,
+        vectors: usize,
+    ) {
+        let geometry = self.unit.patches.geometry;
+        let size = geometry.output_size();
+        let outputs = geometry.group_outputs();
+        let count = TILE_OUTPUTS.min(outputs - output);
+        let length = self.positions.len();
+        let panel = &self.panel[..self.images.len() * length * V * S::LANES];
+        let images = panel.chunks_exact(length * V * S::LANES);
+        let row = vectors * S::LANES;
+        let sums = &mut self.unit.sums[output * row..(output + count) * row];
+        // SAFETY: as this function's own; a panel holds `V` vectors at every position, a row of
+        // sums all vectors, and an image of the gradient the positions of every output.
+        unsafe {
+            // Loops instead of closures: those would not have the instruction set.
+            let mut tile = [[S::splat(0.0); V]; TILE_OUTPUTS];
+            // Rows behind the last output repeat it, and are dropped.
+            let mut rows = [0; TILE_OUTPUTS];
+            for o in 0..TILE_OUTPUTS {
+                rows[o] = o.min(count - 1) * size;
+                for v in 0..V {
+                    let at = o.min(count - 1) * row + (first + v) * S::LANES;
+                    tile[o][v] = S::load(sums[at..][..S::LANES].as_ptr());
+                }
+            }
+            for (image, panel) in self.images.clone().zip(images) {
+                let map = (image * geometry.groups + self.unit.group) * outputs + output;
+                let gradient = &self.unit.gradient[map * size..(map + count) * size];
+                let mut gradient = gradient[self.positions.start..].as_ptr();
+                for position in panel.chunks_exact(V * S::LANES) {
+                    let mut x = [S::splat(0.0); V];
+                    for v in 0..V {
+                        x[v] = S::load(position.as_ptr().add(v * S::LANES));
+                    }
+                    for o in 0..TILE_OUTPUTS {
+                        let gradient = S::splat(*gradient.add(rows[o]));
+                        for v in 0..V {
+                            tile[o][v] = S::multiply_add(gradient, x[v], tile[o][v]);
+                        }
+                    }
+                    gradient = gradient.add(1);
+                }
+            }
+            for o in 0..count {
+                for v in 0..V {
+                    let at = o * row + (first + v) * S::LANES;
+                    S::store(sums[at..][..S::LANES].as_mut_ptr(), tile[o][v]);
+                }
+            }
+        }
+    }
+}
+
+/// Copies up to a vector of neighbouring maps so that they lie side by side at each of some
+/// neighbouring positions, of which there must be a vector at least. `maps` are their offsets in
+/// `from`; maps that are not there are zero; positions are `step` numbers apart in `to`.
+///
+/// # Safety
+/// The processor must have the instruction set of `S`.
+#[inline(always)]
+unsafe fn turn<S: Simd>(
+    from: &[f32],
+    maps: &[usize],
+    positions: &[usize],
+    to: &mut [f32],
+    step: usize,
+) {
+    let length = positions.len();
+    for start in (0..length).step_by(S::LANES) {
+        // The last block ends with the positions.
+        let start = start.min(length - S::LANES);
+        // SAFETY: as this function's own; the slices are one vector long.
+        unsafe {
+            let mut block = [S::splat(0.0); MOST_LANES];
+            if maps.len() == S::LANES {
+                for lane in 0..S::LANES {
+                    let at = maps[lane] + positions[start];
+                    block[lane] = S::load(from[at..at + S::LANES].as_ptr());
+                }
+            } else {
+                for (block, map) in block.iter_mut().zip(maps) {
+                    let at = map + positions[start];
+                    *block = S::load(from[at..at + S::LANES].as_ptr());
+                }
+            }
+            transpose::<S>(&mut block);
+            for lane in 0..S::LANES {
+                let to = &mut to[(start + lane) * step..][..S::LANES];
+                S::store(to.as_mut_ptr(), block[lane]);
+            }
+        }
+    }
+}
