@@ -8,12 +8,15 @@ mod batch_norm;
 mod composed;
 mod conv2d;
 mod convolution;
+mod elementary;
 mod flex;
 #[cfg(test)]
 mod levels;
+mod linear;
 mod memory;
 mod normalisation;
 mod ops;
+mod product;
 mod rectifier;
 mod scratch;
 mod simd;
@@ -22,5 +25,6 @@ pub use batch_norm::{
     BatchNormOutput, batch_norm_add_relu_train, batch_norm_relu_train, batch_norm_train,
 };
 pub use conv2d::{Conv2dOptions, conv2d};
+pub use linear::linear;
 pub use memory::keep_freed_memory;
 pub use rectifier::relu;

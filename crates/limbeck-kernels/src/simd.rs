@@ -33,6 +33,12 @@ pub(crate) trait Simd: Copy {
     unsafe fn where_positive(sign: Self::Vector, a: Self::Vector) -> Self::Vector;
     /// `a·b + c`.
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    unsafe fn divide(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The larger of the two; `b` where one is not a number.
+    unsafe fn maximum(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `2ⁿ` for whole numbers from −126 to 127.
+    unsafe fn power_of_two(n: Self::Vector) -> Self::Vector;
     /// Sum of the lanes, pairwise in a fixed order.
     unsafe fn sum(vector: Self::Vector) -> f32;
     /// `a₀ b₀ a₁ b₁ …` in two vectors.
@@ -223,6 +229,27 @@ impl Simd for Baseline {
     }
 
     #[inline(always)]
+    unsafe fn multiply(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn divide(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] / b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn maximum(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(n: [f32; 4]) -> [f32; 4] {
+        // The exponent of a number of IEEE 754 is stored with 127 added.
+        n.map(|n| f32::from_bits(((n as i32 + 127) as u32) << 23))
+    }
+
+    #[inline(always)]
     unsafe fn interleave(a: [f32; 4], b: [f32; 4]) -> [[f32; 4]; 2] {
         [[a[0], b[0], a[1], b[1]], [a[2], b[2], a[3], b[3]]]
     }
@@ -324,6 +351,34 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn multiply(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_mul_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn divide(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_div_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn maximum(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm512_max_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn power_of_two(n: __m512) -> __m512 {
+            // SAFETY: see the implementation's head.
+            unsafe {
+                // The exponent of a number of IEEE 754 is stored with 127 added.
+                let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+                _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
+            }
+        }
+
+        #[inline(always)]
         unsafe fn interleave(a: __m512, b: __m512) -> [__m512; 2] {
             // SAFETY: see the implementation's head.
             unsafe {
@@ -417,6 +472,34 @@ mod x86 {
         unsafe fn multiply_add(a: __m256, b: __m256, c: __m256) -> __m256 {
             // SAFETY: see the implementation's head.
             unsafe { _mm256_fmadd_ps(a, b, c) }
+        }
+
+        #[inline(always)]
+        unsafe fn multiply(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_mul_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn divide(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_div_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn maximum(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe { _mm256_max_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn power_of_two(n: __m256) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe {
+                // The exponent of a number of IEEE 754 is stored with 127 added.
+                let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+            }
         }
 
         #[inline(always)]
