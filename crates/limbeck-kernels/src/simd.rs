@@ -140,6 +140,13 @@ pub(crate) fn lanes() -> usize {
     }
 }
 
+/// Numbers as room for numbers, to which nothing but numbers may be written.
+pub(crate) fn as_room(numbers: &mut [f32]) -> &mut [MaybeUninit<f32>] {
+    let (start, count) = (numbers.as_mut_ptr(), numbers.len());
+    // SAFETY: the same memory for as long, and kernels write numbers alone.
+    unsafe { std::slice::from_raw_parts_mut(start.cast(), count) }
+}
+
 /// Asks for `numbers` to be brought to the second-level cache while other work goes on.
 #[inline]
 pub(crate) fn prefetch(numbers: &[f32]) {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     scratch::with_scratch,
-    simd::{self, Kernel, MOST_LANES, Simd, dispatch},
+    simd::{self, Kernel, MOST_LANES, Simd, as_room, dispatch},
 };
 
 /// Rows whose products are summed in registers before they are added to what is in memory.
@@ -120,13 +120,6 @@ impl Kernel for Block<'_> {
             }
         }
     }
-}
-
-/// Numbers as room for numbers, to which nothing but numbers may be written.
-fn as_room(numbers: &mut [f32]) -> &mut [std::mem::MaybeUninit<f32>] {
-    let (start, count) = (numbers.as_mut_ptr(), numbers.len());
-    // SAFETY: the same memory for as long, and tiles write numbers alone.
-    unsafe { std::slice::from_raw_parts_mut(start.cast(), count) }
 }
 
 /// Packs `left` `[depth, columns]` into tiles `[depth, TILE_ROWS]` and adds its rows to `sums`.

@@ -5,6 +5,7 @@
 //! product is summed in an order that its depth alone decides, so that no result depends on the
 //! number of threads.
 
+pub(crate) mod block;
 mod columns;
 pub(crate) mod pack;
 mod rows;
@@ -45,6 +46,12 @@ impl<'a> Matrix<'a> {
             row_stride,
             column_stride: 1,
         }
+    }
+
+    /// Row `index`, which must lie in one piece.
+    pub fn row(&self, index: usize) -> &'a [f32] {
+        debug_assert!(self.column_stride == 1);
+        &self.numbers[index * self.row_stride..][..self.columns]
     }
 
     /// The same numbers with rows and columns exchanged.
