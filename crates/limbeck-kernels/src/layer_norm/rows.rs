@@ -194,7 +194,9 @@ impl Kernel for InputGradient<'_> {
                 for at in (0..width).step_by(S::LANES) {
                     let g = S::load_part(gradient, at);
                     let normal = S::multiply(S::subtract(S::load_part(x, at), centre), factor);
-                    let g = S::multiply_add(g, S::load_part(self.weight, at), shift);
+                    // Rounded as in the sums above, so that what cancels does so exactly.
+                    let g = S::multiply(g, S::load_part(self.weight, at));
+                    let g = S::add(g, shift);
                     let g = S::multiply_add(normal, slope, g);
                     S::store_part(dx, at, S::multiply(g, factor));
                 }
