@@ -180,6 +180,9 @@ impl Kernel for Image<'_> {
 }
 
 /// Σ aᵢ·bᵢ of two equally long rows.
+///
+/// # Safety
+/// The processor must have the instruction set of `S`.
 #[inline(always)]
 unsafe fn dot<S: Simd>(a: &[f32], b: &[f32]) -> f32 {
     // SAFETY: as this function's own; `at` stays inside both.

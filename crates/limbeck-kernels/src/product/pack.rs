@@ -42,6 +42,9 @@ pub(crate) unsafe fn pack<S: Simd>(right: Matrix<'_>, panels: &mut [f32]) {
 }
 
 /// Copies neighbouring columns.
+///
+/// # Safety
+/// As [`pack`], with a panel of `width` numbers for each row of `part`.
 #[inline(always)]
 unsafe fn copy<S: Simd>(part: Matrix<'_>, width: usize, panel: &mut [f32]) {
     for (k, to) in panel.chunks_exact_mut(width).enumerate() {
@@ -55,6 +58,9 @@ unsafe fn copy<S: Simd>(part: Matrix<'_>, width: usize, panel: &mut [f32]) {
 }
 
 /// Copies columns of which each lies in one piece, a square of lanes by lanes at a time.
+///
+/// # Safety
+/// As [`pack`], with a panel of `width` numbers for each row of `part`.
 #[inline(always)]
 unsafe fn transpose<S: Simd>(part: Matrix<'_>, width: usize, panel: &mut [f32]) {
     // SAFETY: as this function's own; whole vectors of the panel's rows are written, and rows of

@@ -98,18 +98,13 @@ unsafe fn tile<S: Simd, const V: usize>(
         for r in 0..TILE_ROWS {
             rows[r] = left.first.add(r.min(left.rows - 1) * left.row_stride);
         }
-        let mut sums = [[S::splat(0.0); V]; TILE_ROWS];
-        match start {
-            Start::Row(values) => {
-                for v in 0..V {
-                    let value = S::load_part(values, v * S::LANES);
-                    for r in 0..TILE_ROWS {
-                        sums[r][v] = value;
-                    }
-                }
+        let mut first = [S::splat(0.0); V];
+        if let Start::Row(values) = start {
+            for v in 0..V {
+                first[v] = S::load_part(values, v * S::LANES);
             }
-            Start::Zero | Start::Held => {}
         }
+        let mut sums = [first; TILE_ROWS];
         let mut panel = panel;
         let mut at = 0;
         for _ in 0..depth {
