@@ -2,7 +2,9 @@
 
 use crate::{
     Activation, AdamWStep, Conv2dOptions, Pool2dOptions, SgdStep,
+    attention::{self, Sizes},
     convolution::{Finish, Geometry, forward, input_gradient, weight_gradient},
+    gelu, layer_norm,
     normalisation::{Maps, Read, affine, backward as norm_gradients, forward as norm},
     optimizer::span::{AdamW, MovingAverage, Pass, Sgd, sum_of_squares},
     pooling::{
@@ -10,6 +12,7 @@ use crate::{
         average, maximum,
         window::Windows,
     },
+    product::{Matrix, product, transposed_product},
     rectifier,
     resize::{bilinear::Bilinear, nearest::Nearest},
     simd::{Level, WIDEST},
@@ -82,6 +85,7 @@ fn results() -> Vec<(String, Vec<f32>)> {
     for size in [64, 5, 333] {
         results.extend(of_maps(size));
     }
+    transformers(&mut results);
     for case in POOLINGS {
         results.extend(of_poolings(case));
     }
@@ -239,6 +243,63 @@ fn of_poolings(case: [usize; 5]) -> Vec<(String, Vec<f32>)> {
     add("dx of mean", average::backward(&windows, &gradient));
     add("mean of all", adaptive::forward(&parts, &x));
     results
+}
+
+/// What vision transformers are made of.
+fn transformers(results: &mut Vec<(String, Vec<f32>)>) {
+    for [rows, inputs, outputs] in [[1, 1, 1], [7, 17, 65], [200, 385, 70], [50, 16, 9]] {
+        let mut add = |name: &str, values| {
+            results.push((format!("{name}, {rows} by {inputs} by {outputs}"), values));
+        };
+        let (x, weight) = (noise(rows * inputs, 1), noise(outputs * inputs, 2));
+        let (bias, gradient) = (noise(outputs, 3), noise(rows * outputs, 4));
+        let x = Matrix::new(&x, rows, inputs);
+        let weight = Matrix::new(&weight, outputs, inputs);
+        let gradient = Matrix::new(&gradient, rows, outputs);
+        add("product", product(x, weight.transposed(), Some(&bias)));
+        add("dx of product", product(gradient, weight, None));
+        let (weight, bias) = transposed_product(gradient, x);
+        add("dw of product", weight);
+        add("db of product", bias);
+    }
+    for [batch, tokens, heads, per_head] in [[1, 1, 1, 1], [2, 19, 3, 5], [1, 130, 1, 17]] {
+        let sizes = Sizes {
+            batch,
+            tokens,
+            heads,
+            per_head,
+        };
+        let count = batch * tokens * heads * per_head;
+        let (qkv, gradient) = (noise(3 * count, 1), noise(count, 2));
+        let (output, logarithms) = attention::forward::forward(sizes, &qkv);
+        let saved = attention::backward::Saved {
+            qkv: &qkv,
+            output: &output,
+            logarithms: &logarithms,
+            gradient: &gradient,
+        };
+        let backward = attention::backward::backward(sizes, saved);
+        let mut add = |name: &str, values| results.push((format!("{name} {sizes:?}"), values));
+        add("gradient", backward);
+        add("output", output);
+        add("logarithms", logarithms);
+    }
+    for [rows, width] in [[1, 3], [5, 16], [70, 37]] {
+        let (x, gradient) = (noise(rows * width, 1), noise(rows * width, 2));
+        let (weight, bias) = (noise(width, 3), noise(width, 4));
+        let forward = layer_norm::rows::forward(&x, &weight, &bias, 1e-6);
+        let (mean, scale) = (&forward.mean, &forward.scale);
+        let (dx, dw, db) = layer_norm::rows::backward(&x, &weight, mean, scale, &gradient);
+        let mut add = |name: &str, values| {
+            results.push((format!("{name} of layer norm, {rows} by {width}"), values));
+        };
+        add("dx", dx);
+        add("dw", dw);
+        add("db", db);
+        add("output", forward.output);
+        add("Gaussian unit", gelu::forward(&x));
+        add("its gradient", gelu::backward(&x, &gradient));
+    }
 }
 
 #[test]

@@ -4,15 +4,20 @@
 //! which path computes them. This is the only crate of the workspace that may contain `unsafe`.
 
 mod activation;
+mod attention;
 mod autodiff;
 mod batch_norm;
 mod channels;
 mod composed;
 mod conv2d;
 mod convolution;
+mod elementary;
 mod flex;
+mod gelu;
+mod layer_norm;
 #[cfg(test)]
 mod levels;
+mod linear;
 mod memory;
 mod normalisation;
 mod ops;
@@ -21,17 +26,22 @@ mod optional;
 mod peak;
 mod pieces;
 mod pooling;
+mod product;
 mod rectifier;
 mod resize;
 mod scratch;
 mod simd;
 
 pub use activation::Activation;
+pub use attention::self_attention;
 pub use batch_norm::{BatchNormOutput, batch_norm_train, channel_affine};
 pub use channels::{channel_shuffle, interleave_channels};
 pub use conv2d::{
     Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_weight_gradient, conv2d_with,
 };
+pub use gelu::gelu;
+pub use layer_norm::layer_norm;
+pub use linear::linear;
 pub use memory::keep_freed_memory;
 pub use optimizer::{
     AdamWStep, AdamWTensors, SgdStep, adamw_step, moving_average, sgd_step, sum_of_squares,

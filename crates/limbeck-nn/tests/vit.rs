@@ -222,3 +222,22 @@ fn settings_that_make_no_transformer_are_refused() {
         assert_eq!(message, format!("model `vit` cannot be built: {reason}"));
     }
 }
+
+#[test]
+fn recording_the_probabilities_changes_no_logits_and_no_gradient() {
+    let network = make(CONFIG, 8, 8).unwrap();
+    let run = |taps: &Taps| {
+        let tracked = network.store.tracked();
+        let (outputs, _) = network.train(&tracked, images(8, 8), taps, 1);
+        let logits = numbers(&outputs.logits);
+        let mut gradients = outputs.logits.powi_scalar(2).sum().backward();
+        let gradients = tracked.gradients(&mut gradients);
+        let flat: Vec<f64> = gradients.iter().flatten().flat_map(numbers).collect();
+        (logits, flat)
+    };
+    let (logits, gradients) = run(&Taps::none());
+    let (recorded_logits, recorded_gradients) = run(&Taps::all());
+    assert_close(&logits, &recorded_logits);
+    assert_close(&gradients, &recorded_gradients);
+    assert!(gradients.iter().any(|g| g.abs() > 1e-3));
+}

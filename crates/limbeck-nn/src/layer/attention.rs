@@ -1,6 +1,7 @@
 //! Multi-head self-attention.
 
 use burn::tensor::{Tensor, activation::softmax};
+use limbeck_kernels::self_attention;
 
 use crate::{Builder, Feature, Init, Pass, layer::Linear};
 
@@ -28,11 +29,22 @@ impl SelfAttention {
 
     /// `[B, N, D]` → `[B, N, D]`; records the probabilities `[B, heads, N, N]` as `tap`.
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<3>, tap: &str) -> Tensor<3> {
-        let [batch, tokens, width] = x.dims();
+        let shape = x.dims();
+        let [batch, tokens, width] = shape;
         let per_head = width / self.heads;
-        let qkv = self
-            .qkv
-            .forward(pass, x)
+        let qkv = self.qkv.forward(pass, x);
+        if !pass.wants(tap) {
+            // Two products of the tokens with each other.
+            let macs = batch * tokens * tokens * width;
+            pass.count(2 * macs, batch * tokens * (self.heads * tokens + width));
+            if pass.is_counting() {
+                return self
+                    .proj
+                    .forward(pass, Tensor::zeros(shape, (pass.device(), pass.dtype())));
+            }
+            return self.proj.forward(pass, self_attention(qkv, self.heads));
+        }
+        let qkv = qkv
             .reshape([batch, tokens, 3, self.heads, per_head])
             .permute([2, 0, 3, 1, 4]);
         let part = |index: usize| {

@@ -1,6 +1,7 @@
 //! Layer normalisation over the last axis.
 
-use burn::tensor::{Tensor, module};
+use burn::tensor::Tensor;
+use limbeck_kernels::layer_norm;
 
 use crate::{Builder, Init, ParameterId, Pass, Role};
 
@@ -29,6 +30,6 @@ impl LayerNorm {
             return x;
         }
         let (weight, bias) = (pass.get(self.weight), pass.get(self.bias));
-        module::layer_norm(x, weight, Some(bias), self.epsilon)
+        layer_norm(x, weight, bias, self.epsilon)
     }
 }

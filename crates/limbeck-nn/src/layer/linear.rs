@@ -43,11 +43,7 @@ impl Linear {
         if pass.is_counting() {
             return Tensor::zeros(shape, (pass.device(), pass.dtype()));
         }
-        let weight = pass.get::<2>(self.weight).transpose();
-        let mut y = x.reshape([rows, input]).matmul(weight);
-        if let Some(bias) = self.bias {
-            y = y + pass.get::<1>(bias).reshape([1, outputs]);
-        }
-        y.reshape(shape)
+        let bias = self.bias.map(|bias| pass.get::<1>(bias));
+        limbeck_kernels::linear(x, pass.get::<2>(self.weight), bias)
     }
 }

@@ -16,7 +16,8 @@
 //! `stage1` to `stage4` are other names of the last block of each. A distilled net's logits are the
 //! mean of its heads', in training too.
 
-use burn::tensor::{Tensor, activation::gelu};
+use burn::tensor::Tensor;
+use limbeck_kernels::gelu;
 
 use super::{ImageSizes, ModelEntry};
 use crate::{

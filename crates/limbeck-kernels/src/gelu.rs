@@ -1,0 +1,188 @@
+//! The Gaussian error linear unit.
+//!
+//! Hendrycks and Gimpel. "Gaussian Error Linear Units (GELUs)". 2016.
+
+use std::mem::MaybeUninit;
+
+use burn::{
+    backend::{
+        Autodiff, Backend, Dispatch, Flex, TensorMetadata,
+        autodiff::{
+            NodeId,
+            checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+            grads::Gradients,
+            ops::{Backward, Ops, OpsKind},
+        },
+        backend_extension,
+        flex::FlexTensor,
+        ops::ActivationOps,
+        tensor::FloatTensor,
+    },
+    tensor::Tensor,
+};
+use rayon::prelude::*;
+
+use crate::{
+    elementary::normal_distribution,
+    flex::{Numbers, tensor},
+    simd::{Kernel, Simd, dispatch},
+};
+
+/// Numbers that one task handles.
+const PIECE: usize = 1 << 13;
+/// 1/√(2π).
+const DENSITY_SCALE: f32 = 0.398_942_3;
+
+/// `x·Φ(x)`, element by element, with Φ the standard normal distribution.
+///
+/// Differentiable. `f32` on the CPU has a kernel of its own, right to 5e-7 times the larger of 1
+/// and |x|; everything else is burn's operation.
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::kernel_gelu(x.into_dispatch()))
+}
+
+/// The unit, with burn's own operations as bodies; see [`crate::ops::KernelOps`].
+#[backend_extension(Autodiff, Flex)]
+pub trait GeluOps: Backend {
+    /// See [`gelu`].
+    fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::gelu(x)
+    }
+
+    /// Gradient of [`GeluOps::kernel_gelu`] from its input and the gradient of its output.
+    fn kernel_gelu_backward(
+        x: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::gelu_backward(x, gradient)
+    }
+}
+
+impl GeluOps for Flex {
+    fn kernel_gelu(x: FlexTensor) -> FlexTensor {
+        let Some(numbers) = Numbers::new([&x]) else {
+            return Self::gelu(x);
+        };
+        let [values] = numbers.slices();
+        tensor(forward(values), x.shape())
+    }
+
+    fn kernel_gelu_backward(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        let Some(numbers) = Numbers::new([&x, &gradient]) else {
+            return Self::gelu_backward(x, gradient);
+        };
+        let [values, gradient] = numbers.slices();
+        tensor(backward(values, gradient), x.shape())
+    }
+}
+
+#[derive(Debug)]
+struct Gelu;
+
+impl<B: GeluOps> Backward<B, 1> for Gelu {
+    /// The input.
+    type State = NodeId;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        gradients: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let gradient = gradients.consume::<B>(&ops.node);
+        let x = checkpointer.retrieve_node_output::<FloatTensor<B>>(ops.state);
+        let [node] = ops.parents;
+        if let Some(node) = node {
+            gradients.register::<B>(node.id, B::kernel_gelu_backward(x, gradient));
+        }
+    }
+}
+
+impl<B: GeluOps, C: CheckpointStrategy> GeluOps for Autodiff<B, C> {
+    fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        match Gelu.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut preparation) => {
+                let state = preparation.checkpoint(&x);
+                preparation.finish(state, B::kernel_gelu(x.into_primitive()))
+            }
+            OpsKind::UnTracked(preparation) => {
+                preparation.finish(B::kernel_gelu(x.into_primitive()))
+            }
+        }
+    }
+}
+
+/// `x·Φ(x)`.
+pub(crate) fn forward(x: &[f32]) -> Vec<f32> {
+    in_pieces(x, x, |x, _, y| dispatch(Forward { x, y }))
+}
+
+/// `gradient·(Φ(x) + x·φ(x))`, φ being the density.
+pub(crate) fn backward(x: &[f32], gradient: &[f32]) -> Vec<f32> {
+    in_pieces(x, gradient, |x, gradient, dx| {
+        dispatch(Derivative { x, gradient, dx })
+    })
+}
+
+/// Fills a new vector piece by piece; `work` must write all of its room.
+fn in_pieces(
+    a: &[f32],
+    b: &[f32],
+    work: impl Fn(&[f32], &[f32], &mut [MaybeUninit<f32>]) + Sync,
+) -> Vec<f32> {
+    let mut result = Vec::with_capacity(a.len());
+    result.spare_capacity_mut()[..a.len()]
+        .par_chunks_mut(PIECE)
+        .zip(a.par_chunks(PIECE))
+        .zip(b.par_chunks(PIECE))
+        .for_each(|((to, a), b)| work(a, b, to));
+    // SAFETY: the pieces cover the whole room, and both kernels write every number of a piece.
+    unsafe { result.set_len(a.len()) };
+    result
+}
+
+struct Forward<'a> {
+    x: &'a [f32],
+    y: &'a mut [MaybeUninit<f32>],
+}
+
+impl Kernel for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: as this function's own; `at` stays inside both, which are equally long.
+        unsafe {
+            for at in (0..self.x.len()).step_by(S::LANES) {
+                let x = S::load_part(self.x, at);
+                let [distribution, _] = normal_distribution::<S>(x);
+                S::store_part(self.y, at, S::multiply(x, distribution));
+            }
+        }
+    }
+}
+
+struct Derivative<'a> {
+    x: &'a [f32],
+    gradient: &'a [f32],
+    dx: &'a mut [MaybeUninit<f32>],
+}
+
+impl Kernel for Derivative<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: as this function's own; `at` stays inside all three, which are equally long.
+        unsafe {
+            for at in (0..self.x.len()).step_by(S::LANES) {
+                let x = S::load_part(self.x, at);
+                let [distribution, density] = normal_distribution::<S>(x);
+                let density = S::multiply(density, S::splat(DENSITY_SCALE));
+                let slope = S::multiply_add(x, density, distribution);
+                let gradient = S::load_part(self.gradient, at);
+                S::store_part(self.dx, at, S::multiply(gradient, slope));
+            }
+        }
+    }
+}
