@@ -20,17 +20,15 @@ use burn::{
     },
     tensor::Tensor,
 };
-use rayon::prelude::*;
 
 use crate::{
     elementary::normal_distribution,
     flex::{Numbers, tensor},
+    pieces,
     simd::{Kernel, Simd, dispatch},
 };
 
-/// Numbers that one task handles.
-const PIECE: usize = 1 << 13;
-/// 1/√(2π).
+// 1/√(2π).
 const DENSITY_SCALE: f32 = 0.398_942_3;
 
 /// `x·Φ(x)`, element by element, with Φ the standard normal distribution.
@@ -114,31 +112,17 @@ impl<B: GeluOps, C: CheckpointStrategy> GeluOps for Autodiff<B, C> {
 
 /// `x·Φ(x)`.
 pub(crate) fn forward(x: &[f32]) -> Vec<f32> {
-    in_pieces(x, x, |x, _, y| dispatch(Forward { x, y }))
+    // SAFETY: the kernel writes every number of a piece.
+    unsafe { pieces::zipped(x, x, |x, _, y| dispatch(Forward { x, y })) }
 }
 
 /// `gradient·(Φ(x) + x·φ(x))`, φ being the density.
 pub(crate) fn backward(x: &[f32], gradient: &[f32]) -> Vec<f32> {
-    in_pieces(x, gradient, |x, gradient, dx| {
-        dispatch(Derivative { x, gradient, dx })
-    })
-}
-
-/// Fills a new vector piece by piece; `work` must write all of its room.
-fn in_pieces(
-    a: &[f32],
-    b: &[f32],
-    work: impl Fn(&[f32], &[f32], &mut [MaybeUninit<f32>]) + Sync,
-) -> Vec<f32> {
-    let mut result = Vec::with_capacity(a.len());
-    result.spare_capacity_mut()[..a.len()]
-        .par_chunks_mut(PIECE)
-        .zip(a.par_chunks(PIECE))
-        .zip(b.par_chunks(PIECE))
-        .for_each(|((to, a), b)| work(a, b, to));
-    // SAFETY: the pieces cover the whole room, and both kernels write every number of a piece.
-    unsafe { result.set_len(a.len()) };
-    result
+    let work = |x: &[f32], gradient: &[f32], dx: &mut [MaybeUninit<f32>]| {
+        dispatch(Derivative { x, gradient, dx });
+    };
+    // SAFETY: the kernel writes every number of a piece.
+    unsafe { pieces::zipped(x, gradient, work) }
 }
 
 struct Forward<'a> {

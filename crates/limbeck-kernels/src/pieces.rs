@@ -28,6 +28,26 @@ pub(crate) unsafe fn filled<T: Send>(
     result
 }
 
+/// A vector as long as `a` and `b`, of which `work` is given pieces of all three.
+///
+/// # Safety
+/// `work` must write all of its room.
+pub(crate) unsafe fn zipped(
+    a: &[f32],
+    b: &[f32],
+    work: impl Fn(&[f32], &[f32], &mut [MaybeUninit<f32>]) + Sync,
+) -> Vec<f32> {
+    let mut result = Vec::with_capacity(a.len());
+    result.spare_capacity_mut()[..a.len()]
+        .par_chunks_mut(SMALLEST_TASK)
+        .zip(a.par_chunks(SMALLEST_TASK))
+        .zip(b.par_chunks(SMALLEST_TASK))
+        .for_each(|((room, a), b)| work(a, b, room));
+    // SAFETY: the pieces cover the whole room, which the caller's `work` writes.
+    unsafe { result.set_len(a.len()) };
+    result
+}
+
 /// How many pieces of `size` numbers one task handles at least.
 pub(crate) fn pieces_per_task(size: usize) -> usize {
     SMALLEST_TASK.div_ceil(size.max(1))
@@ -38,13 +58,4 @@ pub(crate) fn fill<T: Copy>(room: &mut [MaybeUninit<T>], value: T) -> &mut [T] {
     room.fill(MaybeUninit::new(value));
     // SAFETY: all of it has just been filled.
     unsafe { room.assume_init_mut() }
-}
-
-/// The room of numbers that are there already.
-///
-/// # Safety
-/// Nothing but numbers may be written to it.
-pub(crate) unsafe fn room(numbers: &mut [f32]) -> &mut [MaybeUninit<f32>] {
-    // SAFETY: the layouts are the same, and the caller keeps the numbers initialised.
-    unsafe { &mut *(std::ptr::from_mut(numbers) as *mut [MaybeUninit<f32>]) }
 }

@@ -3,15 +3,12 @@
 use std::mem::MaybeUninit;
 
 use burn::{backend::Dispatch, tensor::Tensor};
-use rayon::prelude::*;
 
 use crate::{
     ops::KernelOps,
+    pieces,
     simd::{Kernel, Simd, dispatch},
 };
-
-/// Numbers that one task handles.
-const PIECE: usize = 1 << 14;
 
 /// `max(x, 0)`, element by element; what is not a number stays so. The gradient at 0 is 0.
 ///
@@ -22,35 +19,21 @@ pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 /// `max(x, 0)`.
 pub(crate) fn forward(x: &[f32]) -> Vec<f32> {
-    in_pieces(x, x, |x, _, y| dispatch(PositivePart { x, y }))
+    // SAFETY: the kernel writes every number of a piece.
+    unsafe { pieces::zipped(x, x, |x, _, y| dispatch(PositivePart { x, y })) }
 }
 
 /// `gradient` where `output` is positive, else 0.
 pub(crate) fn backward(output: &[f32], gradient: &[f32]) -> Vec<f32> {
-    in_pieces(output, gradient, |output, gradient, dx| {
+    let work = |output: &[f32], gradient: &[f32], dx: &mut [MaybeUninit<f32>]| {
         dispatch(WherePositive {
             output,
             gradient,
             dx,
         });
-    })
-}
-
-/// Fills a new vector piece by piece; `work` must write all of its room.
-fn in_pieces(
-    a: &[f32],
-    b: &[f32],
-    work: impl Fn(&[f32], &[f32], &mut [MaybeUninit<f32>]) + Sync,
-) -> Vec<f32> {
-    let mut result = Vec::with_capacity(a.len());
-    result.spare_capacity_mut()[..a.len()]
-        .par_chunks_mut(PIECE)
-        .zip(a.par_chunks(PIECE))
-        .zip(b.par_chunks(PIECE))
-        .for_each(|((to, a), b)| work(a, b, to));
-    // SAFETY: the pieces cover the whole room, and both kernels write every number of a piece.
-    unsafe { result.set_len(a.len()) };
-    result
+    };
+    // SAFETY: the kernel writes every number of a piece.
+    unsafe { pieces::zipped(output, gradient, work) }
 }
 
 struct PositivePart<'a> {

@@ -3,10 +3,7 @@
 use rayon::prelude::*;
 
 use super::{AdamWStep, SgdStep};
-use crate::{
-    pieces::room,
-    simd::{Kernel, Simd, dispatch},
-};
+use crate::simd::{Kernel, Simd, as_room, dispatch};
 
 /// Numbers that one task handles at most.
 const PIECE: usize = 1 << 14;
@@ -90,13 +87,13 @@ impl Kernel for Sgd<'_> {
                         let kept = S::multiply(S::load_part(momentum, at), momentum_kept);
                         direction = S::multiply_add(gradient, share, kept);
                     }
-                    S::store_part(room(momentum), at, direction);
+                    S::store_part(as_room(momentum), at, direction);
                     if self.step.nesterov {
                         direction = S::multiply_add(direction, momentum_kept, gradient);
                     }
                 }
                 let value = S::multiply_add(direction, way, value);
-                S::store_part(room(self.value), at, value);
+                S::store_part(as_room(self.value), at, value);
             }
         }
     }
@@ -163,9 +160,9 @@ impl Kernel for AdamW<'_> {
                 let spread = S::multiply_add(S::square_root(square), root, epsilon);
                 let value = S::multiply(S::load_part(self.value, at), decay);
                 let value = S::multiply_add(S::divide(mean, spread), way, value);
-                S::store_part(room(self.mean), at, mean);
-                S::store_part(room(self.square), at, square);
-                S::store_part(room(self.value), at, value);
+                S::store_part(as_room(self.mean), at, mean);
+                S::store_part(as_room(self.square), at, square);
+                S::store_part(as_room(self.value), at, value);
             }
         }
     }
@@ -208,7 +205,7 @@ impl Kernel for MovingAverage<'_> {
             for at in (0..self.average.len()).step_by(S::LANES) {
                 let average = S::multiply(S::load_part(self.average, at), kept);
                 let average = S::multiply_add(S::load_part(self.value, at), share, average);
-                S::store_part(room(self.average), at, average);
+                S::store_part(as_room(self.average), at, average);
             }
         }
     }
