@@ -14,6 +14,8 @@ pub fn keep_freed_memory() {
         const M_MMAP_MAX: i32 = -4;
         /// Free bytes at the heap's end from which on it is shrunk (`malloc.h`).
         const M_TRIM_THRESHOLD: i32 = -1;
+        /// Number of heaps (`malloc.h`). Threads' own ones are given back whenever they are empty.
+        const M_ARENA_MAX: i32 = -8;
         unsafe extern "C" {
             fn mallopt(parameter: i32, value: i32) -> i32;
         }
@@ -21,6 +23,7 @@ pub fn keep_freed_memory() {
         unsafe {
             mallopt(M_MMAP_MAX, 0);
             mallopt(M_TRIM_THRESHOLD, i32::MAX);
+            mallopt(M_ARENA_MAX, 1);
         }
     }
 }
