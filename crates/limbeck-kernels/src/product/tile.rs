@@ -3,10 +3,13 @@
 use std::mem::MaybeUninit;
 
 use super::Matrix;
-use crate::simd::Simd;
+use crate::simd::{MOST_LANES, Simd};
 
 /// Rows of a tile.
 pub(crate) const TILE_ROWS: usize = 6;
+
+/// Most vectors of columns of a tile in any instruction set.
+const MOST_VECTORS: usize = 4;
 
 /// What a product is added to.
 #[derive(Clone, Copy)]
@@ -121,16 +124,27 @@ unsafe fn tile<S: Simd, const V: usize>(
             panel = panel.add(V * S::LANES);
             at += left.inner_stride;
         }
+        // By way of memory: a loop over rows that may be missing would keep the sums out of the
+        // registers.
+        let mut finished = [0.0; TILE_ROWS * MOST_VECTORS * MOST_LANES];
         for r in 0..TILE_ROWS {
-            if r < left.rows {
-                let row = &mut to.numbers[r * to.row_stride..][..to.columns];
-                for v in 0..V {
-                    let mut sum = sums[r][v];
-                    if matches!(start, Start::Held) {
-                        sum = S::add(S::load_part(row.assume_init_ref(), v * S::LANES), sum);
-                    }
-                    S::store_part(row, v * S::LANES, sum);
+            for v in 0..V {
+                let to = finished.as_mut_ptr().add((r * V + v) * S::LANES);
+                S::store(to, sums[r][v]);
+            }
+        }
+        for (r, sums) in finished
+            .chunks_exact(V * S::LANES)
+            .take(left.rows)
+            .enumerate()
+        {
+            let row = &mut to.numbers[r * to.row_stride..][..to.columns];
+            for v in 0..V {
+                let mut sum = S::load(sums.as_ptr().add(v * S::LANES));
+                if matches!(start, Start::Held) {
+                    sum = S::add(S::load_part(row.assume_init_ref(), v * S::LANES), sum);
                 }
+                S::store_part(row, v * S::LANES, sum);
             }
         }
     }
