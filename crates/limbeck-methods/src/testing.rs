@@ -3,7 +3,18 @@
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 use limbeck_nn::{Builder, Feature, Init, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
 
-use crate::{Criterion, MethodError, Probe, Progress, Step, Term};
+use crate::{Criterion, MethodError, Probe, Progress, Step, Term, TrainingPart};
+
+/// Positions 0, 1, … of as many images as any test has.
+pub const POSITIONS: [usize; 256] = {
+    let mut positions = [0; 256];
+    let mut i = 0;
+    while i < positions.len() {
+        positions[i] = i;
+        i += 1;
+    }
+    positions
+};
 
 /// Standard normal numbers that depend on `name` alone, in f64.
 pub fn random<const D: usize>(name: &str, shape: [usize; D]) -> Tensor<D> {
@@ -103,6 +114,8 @@ pub fn probe(student: &[Tap], teacher: &[Tap]) -> Probe {
         seed: 3,
         device: Device::flex(),
         dtype: DType::F64,
+        training: TrainingPart::default(),
+        teacher_classifier: None,
     }
 }
 
@@ -165,6 +178,7 @@ pub fn terms_at(
         teacher: Some(teacher),
         labels: &labels,
         targets: None,
+        indices: &POSITIONS[..batch],
         progress: Progress {
             epoch,
             epochs: 100,

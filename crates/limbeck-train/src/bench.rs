@@ -1,10 +1,11 @@
 //! How fast a training step is.
 
+use std::sync::Mutex;
 use std::time::Instant;
 
-use burn::tensor::{Tensor, TensorData};
-use limbeck_data::{Batch, Normalisation};
-use limbeck_methods::{Probe, Progress};
+use burn::tensor::Tensor;
+use limbeck_data::{Batch, Normalisation, Partners, Replay};
+use limbeck_methods::{Images, Probe, Progress, Teacher, TrainingPart};
 use limbeck_nn::{InputShape, Network, Outputs, Tap, Taps};
 use serde::Serialize;
 
@@ -12,10 +13,9 @@ use crate::{
     TrainError,
     experiment::{build, needs_teacher},
     latency::median,
-    optimizer,
     recipe::Recipe,
-    step::Learner,
-    teacher::{FrozenTeacher, Teacher},
+    step::{Learner, Lesson},
+    teacher::{FrozenTeacher, classifier},
 };
 
 /// Runs of each part that are not timed.
@@ -49,23 +49,68 @@ pub struct StepBench<'a> {
     pub runs: usize,
 }
 
-/// A teacher whose outputs are at hand.
-struct Stored {
-    taps: Vec<Tap>,
-    outputs: Outputs,
+/// A teacher whose outputs are at hand once they have been asked for: a step asks for the same
+/// ones in the same order every time.
+struct Stored<'a> {
+    teacher: &'a FrozenTeacher,
+    asked: Mutex<Asked>,
 }
 
-impl Teacher for Stored {
+/// What a step asks a teacher for.
+#[derive(Default)]
+struct Asked {
+    questions: Vec<(Tensor<4>, Taps)>,
+    answers: Vec<Outputs>,
+    /// Answers given in the step at hand.
+    given: usize,
+}
+
+impl Teacher for Stored<'_> {
     fn name(&self) -> &str {
         "stored outputs"
     }
 
     fn taps(&self) -> Vec<Tap> {
-        self.taps.clone()
+        self.teacher.taps()
     }
 
-    fn outputs(&self, _images: Tensor<4>, _taps: &Taps) -> Outputs {
-        self.outputs.clone()
+    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Outputs {
+        let Ok(mut asked) = self.asked.lock() else {
+            return self.teacher.outputs(images, taps);
+        };
+        if asked.given == asked.answers.len() {
+            let answer = self.teacher.outputs(images.clone(), taps);
+            asked.questions.push((images, taps.clone()));
+            asked.answers.push(answer);
+        }
+        asked.given += 1;
+        asked.answers[asked.given - 1].clone()
+    }
+
+    fn outputs_through(&self, images: Tensor<4>, taps: &Taps) -> Option<Outputs> {
+        self.teacher.outputs_through(images, taps)
+    }
+}
+
+impl Stored<'_> {
+    /// Before a step: its first question is the first one again.
+    fn rewind(&self) {
+        if let Ok(mut asked) = self.asked.lock() {
+            asked.given = 0;
+        }
+    }
+
+    /// Asks the teacher itself for all that a step asks for.
+    fn ask_again(&self) {
+        if let Ok(asked) = self.asked.lock() {
+            for (images, taps) in &asked.questions {
+                let _ = self
+                    .teacher
+                    .outputs(images.clone(), taps)
+                    .logits
+                    .into_data();
+            }
+        }
     }
 }
 
@@ -82,17 +127,13 @@ impl StepBench<'_> {
         };
         let teacher = FrozenTeacher::new(&network, &plain, &plain);
         let student = build(self.student, self.input, 0)?;
-        let mut learner = self.learner(student, &teacher)?;
-        let needs = learner.method.needs();
-        let images = self.batch_of_noise();
-        let device = learner.network.store.device().clone();
-        let tensor = Tensor::<4>::from_data(
-            TensorData::new(images.images.clone(), images.shape),
-            (&device, learner.network.store.dtype()),
-        );
+        let mut learner = self.learner(student, &network, &teacher)?;
+        let last = learner.stages.len() - 1;
+        learner.enter(last)?;
+        let batch = self.batch_of_noise(learner.stage().images);
         let stored = Stored {
-            taps: teacher.taps(),
-            outputs: teacher.outputs(tensor.clone(), &needs.teacher),
+            teacher: &teacher,
+            asked: Mutex::default(),
         };
         let mut position = 0;
         let reads_teacher = needs_teacher(self.method)?;
@@ -104,28 +145,36 @@ impl StepBench<'_> {
                 steps: usize::MAX,
             };
             position += 1;
-            let batch = images.clone();
-            learner.learn(
-                batch,
-                reads_teacher.then_some(teacher),
-                progress,
-                0.01,
-                0,
-                false,
-            )
+            learner.learn(Lesson {
+                batch: batch.clone(),
+                teacher: reads_teacher.then_some(teacher),
+                stage: progress,
+                run: progress,
+                learning_rate: 0.01,
+                seed: 0,
+                last: false,
+            })
         };
+        learn(&stored)?;
         Ok(StepTimes {
             teacher_ms: self.time(|| {
-                let outputs = teacher.outputs(tensor.clone(), &needs.teacher);
-                let _ = outputs.logits.into_data();
+                stored.ask_again();
                 Ok(())
             })?,
-            student_ms: self.time(|| learn(&stored).map(drop))?,
+            student_ms: self.time(|| {
+                stored.rewind();
+                learn(&stored).map(drop)
+            })?,
             step_ms: self.time(|| learn(&teacher).map(drop))?,
         })
     }
 
-    fn learner(&self, student: Network, teacher: &FrozenTeacher) -> Result<Learner, TrainError> {
+    fn learner(
+        &self,
+        student: Network,
+        network: &Network,
+        teacher: &FrozenTeacher,
+    ) -> Result<Learner, TrainError> {
         let recipe = Recipe::default();
         let probe = Probe {
             student: student.taps(),
@@ -136,40 +185,57 @@ impl StepBench<'_> {
             seed: 0,
             device: student.store.device().clone(),
             dtype: student.store.dtype(),
+            training: TrainingPart {
+                labels: self.labels(),
+                mean: vec![0.0; self.input.channels],
+                deviation: vec![1.0; self.input.channels],
+            },
+            teacher_classifier: classifier(network),
         };
-        let method = limbeck_methods::build(self.method, &recipe.method.values(), &probe)?;
-        Ok(Learner::new(
-            student,
-            method,
-            optimizer::build(&recipe.optimizer),
-            optimizer::build(&recipe.optimizer),
-            &recipe.train,
-        ))
+        let settings = recipe.method.values();
+        let (procedure, cast) = limbeck_methods::cast(self.method, &settings, &probe, student)?;
+        Learner::new(procedure, cast, &recipe)
     }
 
     /// Values in −1..1 from a linear congruential generator, labels in turn: the work does not
     /// depend on them.
-    fn batch_of_noise(&self) -> Batch {
+    fn batch_of_noise(&self, wanted: Images) -> Batch {
         let InputShape {
             channels,
             height,
             width,
-            classes,
+            ..
         } = self.input;
         let mut state = 1u32;
-        let images = (0..self.batch * channels * height * width)
+        let images: Vec<f32> = (0..self.batch * channels * height * width)
             .map(|_| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 state as f32 / (u32::MAX / 2) as f32 - 1.0
             })
             .collect();
+        let indices: Vec<usize> = (0..self.batch).collect();
         Batch {
-            indices: (0..self.batch).collect(),
-            images,
             shape: [self.batch, channels, height, width],
-            labels: (0..self.batch).map(|i| (i % classes) as i64).collect(),
+            labels: self.labels(),
             targets: None,
+            views: vec![images.clone(); wanted.views - 1],
+            partners: wanted.partners.then(|| Partners {
+                indices: indices.clone(),
+                images: images.clone(),
+            }),
+            replay: wanted.replay.then(|| Replay {
+                indices: indices.clone(),
+                images: images.clone(),
+                labels: self.labels(),
+            }),
+            indices,
+            images,
         }
+    }
+
+    fn labels(&self) -> Vec<i64> {
+        let classes = self.input.classes;
+        (0..self.batch).map(|i| (i % classes) as i64).collect()
     }
 
     fn time(&self, mut work: impl FnMut() -> Result<(), TrainError>) -> Result<f64, TrainError> {

@@ -93,6 +93,7 @@ fn a_training_pass_updates_the_statistics_of_norms() {
         teacher: Some(&teacher),
         labels: &labels,
         targets: None,
+        indices: &[0, 1, 2, 3],
         progress: limbeck_methods::Progress {
             epoch: 0,
             epochs: 1,

@@ -1,7 +1,7 @@
 //! Every method, as it comes, on pairs of networks of the zoo.
 
 use burn::tensor::{DType, Device};
-use limbeck_methods::{METHODS, Probe, build, propose_pairs};
+use limbeck_methods::{METHODS, Probe, TrainingPart, build, propose_pairs};
 use limbeck_nn::{InputShape, Tap, model::outline};
 
 fn taps(name: &str, size: usize) -> Vec<Tap> {
@@ -27,6 +27,8 @@ fn probe(teacher: (&str, usize), student: (&str, usize)) -> Probe {
         seed: 0,
         device: Device::flex(),
         dtype: DType::F32,
+        training: TrainingPart::default(),
+        teacher_classifier: None,
     }
 }
 

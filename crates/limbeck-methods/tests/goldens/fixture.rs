@@ -1,10 +1,21 @@
 //! What a method is built for and fed with when a golden file is its only source.
 
 use burn::tensor::{DType, Int, Tensor, TensorData};
-use limbeck_methods::{MethodError, Probe, Progress, Step};
+use limbeck_methods::{MethodError, Probe, Progress, Step, TrainingPart};
 use limbeck_nn::{Builder, Feature, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
 
 use super::case::Case;
+
+/// Positions 0, 1, … of as many images as any test has.
+pub const POSITIONS: [usize; 256] = {
+    let mut positions = [0; 256];
+    let mut i = 0;
+    while i < positions.len() {
+        positions[i] = i;
+        i += 1;
+    }
+    positions
+};
 
 /// A probe for these taps; `logits` of `classes` are added to both sides.
 pub fn probe(
@@ -29,6 +40,8 @@ pub fn probe(
         seed: 0,
         device: Case::device(),
         dtype: DType::F64,
+        training: TrainingPart::default(),
+        teacher_classifier: None,
     }
 }
 
@@ -61,6 +74,7 @@ pub fn step<'a>(
         teacher: Some(teacher),
         labels,
         targets: None,
+        indices: &POSITIONS[..labels.dims()[0]],
         progress: Progress {
             epoch: 0,
             epochs: 1,
