@@ -119,6 +119,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(none::Baseline, BaselineConfig, teacher: false),
     method!(at::At, AtConfig, teacher: true, features),
     method!(dkd::Dkd, DkdConfig, teacher: true),
+    procedure!(dml::Dml, DmlConfig, teacher: false, Group::Networks),
     method!(drg::Drg, DrgConfig, teacher: false),
     method!(dsr::Dsr, DsrConfig, teacher: false),
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
