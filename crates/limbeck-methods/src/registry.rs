@@ -126,6 +126,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(kd::Kd, KdConfig, teacher: true),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
+    procedure!(sskd::Sskd, SskdConfig, teacher: true, Group::Stages),
     method!(tat::Tat, TatConfig, teacher: true, features),
 ];
 

@@ -51,3 +51,15 @@ fn dml_resumes_to_the_same_bits() {
         assert_resumes("dml", &extra, &["last.safetensors", "best.safetensors"]);
     }
 }
+
+#[test]
+fn sskd_resumes_inside_both_stages_and_keeps_the_head() {
+    let extra = ["--teacher", "resnet8", "--set", "train.average=0.9"];
+    let files = [
+        "last.safetensors",
+        "best.safetensors",
+        "stage-head.safetensors",
+        "stage-student.safetensors",
+    ];
+    assert_resumes("sskd", &extra, &files);
+}
