@@ -17,6 +17,9 @@ const TEST_SHARE: f64 = 0.2;
 /// 3.1 points to either side, and running a network forward is cheap beside training it.
 const LIMITED_TEST: usize = 1_000;
 
+/// View of the draw that takes images apart; parts of a data set are drawn with those below.
+const APART: u32 = 3;
+
 /// Images of one source by class, in the order in which they are taken.
 type Pools = Vec<Vec<usize>>;
 
@@ -137,6 +140,29 @@ fn carve(pools: &mut Pools, share: f64, part: &'static str) -> Result<Pools, Dat
         .zip(counts)
         .map(|(pool, count)| pool.drain(..count).collect())
         .collect())
+}
+
+impl Part {
+    /// Takes a share of each class's images apart: `(what stays, what is apart)`. Every class that
+    /// has images keeps at least one. Which ones depends on the seed alone.
+    ///
+    /// # Errors
+    /// Too few images to take any apart.
+    pub fn apart(&self, share: f64, seed: u64) -> Result<(Self, Self), DataError> {
+        let mut pools = vec![Vec::new(); self.classes().len()];
+        for (position, &index) in self.indices.iter().enumerate() {
+            pools[self.label(position)].push(index);
+        }
+        for (class, pool) in pools.iter_mut().enumerate() {
+            Stream::new(seed, Purpose::Split, 0, class as u64, APART).shuffle(pool);
+        }
+        let taken = carve(&mut pools, share, "held-out")?;
+        let source = &self.source;
+        Ok((
+            part(Arc::clone(source), pools),
+            part(Arc::clone(source), taken),
+        ))
+    }
 }
 
 /// Keeps `total` images, as equal a number of each class as there are.

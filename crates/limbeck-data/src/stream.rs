@@ -18,6 +18,8 @@ pub enum Purpose {
     Shapes,
     /// Measuring on a part of the images.
     Measure,
+    /// Another image of the same class, and its augmentation.
+    Partner,
 }
 
 impl Purpose {
@@ -30,6 +32,7 @@ impl Purpose {
             Self::Mix => 4,
             Self::Shapes => 5,
             Self::Measure => 6,
+            Self::Partner => 7,
         }
     }
 }

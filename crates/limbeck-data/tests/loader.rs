@@ -47,6 +47,7 @@ fn config(workers: usize) -> LoaderConfig {
         workers,
         prefetch: 3,
         seed: 5,
+        ..LoaderConfig::default()
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{DType, Device, Int, Tensor};
 use limbeck_nn::{Outputs, Pass, Tap, Taps};
 
-use crate::MethodError;
+use crate::{Classifier, MethodError};
 
 /// What a method is built for: the nets' taps with their shapes, found by running them once.
 #[derive(Clone, Debug)]
@@ -26,6 +26,22 @@ pub struct Probe {
     pub device: Device,
     /// Element type of tensors.
     pub dtype: DType,
+    /// What there is to learn from.
+    pub training: TrainingPart,
+    /// The teacher's last linear map, where it has one.
+    pub teacher_classifier: Option<Classifier>,
+}
+
+/// The images that a method trains on.
+#[derive(Clone, Debug, Default)]
+pub struct TrainingPart {
+    /// Class of each image, by its position in the part (see [`Step::indices`]), before anything
+    /// is held out.
+    pub labels: Vec<i64>,
+    /// What was taken from each channel of the pixels in 0..1, `[C]`.
+    pub mean: Vec<f64>,
+    /// What each channel was divided by afterwards, `[C]`.
+    pub deviation: Vec<f64>,
 }
 
 /// Which taps a method reads. Logits are always there.
@@ -62,6 +78,8 @@ pub struct Step<'a> {
     /// Share of each class in each image, `[B, K]`, rows sum to one; `None` where the labels say
     /// all. Terms that are cross entropies with the labels follow it.
     pub targets: Option<&'a Tensor<2>>,
+    /// Position of each image in the training part, `[B]`.
+    pub indices: &'a [usize],
     /// How far training is.
     pub progress: Progress,
 }
@@ -182,6 +200,16 @@ pub(crate) fn require_weight(
     value: f64,
 ) -> Result<(), MethodError> {
     require(method, key, value, value >= 0.0, "a number of at least 0")
+}
+
+/// Refuses a share outside 0..=1.
+pub(crate) fn require_share(
+    method: &'static str,
+    key: &'static str,
+    value: f64,
+) -> Result<(), MethodError> {
+    let fits = (0.0..=1.0).contains(&value);
+    require(method, key, value, fits, "a number from 0 to 1")
 }
 
 /// Refuses a count below `least`.

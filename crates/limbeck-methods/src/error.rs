@@ -39,6 +39,33 @@ pub enum MethodError {
         /// Method.
         method: &'static str,
     },
+    /// Gradients are to flow through a teacher that has none.
+    #[error(
+        "method `{method}` needs gradients of the teacher with respect to the images, and `{teacher}` gives none; use a network as the teacher"
+    )]
+    TeacherGradient {
+        /// Method.
+        method: &'static str,
+        /// Teacher.
+        teacher: String,
+    },
+    /// A procedure names a member of its cast that is not there.
+    #[error("the cast's `{name}` {reason}")]
+    Member {
+        /// What was asked for.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A network that the method brings along cannot be built.
+    #[error(transparent)]
+    Network(#[from] limbeck_nn::NnError),
+    /// Images that were held out cannot be read.
+    #[error("the held-out images cannot be read: {reason}")]
+    HeldOut {
+        /// What was found.
+        reason: String,
+    },
     /// A method was joined with itself or with the baseline.
     #[error("`{name}` cannot be a combination: {reason}")]
     Combination {

@@ -3,12 +3,16 @@
 //! A method of the usual kind is a [`Criterion`]: it looks at what student and teacher gave out
 //! for a batch and returns named loss terms. Its file begins with the method's documentation page
 //! (`limbeck methods NAME` prints it), then come configuration, implementation and tests.
-//! [`METHODS`] lists them all; [`build`] makes one, or several joined by `+`, ready to train with.
+//! A method of the other kind is a [`Procedure`]: it has stages, networks, optimisers or forward
+//! passes of its own. [`METHODS`] lists them all; [`build`] makes a criterion, or several joined
+//! by `+`; [`cast`] makes any method ready to train with, criteria in a procedure of one stage.
 
 mod at;
+mod cast;
 mod connector;
 mod criterion;
 mod dkd;
+mod dml;
 mod drg;
 mod dsr;
 mod error;
@@ -16,27 +20,47 @@ mod fitnet;
 mod kd;
 mod method;
 mod none;
+mod one_stage;
 mod pairs;
+mod procedure;
 mod registry;
 mod reviewkd;
 mod rkd;
+mod rotation;
+mod scene;
 mod softmax;
+mod sskd;
+pub mod supervised;
 mod tat;
+mod teacher;
 #[cfg(test)]
 mod testing;
 
 pub use at::{At, AtConfig};
-pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term};
+pub use cast::{Cast, Member, STUDENT, member_seed};
+pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term, TrainingPart};
 pub use dkd::{Dkd, DkdConfig};
+pub use dml::{Dml, DmlConfig, MutualTarget, MutualUpdate};
 pub use drg::{Auxiliary, Drg, DrgConfig};
 pub use dsr::{Dsr, DsrConfig};
 pub use error::MethodError;
 pub use fitnet::{FitNet, FitNetConfig};
 pub use kd::{Kd, KdConfig};
-pub use method::{Method, build, entries};
+pub use method::{Method, build, cast, entries};
 pub use none::{Baseline, BaselineConfig};
+pub use one_stage::OneStage;
 pub use pairs::propose_pairs;
-pub use registry::{METHODS, MethodEntry, find};
+pub use procedure::{
+    Act, Balanced, HeldOut, Images, Interlude, OptimizerChange, OptimizerKind, Procedure, Stage,
+    Trained,
+};
+pub use registry::{Group, METHODS, MethodEntry, find};
 pub use reviewkd::{ReviewKd, ReviewKdConfig};
 pub use rkd::{Rkd, RkdConfig};
+pub use scene::{Batch, Played, Replay, Scene, Setting};
+pub use sskd::{
+    ProjectionHead, RotatedRows, Selection, Sskd, SskdConfig, SskdTerms, pretext_loss,
+    pretext_targets, similarity,
+};
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
+pub use teacher::{Classifier, Teacher};

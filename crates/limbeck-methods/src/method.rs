@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use limbeck_nn::{Builder, Pass, Store};
+use limbeck_nn::{Builder, Network, Pass, Store};
 use serde_json::Value;
 
-use crate::{Criterion, MethodEntry, MethodError, Needs, Probe, State, Step, Term, registry::find};
+use crate::{
+    Cast, Criterion, MethodEntry, MethodError, Needs, OneStage, Probe, Procedure, State, Step,
+    Term,
+    registry::{Build, find},
+};
 
 /// One method, or several whose terms are added, with the modules that are trained along.
 ///
@@ -26,7 +30,7 @@ struct Part {
 /// The entries that `name` consists of: one method, or several joined by `+` such as `drg+dsr`.
 ///
 /// # Errors
-/// An unknown method, the same one twice, or the baseline together with others.
+/// An unknown method, the same one twice, or the baseline or a procedure together with others.
 pub fn entries(name: &str) -> Result<Vec<&'static MethodEntry>, MethodError> {
     let entries = name
         .split('+')
@@ -45,16 +49,67 @@ pub fn entries(name: &str) -> Result<Vec<&'static MethodEntry>, MethodError> {
     if entries.len() > 1 && seen.contains("none") {
         return refuse("`none` is the baseline, which has no terms to add".to_owned());
     }
+    if entries.len() > 1
+        && let Some(procedure) = entries.iter().find(|entry| entry.is_procedure())
+    {
+        return refuse(format!(
+            "`{}` has training steps of its own, and only methods that add terms to one step can \
+             be joined; use it alone",
+            procedure.id
+        ));
+    }
     Ok(entries)
 }
 
-/// Builds the method called `name`, or several joined by `+`. `settings` are tables by method;
+fn settings_of(settings: &BTreeMap<String, Value>, id: &str) -> Value {
+    let table = settings.get(id).cloned();
+    table.unwrap_or_else(|| Value::Object(serde_json::Map::new()))
+}
+
+/// Makes the method called `name` ready to train `student` with: a procedure and everybody that
+/// it trains. Criteria, one or several joined by `+`, are run by [`OneStage`].
+///
+/// # Errors
+/// As [`build`], and networks that cannot be built.
+pub fn cast(
+    name: &str,
+    settings: &BTreeMap<String, Value>,
+    probe: &Probe,
+    student: Network,
+) -> Result<(Box<dyn Procedure>, Cast), MethodError> {
+    let mut cast = Cast::new(student);
+    if let [entry] = entries(name)?.as_slice()
+        && let Build::Procedure(build) = entry.build
+    {
+        let procedure = build(settings_of(settings, entry.id), probe, &mut cast)?;
+        refuse_unused_pairs(name, probe, &procedure.pairs())?;
+        return Ok((procedure, cast));
+    }
+    let procedure = OneStage::new(build(name, settings, probe)?, &mut cast);
+    Ok((Box::new(procedure), cast))
+}
+
+fn refuse_unused_pairs(
+    name: &str,
+    probe: &Probe,
+    pairs: &[(String, String)],
+) -> Result<(), MethodError> {
+    if probe.pairs.is_some() && pairs.is_empty() {
+        return Err(MethodError::Pairs {
+            method: name.to_owned(),
+            reason: "layer pairs were named, but it compares no layers; leave them out".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Builds the criterion called `name`, or several joined by `+`. `settings` are tables by method;
 /// what is missing takes its default.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use burn::tensor::{DType, Device};
-/// use limbeck_methods::{Probe, build};
+/// use limbeck_methods::{Probe, TrainingPart, build};
 /// use limbeck_nn::{InputShape, model::outline};
 ///
 /// let input = InputShape { channels: 3, height: 32, width: 32, classes: 100 };
@@ -67,6 +122,8 @@ pub fn entries(name: &str) -> Result<Vec<&'static MethodEntry>, MethodError> {
 ///     seed: 0,
 ///     device: Device::flex(),
 ///     dtype: DType::F32,
+///     training: TrainingPart::default(),
+///     teacher_classifier: None,
 /// };
 /// let settings = [("fitnet".to_owned(), serde_json::json!({ "weight": 50 }))];
 /// let method = build("fitnet", &settings.into(), &probe)?;
@@ -88,24 +145,23 @@ pub fn build(
     let mut builder = Builder::new(&mut store, probe.seed);
     let mut parts = Vec::new();
     for entry in &entries {
-        let table = settings.get(entry.id).cloned();
-        let table = table.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        let Build::Criterion(build) = entry.build else {
+            return Err(MethodError::Combination {
+                name: name.to_owned(),
+                reason: "it has training steps of its own; `cast` makes it".to_owned(),
+            });
+        };
         let mut level = match entries.len() {
             1 => builder.sub_self(),
             _ => builder.sub(entry.id),
         };
         parts.push(Part {
             id: entry.id,
-            criterion: (entry.build)(table, probe, &mut level)?,
+            criterion: build(settings_of(settings, entry.id), probe, &mut level)?,
         });
     }
     let method = Method { parts, store };
-    if probe.pairs.is_some() && method.pairs().is_empty() {
-        return Err(MethodError::Pairs {
-            method: name.to_owned(),
-            reason: "layer pairs were named, but it compares no layers; leave them out".to_owned(),
-        });
-    }
+    refuse_unused_pairs(name, probe, &method.pairs())?;
     Ok(method)
 }
 
@@ -160,6 +216,12 @@ impl Method {
     /// Modules that are trained along and thrown away afterwards; empty where there are none.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Moves the modules out to whoever trains them; the method keeps none.
+    pub(crate) fn take_store(&mut self) -> Store {
+        let empty = Store::new(self.store.device(), self.store.dtype());
+        std::mem::replace(&mut self.store, empty)
     }
 
     /// The same, to update.

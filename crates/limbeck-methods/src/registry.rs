@@ -4,7 +4,44 @@ use limbeck_nn::Builder;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{Criterion, MethodError, Probe};
+use crate::{Cast, Criterion, MethodError, Probe, Procedure};
+
+/// What a method asks for, from least to most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// Nothing but labels.
+    Labels,
+    /// A teacher's logits.
+    Teacher,
+    /// A teacher's features.
+    Features,
+    /// Several networks that are trained.
+    Networks,
+    /// Several stages.
+    Stages,
+}
+
+impl Group {
+    /// All of them, from least to most.
+    pub const ALL: [Self; 5] = [
+        Self::Labels,
+        Self::Teacher,
+        Self::Features,
+        Self::Networks,
+        Self::Stages,
+    ];
+
+    /// What its methods need, as a heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Labels => "Labels alone",
+            Self::Teacher => "A teacher's logits",
+            Self::Features => "A teacher's features",
+            Self::Networks => "Several networks",
+            Self::Stages => "Several stages",
+        }
+    }
+}
 
 /// A method of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -15,28 +52,64 @@ pub struct MethodEntry {
     source: &'static str,
     /// Whether it reads a teacher.
     pub needs_teacher: bool,
+    /// What it asks for.
+    pub group: Group,
     /// All settings with their defaults.
     pub defaults: fn() -> Value,
-    /// Builds it from a table of settings (missing ones take their defaults); its modules are
-    /// made at the builder's level.
+    /// Builds it from a table of settings; missing ones take their defaults.
     pub build: Build,
 }
 
-type Build = fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
+/// How a method is built.
+#[derive(Clone, Copy, Debug)]
+pub enum Build {
+    /// A criterion; its modules are made at the builder's level.
+    Criterion(fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>),
+    /// A procedure; it finds the student in the cast and adds its own members.
+    Procedure(fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>),
+}
 
 /// A method's module is its id and the name of its file.
 macro_rules! method {
-    ($module:ident::$method:ident, $config:ident, teacher: $teacher:literal) => {
+    ($module:ident::$method:ident, $config:ident, teacher: true) => {
+        method!($module::$method, $config, teacher: true, Group::Teacher)
+    };
+    ($module:ident::$method:ident, $config:ident, teacher: true, features) => {
+        method!($module::$method, $config, teacher: true, Group::Features)
+    };
+    ($module:ident::$method:ident, $config:ident, teacher: false) => {
+        method!($module::$method, $config, teacher: false, Group::Labels)
+    };
+    ($module:ident::$method:ident, $config:ident, teacher: $teacher:literal, $group:expr) => {
         MethodEntry {
             id: stringify!($module),
             source: include_str!(concat!(stringify!($module), ".rs")),
             needs_teacher: $teacher,
+            group: $group,
             defaults: defaults::<crate::$config>,
-            build: |settings, probe, builder| {
+            build: Build::Criterion(|settings, probe, builder| {
                 let config = parse(stringify!($module), settings)?;
                 let method = crate::$module::$method::new(config, probe, builder)?;
                 Ok(Box::new(method))
-            },
+            }),
+        }
+    };
+}
+
+/// The same for a procedure.
+macro_rules! procedure {
+    ($module:ident::$method:ident, $config:ident, teacher: $teacher:literal, $group:expr) => {
+        MethodEntry {
+            id: stringify!($module),
+            source: include_str!(concat!(stringify!($module), ".rs")),
+            needs_teacher: $teacher,
+            group: $group,
+            defaults: defaults::<crate::$config>,
+            build: Build::Procedure(|settings, probe, cast| {
+                let config = parse(stringify!($module), settings)?;
+                let method = crate::$module::$method::new(config, probe, cast)?;
+                Ok(Box::new(method))
+            }),
         }
     };
 }
@@ -44,15 +117,17 @@ macro_rules! method {
 /// All methods: the baseline, then by name.
 pub static METHODS: &[MethodEntry] = &[
     method!(none::Baseline, BaselineConfig, teacher: false),
-    method!(at::At, AtConfig, teacher: true),
+    method!(at::At, AtConfig, teacher: true, features),
     method!(dkd::Dkd, DkdConfig, teacher: true),
+    procedure!(dml::Dml, DmlConfig, teacher: false, Group::Networks),
     method!(drg::Drg, DrgConfig, teacher: false),
     method!(dsr::Dsr, DsrConfig, teacher: false),
-    method!(fitnet::FitNet, FitNetConfig, teacher: true),
+    method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
     method!(kd::Kd, KdConfig, teacher: true),
-    method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true),
-    method!(rkd::Rkd, RkdConfig, teacher: true),
-    method!(tat::Tat, TatConfig, teacher: true),
+    method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
+    method!(rkd::Rkd, RkdConfig, teacher: true, features),
+    procedure!(sskd::Sskd, SskdConfig, teacher: true, Group::Stages),
+    method!(tat::Tat, TatConfig, teacher: true, features),
 ];
 
 impl MethodEntry {
@@ -60,6 +135,11 @@ impl MethodEntry {
     pub fn title(&self) -> &'static str {
         let first = self.source.lines().next().unwrap_or_default();
         first.split_once(" — ").map_or(first, |(_, title)| title)
+    }
+
+    /// Whether it is a procedure: such a one cannot be joined with others.
+    pub fn is_procedure(&self) -> bool {
+        matches!(self.build, Build::Procedure(_))
     }
 
     /// The documentation page, as Markdown.

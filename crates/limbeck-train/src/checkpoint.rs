@@ -2,7 +2,7 @@
 //!
 //! A checkpoint is a safetensors file: named tensors of `f32`, `f64` and `i64`, kept bit for bit,
 //! and in its header one metadata entry, `limbeck.checkpoint`, a JSON object of
-//! - `version`: of this format, now 1;
+//! - `version`: of this format, now 2;
 //! - `recipe`: [`Recipe::fingerprint`](crate::recipe::Recipe::fingerprint) of the run;
 //! - `progress`: TOML text of the caller, in which numbers keep all their bits;
 //! - `sha256`: of all that is above and of every tensor's name, type, shape and numbers.
@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::files::{FileError, write_whole};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const METADATA: &str = "limbeck.checkpoint";
 /// No run on one machine keeps as much; a bigger file is something else.
 const MOST_BYTES: u64 = 64 << 30;
@@ -479,9 +479,9 @@ mod tests {
             .unwrap()
             + 10;
         let mut newer = bytes.clone();
-        newer[at] = b'2';
+        newer[at] = b'3';
         let error = decode(&newer).unwrap_err();
-        assert!(matches!(error, CheckpointError::Version { found: 2, .. }));
+        assert!(matches!(error, CheckpointError::Version { found: 3, .. }));
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use burn::tensor::{Tensor, TensorData, activation::softmax};
 use limbeck_data::{Augment, Loader, LoaderConfig, Part};
+use limbeck_methods::Teacher;
 use limbeck_nn::{Network, Taps};
 
-use crate::{TrainError, metric::Evaluator, results::Evaluation, teacher::Teacher};
+use crate::{TrainError, metric::Evaluator, results::Evaluation};
 
 /// Images of an evaluation batch: large enough for the products to be efficient, small enough for
 /// the maps of a wide network to stay in memory.
@@ -40,6 +41,7 @@ impl EvaluationSet {
             workers,
             prefetch: 2,
             seed: 0,
+            ..LoaderConfig::default()
         };
         Ok(Self {
             loader: Loader::new(part, augment.clone(), false, config)?,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use limbeck_data::{Augment, Loader, LoaderConfig, Normalisation, Part};
-use limbeck_methods::Progress;
+use limbeck_methods::{HeldOut, Images, Progress, Teacher};
 use limbeck_nn::Network;
 use serde::{Deserialize, Serialize};
 
@@ -15,14 +15,16 @@ use crate::{
     average::WeightAverage,
     checkpoint::{self, Checkpoint, CheckpointError},
     evaluate::{Choice, EvaluationSet},
-    files, model_source,
+    files,
+    held_out::HeldOutImages,
+    model_source,
     observer::{Moment, Observer},
+    product,
     recipe::Recipe,
     results::EpochRow,
     schedule::Schedule,
     snapshot,
-    step::{Learner, StepReport},
-    teacher::Teacher,
+    step::{Learner, Lesson, Pause, StepReport},
 };
 
 /// Time between two checkpoints inside an epoch; each epoch ends with one in any case.
@@ -89,11 +91,18 @@ pub struct Finished {
 /// Where a job is; the readable part of its checkpoint.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct State {
-    /// Epochs that are done.
+    /// Epochs that are done, of all stages together.
     epoch: usize,
     /// Steps done in the next one.
     step: usize,
-    /// Best validation top-1 so far, in percent, and its epoch, counted from 1.
+    /// Steps done since the first.
+    position: usize,
+    /// Index of the stage.
+    stage: usize,
+    /// Epochs of the stage that are done.
+    stage_epoch: usize,
+    /// Best validation top-1 of the stage so far, in percent, and its epoch, counted from 1 over
+    /// all stages.
     best: Option<(f64, usize)>,
     rows: Vec<EpochRow>,
     sums: Sums,
@@ -109,6 +118,8 @@ struct Sums {
     correct: usize,
     loss: f64,
     terms: BTreeMap<String, f64>,
+    weights: BTreeMap<String, f64>,
+    shares: BTreeMap<String, f64>,
     seconds: f64,
     waited: f64,
 }
@@ -119,15 +130,20 @@ impl Sums {
         self.images += report.images;
         self.correct += report.correct;
         self.loss += report.loss * images;
-        for (name, value) in &report.terms {
-            *self.terms.entry(name.clone()).or_default() += value * images;
+        for (sums, values) in [
+            (&mut self.terms, &report.terms),
+            (&mut self.weights, &report.weights),
+            (&mut self.shares, &report.shares),
+        ] {
+            for (name, value) in values {
+                *sums.entry(name.clone()).or_default() += value * images;
+            }
         }
     }
 
-    fn means(&self) -> BTreeMap<String, f64> {
+    fn means(&self, sums: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
         let images = self.images.max(1) as f64;
-        self.terms
-            .iter()
+        sums.iter()
             .map(|(name, sum)| (name.clone(), sum / images))
             .collect()
     }
@@ -154,17 +170,19 @@ impl Job<'_> {
     ) -> Result<JobEnd, TrainError> {
         std::fs::create_dir_all(&self.folder).map_err(TrainError::io(&self.folder))?;
         let mut state = self.restore(&mut learner)?.unwrap_or_default();
-        let epochs = self.recipe.train.epochs;
-        let loader = self.loader()?;
-        while state.epoch < epochs {
-            if !self.epoch(&mut learner, &mut state, &loader, observer)? {
+        let material = self.material(&learner)?;
+        let stages = learner.stages.len();
+        while state.stage < stages {
+            if stages > 1 {
+                observer.stage(&learner.stage().name, state.stage + 1, stages);
+            }
+            if !self.stage(&mut learner, &mut state, &material, observer)? {
                 return Ok(JobEnd::Interrupted);
             }
         }
-        self.save_weights(&learner.network, LAST)?;
-        let mut network = learner.network;
-        let best = self.folder.join(BEST);
-        model_source::load_exactly(&mut network, &best)?;
+        let mut network = learner.cast.network(&learner.stage().student)?.clone();
+        self.save_weights(&network, LAST)?;
+        model_source::load_exactly(&mut network, &self.folder.join(BEST))?;
         Ok(JobEnd::Finished(Box::new(Finished {
             network,
             best_epoch: state.best.map_or(0, |(_, epoch)| epoch),
@@ -173,21 +191,86 @@ impl Job<'_> {
         })))
     }
 
-    fn loader(&self) -> Result<Loader, TrainError> {
-        let config = LoaderConfig {
-            batch: self.recipe.data.batch,
-            shuffle: true,
-            drop_last: self.train.len() >= self.recipe.data.batch,
-            workers: self.recipe.data.workers,
-            prefetch: 4,
-            seed: self.seed,
-        };
-        Ok(Loader::new(
-            self.train.clone(),
-            self.augment.clone(),
-            true,
-            config,
-        )?)
+    /// The images to train on, and those that the procedure wants held out.
+    fn material(&self, learner: &Learner) -> Result<Material, TrainError> {
+        let share = learner.procedure.held_out();
+        if share == 0.0 {
+            return Ok(Material {
+                train: self.train.clone(),
+                held_out: None,
+            });
+        }
+        let (train, apart) = self.train.apart(share, self.seed)?;
+        let (device, dtype) = (learner.cast.device(), learner.cast.dtype());
+        let batch = self.recipe.data.batch;
+        Ok(Material {
+            train,
+            held_out: Some(HeldOutImages::new(
+                apart,
+                self.augment,
+                batch,
+                device,
+                dtype,
+            )?),
+        })
+    }
+
+    /// One stage, or what is left of it; false if it was interrupted.
+    fn stage(
+        &self,
+        learner: &mut Learner,
+        state: &mut State,
+        material: &Material,
+        observer: &mut dyn Observer,
+    ) -> Result<bool, TrainError> {
+        let started = Instant::now();
+        if state.stage_epoch == 0 && state.step == 0 {
+            learner.pause(self.teacher, material.held_out(), Pause::Stage)?;
+            state.seconds += started.elapsed().as_secs_f64();
+        }
+        if learner.stage().epochs > 0 {
+            let first = state.epoch - state.stage_epoch;
+            let images = learner.stage().images;
+            let config = loader_config(self.recipe, &material.train, self.seed, images, first);
+            let (train, augment) = (material.train.clone(), self.augment.clone());
+            let loader = Loader::new(train, augment, true, config)?;
+            while state.stage_epoch < learner.stage().epochs {
+                if !self.epoch(learner, state, &loader, material, observer)? {
+                    return Ok(false);
+                }
+            }
+        }
+        self.close_stage(learner, state)?;
+        Ok(true)
+    }
+
+    /// Keeps the stage's product and goes on to the next stage.
+    fn close_stage(&self, learner: &mut Learner, state: &mut State) -> Result<(), TrainError> {
+        let stage = learner.stage().clone();
+        let best = self.folder.join(BEST);
+        let has_best = stage.epochs > 0 && stage.acts.iter().any(|act| act.trains(&stage.student));
+        if learner.stages.len() > 1 {
+            let path = self.folder.join(product::file_name(&stage.name));
+            if has_best {
+                let bytes = std::fs::read(&best).map_err(TrainError::io(&best))?;
+                files::write_whole(&path, &bytes)?;
+            } else {
+                product::write_members(learner, &path)?;
+            }
+        }
+        if stage.keeps_best && has_best {
+            let mut network = learner.cast.network(&stage.student)?.clone();
+            model_source::load_exactly(&mut network, &best)?;
+            *learner.cast.store_mut(&stage.student)? = network.store;
+        }
+        state.stage += 1;
+        state.stage_epoch = 0;
+        if state.stage < learner.stages.len() {
+            state.best = None;
+            learner.enter(state.stage)?;
+            self.save(learner, state)?;
+        }
+        Ok(())
     }
 
     /// One epoch, or what is left of it; false if it was interrupted.
@@ -196,37 +279,41 @@ impl Job<'_> {
         learner: &mut Learner,
         state: &mut State,
         loader: &Loader,
+        material: &Material,
         observer: &mut dyn Observer,
     ) -> Result<bool, TrainError> {
-        let (epochs, steps) = (self.recipe.train.epochs, loader.batches());
+        let stage = learner.stage().clone();
+        let (epochs, steps) = (learner.epochs(), loader.batches());
         let schedule = Schedule::of(self.recipe);
+        let label = self.stage_label(learner);
+        let mut lap = Instant::now();
         if state.step == 0 {
-            learner.method.start_epoch();
+            learner.pause(self.teacher, material.held_out(), Pause::Epoch)?;
         }
         let mut batches = loader.epoch(state.epoch, state.step);
-        let mut lap = Instant::now();
         let mut saved = Instant::now();
         let mut learning_rate = 0.0;
         let mut waited = Duration::ZERO;
         while let Some(batch) = batches.next() {
-            let batch = batch?;
-            let position = state.epoch * steps + state.step;
-            learning_rate = schedule.learning_rate(position, steps, epochs);
-            let progress = Progress {
-                epoch: state.epoch,
+            let scheduled = (stage.schedule_from + state.stage_epoch) * steps + state.step;
+            let progress = |epoch, epochs| Progress {
+                epoch,
                 epochs,
                 step: state.step,
                 steps,
             };
-            let report = learner.learn(
-                batch,
-                self.teacher,
-                progress,
-                learning_rate,
-                dropout_seed(self.seed, position),
-                state.step + 1 == steps,
-            )?;
+            let report = learner.learn(Lesson {
+                batch: batch?,
+                teacher: self.teacher,
+                stage: progress(state.stage_epoch, stage.epochs),
+                run: progress(state.epoch, epochs),
+                learning_rate: schedule.learning_rate(scheduled, steps, stage.schedule_epochs),
+                seed: dropout_seed(self.seed, state.position),
+                last: state.step + 1 == steps,
+            })?;
+            learning_rate = report.learning_rate;
             state.step += 1;
+            state.position += 1;
             state.sums.add(&report);
             state.sums.seconds += lap.elapsed().as_secs_f64();
             state.seconds += lap.elapsed().as_secs_f64();
@@ -234,13 +321,14 @@ impl Job<'_> {
             waited = batches.wait();
             lap = Instant::now();
             observer.step(&Moment {
+                stage: label.clone(),
                 epoch: state.epoch + 1,
                 epochs,
                 step: state.step,
                 steps,
                 images_per_second: state.sums.images_per_second(),
                 data_wait: state.sums.data_wait(),
-                terms: state.sums.means(),
+                terms: state.sums.means(&state.sums.terms),
             });
             let stop = self.interrupt.load(Ordering::Relaxed);
             if learner.is_settled() && (stop || saved.elapsed() > CHECKPOINT_INTERVAL) {
@@ -252,10 +340,19 @@ impl Job<'_> {
             }
         }
         drop(batches);
+        learner.pause(self.teacher, material.held_out(), Pause::EpochEnd)?;
         self.close_epoch(learner, state, learning_rate, observer)?;
         state.seconds += lap.elapsed().as_secs_f64();
         self.save(learner, state)?;
         Ok(!self.interrupt.load(Ordering::Relaxed) || state.epoch == epochs)
+    }
+
+    /// Name of the stage, to be shown; empty where there is one alone.
+    fn stage_label(&self, learner: &Learner) -> String {
+        match learner.stages.len() {
+            1 => String::new(),
+            _ => learner.stage().name.clone(),
+        }
     }
 
     /// Measures on the validation part, keeps the best weights and notes the row.
@@ -266,17 +363,21 @@ impl Job<'_> {
         learning_rate: f64,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
-        let network = learner.evaluated();
+        let network = learner.evaluated()?;
         let (measured, _) = self.validation.measure(&network, self.validation_choices)?;
         state.epoch += 1;
+        state.stage_epoch += 1;
         state.step = 0;
         let sums = std::mem::take(&mut state.sums);
         let images = sums.images.max(1) as f64;
         let row = EpochRow {
             epoch: state.epoch,
+            stage: self.stage_label(learner),
             learning_rate,
             loss: sums.loss / images,
-            terms: sums.means(),
+            terms: sums.means(&sums.terms),
+            weights: sums.means(&sums.weights),
+            shares: sums.means(&sums.shares),
             train_top1: 100.0 * sums.correct as f64 / images,
             validation_top1: measured.top1,
             validation_loss: measured.loss,
@@ -284,7 +385,7 @@ impl Job<'_> {
             images_per_second: sums.images_per_second(),
             data_wait: sums.data_wait(),
         };
-        observer.epoch(&self.name, &row, self.recipe.train.epochs);
+        observer.epoch(&self.name, &row, learner.epochs());
         state.rows.push(row);
         if state.best.is_none_or(|(best, _)| measured.top1 > best) {
             state.best = Some((measured.top1, state.epoch));
@@ -328,12 +429,49 @@ impl Job<'_> {
             .into());
         }
         let state: State = checkpoint.progress()?;
-        snapshot::restore(learner, &checkpoint, state.average_updates)?;
+        snapshot::restore(learner, &checkpoint, state.stage, state.average_updates)?;
         Ok(Some(state))
     }
 
     fn checkpoint_path(&self) -> PathBuf {
         self.folder.join(CHECKPOINT)
+    }
+}
+
+/// What a job's stages train on.
+struct Material {
+    train: Part,
+    held_out: Option<HeldOutImages>,
+}
+
+impl Material {
+    fn held_out(&self) -> Option<&dyn HeldOut> {
+        self.held_out.as_ref().map(|images| images as &dyn HeldOut)
+    }
+}
+
+/// How a stage that begins with the epoch `first` (counted from 0 over all stages) loads its
+/// images.
+pub(crate) fn loader_config(
+    recipe: &Recipe,
+    train: &Part,
+    seed: u64,
+    images: Images,
+    first: usize,
+) -> LoaderConfig {
+    let balanced = images.balanced.map(|it| (it.classes, it.images));
+    let batch = balanced.map_or(recipe.data.batch, |(classes, each)| classes * each);
+    LoaderConfig {
+        batch,
+        shuffle: true,
+        drop_last: train.len() >= batch,
+        workers: recipe.data.workers,
+        prefetch: 4,
+        seed,
+        views: images.views,
+        partners: images.partners,
+        replay_from: images.replay.then_some(first),
+        balanced,
     }
 }
 

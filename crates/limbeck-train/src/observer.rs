@@ -7,7 +7,9 @@ use crate::results::EpochRow;
 /// How far a job is within an epoch.
 #[derive(Clone, Debug, Default)]
 pub struct Moment {
-    /// Epoch, counted from 1.
+    /// Stage; empty where the run has one alone.
+    pub stage: String,
+    /// Epoch, counted from 1 over all stages.
     pub epoch: usize,
     /// Number of epochs.
     pub epochs: usize,
@@ -36,6 +38,10 @@ pub trait Observer {
 
     /// A step was made.
     fn step(&mut self, _moment: &Moment) {}
+
+    /// A stage begins or goes on: `index` of `count`, counted from 1. Not told where a run has one
+    /// alone.
+    fn stage(&mut self, _name: &str, _index: usize, _count: usize) {}
 
     /// An epoch has ended.
     fn epoch(&mut self, _job: &str, _row: &EpochRow, _epochs: usize) {}

@@ -111,14 +111,24 @@ pub struct SeedResult {
 /// One epoch of training.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
-    /// Counted from 1.
+    /// Counted from 1 over all stages.
     pub epoch: usize,
+    /// Stage that it belongs to; empty where the run has one alone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stage: String,
     /// Learning rate of its last step.
     pub learning_rate: f64,
     /// Mean total loss.
     pub loss: f64,
     /// Mean of each term before its weight, `task` among them.
     pub terms: BTreeMap<String, f64>,
+    /// Mean of each term's weight in the total loss.
+    #[serde(default)]
+    pub weights: BTreeMap<String, f64>,
+    /// Mean share of each term in the loss that it is part of: |weight · value|, in percent of
+    /// their sum. (Not the share of its gradient, which would take a backward pass for each term.)
+    #[serde(default)]
+    pub shares: BTreeMap<String, f64>,
     /// On the training images as the student saw them, in percent.
     pub train_top1: f64,
     /// On the validation part, in percent.

@@ -1,7 +1,8 @@
 //! All that a learner has learnt or remembers, into a checkpoint and back.
 //!
-//! Groups: `network`, `average` and `method` are the entries of the stores, `optimizer` and
-//! `method-optimizer` the optimisers' states, `state` what the method remembers from step to step.
+//! Groups: `cast/<member>` are the entries of the members' stores, `optimizer/<member>` the states
+//! of their optimisers, `average` the moving average, `state` what the procedure remembers from
+//! step to step.
 
 use burn::tensor::{Device, TensorData};
 
@@ -9,57 +10,68 @@ use crate::{
     TrainError,
     average::WeightAverage,
     checkpoint::{Checkpoint, CheckpointError},
-    optimizer::OptimizerError,
     step::Learner,
 };
 
 /// Adds everything of `learner` that training changes. It must be settled.
 pub fn save(learner: &Learner, checkpoint: &mut Checkpoint) {
-    checkpoint.insert_store("network", &learner.network.store);
+    for (name, member) in learner.cast.members() {
+        checkpoint.insert_store(&format!("cast/{name}"), member.store());
+    }
     if let Some(average) = &learner.average {
         checkpoint.insert_store("average", average.store());
     }
-    checkpoint.insert_store("method", learner.method.store());
-    checkpoint.insert("optimizer", learner.optimizer.state());
-    checkpoint.insert("method-optimizer", learner.method_optimizer.state());
-    for (name, (shape, value)) in learner.method.state() {
+    for (name, optimizer) in &learner.optimizers {
+        checkpoint.insert(&format!("optimizer/{name}"), optimizer.rule.state());
+    }
+    for (name, (shape, value)) in learner.procedure.state() {
         let (bytes, _, dtype) = value.into_data().into_parts();
         let data = TensorData::from_bytes(bytes, shape, dtype);
         checkpoint.tensors.insert(format!("state/{name}"), data);
     }
 }
 
-/// Puts back what [`save`] took; `updates` is how often the moving average has been updated.
+/// Puts back what [`save`] took in the stage `stage`; `updates` is how often the moving average
+/// has been updated.
 ///
 /// # Errors
 /// A tensor that is missing or does not fit, by name.
 pub fn restore(
     learner: &mut Learner,
     checkpoint: &Checkpoint,
+    stage: usize,
     updates: u64,
 ) -> Result<(), TrainError> {
-    let device: Device = learner.network.store.device().clone();
-    checkpoint.load_store("network", &mut learner.network.store)?;
+    // Optimisers come from the stages gone through so far.
+    for index in 0..=stage.min(learner.stages.len() - 1) {
+        learner.enter(index)?;
+    }
+    let device: Device = learner.cast.device().clone();
+    let names: Vec<String> = learner
+        .cast
+        .members()
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    for name in names {
+        let store = learner.cast.store_mut(&name)?;
+        checkpoint.load_store(&format!("cast/{name}"), store)?;
+    }
     if let Some(average) = &mut learner.average {
         let mut store = average.store().clone();
         checkpoint.load_store("average", &mut store)?;
         *average = WeightAverage::resume(average.decay(), store, updates);
     }
-    checkpoint.load_store("method", learner.method.store_mut())?;
-    let refused = |group: &str, error: OptimizerError| CheckpointError::Content {
-        name: group.to_owned(),
-        reason: error.to_string(),
-    };
-    let state = checkpoint.group("optimizer", &device);
-    learner
-        .optimizer
-        .load_state(&learner.network.store, state)
-        .map_err(|error| refused("optimizer", error))?;
-    let state = checkpoint.group("method-optimizer", &device);
-    learner
-        .method_optimizer
-        .load_state(learner.method.store(), state)
-        .map_err(|error| refused("method-optimizer", error))?;
+    for (name, optimizer) in &mut learner.optimizers {
+        let group = format!("optimizer/{name}");
+        let state = checkpoint.group(&group, &device);
+        optimizer
+            .rule
+            .load_state(learner.cast.store(name)?, state)
+            .map_err(|error| CheckpointError::Content {
+                name: group,
+                reason: error.to_string(),
+            })?;
+    }
     let mut values = checkpoint.group("state", &device);
     let mut state = limbeck_methods::State::new();
     for (name, data) in &checkpoint.tensors {
@@ -69,6 +81,6 @@ pub fn restore(
             state.insert(name.to_owned(), (data.shape().to_vec(), value));
         }
     }
-    learner.method.load_state(state)?;
+    learner.procedure.load_state(state)?;
     Ok(())
 }

@@ -1,92 +1,182 @@
-//! One training step: forward passes, loss terms, gradients, update.
+//! One training step: the acts of a stage one after the other, each with forward passes, loss
+//! terms, gradients and an update.
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use limbeck_data::Batch;
-use limbeck_methods::{Method, Needs, Progress, Step};
-use limbeck_nn::{Mode, Network, Pass, Taps};
+use limbeck_methods::{
+    Cast, HeldOut, Interlude, Procedure, Progress, Scene, Setting, Stage, Teacher, Term, Trained,
+};
+use limbeck_nn::{Network, Store};
 
 use crate::{
     TrainError,
     average::WeightAverage,
     clip::clip_global_norm,
-    loss::{cross_entropy, soft_cross_entropy},
-    optimizer::Optimizer,
-    recipe::TrainRecipe,
-    teacher::Teacher,
+    optimizer::{self, Optimizer},
+    recipe::{OptimizerRecipe, Recipe},
+    tensors::DeviceBatch,
 };
 
 /// The gradients of a store, in its order.
 type Gradients = Vec<Option<Tensor<1>>>;
 
-/// A network in training, with all that changes at a step.
+/// Everybody in training, with all that changes at a step.
 pub struct Learner {
-    /// The network that is trained.
-    pub network: Network,
-    /// The method.
-    pub method: Method,
-    /// Updates the network.
-    pub optimizer: Box<dyn Optimizer>,
-    /// Updates the method's modules.
-    pub method_optimizer: Box<dyn Optimizer>,
-    /// Moving average of the network, if wanted.
+    /// What happens.
+    pub procedure: Box<dyn Procedure>,
+    /// Whom it happens to.
+    pub cast: Cast,
+    /// The procedure's stages.
+    pub stages: Vec<Stage>,
+    /// Optimisers of the members that have been trained so far.
+    pub optimizers: BTreeMap<String, MemberOptimizer>,
+    /// Moving average of the stage's student, if wanted.
     pub average: Option<WeightAverage>,
+    /// Index of the stage.
+    stage: usize,
+    recipe: OptimizerRecipe,
     label_smoothing: f64,
     clip_norm: Option<f64>,
     accumulate: usize,
-    needs: Needs,
-    pending: Option<(Gradients, Gradients)>,
+    decay: Option<f64>,
+    /// Gradients that wait for an update: for each act, of each member that it trains.
+    pending: Vec<Option<Vec<Gradients>>>,
     pending_batches: usize,
+}
+
+/// An optimiser and the settings it was built from.
+pub struct MemberOptimizer {
+    settings: OptimizerRecipe,
+    /// Updates the member.
+    pub rule: Box<dyn Optimizer>,
 }
 
 /// What one batch showed.
 #[derive(Clone, Debug, Default)]
 pub struct StepReport {
-    /// Total loss.
+    /// Total loss, of all acts together.
     pub loss: f64,
-    /// Each term before its weight, `task` among them.
+    /// Each term before its weight.
     pub terms: BTreeMap<String, f64>,
-    /// Images whose most probable class was the labelled one.
+    /// Each term's weight.
+    pub weights: BTreeMap<String, f64>,
+    /// Each term's share of its act's loss: |weight · value| in percent of their sum.
+    pub shares: BTreeMap<String, f64>,
+    /// Images whose most probable class was the labelled one, as the stage's student saw them.
     pub correct: usize,
     /// Images.
     pub images: usize,
+    /// Learning rate of the first act that trains the stage's student, else of the first act.
+    pub learning_rate: f64,
+}
+
+/// One batch to learn from.
+pub struct Lesson<'a> {
+    /// The images.
+    pub batch: Batch,
+    /// Where knowledge comes from.
+    pub teacher: Option<&'a dyn Teacher>,
+    /// How far the stage is.
+    pub stage: Progress,
+    /// How far the whole run is.
+    pub run: Progress,
+    /// What the recipe's schedule gives.
+    pub learning_rate: f64,
+    /// Decides what dropout and the method draw.
+    pub seed: u64,
+    /// Makes the update at the end of an epoch even if fewer batches than wanted have been
+    /// gathered.
+    pub last: bool,
 }
 
 impl Learner {
-    /// Puts a learner together; nothing is pending.
+    /// Puts a learner together, in its first stage; nothing is pending.
+    ///
+    /// # Errors
+    /// A stage that names a member that is not there.
     pub fn new(
-        network: Network,
-        method: Method,
-        optimizer: Box<dyn Optimizer>,
-        method_optimizer: Box<dyn Optimizer>,
-        train: &TrainRecipe,
-    ) -> Self {
-        let average = train
-            .average
-            .map(|decay| WeightAverage::new(decay, &network.store));
-        Self {
-            needs: method.needs(),
-            network,
-            method,
-            optimizer,
-            method_optimizer,
-            average,
-            label_smoothing: train.label_smoothing,
-            clip_norm: train.clip_norm,
-            accumulate: train.accumulate,
-            pending: None,
+        procedure: Box<dyn Procedure>,
+        cast: Cast,
+        recipe: &Recipe,
+    ) -> Result<Self, TrainError> {
+        let mut learner = Self {
+            stages: procedure.stages(recipe.train.epochs),
+            procedure,
+            cast,
+            optimizers: BTreeMap::new(),
+            average: None,
+            stage: 0,
+            recipe: recipe.optimizer.clone(),
+            label_smoothing: recipe.train.label_smoothing,
+            clip_norm: recipe.train.clip_norm,
+            accumulate: recipe.train.accumulate,
+            decay: recipe.train.average,
+            pending: Vec::new(),
             pending_batches: 0,
-        }
+        };
+        learner.enter(0)?;
+        Ok(learner)
     }
 
-    /// The network to evaluate: the moving average where there is one.
-    pub fn evaluated(&self) -> Network {
-        let mut network = self.network.clone();
+    /// The stage at hand.
+    pub fn stage(&self) -> &Stage {
+        &self.stages[self.stage]
+    }
+
+    /// Epochs of all stages.
+    pub fn epochs(&self) -> usize {
+        self.stages.iter().map(|stage| stage.epochs).sum()
+    }
+
+    /// Goes to the stage `index`: makes the optimisers of the members that it trains, or keeps
+    /// them where they may go on.
+    ///
+    /// # Errors
+    /// A stage that names a member that is not there.
+    pub fn enter(&mut self, index: usize) -> Result<(), TrainError> {
+        let before = (index > 0).then(|| self.stages[self.stage].student.clone());
+        self.stage = index;
+        let stage = self.stages[index].clone();
+        for act in &stage.acts {
+            let settings = optimizer::changed(&self.recipe, &act.optimizer);
+            for Trained { member, .. } in &act.trains {
+                self.cast.store(member)?;
+                let goes_on = !act.optimizer.fresh
+                    && self
+                        .optimizers
+                        .get(member)
+                        .is_some_and(|optimizer| optimizer.settings == settings);
+                if !goes_on {
+                    let rule = optimizer::build(&settings);
+                    let settings = settings.clone();
+                    self.optimizers
+                        .insert(member.clone(), MemberOptimizer { settings, rule });
+                }
+            }
+        }
+        let student = self.cast.network(&stage.student)?;
+        if let Some(decay) = self.decay
+            && before.as_ref() != Some(&stage.student)
+        {
+            self.average = Some(WeightAverage::new(decay, &student.store));
+        }
+        self.pending = stage.acts.iter().map(|_| None).collect();
+        self.pending_batches = 0;
+        Ok(())
+    }
+
+    /// The network of the stage to evaluate: its moving average where there is one.
+    ///
+    /// # Errors
+    /// A stage whose student is not there.
+    pub fn evaluated(&self) -> Result<Network, TrainError> {
+        let mut network = self.cast.network(&self.stage().student)?.clone();
         if let Some(average) = &self.average {
             network.store = average.store().clone();
         }
-        network
+        Ok(network)
     }
 
     /// Whether an update has just been made, so that a checkpoint is possible here.
@@ -94,137 +184,209 @@ impl Learner {
         self.pending_batches == 0
     }
 
-    /// Learns from one batch. `seed` decides what dropout draws; `last` makes the update at the
-    /// end of an epoch even if fewer batches than wanted have been gathered.
+    /// Lets the procedure do what it does between steps.
+    ///
+    /// # Errors
+    /// Whatever it refuses.
+    pub fn pause(
+        &mut self,
+        teacher: Option<&dyn Teacher>,
+        held_out: Option<&dyn HeldOut>,
+        pause: Pause,
+    ) -> Result<(), TrainError> {
+        let mut interlude = Interlude {
+            cast: &mut self.cast,
+            teacher,
+            held_out,
+        };
+        let procedure = &mut self.procedure;
+        match pause {
+            Pause::Stage => procedure.begin_stage(self.stage, &mut interlude)?,
+            Pause::Epoch => procedure.begin_epoch(self.stage, &mut interlude)?,
+            Pause::EpochEnd => procedure.end_epoch(self.stage, &mut interlude)?,
+        }
+        Ok(())
+    }
+
+    /// Learns from one batch: plays the stage's acts.
     ///
     /// # Errors
     /// A loss that is not finite, or a batch that the method cannot use.
-    pub fn learn(
-        &mut self,
-        batch: Batch,
-        teacher: Option<&dyn Teacher>,
-        progress: Progress,
-        learning_rate: f64,
-        seed: u64,
-        last: bool,
-    ) -> Result<StepReport, TrainError> {
-        let store = &self.network.store;
-        let (device, dtype) = (store.device().clone(), store.dtype());
-        let tensors = BatchTensors::new(batch, &device, dtype);
-        let knowledge =
-            teacher.map(|teacher| teacher.outputs(tensors.images.clone(), &self.needs.teacher));
-
-        let tracked = store.tracked();
-        let (outputs, updates) =
-            self.network
-                .train(&tracked, tensors.images, &self.needs.student, seed);
-        let modules = self.method.store().tracked();
-        let mut pass = Pass::new(&modules, Mode::Train, Taps::none(), seed ^ 0x5eed);
-        let step = Step {
-            student: &outputs,
-            teacher: knowledge.as_ref(),
-            labels: &tensors.labels,
-            targets: tensors.targets.as_ref(),
-            progress,
-        };
-        let terms = self.method.terms(&step, &mut pass)?;
-        let module_updates = pass.into_updates();
-
-        let logits = outputs.logits.clone();
-        let task = match tensors.targets {
-            Some(targets) => soft_cross_entropy(logits, targets, self.label_smoothing),
-            None => cross_entropy(logits, tensors.labels, self.label_smoothing),
-        };
+    pub fn learn(&mut self, lesson: Lesson<'_>) -> Result<StepReport, TrainError> {
+        let stage = self.stage().clone();
+        let batch = lesson.batch;
+        let batch = DeviceBatch::new(batch, self.cast.device(), self.cast.dtype());
         let mut report = StepReport {
-            images: tensors.classes.len(),
-            correct: count_correct(&outputs.logits, &tensors.classes),
+            images: batch.classes.len(),
             ..StepReport::default()
         };
-        let mut record = |name: &str, value: &Tensor<1>| {
-            let value = value.clone().into_scalar::<f64>();
-            report.terms.insert(name.to_owned(), value);
-            if value.is_finite() {
-                return Ok(());
-            }
-            Err(TrainError::NotFinite {
-                term: name.to_owned(),
-                value,
-                epoch: progress.epoch + 1,
-                step: progress.step + 1,
-            })
-        };
-        record("task", &task)?;
-        let mut total = task.mul_scalar(self.method.task_weight());
-        for term in terms {
-            record(&term.name, &term.value)?;
-            total = total + term.value.mul_scalar(term.weight);
-        }
-        report.loss = total.clone().into_scalar::<f64>();
-
-        let mut gradients = total.div_scalar(self.accumulate as f64).backward();
-        let new = (
-            tracked.gradients(&mut gradients),
-            modules.gradients(&mut gradients),
-        );
-        drop((tracked, modules, gradients, outputs));
-        self.network.store.apply(updates);
-        self.method.store_mut().apply(module_updates);
-        self.pending = Some(match self.pending.take() {
-            Some(old) => (add(old.0, new.0), add(old.1, new.1)),
-            None => new,
-        });
         self.pending_batches += 1;
-        if self.pending_batches == self.accumulate || last {
-            self.update(learning_rate);
+        let updates = self.pending_batches == self.accumulate || lesson.last;
+        let mut judges = true;
+        for (index, act) in stage.acts.iter().enumerate() {
+            let setting = Setting {
+                cast: &self.cast,
+                act,
+                batch: &batch.tensors,
+                teacher: lesson.teacher,
+                stage: lesson.stage,
+                run: lesson.run,
+                label_smoothing: self.label_smoothing,
+                seed: act_seed(lesson.seed, index),
+            };
+            let mut scene = Scene::new(setting);
+            let terms = self.procedure.play(self.stage, index, &mut scene)?;
+            let played = scene.finish();
+            let learning_rate =
+                self.procedure
+                    .learning_rate(self.stage, index, lesson.stage, lesson.learning_rate);
+            let trains_student = act.trains(&stage.student);
+            if index == 0 || (trains_student && judges) {
+                report.learning_rate = learning_rate;
+            }
+            if trains_student && std::mem::take(&mut judges) {
+                report.correct = played
+                    .judged
+                    .as_ref()
+                    .map_or(0, |logits| count_correct(logits, &batch.classes));
+            }
+            let total = report.add(terms, lesson.run)?;
+            let new = self.gradients(&act.trains, &played.tracked, total);
+            drop(played.tracked);
+            for (member, updates) in played.updates {
+                self.cast.store_mut(&member)?.apply(updates);
+            }
+            if let Some(new) = new {
+                let old = self.pending[index].take();
+                self.pending[index] = Some(match old {
+                    Some(old) => old.into_iter().zip(new).map(|(a, b)| add(a, b)).collect(),
+                    None => new,
+                });
+            }
+            if updates {
+                self.update(index, &act.trains, learning_rate)?;
+            }
+        }
+        if updates {
+            self.pending_batches = 0;
+            if !judges && let Some(average) = &mut self.average {
+                average.update(self.cast.store(&stage.student)?);
+            }
         }
         Ok(report)
     }
 
-    fn update(&mut self, learning_rate: f64) {
-        self.pending_batches = 0;
-        let Some((mut gradients, mut module_gradients)) = self.pending.take() else {
-            return;
+    /// Gradients of `total` for each trained member; `None` where it depends on none of them.
+    fn gradients(
+        &self,
+        trains: &[Trained],
+        tracked: &BTreeMap<String, Store>,
+        total: Option<Tensor<1>>,
+    ) -> Option<Vec<Gradients>> {
+        let total = total.filter(Tensor::is_tracked)?;
+        let mut found = total.div_scalar(self.accumulate as f64).backward();
+        let of = |trained: &Trained| {
+            let Some(store) = tracked.get(&trained.member) else {
+                return Vec::new();
+            };
+            let mut gradients = store.gradients(&mut found);
+            for (entry, gradient) in store.entries().iter().zip(&mut gradients) {
+                if trained
+                    .fixed
+                    .iter()
+                    .any(|name| entry.name.starts_with(name))
+                {
+                    *gradient = None;
+                }
+            }
+            gradients
+        };
+        Some(trains.iter().map(of).collect())
+    }
+
+    fn update(
+        &mut self,
+        act: usize,
+        trains: &[Trained],
+        learning_rate: f64,
+    ) -> Result<(), TrainError> {
+        let Some(mut gradients) = self.pending[act].take() else {
+            return Ok(());
         };
         if let Some(largest) = self.clip_norm {
-            let mut both = [gradients, module_gradients];
-            clip_global_norm(&mut both, largest);
-            [gradients, module_gradients] = both;
+            clip_global_norm(&mut gradients, largest);
         }
-        self.optimizer
-            .step(&mut self.network.store, gradients, learning_rate);
-        self.method_optimizer
-            .step(self.method.store_mut(), module_gradients, learning_rate);
-        if let Some(average) = &mut self.average {
-            average.update(&self.network.store);
+        for (Trained { member, .. }, gradients) in trains.iter().zip(gradients) {
+            if let Some(optimizer) = self.optimizers.get_mut(member)
+                && !gradients.is_empty()
+            {
+                let store = self.cast.store_mut(member)?;
+                optimizer.rule.step(store, gradients, learning_rate);
+            }
         }
+        Ok(())
     }
 }
 
-/// A batch on the device.
-struct BatchTensors {
-    images: Tensor<4>,
-    labels: Tensor<1, Int>,
-    targets: Option<Tensor<2>>,
-    classes: Vec<i64>,
+/// When a procedure gets a word between steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// Before the first step of a stage.
+    Stage,
+    /// Before the first step of an epoch.
+    Epoch,
+    /// After the last step of an epoch.
+    EpochEnd,
 }
 
-impl BatchTensors {
-    fn new(batch: Batch, device: &Device, dtype: DType) -> Self {
-        let count = batch.labels.len();
-        Self {
-            images: Tensor::from_data(TensorData::new(batch.images, batch.shape), (device, dtype)),
-            labels: Tensor::from_data(TensorData::new(batch.labels.clone(), [count]), device),
-            targets: batch.targets.map(|targets| {
-                let classes = targets.len() / count;
-                Tensor::from_data(TensorData::new(targets, [count, classes]), (device, dtype))
-            }),
-            classes: batch.labels,
+impl StepReport {
+    /// Notes the terms of an act and gives their weighted sum, `None` if there are none.
+    fn add(&mut self, terms: Vec<Term>, run: Progress) -> Result<Option<Tensor<1>>, TrainError> {
+        let mut total: Option<Tensor<1>> = None;
+        let mut sizes = Vec::new();
+        for Term {
+            name,
+            value,
+            weight,
+        } in terms
+        {
+            let number = value.clone().into_scalar::<f64>();
+            if !number.is_finite() {
+                return Err(TrainError::NotFinite {
+                    term: name,
+                    value: number,
+                    epoch: run.epoch + 1,
+                    step: run.step + 1,
+                });
+            }
+            self.terms.insert(name.clone(), number);
+            self.weights.insert(name.clone(), weight);
+            sizes.push((name, (weight * number).abs()));
+            let weighted = value.mul_scalar(weight);
+            total = Some(match total {
+                Some(total) => total + weighted,
+                None => weighted,
+            });
         }
+        let sum: f64 = sizes.iter().map(|(_, size)| size).sum();
+        for (name, size) in sizes {
+            let share = if sum > 0.0 { 100.0 * size / sum } else { 0.0 };
+            self.shares.insert(name, share);
+        }
+        if let Some(total) = &total {
+            self.loss += total.clone().into_scalar::<f64>();
+        }
+        Ok(total)
     }
+}
+
+/// A seed for each act of a step; that of the step for the first.
+fn act_seed(seed: u64, act: usize) -> u64 {
+    seed.wrapping_add((act as u64).wrapping_mul(0xA076_1D64_78BD_642F))
 }
 
 fn count_correct(logits: &Tensor<2>, labels: &[i64]) -> usize {
-    let choices = logits.clone().inner().argmax(1).into_data();
+    let choices = logits.clone().argmax(1).into_data();
     choices
         .iter::<i64>()
         .zip(labels)
@@ -233,6 +395,12 @@ fn count_correct(logits: &Tensor<2>, labels: &[i64]) -> usize {
 }
 
 fn add(left: Gradients, right: Gradients) -> Gradients {
+    if left.is_empty() {
+        return right;
+    }
+    if right.is_empty() {
+        return left;
+    }
     left.into_iter()
         .zip(right)
         .map(|pair| match pair {

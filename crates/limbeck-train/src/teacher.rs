@@ -1,21 +1,9 @@
-//! The source of knowledge: outputs for a batch that nothing can train.
+//! Sources of knowledge; the contract is [`limbeck_methods::Teacher`].
 
 use burn::tensor::{Tensor, TensorData};
 use limbeck_data::Normalisation;
+use limbeck_methods::{Classifier, Teacher};
 use limbeck_nn::{Network, Outputs, Tap, Taps, layer::resize_bilinear};
-
-/// A source of outputs for a batch of the student's images.
-pub trait Teacher: Send + Sync {
-    /// Zoo name, or what it is made of.
-    fn name(&self) -> &str;
-
-    /// Taps with their shapes, in forward order, `logits` last.
-    fn taps(&self) -> Vec<Tap>;
-
-    /// Outputs for `images` `[B, C, H, W]`, normalised as the student sees them. They carry no
-    /// gradient.
-    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Outputs;
-}
 
 /// A network in evaluation mode with its batch norms folded. It has no way to be trained: it is
 /// never handed out mutably, and its numbers record no gradients.
@@ -44,6 +32,14 @@ impl FrozenTeacher {
             adaptation: (own != student).then(|| Adaptation::between(student, own)),
             size: [input.height, input.width],
         }
+    }
+
+    fn run(&self, mut images: Tensor<4>, taps: &Taps) -> Outputs {
+        if let Some(adaptation) = &self.adaptation {
+            images = adaptation.apply(images);
+        }
+        let images = resize_bilinear(images, self.size, false);
+        self.network.evaluate(images, taps)
     }
 }
 
@@ -83,11 +79,27 @@ impl Teacher for FrozenTeacher {
     }
 
     fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Outputs {
-        let mut images = images.inner();
-        if let Some(adaptation) = &self.adaptation {
-            images = adaptation.apply(images);
-        }
-        let images = resize_bilinear(images, self.size, false);
-        self.network.evaluate(images, taps)
+        self.run(images.inner(), taps)
     }
+
+    fn outputs_through(&self, images: Tensor<4>, taps: &Taps) -> Option<Outputs> {
+        Some(self.run(images, taps))
+    }
+}
+
+/// The last linear map of `network`: the last weight with a row for each class and a column for
+/// each number of the embedding. `None` where there is none.
+pub fn classifier(network: &Network) -> Option<Classifier> {
+    let classes = network.input().classes;
+    let store = &network.store;
+    let weight = store
+        .ids()
+        .filter(|&id| matches!(store.entry(id).shape[..], [rows, _] if rows == classes))
+        .last()?;
+    let name = &store.entry(weight).name;
+    let bias = store.find(&format!("{}bias", name.strip_suffix("weight")?));
+    Some(Classifier {
+        weight: store.get(weight),
+        bias: bias.map(|id| store.get(id)),
+    })
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::LoaderConfig;
+use super::{LoaderConfig, classes::Classes};
 use crate::augment::{main_labels, mix, mixed_targets};
 use crate::{Augment, DataError, Part, Purpose, Stream};
 
@@ -20,12 +20,39 @@ pub struct Batch {
     pub labels: Vec<i64>,
     /// Soft targets `[B, K]`, flat, each row a distribution; `None` unless images are mixed.
     pub targets: Option<Vec<f32>>,
+    /// Further views of the images, each as `images`.
+    pub views: Vec<Vec<f32>>,
+    /// Another image of each one's class.
+    pub partners: Option<Partners>,
+    /// The batch before, in a second view.
+    pub replay: Option<Replay>,
+}
+
+/// Another image of the class of each image of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Partners {
+    /// Position of each in its part, `[B]`.
+    pub indices: Vec<usize>,
+    /// As those of the batch.
+    pub images: Vec<f32>,
+}
+
+/// A batch seen again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replay {
+    /// Position of each image in its part, `[B']`.
+    pub indices: Vec<usize>,
+    /// Another view of them, `[B', C, H, W]`, flat.
+    pub images: Vec<f32>,
+    /// `[B']`.
+    pub labels: Vec<i64>,
 }
 
 /// Everything that the batches of all epochs depend on.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub part: Part,
+    pub classes: Classes,
     pub augment: Augment,
     pub train: bool,
     pub config: LoaderConfig,
@@ -34,7 +61,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn batches(&self) -> usize {
         let (images, batch) = (self.part.len(), self.config.batch);
-        if self.config.drop_last {
+        if self.config.drop_last || self.config.balanced.is_some() {
             images / batch
         } else {
             images.div_ceil(batch)
@@ -43,6 +70,10 @@ impl Plan {
 
     /// Positions in the order of an epoch.
     pub(super) fn order(&self, epoch: usize) -> Vec<usize> {
+        if let Some((classes, each)) = self.config.balanced {
+            let stream = Stream::new(self.config.seed, Purpose::Order, epoch as u64, 0, 1);
+            return self.classes.order(classes, each, self.batches(), stream);
+        }
         let mut order: Vec<usize> = (0..self.part.len()).collect();
         if self.config.shuffle {
             Stream::new(self.config.seed, Purpose::Order, epoch as u64, 0, 0).shuffle(&mut order);
@@ -83,20 +114,37 @@ impl Plan {
         go_on: &impl Fn() -> bool,
     ) -> Result<Option<Batch>, DataError> {
         let indices = order[self.range(number)].to_vec();
-        let numbers = self.augment.numbers();
-        let mut images = vec![0.0; indices.len() * numbers];
-        for (&position, out) in indices.iter().zip(images.chunks_exact_mut(numbers)) {
-            if !go_on() {
-                return Ok(None);
+        let Some(mut images) = self.view(&indices, epoch, 0, go_on)? else {
+            return Ok(None);
+        };
+        let mut views = Vec::new();
+        for view in 1..self.config.views {
+            match self.view(&indices, epoch, view as u32, go_on)? {
+                Some(images) => views.push(images),
+                None => return Ok(None),
             }
-            let mut stream = self.train.then(|| self.stream(position, epoch));
-            self.augment
-                .apply(self.part.image(position)?, stream.as_mut(), out);
         }
-        let mut labels: Vec<i64> = indices
-            .iter()
-            .map(|&position| self.part.label(position) as i64)
-            .collect();
+        let mut partners = None;
+        if self.config.partners {
+            match self.partners(&indices, epoch, go_on)? {
+                Some(made) => partners = Some(made),
+                None => return Ok(None),
+            }
+        }
+        let mut replay = None;
+        if let Some((epoch, indices)) = self.before(order, epoch, number) {
+            match self.view(&indices, epoch, 1, go_on)? {
+                Some(images) => {
+                    replay = Some(Replay {
+                        labels: self.labels(&indices),
+                        indices,
+                        images,
+                    });
+                }
+                None => return Ok(None),
+            }
+        }
+        let mut labels = self.labels(&indices);
         let [height, width] = self.augment.size;
         let shape = [indices.len(), self.augment.channels, height, width];
         let mut targets = None;
@@ -114,7 +162,95 @@ impl Plan {
             shape,
             labels,
             targets,
+            views,
+            partners,
+            replay,
         }))
+    }
+
+    /// View number `view` of the images at `positions`, one after the other; `None` if `go_on`
+    /// said no.
+    fn view(
+        &self,
+        positions: &[usize],
+        epoch: usize,
+        view: u32,
+        go_on: &impl Fn() -> bool,
+    ) -> Result<Option<Vec<f32>>, DataError> {
+        self.images(positions, go_on, |place| {
+            self.train
+                .then(|| self.stream(positions[place], epoch, view))
+        })
+    }
+
+    /// The images at `positions`, the one at each place varied by `stream`.
+    fn images(
+        &self,
+        positions: &[usize],
+        go_on: &impl Fn() -> bool,
+        stream: impl Fn(usize) -> Option<Stream>,
+    ) -> Result<Option<Vec<f32>>, DataError> {
+        let numbers = self.augment.numbers();
+        let mut images = vec![0.0; positions.len() * numbers];
+        let places = positions.iter().zip(images.chunks_exact_mut(numbers));
+        for (place, (&position, out)) in places.enumerate() {
+            if !go_on() {
+                return Ok(None);
+            }
+            let mut stream = stream(place);
+            self.augment
+                .apply(self.part.image(position)?, stream.as_mut(), out);
+        }
+        Ok(Some(images))
+    }
+
+    /// Draws another image of each one's class. Choice and augmentation depend on the image that
+    /// it is drawn for.
+    fn partners(
+        &self,
+        indices: &[usize],
+        epoch: usize,
+        go_on: &impl Fn() -> bool,
+    ) -> Result<Option<Partners>, DataError> {
+        let stream = |position: usize, view| {
+            let sample = self.part.indices[position] as u64;
+            let seed = self.config.seed;
+            Stream::new(seed, Purpose::Partner, epoch as u64, sample, view)
+        };
+        let chosen: Vec<usize> = indices
+            .iter()
+            .map(|&position| {
+                let mates = self.classes.mates(self.part.label(position));
+                mates[stream(position, 0).below(mates.len())]
+            })
+            .collect();
+        let images = self.images(&chosen, go_on, |place| {
+            self.train.then(|| stream(indices[place], 1))
+        })?;
+        Ok(images.map(|images| Partners {
+            indices: chosen,
+            images,
+        }))
+    }
+
+    /// Epoch and positions of the batch before, where it is to come along.
+    fn before(&self, order: &[usize], epoch: usize, number: usize) -> Option<(usize, Vec<usize>)> {
+        let first = self.config.replay_from?;
+        if number > 0 {
+            return Some((epoch, order[self.range(number - 1)].to_vec()));
+        }
+        if epoch <= first {
+            return None;
+        }
+        let earlier = self.order(epoch - 1);
+        Some((epoch - 1, earlier[self.range(self.batches() - 1)].to_vec()))
+    }
+
+    fn labels(&self, positions: &[usize]) -> Vec<i64> {
+        let labels = positions.iter();
+        labels
+            .map(|&position| self.part.label(position) as i64)
+            .collect()
     }
 
     /// Which places of an epoch's order make up a batch.
@@ -125,8 +261,9 @@ impl Plan {
 
     /// Augments the image at a position. The key is its number in the source, so that another
     /// limit or split shows the image in the same way.
-    fn stream(&self, position: usize, epoch: usize) -> Stream {
+    fn stream(&self, position: usize, epoch: usize, view: u32) -> Stream {
         let sample = self.part.indices[position] as u64;
-        Stream::new(self.config.seed, Purpose::Augment, epoch as u64, sample, 0)
+        let seed = self.config.seed;
+        Stream::new(seed, Purpose::Augment, epoch as u64, sample, view)
     }
 }

@@ -1,6 +1,6 @@
 //! How images are loaded.
 
-use crate::DataError;
+use crate::{Augment, DataError};
 
 /// How images are loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,16 @@ pub struct LoaderConfig {
     pub prefetch: usize,
     /// Decides order, augmentation and mixing.
     pub seed: u64,
+    /// Independent augmentations of each image, at least 1.
+    pub views: usize,
+    /// Whether each image comes with another one of its class.
+    pub partners: bool,
+    /// The first epoch of those in which the batch before comes along in a second view: its own
+    /// first batch has none before it.
+    pub replay_from: Option<usize>,
+    /// Batches of so many classes with so many images each, `(classes, images)`, instead of a
+    /// shuffled order; `batch` must be their product.
+    pub balanced: Option<(usize, usize)>,
 }
 
 impl Default for LoaderConfig {
@@ -29,6 +39,10 @@ impl Default for LoaderConfig {
             workers: 1,
             prefetch: 2,
             seed: 0,
+            views: 1,
+            partners: false,
+            replay_from: None,
+            balanced: None,
         }
     }
 }
@@ -38,7 +52,7 @@ const MAX_WORKERS: usize = 1_024;
 
 impl LoaderConfig {
     /// Refuses settings outside their range, and parts of `images` images that give no batch.
-    pub(crate) fn check(&self, images: usize) -> Result<(), DataError> {
+    pub(crate) fn check(&self, images: usize, augment: &Augment) -> Result<(), DataError> {
         if self.batch == 0 {
             return Err(DataError::setting("batch", "at least 1", 0));
         }
@@ -49,13 +63,34 @@ impl LoaderConfig {
                 self.workers,
             ));
         }
+        if self.views == 0 {
+            return Err(DataError::setting("views", "at least 1", 0));
+        }
+        if let Some((classes, each)) = self.balanced
+            && classes.checked_mul(each) != Some(self.batch)
+        {
+            return Err(DataError::setting(
+                "batch",
+                format!("{classes} classes times {each} images"),
+                self.batch,
+            ));
+        }
+        let accompanied = self.views > 1 || self.partners || self.replay_from.is_some();
+        if augment.mixes() && (accompanied || self.balanced.is_some()) {
+            return Err(DataError::setting(
+                "mixup_alpha` and `cutmix_alpha",
+                "0 where images come with other views, partners or the batch before, or in \
+                 class-balanced batches",
+                format!("{} and {}", augment.mixup_alpha, augment.cutmix_alpha),
+            ));
+        }
         if images == 0 {
             return Err(DataError::EmptyPart {
                 part: "loaded",
                 reason: "there is no image to load".to_owned(),
             });
         }
-        if self.drop_last && images < self.batch {
+        if (self.drop_last || self.balanced.is_some()) && images < self.batch {
             return Err(DataError::EmptyPart {
                 part: "loaded",
                 reason: format!(

@@ -1,13 +1,15 @@
 //! The ordered loader: batches of augmented images, made ahead of time by threads of its own.
 
 mod batch;
+mod classes;
 mod config;
 mod epoch;
 
 use std::sync::Arc;
 
-pub use batch::Batch;
 use batch::Plan;
+pub use batch::{Batch, Partners, Replay};
+use classes::Classes;
 pub use config::LoaderConfig;
 pub use epoch::Epoch;
 
@@ -36,9 +38,11 @@ impl Loader {
         config: LoaderConfig,
     ) -> Result<Self, DataError> {
         augment.check()?;
-        config.check(part.len())?;
+        config.check(part.len(), &augment)?;
+        let classes = Classes::of(&part, &config)?;
         Ok(Self {
             plan: Arc::new(Plan {
+                classes,
                 part,
                 augment,
                 train,

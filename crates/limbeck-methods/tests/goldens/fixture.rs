@@ -1,10 +1,23 @@
 //! What a method is built for and fed with when a golden file is its only source.
 
 use burn::tensor::{DType, Int, Tensor, TensorData};
-use limbeck_methods::{MethodError, Probe, Progress, Step};
-use limbeck_nn::{Builder, Feature, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
+use limbeck_methods::{MethodError, Probe, Progress, Step, TrainingPart};
+use limbeck_nn::{
+    Builder, Feature, InputShape, Mode, Network, Outputs, Pass, Store, Tap, TapKind, Taps, model,
+};
 
 use super::case::Case;
+
+/// Positions 0, 1, … of as many images as any test has.
+pub const POSITIONS: [usize; 256] = {
+    let mut positions = [0; 256];
+    let mut i = 0;
+    while i < positions.len() {
+        positions[i] = i;
+        i += 1;
+    }
+    positions
+};
 
 /// A probe for these taps; `logits` of `classes` are added to both sides.
 pub fn probe(
@@ -29,6 +42,8 @@ pub fn probe(
         seed: 0,
         device: Case::device(),
         dtype: DType::F64,
+        training: TrainingPart::default(),
+        teacher_classifier: None,
     }
 }
 
@@ -43,6 +58,17 @@ pub fn build<M>(
         Ok(method) => (method, store),
         Err(error) => panic!("the method refuses the file: {error}"),
     }
+}
+
+/// A student for procedures whose goldens need none of its outputs.
+pub fn small_network() -> Network {
+    let input = InputShape {
+        channels: 3,
+        height: 16,
+        width: 16,
+        classes: 2,
+    };
+    model::build("resnet8", input, 0, &Case::device(), DType::F64).unwrap()
 }
 
 /// A training pass over `store`.
@@ -61,6 +87,7 @@ pub fn step<'a>(
         teacher: Some(teacher),
         labels,
         targets: None,
+        indices: &POSITIONS[..labels.dims()[0]],
         progress: Progress {
             epoch: 0,
             epochs: 1,

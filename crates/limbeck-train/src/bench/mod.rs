@@ -11,6 +11,7 @@ mod network;
 mod noise;
 mod step;
 mod stopwatch;
+mod stored;
 
 pub use convolution::{Convolution, ConvolutionTimes, measure_convolutions};
 pub use machine::{Machine, peak_memory};

@@ -1,6 +1,6 @@
 //! How fast one network is, frozen and in training.
 
-use limbeck_nn::{Network, Taps};
+use limbeck_nn::{InputShape, Network, Taps};
 
 use super::{learner::BenchLearner, noise, stopwatch::Stopwatch};
 use crate::{
@@ -45,8 +45,13 @@ impl NetworkBench<'_> {
         let inference_flops = 2.0 * self.batch as f64 * self.network.cost().macs as f64;
         let mut of_inference = Stopwatch::new();
         let mut of_training = Stopwatch::new();
-        let batch = noise::batch(self.network.input(), self.batch);
-        let images = noise::tensor(batch.shape);
+        let InputShape {
+            channels,
+            height,
+            width,
+            ..
+        } = self.network.input();
+        let images = noise::tensor([self.batch, channels, height, width]);
         let frozen = self.network.frozen();
         let mut learner = match self.training {
             Some(name) => {
@@ -69,6 +74,7 @@ impl NetworkBench<'_> {
                 )?;
             }
             if let Some(learner) = &mut learner {
+                let batch = learner.batch.clone();
                 of_training.measure(|| batch.clone(), |batch| learner.learn(batch, None))?;
             }
         }

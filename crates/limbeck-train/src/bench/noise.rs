@@ -1,7 +1,8 @@
 //! Made-up numbers: the work does not depend on them.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use limbeck_data::Batch;
+use limbeck_data::{Batch, Partners, Replay};
+use limbeck_methods::Images;
 use limbeck_nn::InputShape;
 
 /// Values in −1..1 from a linear congruential generator.
@@ -21,14 +22,32 @@ pub(super) fn tensor(shape: [usize; 4]) -> Tensor<4> {
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
-/// Images of noise with labels in turn.
-pub(super) fn batch(input: InputShape, count: usize) -> Batch {
+/// Images of noise with labels in turn, and whatever else of them a stage wants.
+pub(super) fn batch(input: InputShape, count: usize, wanted: Images) -> Batch {
     let shape = [count, input.channels, input.height, input.width];
+    let images = values(shape.iter().product());
+    let indices: Vec<usize> = (0..count).collect();
+    let labels = labels(input.classes, count);
     Batch {
-        indices: (0..count).collect(),
-        images: values(shape.iter().product()),
         shape,
-        labels: (0..count).map(|i| (i % input.classes) as i64).collect(),
         targets: None,
+        views: vec![images.clone(); wanted.views - 1],
+        partners: wanted.partners.then(|| Partners {
+            indices: indices.clone(),
+            images: images.clone(),
+        }),
+        replay: wanted.replay.then(|| Replay {
+            indices: indices.clone(),
+            images: images.clone(),
+            labels: labels.clone(),
+        }),
+        indices,
+        images,
+        labels,
     }
+}
+
+/// Classes in turn.
+pub(super) fn labels(classes: usize, count: usize) -> Vec<i64> {
+    (0..count).map(|i| (i % classes) as i64).collect()
 }

@@ -1,21 +1,21 @@
 //! How fast a distillation step is.
 
-use burn::tensor::{Tensor, TensorData};
 use limbeck_data::Normalisation;
-use limbeck_nn::{InputShape, Outputs, Tap, Taps};
+use limbeck_methods::Teacher;
+use limbeck_nn::InputShape;
 
-use super::{learner::BenchLearner, noise, stopwatch::Stopwatch};
+use super::{learner::BenchLearner, stopwatch::Stopwatch, stored::Stored};
 use crate::{
     TrainError,
     experiment::{build, needs_teacher},
     recipe::OptimizerRecipe,
-    teacher::{FrozenTeacher, Teacher},
+    teacher::FrozenTeacher,
 };
 
 /// Medians of the parts of a step, and the work in them.
 #[derive(Clone, Debug)]
 pub struct StepTimes {
-    /// The frozen teacher's forward pass.
+    /// The frozen teacher's forward passes, those that the step asks for.
     pub teacher_ms: f64,
     /// The student's forward and backward pass and update, with the teacher's outputs at hand.
     pub student_ms: f64,
@@ -47,26 +47,6 @@ pub struct StepBench<'a> {
     pub runs: usize,
 }
 
-/// A teacher whose outputs are at hand.
-struct Stored {
-    taps: Vec<Tap>,
-    outputs: Outputs,
-}
-
-impl Teacher for Stored {
-    fn name(&self) -> &str {
-        "stored outputs"
-    }
-
-    fn taps(&self) -> Vec<Tap> {
-        self.taps.clone()
-    }
-
-    fn outputs(&self, _images: Tensor<4>, _taps: &Taps) -> Outputs {
-        self.outputs.clone()
-    }
-}
-
 impl StepBench<'_> {
     /// Measures on made-up images. Without a teacher in the method the whole step is the
     /// student's.
@@ -85,38 +65,38 @@ impl StepBench<'_> {
         let teacher_flops = images * network.cost().macs as f64;
         let student_flops = 3.0 * images * student.cost().macs as f64;
         let optimizer = OptimizerRecipe::default();
+        let teaching = Some((&network, &teacher as &dyn Teacher));
         let mut learner =
-            BenchLearner::new(student, Some(&teacher), self.method, self.batch, &optimizer)?;
-        let needs = learner.learner.method.needs();
-        let batch = noise::batch(self.input, self.batch);
-        let store = &learner.learner.network.store;
-        let tensor = Tensor::<4>::from_data(
-            TensorData::new(batch.images.clone(), batch.shape),
-            (store.device(), store.dtype()),
-        );
-        let stored = Stored {
-            taps: teacher.taps(),
-            outputs: teacher.outputs(tensor.clone(), &needs.teacher),
-        };
+            BenchLearner::new(student, teaching, self.method, self.batch, &optimizer)?;
+        let batch = learner.batch.clone();
+        let stored = Stored::new(&teacher);
         let reads_teacher = needs_teacher(self.method)?;
+        fn told(reads: bool, teacher: &dyn Teacher) -> Option<&dyn Teacher> {
+            reads.then_some(teacher)
+        }
+        // What the step asks the teacher for is known after the first one.
+        learner.learn(batch.clone(), told(reads_teacher, &stored))?;
         let mut stopwatches = [const { Stopwatch::new() }; 3];
         let [of_teacher, of_student, of_step] = &mut stopwatches;
         for _ in 0..self.runs {
             of_teacher.measure(
-                || tensor.clone(),
-                |images| {
-                    let outputs = teacher.outputs(images, &needs.teacher);
-                    let _ = outputs.logits.into_data();
+                || (),
+                |()| {
+                    stored.ask_again();
                     Ok(())
                 },
             )?;
-            let known: [&dyn Teacher; 2] = [&stored, &teacher];
-            for (stopwatch, teacher) in [&mut *of_student, &mut *of_step].into_iter().zip(known) {
-                stopwatch.measure(
-                    || batch.clone(),
-                    |batch| learner.learn(batch, reads_teacher.then_some(teacher)),
-                )?;
-            }
+            of_student.measure(
+                || {
+                    stored.rewind();
+                    batch.clone()
+                },
+                |batch| learner.learn(batch, told(reads_teacher, &stored)),
+            )?;
+            of_step.measure(
+                || batch.clone(),
+                |batch| learner.learn(batch, told(reads_teacher, &teacher)),
+            )?;
         }
         let [teacher_ms, student_ms, step_ms] = stopwatches.map(Stopwatch::median);
         Ok(StepTimes {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use limbeck_methods::Teacher;
 use limbeck_nn::Network;
 
 use super::{Plan, TeacherPlan, needs_teacher, summary};
@@ -13,12 +14,11 @@ use crate::{
     job::{Finished, Job, JobEnd},
     model_source,
     observer::Observer,
-    optimizer,
     recipe::Recipe,
     results::{Evaluation, Results},
     run_folder::RunFolder,
     step::Learner,
-    teacher::{FrozenTeacher, Teacher},
+    teacher::FrozenTeacher,
 };
 
 /// How a run ended.
@@ -63,7 +63,10 @@ pub fn execute(
     };
 
     let seeds = seeds(&plan.recipe);
-    let lessons = knowledge.filter(|_| matches!(needs_teacher(&plan.recipe.method.name), Ok(true)));
+    let lessons = match needs_teacher(&plan.recipe.method.name)? {
+        true => teacher.network().zip(knowledge),
+        false => None,
+    };
     let mut students = Vec::new();
     let mut baselines = Vec::new();
     for &seed in &seeds {
@@ -229,7 +232,7 @@ impl<'a> Run<'a> {
             } => Ok(Some(Teaching::Ready(network, teacher.as_ref()))),
             TeacherPlan::Trained { network } => {
                 let seed = self.plan.recipe.train.seed;
-                let learner = self.learner(network.as_ref().clone(), seed, BASELINE)?;
+                let learner = self.learner(network.as_ref().clone(), seed, BASELINE, None)?;
                 let end = self
                     .job(TEACHER, seed, None, None)
                     .run_counted(self, learner, observer)?;
@@ -279,25 +282,26 @@ impl<'a> Run<'a> {
         name: &str,
         seed: u64,
         method: &str,
-        teacher: Option<&dyn Teacher>,
+        teacher: Option<(&Network, &dyn Teacher)>,
         validation_choices: Option<&[Choice]>,
         observer: &mut dyn Observer,
     ) -> Result<Option<Finished>, TrainError> {
-        let learner = self.learner(self.plan.student(seed)?, seed, method)?;
+        let network = teacher.map(|(network, _)| network);
+        let learner = self.learner(self.plan.student(seed)?, seed, method, network)?;
+        let teacher = teacher.map(|(_, teacher)| teacher);
         self.job(name, seed, teacher, validation_choices)
             .run_counted(self, learner, observer)
     }
 
-    fn learner(&self, network: Network, seed: u64, method: &str) -> Result<Learner, TrainError> {
-        let recipe = &self.plan.recipe;
-        let method = self.plan.method(&network, seed, method)?;
-        Ok(Learner::new(
-            network,
-            method,
-            optimizer::build(&recipe.optimizer),
-            optimizer::build(&recipe.optimizer),
-            &recipe.train,
-        ))
+    fn learner(
+        &self,
+        network: Network,
+        seed: u64,
+        method: &str,
+        teacher: Option<&Network>,
+    ) -> Result<Learner, TrainError> {
+        let (procedure, cast) = self.plan.cast(network, seed, method, teacher)?;
+        Learner::new(procedure, cast, &self.plan.recipe)
     }
 
     fn job<'b>(
@@ -354,12 +358,7 @@ impl Job<'_> {
         observer: &mut dyn Observer,
     ) -> Result<Option<Finished>, TrainError> {
         run.begun.set(run.begun.get() + 1);
-        observer.job(
-            &self.name,
-            run.begun.get(),
-            run.jobs,
-            self.recipe.train.epochs,
-        );
+        observer.job(&self.name, run.begun.get(), run.jobs, learner.epochs());
         match self.run(learner, observer)? {
             JobEnd::Finished(finished) => Ok(Some(*finished)),
             JobEnd::Interrupted => Ok(None),

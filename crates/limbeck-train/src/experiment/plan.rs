@@ -3,16 +3,17 @@
 use std::path::Path;
 
 use burn::tensor::{DType, Device};
-use limbeck_data::{Augment, Dataset, Normalisation, OpenOptions, Part};
-use limbeck_methods::{Method, Probe};
+use limbeck_data::{Augment, Dataset, Loader, Normalisation, OpenOptions, Part};
+use limbeck_methods::{Cast, Probe, Procedure, Teacher, TrainingPart};
 use limbeck_nn::{InputShape, Network, model};
 use sha2::{Digest, Sha256};
 
 use crate::{
     TrainError, augmentation,
+    job::loader_config,
     model_source::{self, ModelSource},
     recipe::Recipe,
-    teacher::{FrozenTeacher, Teacher},
+    teacher::{FrozenTeacher, classifier},
 };
 
 /// Where the teacher comes from.
@@ -111,17 +112,20 @@ impl Plan {
             warnings: Vec::new(),
         };
         let student = plan.student(plan.recipe.train.seed)?;
-        let method = plan.method(&student, plan.recipe.train.seed, &plan.recipe.method.name)?;
-        plan.pairs = method.pairs();
+        let trained = student.store.trained_count();
+        let name = plan.recipe.method.name.clone();
+        let (procedure, _) = plan.cast(student, plan.recipe.train.seed, &name, None)?;
+        plan.check_loaders(procedure.as_ref())?;
+        plan.pairs = procedure.pairs();
         for (student, teacher) in &plan.pairs {
             notes.push(format!("pair: student {student} with teacher {teacher}"));
         }
         if let Some(teacher) = plan.teacher_network()
-            && student.store.trained_count() >= teacher.store.trained_count()
+            && trained >= teacher.store.trained_count()
         {
             warnings.push(format!(
                 "the student `{}` is not smaller than the teacher `{}`",
-                student.name(),
+                plan.recipe.student.model,
                 teacher.name()
             ));
         }
@@ -150,16 +154,27 @@ impl Plan {
         }
     }
 
-    /// The method called `name`, fitted to `student`; its modules are drawn from `seed`.
+    /// The method called `name`, fitted to `student`, and everybody that it trains, drawn from
+    /// `seed`. `teacher` is the network to learn from where it has been trained since the plan was
+    /// made.
     ///
     /// # Errors
     /// A method that does not exist, settings out of range, or features that cannot be matched.
-    pub fn method(&self, student: &Network, seed: u64, name: &str) -> Result<Method, TrainError> {
+    pub fn cast(
+        &self,
+        student: Network,
+        seed: u64,
+        name: &str,
+        teacher: Option<&Network>,
+    ) -> Result<(Box<dyn Procedure>, Cast), TrainError> {
+        let teacher = teacher.or(self.teacher_network());
+        let train = &self.dataset.train;
+        let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
         let probe = Probe {
             student: student.taps(),
-            teacher: self.teacher_network().map(Network::taps),
+            teacher: teacher.map(Network::taps),
             classes: self.input.classes,
-            batch: self.recipe.data.batch.min(self.dataset.train.len()),
+            batch: self.recipe.data.batch.min(train.len()),
             pairs: match name {
                 "none" => None,
                 _ => self.recipe.method.pairs.clone(),
@@ -167,12 +182,32 @@ impl Plan {
             seed,
             device: student.store.device().clone(),
             dtype: student.store.dtype(),
+            training: TrainingPart {
+                labels: (0..train.len())
+                    .map(|position| train.label(position) as i64)
+                    .collect(),
+                mean: wide(&self.normalisation.mean),
+                deviation: wide(&self.normalisation.std),
+            },
+            teacher_classifier: teacher.and_then(classifier),
         };
-        Ok(limbeck_methods::build(
-            name,
-            &self.recipe.method.values(),
-            &probe,
-        )?)
+        let settings = self.recipe.method.values();
+        Ok(limbeck_methods::cast(name, &settings, &probe, student)?)
+    }
+
+    /// Refuses stages whose images cannot be loaded as they want them.
+    fn check_loaders(&self, procedure: &dyn Procedure) -> Result<(), TrainError> {
+        let mut train = self.dataset.train.clone();
+        let share = procedure.held_out();
+        if share > 0.0 {
+            train = train.apart(share, self.recipe.train.seed)?.0;
+        }
+        for stage in procedure.stages(self.recipe.train.epochs) {
+            let seed = self.recipe.train.seed;
+            let config = loader_config(&self.recipe, &train, seed, stage.images, 0);
+            Loader::new(train.clone(), self.augment.clone(), true, config)?;
+        }
+        Ok(())
     }
 
     /// Changes with everything that decides the bits of a run: the recipe (threads and workers

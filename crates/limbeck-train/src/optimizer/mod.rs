@@ -1,6 +1,7 @@
 //! Optimisers with PyTorch's semantics: one instance for each store of trained numbers.
 
 mod adamw;
+mod change;
 mod sgd;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use limbeck_nn::{Role, Store};
 use crate::recipe::{OptimizerName, OptimizerRecipe};
 
 pub use adamw::{AdamW, AdamWConfig};
+pub use change::changed;
 pub use sgd::{Sgd, SgdConfig};
 
 /// Changes the numbers of a store along their gradients.

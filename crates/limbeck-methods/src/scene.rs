@@ -1,0 +1,311 @@
+//! One act of a procedure on one batch.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Int, Tensor};
+use limbeck_nn::{Mode, Outputs, ParameterId, Pass, Store, Taps};
+
+use crate::{
+    Act, Cast, MethodError, Progress, Teacher,
+    supervised::{cross_entropy, soft_cross_entropy},
+};
+
+/// A batch on the device. Tensors are cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// First view of the images, `[B, C, H, W]`.
+    pub images: Tensor<4>,
+    /// Further views of the same images, each `[B, C, H, W]`.
+    pub views: Vec<Tensor<4>>,
+    /// Class of each image, `[B]`; under mixing, the class with the greater share.
+    pub labels: Tensor<1, Int>,
+    /// Share of each class in each image, `[B, K]`, rows sum to one; `None` where the labels say
+    /// all.
+    pub targets: Option<Tensor<2>>,
+    /// Position of each image in the training part, `[B]`.
+    pub indices: Vec<usize>,
+    /// Another image of each one's class, `[B, C, H, W]`.
+    pub partners: Option<Tensor<4>>,
+    /// The batch before.
+    pub replay: Option<Replay>,
+}
+
+/// The batch before, seen once more.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// A second view of its images, `[B', C, H, W]`.
+    pub images: Tensor<4>,
+    /// Their classes, `[B']`.
+    pub labels: Tensor<1, Int>,
+    /// Their positions in the training part, `[B']`.
+    pub indices: Vec<usize>,
+}
+
+/// What a scene is set up with.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    /// Everybody.
+    pub cast: &'a Cast,
+    /// What happens.
+    pub act: &'a Act,
+    /// On which images.
+    pub batch: &'a Batch,
+    /// Where knowledge comes from.
+    pub teacher: Option<&'a dyn Teacher>,
+    /// How far the stage is.
+    pub stage: Progress,
+    /// How far the whole run is; its steps are those of the stage.
+    pub run: Progress,
+    /// Share of each label that is spread over all classes.
+    pub label_smoothing: f64,
+    /// Decides what dropout and the method draw; another one at each step.
+    pub seed: u64,
+}
+
+/// One act on one batch: the forward passes of members and teacher, for
+/// [`crate::Procedure::play`].
+pub struct Scene<'a> {
+    setting: Setting<'a>,
+    /// Copies of the members that the act trains, which record gradients.
+    tracked: BTreeMap<String, Store>,
+    /// Statistics that passes have changed so far, by member.
+    updates: BTreeMap<String, Updates>,
+    network_passes: u64,
+    module_passes: u64,
+    draws: u64,
+    judged: Option<Tensor<2>>,
+}
+
+/// Statistics by id.
+type Updates = BTreeMap<ParameterId, Tensor<1>>;
+
+/// What an act leaves behind.
+pub struct Played {
+    /// Copies of trained members that took part; they have the gradients.
+    pub tracked: BTreeMap<String, Store>,
+    /// Statistics to apply, by member.
+    pub updates: BTreeMap<String, BTreeMap<ParameterId, Tensor<1>>>,
+    /// Logits of the first supervised loss, `[B, K]`.
+    pub judged: Option<Tensor<2>>,
+}
+
+/// An odd number that spreads counts over all bits.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
+impl<'a> Scene<'a> {
+    /// Sets the scene.
+    pub fn new(setting: Setting<'a>) -> Self {
+        Self {
+            setting,
+            tracked: BTreeMap::new(),
+            updates: BTreeMap::new(),
+            network_passes: 0,
+            module_passes: 0,
+            draws: 0,
+            judged: None,
+        }
+    }
+
+    /// The batch.
+    pub fn batch(&self) -> &'a Batch {
+        self.setting.batch
+    }
+
+    /// Everybody, as they were before the act.
+    pub fn cast(&self) -> &'a Cast {
+        self.setting.cast
+    }
+
+    /// How far the stage is.
+    pub fn progress(&self) -> Progress {
+        self.setting.stage
+    }
+
+    /// How far the whole run is; its steps are those of the stage.
+    pub fn run_progress(&self) -> Progress {
+        self.setting.run
+    }
+
+    /// A seed for something that the method draws: another one at each call and step, the same
+    /// when a step is repeated.
+    pub fn seed(&mut self) -> u64 {
+        self.draws += 1;
+        (self.setting.seed ^ 0xd1ce).wrapping_add(self.draws.wrapping_mul(SPREAD))
+    }
+
+    /// Runs a network in training mode: statistics of the batch, running statistics updated after
+    /// the act, dropout on. Gradients reach its numbers if the act trains it, and its images in
+    /// any case.
+    ///
+    /// # Errors
+    /// No network of that name.
+    pub fn train(
+        &mut self,
+        member: &str,
+        images: Tensor<4>,
+        taps: &Taps,
+    ) -> Result<Outputs, MethodError> {
+        let network = self.setting.cast.network(member)?;
+        let seed = self.setting.seed;
+        let seed = seed.wrapping_add(self.network_passes.wrapping_mul(SPREAD));
+        self.network_passes += 1;
+        let store = self.playing(member)?;
+        let (outputs, updates) = network.train(store, images, taps, seed);
+        self.keep(member, updates);
+        Ok(outputs)
+    }
+
+    /// Runs a network as in training, and leaves no trace: over plain numbers, with statistics of
+    /// the batch, and the running ones stay as they are.
+    ///
+    /// # Errors
+    /// No network of that name.
+    pub fn rehearse(
+        &mut self,
+        member: &str,
+        images: Tensor<4>,
+        taps: &Taps,
+    ) -> Result<Outputs, MethodError> {
+        let seed = self.seed();
+        let network = self.setting.cast.network(member)?;
+        Ok(network.train(&network.store, images, taps, seed).0)
+    }
+
+    /// Runs a network in evaluation mode, over plain numbers: gradients reach its images if these
+    /// record them, and nothing else.
+    ///
+    /// # Errors
+    /// No network of that name.
+    pub fn evaluate(
+        &self,
+        member: &str,
+        images: Tensor<4>,
+        taps: &Taps,
+    ) -> Result<Outputs, MethodError> {
+        Ok(self.setting.cast.network(member)?.evaluate(images, taps))
+    }
+
+    /// Runs modules in training mode, as [`Scene::train`] does networks.
+    ///
+    /// # Errors
+    /// No member of that name.
+    pub fn modules<T>(
+        &mut self,
+        member: &str,
+        run: impl FnOnce(&mut Pass<'_>) -> T,
+    ) -> Result<T, MethodError> {
+        let seed = self.setting.seed ^ 0x5eed;
+        let seed = seed.wrapping_add(self.module_passes.wrapping_mul(SPREAD));
+        self.module_passes += 1;
+        let store = self.playing(member)?;
+        let mut pass = Pass::new(store, Mode::Train, Taps::none(), seed);
+        let made = run(&mut pass);
+        let updates = pass.into_updates();
+        self.keep(member, updates);
+        Ok(made)
+    }
+
+    /// Runs modules in evaluation mode, as [`Scene::evaluate`] does networks.
+    ///
+    /// # Errors
+    /// No member of that name.
+    pub fn evaluate_modules<T>(
+        &self,
+        member: &str,
+        run: impl FnOnce(&mut Pass<'_>) -> T,
+    ) -> Result<T, MethodError> {
+        let store = self.setting.cast.store(member)?;
+        let mut pass = Pass::new(store, Mode::Evaluate, Taps::none(), 0);
+        Ok(run(&mut pass))
+    }
+
+    /// Whether there is a teacher.
+    pub fn has_teacher(&self) -> bool {
+        self.setting.teacher.is_some()
+    }
+
+    /// What the teacher gives out for `images`, as constants.
+    ///
+    /// # Errors
+    /// [`MethodError::NoTeacher`].
+    pub fn teacher(
+        &self,
+        method: &'static str,
+        images: Tensor<4>,
+        taps: &Taps,
+    ) -> Result<Outputs, MethodError> {
+        let teacher = self.setting.teacher;
+        let teacher = teacher.ok_or(MethodError::NoTeacher { method })?;
+        Ok(teacher.outputs(images, taps))
+    }
+
+    /// The same with gradients that flow back to `images`.
+    ///
+    /// # Errors
+    /// No teacher, or one that does not look at the images at hand.
+    pub fn teacher_through(
+        &self,
+        method: &'static str,
+        images: Tensor<4>,
+        taps: &Taps,
+    ) -> Result<Outputs, MethodError> {
+        let teacher = self.setting.teacher;
+        let teacher = teacher.ok_or(MethodError::NoTeacher { method })?;
+        teacher
+            .outputs_through(images, taps)
+            .ok_or_else(|| MethodError::TeacherGradient {
+                method,
+                teacher: teacher.name().to_owned(),
+            })
+    }
+
+    /// The supervised loss `[1]` of `logits` `[B, K]` of the first view: cross entropy with the
+    /// batch's labels or shares of classes, smoothed as the recipe says. The first logits that an
+    /// act shows it are those that training accuracy is counted from.
+    pub fn task(&mut self, logits: Tensor<2>) -> Tensor<1> {
+        if self.judged.is_none() {
+            self.judged = Some(logits.clone().inner());
+        }
+        let smoothing = self.setting.label_smoothing;
+        match &self.setting.batch.targets {
+            Some(targets) => soft_cross_entropy(logits, targets.clone(), smoothing),
+            None => cross_entropy(logits, self.setting.batch.labels.clone(), smoothing),
+        }
+    }
+
+    /// Ends the act.
+    pub fn finish(self) -> Played {
+        Played {
+            tracked: self.tracked,
+            updates: self.updates,
+            judged: self.judged,
+        }
+    }
+
+    /// The numbers that a training pass of `member` runs over: with the statistics that earlier
+    /// passes of this act have changed.
+    fn playing(&mut self, member: &str) -> Result<&Store, MethodError> {
+        if !self.tracked.contains_key(member) {
+            let store = self.setting.cast.store(member)?;
+            let store = match self.setting.act.trains(member) {
+                true => store.tracked(),
+                false => store.clone(),
+            };
+            self.tracked.insert(member.to_owned(), store);
+        }
+        Ok(&self.tracked[member])
+    }
+
+    fn keep(&mut self, member: &str, updates: Updates) {
+        if updates.is_empty() {
+            return;
+        }
+        if let Some(store) = self.tracked.get_mut(member) {
+            store.apply(updates.clone());
+        }
+        self.updates
+            .entry(member.to_owned())
+            .or_default()
+            .extend(updates);
+    }
+}

@@ -1,0 +1,53 @@
+//! Images of the training part that no step trains on.
+
+use burn::tensor::{DType, Device};
+use limbeck_data::{Augment, DataError, Loader, LoaderConfig, Part};
+use limbeck_methods::{Batch, HeldOut, MethodError};
+
+use crate::tensors::DeviceBatch;
+
+/// Held-out images in batches, not augmented.
+pub struct HeldOutImages {
+    loader: Loader,
+    device: Device,
+    dtype: DType,
+}
+
+impl HeldOutImages {
+    /// Over `part`, in batches of `batch` images.
+    ///
+    /// # Errors
+    /// An empty part, or settings out of range.
+    pub fn new(
+        part: Part,
+        augment: &Augment,
+        batch: usize,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self, DataError> {
+        let config = LoaderConfig {
+            batch,
+            ..LoaderConfig::default()
+        };
+        Ok(Self {
+            loader: Loader::new(part, augment.clone(), false, config)?,
+            device: device.clone(),
+            dtype,
+        })
+    }
+}
+
+impl HeldOut for HeldOutImages {
+    fn look(
+        &self,
+        look: &mut dyn FnMut(&Batch) -> Result<(), MethodError>,
+    ) -> Result<(), MethodError> {
+        for batch in self.loader.epoch(0, 0) {
+            let batch = batch.map_err(|error| MethodError::HeldOut {
+                reason: error.to_string(),
+            })?;
+            look(&DeviceBatch::new(batch, &self.device, self.dtype).tensors)?;
+        }
+        Ok(())
+    }
+}

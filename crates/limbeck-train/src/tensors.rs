@@ -1,0 +1,50 @@
+//! A batch of the loader on the device.
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use limbeck_data::Batch;
+use limbeck_methods::{Batch as Tensors, Replay};
+
+/// A batch on the device, with the class of each image at hand for counting.
+pub struct DeviceBatch {
+    /// What methods see.
+    pub tensors: Tensors,
+    /// `[B]`.
+    pub classes: Vec<i64>,
+}
+
+impl DeviceBatch {
+    /// Moves `batch` to `device`; floating-point numbers become `dtype`.
+    pub fn new(batch: Batch, device: &Device, dtype: DType) -> Self {
+        let [count, channels, height, width] = batch.shape;
+        let images = |numbers: Vec<f32>, count: usize| {
+            let shape = [count, channels, height, width];
+            Tensor::<4>::from_data(TensorData::new(numbers, shape), (device, dtype))
+        };
+        let labels = |labels: Vec<i64>| {
+            let count = labels.len();
+            Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), device)
+        };
+        let views = batch.views.into_iter();
+        Self {
+            tensors: Tensors {
+                images: images(batch.images, count),
+                views: views.map(|view| images(view, count)).collect(),
+                labels: labels(batch.labels.clone()),
+                targets: batch.targets.map(|targets| {
+                    let shape = [count, targets.len() / count];
+                    Tensor::from_data(TensorData::new(targets, shape), (device, dtype))
+                }),
+                indices: batch.indices,
+                partners: batch
+                    .partners
+                    .map(|partners| images(partners.images, count)),
+                replay: batch.replay.map(|replay| Replay {
+                    images: images(replay.images, replay.indices.len()),
+                    labels: labels(replay.labels),
+                    indices: replay.indices,
+                }),
+            },
+            classes: batch.labels,
+        }
+    }
+}
