@@ -8,6 +8,7 @@
 //! by `+`; [`cast`] makes any method ready to train with, criteria in a procedure of one stage.
 
 mod at;
+mod byot;
 mod cast;
 mod connector;
 mod criterion;
@@ -26,6 +27,7 @@ mod registry;
 mod reviewkd;
 mod rkd;
 mod scene;
+mod separable_conv;
 mod softmax;
 pub mod supervised;
 mod tat;
@@ -34,6 +36,7 @@ mod teacher;
 mod testing;
 
 pub use at::{At, AtConfig};
+pub use byot::{Branch, BranchOutput, Byot, ByotConfig, ByotForm};
 pub use cast::{Cast, Member, STUDENT, member_seed};
 pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term, TrainingPart};
 pub use dkd::{Dkd, DkdConfig};

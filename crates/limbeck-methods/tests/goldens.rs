@@ -33,6 +33,7 @@ mod goldens {
     pub mod arch_torchvision;
     pub mod arch_vit;
     pub mod at;
+    pub mod byot;
     pub mod case;
     pub mod compare;
     pub mod dkd;
@@ -75,6 +76,7 @@ static ADAPTERS: &[&[Adapter]] = &[
     goldens::arch_torchvision::ADAPTERS,
     goldens::arch_vit::ADAPTERS,
     goldens::at::ADAPTERS,
+    goldens::byot::ADAPTERS,
     goldens::dkd::ADAPTERS,
     goldens::drg::ADAPTERS,
     goldens::dsr::ADAPTERS,
@@ -86,7 +88,7 @@ static ADAPTERS: &[&[Adapter]] = &[
 ];
 
 /// Files of the default folder without adapter. May only fall: lower it with every adapter.
-const PENDING: usize = 127;
+const PENDING: usize = 124;
 
 const FOLDER_VARIABLE: &str = "LIMBECK_GOLDENS";
 
