@@ -23,7 +23,9 @@ mod method;
 mod none;
 mod one_stage;
 mod pairs;
+mod prediction_bank;
 mod procedure;
+mod pskd;
 mod registry;
 mod reviewkd;
 mod rkd;
@@ -35,6 +37,8 @@ mod tat;
 mod teacher;
 #[cfg(test)]
 mod testing;
+mod tfkd;
+mod zipf;
 
 pub use at::{At, AtConfig};
 pub use byot::{Branch, BranchOutput, Byot, ByotConfig, ByotForm};
@@ -55,9 +59,12 @@ pub use procedure::{
     Act, Balanced, HeldOut, Images, Interlude, OptimizerChange, OptimizerKind, Procedure, Stage,
     Trained,
 };
+pub use pskd::{Pskd, PskdConfig};
 pub use registry::{Group, METHODS, MethodEntry, find};
 pub use reviewkd::{ReviewKd, ReviewKdConfig};
 pub use rkd::{Rkd, RkdConfig};
 pub use scene::{Batch, Played, Replay, Scene, Setting};
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Teacher};
+pub use tfkd::{Tfkd, TfkdConfig, TfkdForm};
+pub use zipf::{Zipf, ZipfConfig, ZipfDistribution, ZipfDivergence, ZipfRanking};

@@ -125,9 +125,12 @@ pub static METHODS: &[MethodEntry] = &[
     method!(dsr::Dsr, DsrConfig, teacher: false),
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
     method!(kd::Kd, KdConfig, teacher: true),
+    method!(pskd::Pskd, PskdConfig, teacher: false),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
     method!(tat::Tat, TatConfig, teacher: true, features),
+    procedure!(tfkd::Tfkd, TfkdConfig, teacher: false, Group::Labels),
+    procedure!(zipf::Zipf, ZipfConfig, teacher: false, Group::Labels),
 ];
 
 impl MethodEntry {

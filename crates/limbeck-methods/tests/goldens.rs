@@ -44,11 +44,14 @@ mod goldens {
     pub mod fixture;
     pub mod kd;
     pub mod network;
+    pub mod pskd;
     pub mod recipe;
     pub mod reviewkd;
     pub mod rkd;
     pub mod run;
     pub mod tat;
+    pub mod tfkd;
+    pub mod zipf;
 
     /// Computes one case of one method.
     pub struct Adapter {
@@ -84,13 +87,16 @@ static ADAPTERS: &[&[Adapter]] = &[
     goldens::dsr::ADAPTERS,
     goldens::fitnet::ADAPTERS,
     goldens::kd::ADAPTERS,
+    goldens::pskd::ADAPTERS,
     goldens::reviewkd::ADAPTERS,
     goldens::rkd::ADAPTERS,
     goldens::tat::ADAPTERS,
+    goldens::tfkd::ADAPTERS,
+    goldens::zipf::ADAPTERS,
 ];
 
 /// Files of the default folder without adapter. May only fall: lower it with every adapter.
-const PENDING: usize = 122;
+const PENDING: usize = 116;
 
 const FOLDER_VARIABLE: &str = "LIMBECK_GOLDENS";
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 use limbeck_data::{Batch, Normalisation, Partners, Replay};
-use limbeck_methods::{Images, Probe, Progress, Teacher, TrainingPart};
+use limbeck_methods::{Classifier, Images, Probe, Progress, Teacher, TrainingPart};
 use limbeck_nn::{InputShape, Network, Outputs, Tap, Taps};
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use crate::{
     latency::median,
     recipe::Recipe,
     step::{Learner, Lesson},
-    teacher::{FrozenTeacher, classifier},
+    teacher::FrozenTeacher,
 };
 
 /// Runs of each part that are not timed.
@@ -190,7 +190,7 @@ impl StepBench<'_> {
                 mean: vec![0.0; self.input.channels],
                 deviation: vec![1.0; self.input.channels],
             },
-            teacher_classifier: classifier(network),
+            teacher_classifier: Classifier::of(network),
         };
         let settings = recipe.method.values();
         let (procedure, cast) = limbeck_methods::cast(self.method, &settings, &probe, student)?;

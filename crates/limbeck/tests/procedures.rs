@@ -51,3 +51,24 @@ fn dml_resumes_to_the_same_bits() {
         assert_resumes("dml", &extra, &["last.safetensors", "best.safetensors"]);
     }
 }
+
+#[test]
+fn self_distillation_resumes_to_the_same_bits() {
+    let weights = ["last.safetensors", "best.safetensors"];
+    assert_resumes("byot", &[], &weights);
+    assert_resumes("byot", &["--set", "method.byot.form=journal"], &weights);
+    assert_resumes("pskd", &[], &weights);
+    assert_resumes("zipf", &["--set", "method.zipf.deep_layers=2"], &weights);
+    assert_resumes("tfkd", &[], &weights);
+}
+
+#[test]
+fn a_student_taught_by_its_copy_resumes_to_the_same_bits() {
+    let extra = ["--set", "method.tfkd.form=self"];
+    let files = [
+        "last.safetensors",
+        "best.safetensors",
+        "stage-copy.safetensors",
+    ];
+    assert_resumes("tfkd", &extra, &files);
+}
