@@ -121,6 +121,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(byot::Byot, ByotConfig, teacher: false),
     method!(dkd::Dkd, DkdConfig, teacher: true),
     procedure!(dml::Dml, DmlConfig, teacher: false, Group::Networks),
+    method!(dpk::Dpk, DpkConfig, teacher: true, features),
     method!(drg::Drg, DrgConfig, teacher: false),
     method!(dsr::Dsr, DsrConfig, teacher: false),
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features),

@@ -11,6 +11,7 @@ mod layer_norm;
 mod linear;
 mod pool;
 mod resize;
+mod transformer_block;
 
 pub use attention::SelfAttention;
 pub use batch_norm::BatchNorm2d;
@@ -24,3 +25,4 @@ pub use limbeck_kernels::relu;
 pub use linear::Linear;
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use resize::{resize_bilinear, resize_nearest};
+pub use transformer_block::{TransformerBlock, TransformerBlockConfig};
