@@ -34,6 +34,7 @@ mod reviewkd;
 mod rkd;
 mod scene;
 mod separable_conv;
+mod sharedhead;
 mod softmax;
 pub mod supervised;
 mod tat;
@@ -69,6 +70,10 @@ pub use registry::{Group, METHODS, MethodEntry, find};
 pub use reviewkd::{ReviewKd, ReviewKdConfig};
 pub use rkd::{Rkd, RkdConfig};
 pub use scene::{Batch, Played, Replay, Scene, Setting};
+pub use sharedhead::{
+    SharedHead, SharedHeadConfig, SharedHeadForm, SharedHeadInputs, SharedHeadLoss,
+    SharedHeadLosses,
+};
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Teacher};
 pub use tfkd::{Tfkd, TfkdConfig, TfkdForm};

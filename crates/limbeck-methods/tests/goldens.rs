@@ -50,6 +50,7 @@ mod goldens {
     pub mod reviewkd;
     pub mod rkd;
     pub mod run;
+    pub mod sharedhead;
     pub mod tat;
     pub mod tfkd;
     pub mod zipf;
@@ -92,13 +93,14 @@ static ADAPTERS: &[&[Adapter]] = &[
     goldens::pskd::ADAPTERS,
     goldens::reviewkd::ADAPTERS,
     goldens::rkd::ADAPTERS,
+    goldens::sharedhead::ADAPTERS,
     goldens::tat::ADAPTERS,
     goldens::tfkd::ADAPTERS,
     goldens::zipf::ADAPTERS,
 ];
 
 /// Files of the default folder without adapter. May only fall: lower it with every adapter.
-const PENDING: usize = 114;
+const PENDING: usize = 110;
 
 const FOLDER_VARIABLE: &str = "LIMBECK_GOLDENS";
 

@@ -72,3 +72,30 @@ fn a_student_taught_by_its_copy_resumes_to_the_same_bits() {
     ];
     assert_resumes("tfkd", &extra, &files);
 }
+
+#[test]
+fn prior_knowledge_and_shared_classifiers_resume_to_the_same_bits() {
+    let weights = ["last.safetensors", "best.safetensors"];
+    let teacher = ["--teacher", "resnet8"];
+    assert_resumes("dpk", &teacher, &weights);
+    assert_resumes("sharedhead", &teacher, &weights);
+}
+
+#[test]
+fn a_teacher_under_a_students_classifier_resumes_to_the_same_bits() {
+    let extra = [
+        "--teacher",
+        "resnet8",
+        "--set",
+        "method.sharedhead.form=student_head",
+        "--set",
+        "method.sharedhead.teacher_model=resnet8",
+    ];
+    let files = [
+        "last.safetensors",
+        "best.safetensors",
+        "stage-forerunner.safetensors",
+        "stage-teacher.safetensors",
+    ];
+    assert_resumes("sharedhead", &extra, &files);
+}
