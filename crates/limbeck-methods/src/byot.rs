@@ -11,15 +11,15 @@
 //! the cross entropy of softmax(z) with p, averaged over the batch; T: `temperature`;
 //! α: `kd_share`; β: `feature_weight`.
 //!
-//! `form = "conference"`: L = (1 − α)·(CE(z, y) + Σ_i CE(z_i, y)) + α·T²·Σ_i H(softmax(z/T), z_i/T)
-//! + β·Σ_i F(f_i, f), where F sums (f_i − f)² over the batch and those channels in which f_i or f
+//! `form = "conference"`: L = (1 − α)·(CE(z, y) + Σ_i CE(z_i, y)) + α·T²·Σ_i H(softmax(z/T), z_i/T) +
+//! β·Σ_i F(f_i, f), where F sums (f_i − f)² over the batch and those channels in which f_i or f
 //! is above 0. A branch is a 1×1 convolution to a quarter of the embedding's width, a convolution
 //! whose kernel and stride are the ratio of its map to the last stage's, and a 1×1 convolution to
 //! the embedding's width, each with bias, batch norm and ReLU; then the mean over positions and a
 //! linear map.
 //!
-//! `form = "journal"`: L = CE(z, y) + Σ_i [(1 − α)·CE(z_i, y) + α·H(softmax(z/T), z_i/T)]
-//! + β·Σ_{i>0} ‖A_i f_i − f‖, one Euclidean norm over the whole batch, not squared, and A_i a
+//! `form = "journal"`: L = CE(z, y) + Σ_i [(1 − α)·CE(z_i, y) + α·H(softmax(z/T), z_i/T)] +
+//! β·Σ_{i>0} ‖A_i f_i − f‖, one Euclidean norm over the whole batch, not squared, and A_i a
 //! linear map. A branch multiplies its map by sigmoid(up(ReLU(BN(S(x))))), runs one S for each
 //! stage that follows, to that stage's width, and ends with the mean over positions and a linear
 //! map. S is a separable convolution: depthwise 3×3 of stride 2, 1×1, BN, ReLU, depthwise 3×3,

@@ -10,10 +10,10 @@
 //! `ce_weight`, `kd_weight`, `head_weight`, `embedding_weight`; a: `head_share`. Where z_s is not
 //! as long as z_t a linear map A, trained along, is applied to it before h and in the distances.
 //!
-//! `form = "teacher_head"`, `loss = "released"`: L = γ·CE(fc z_s, y) + α·KL(fc z_s) + δ·KL(h z_s)
-//! + β·Σ_b ‖z_s/‖z_s‖ − z_t/‖z_t‖‖², the last a sum over the batch.
-//! `loss = "paper"`: L = γ·[(1 − a)·CE(fc z_s, y) + a·CE(h z_s, y)] + α·[(1 − a)·KL(fc z_s)
-//! + a·KL(h z_s)] + β/B Σ_b ‖z_s − z_t‖².
+//! `form = "teacher_head"`, `loss = "released"`: L = γ·CE(fc z_s, y) + α·KL(fc z_s) + δ·KL(h z_s) +
+//! β·Σ_b ‖z_s/‖z_s‖ − z_t/‖z_t‖‖², the last a sum over the batch.
+//! `loss = "paper"`: L = γ·[(1 − a)·CE(fc z_s, y) + a·CE(h z_s, y)] + α·[(1 − a)·KL(fc z_s) +
+//! a·KL(h z_s)] + β/B Σ_b ‖z_s − z_t‖².
 //!
 //! `form = "student_head"` has three stages. `forerunner`: a network like the student learns by
 //! γ·CE + α·KL from the given teacher. `teacher`: a fresh `teacher_model` gets the forerunner's
