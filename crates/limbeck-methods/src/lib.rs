@@ -32,10 +32,12 @@ mod pskd;
 mod registry;
 mod reviewkd;
 mod rkd;
+mod rotation;
 mod scene;
 mod separable_conv;
 mod sharedhead;
 mod softmax;
+mod sskd;
 pub mod supervised;
 mod tat;
 mod teacher;
@@ -73,6 +75,10 @@ pub use scene::{Batch, Played, Replay, Scene, Setting};
 pub use sharedhead::{
     SharedHead, SharedHeadConfig, SharedHeadForm, SharedHeadInputs, SharedHeadLoss,
     SharedHeadLosses,
+};
+pub use sskd::{
+    ProjectionHead, RotatedRows, Selection, Sskd, SskdConfig, SskdTerms, pretext_loss,
+    pretext_targets, similarity,
 };
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Teacher};

@@ -130,6 +130,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
     procedure!(sharedhead::SharedHead, SharedHeadConfig, teacher: true, Group::Features),
+    procedure!(sskd::Sskd, SskdConfig, teacher: true, Group::Stages),
     method!(tat::Tat, TatConfig, teacher: true, features),
     procedure!(tfkd::Tfkd, TfkdConfig, teacher: false, Group::Labels),
     procedure!(zipf::Zipf, ZipfConfig, teacher: false, Group::Labels),
