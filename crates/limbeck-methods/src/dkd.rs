@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Criterion, MethodError, Needs, Probe, Step, Term,
     criterion::{require_at_least, require_positive, require_teacher, require_weight, warmup},
-    softmax::{divergence, log_sum_exp},
+    softmax::{divergence, log_sum_exp, other_classes},
 };
 
 /// Settings of [`Dkd`].
@@ -132,21 +132,6 @@ impl Dkd {
             divergence(student_others, teacher_others).mul_scalar(scale),
         )
     }
-}
-
-/// The classes that are not the label, in order: `[B, K − 1]`.
-fn other_classes(logits: &Tensor<2>, labels: &Tensor<1, Int>) -> Tensor<2, Int> {
-    let [batch, classes] = logits.dims();
-    let columns = Tensor::<1, Int>::arange(0..classes as i64 - 1, &labels.device())
-        .cast(labels.dtype())
-        .reshape([1, classes - 1])
-        .expand([batch, classes - 1]);
-    let labels = labels
-        .clone()
-        .reshape([batch, 1])
-        .expand([batch, classes - 1]);
-    let behind = columns.clone().greater_equal(labels.clone());
-    columns + behind.int().cast(labels.dtype())
 }
 
 impl Criterion for Dkd {

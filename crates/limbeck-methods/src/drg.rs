@@ -42,9 +42,7 @@ use burn::tensor::{
 };
 use limbeck_nn::{
     Builder, Pass, Taps,
-    layer::{
-        BatchNorm2d, Conv2d, Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, resize_bilinear,
-    },
+    layer::{BatchNorm2d, Linear, global_avg_pool2d, resize_bilinear},
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +50,7 @@ use crate::{
     Criterion, MethodError, Needs, Probe, Step, Term,
     criterion::{require_positive, require_weight},
     pairs::{find_map, map_of},
+    separable_conv::SeparableConv,
     softmax::{cross_entropy, softened_kl},
 };
 
@@ -130,14 +129,12 @@ impl Drg {
         if probe.batch * height.div_ceil(4) * width.div_ceil(4) == 1 {
             return refuse("batch norm over a 1×1 map needs at least 2 images a step");
         }
-        let separable =
-            |builder: Builder<'_>, input, output| SeparableConv::new(builder, input, output);
         Ok(Self {
-            attention: separable(builder.sub("attention2.0"), channels, channels),
+            attention: SeparableConv::new(builder.sub("attention2.0"), channels, channels),
             attention_norm: BatchNorm2d::new(builder.sub("attention2.1"), channels),
             scala: [
-                separable(builder.sub("scala2.0"), channels, 2 * channels),
-                separable(builder.sub("scala2.1"), 2 * channels, 4 * channels),
+                SeparableConv::new(builder.sub("scala2.0"), channels, 2 * channels),
+                SeparableConv::new(builder.sub("scala2.1"), 2 * channels, 4 * channels),
             ],
             fc: Linear::new(builder.sub("fc2"), 4 * channels, probe.classes),
             config,
@@ -176,49 +173,6 @@ impl Drg {
             Term::new("auxiliary", cross_entropy(auxiliary, labels, targets), 1.0),
             Term::new("drg", guidance, self.config.weight),
         ]
-    }
-}
-
-/// Two depthwise 3×3 convolutions, the first of stride 2, each followed by a 1×1 convolution,
-/// batch norm and ReLU; names `op.{0,1,2,4,5,6}`.
-#[derive(Debug)]
-struct SeparableConv {
-    depthwise: [Conv2d; 2],
-    pointwise: [ConvNorm; 2],
-}
-
-impl SeparableConv {
-    fn new(mut builder: Builder<'_>, input: usize, output: usize) -> Self {
-        let mut depthwise = |name, stride| {
-            let config = Conv2dConfig::new(input, input, 3).stride(stride).padding(1);
-            Conv2d::new(builder.sub(name), config.groups(input))
-        };
-        let depthwise = [depthwise("op.0", 2), depthwise("op.4", 1)];
-        let mut pointwise = |conv, norm, output| {
-            ConvNorm::new(
-                &mut builder,
-                conv,
-                norm,
-                Conv2dConfig::new(input, output, 1),
-            )
-        };
-        let pointwise = [
-            pointwise("op.1", "op.2", input),
-            pointwise("op.5", "op.6", output),
-        ];
-        Self {
-            depthwise,
-            pointwise,
-        }
-    }
-
-    /// `[B, C, H, W]` → `[B, O, ⌈H/2⌉, ⌈W/2⌉]`.
-    fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        let layers = self.depthwise.iter().zip(&self.pointwise);
-        layers.fold(x, |x, (depthwise, pointwise)| {
-            let x = depthwise.forward(pass, x);
-            relu(pointwise.forward(pass, x))
-        })
     }
 }
 

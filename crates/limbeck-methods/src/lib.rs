@@ -8,26 +8,34 @@
 //! by `+`; [`cast`] makes any method ready to train with, criteria in a procedure of one stage.
 
 mod at;
+mod byot;
 mod cast;
 mod connector;
 mod criterion;
 mod dkd;
 mod dml;
+mod dpk;
 mod drg;
 mod dsr;
 mod error;
 mod fitnet;
+mod hierarchical_context;
 mod kd;
+mod kernel_alignment;
 mod method;
 mod none;
 mod one_stage;
 mod pairs;
+mod prediction_bank;
 mod procedure;
+mod pskd;
 mod registry;
 mod reviewkd;
 mod rkd;
 mod rotation;
 mod scene;
+mod separable_conv;
+mod sharedhead;
 mod softmax;
 mod sskd;
 pub mod supervised;
@@ -35,17 +43,22 @@ mod tat;
 mod teacher;
 #[cfg(test)]
 mod testing;
+mod tfkd;
+mod zipf;
 
 pub use at::{At, AtConfig};
+pub use byot::{Branch, BranchOutput, Byot, ByotConfig, ByotForm};
 pub use cast::{Cast, Member, STUDENT, member_seed};
 pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term, TrainingPart};
 pub use dkd::{Dkd, DkdConfig};
 pub use dml::{Dml, DmlConfig, MutualTarget, MutualUpdate};
+pub use dpk::{Dpk, DpkAlign, DpkConfig, DpkDistance, Prior, RebuiltMap, Tokens, teacher_mask};
 pub use drg::{Auxiliary, Drg, DrgConfig};
 pub use dsr::{Dsr, DsrConfig};
 pub use error::MethodError;
 pub use fitnet::{FitNet, FitNetConfig};
 pub use kd::{Kd, KdConfig};
+pub use kernel_alignment::{linear_alignment, unbiased_alignment};
 pub use method::{Method, build, cast, entries};
 pub use none::{Baseline, BaselineConfig};
 pub use one_stage::OneStage;
@@ -54,13 +67,20 @@ pub use procedure::{
     Act, Balanced, HeldOut, Images, Interlude, OptimizerChange, OptimizerKind, Procedure, Stage,
     Trained,
 };
+pub use pskd::{Pskd, PskdConfig};
 pub use registry::{Group, METHODS, MethodEntry, find};
 pub use reviewkd::{ReviewKd, ReviewKdConfig};
 pub use rkd::{Rkd, RkdConfig};
 pub use scene::{Batch, Played, Replay, Scene, Setting};
+pub use sharedhead::{
+    SharedHead, SharedHeadConfig, SharedHeadForm, SharedHeadInputs, SharedHeadLoss,
+    SharedHeadLosses,
+};
 pub use sskd::{
     ProjectionHead, RotatedRows, Selection, Sskd, SskdConfig, SskdTerms, pretext_loss,
     pretext_targets, similarity,
 };
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Teacher};
+pub use tfkd::{Tfkd, TfkdConfig, TfkdForm};
+pub use zipf::{Zipf, ZipfConfig, ZipfDistribution, ZipfDivergence, ZipfRanking};

@@ -118,16 +118,22 @@ macro_rules! procedure {
 pub static METHODS: &[MethodEntry] = &[
     method!(none::Baseline, BaselineConfig, teacher: false),
     method!(at::At, AtConfig, teacher: true, features),
+    method!(byot::Byot, ByotConfig, teacher: false),
     method!(dkd::Dkd, DkdConfig, teacher: true),
     procedure!(dml::Dml, DmlConfig, teacher: false, Group::Networks),
+    method!(dpk::Dpk, DpkConfig, teacher: true, features),
     method!(drg::Drg, DrgConfig, teacher: false),
     method!(dsr::Dsr, DsrConfig, teacher: false),
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
     method!(kd::Kd, KdConfig, teacher: true),
+    method!(pskd::Pskd, PskdConfig, teacher: false),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
+    procedure!(sharedhead::SharedHead, SharedHeadConfig, teacher: true, Group::Features),
     procedure!(sskd::Sskd, SskdConfig, teacher: true, Group::Stages),
     method!(tat::Tat, TatConfig, teacher: true, features),
+    procedure!(tfkd::Tfkd, TfkdConfig, teacher: false, Group::Labels),
+    procedure!(zipf::Zipf, ZipfConfig, teacher: false, Group::Labels),
 ];
 
 impl MethodEntry {

@@ -48,13 +48,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Criterion, MethodError, Needs, Probe, Step, Term,
-    connector::{mean_squared_error, pool_map},
     criterion::{require_at_least, require_weight, warmup},
+    hierarchical_context::hierarchical_context_loss,
     pairs::{Pair, propose_pairs, resolve_pairs},
 };
 
-/// Side lengths of the pyramid below the full map.
-const PYRAMID: [usize; 3] = [4, 2, 1];
 /// Most channels while fusing, unless told otherwise.
 const MOST_MID_CHANNELS: usize = 512;
 
@@ -167,17 +165,7 @@ impl ReviewKd {
 
     /// HCL of one level, `[1]`, from maps `[B, C, H, W]` of the same shape.
     pub fn level(&self, student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
-        let [_, _, height, _] = student.dims();
-        let mut sum = mean_squared_error(student.clone(), teacher.clone());
-        let (mut weight, mut total) = (1.0, 1.0);
-        for side in PYRAMID.into_iter().filter(|&side| side < height) {
-            weight /= 2.0;
-            total += weight;
-            let pooled = |map: &Tensor<4>| pool_map(map.clone(), [side; 2]);
-            let error = mean_squared_error(pooled(&student), pooled(&teacher));
-            sum = sum + error.mul_scalar(weight);
-        }
-        sum.mul_scalar(1.0 / total)
+        hierarchical_context_loss(student, teacher)
     }
 }
 
@@ -289,6 +277,7 @@ mod tests {
     use limbeck_nn::Store;
 
     use super::*;
+    use crate::connector::mean_squared_error;
     use crate::testing::{
         assert_close, build, map, number, outputs, pass, probe, random, terms, terms_at, tokens,
         vector,

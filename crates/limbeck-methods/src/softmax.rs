@@ -33,15 +33,35 @@ pub(crate) fn cross_entropy(
     labels: &Tensor<1, Int>,
     targets: Option<&Tensor<2>>,
 ) -> Tensor<1> {
+    if let Some(targets) = targets {
+        return soft_cross_entropy(logits, targets.clone());
+    }
     let [batch, _] = logits.dims();
-    let logarithms = log_softmax(logits, 1);
-    let sum = match targets {
-        Some(targets) => (logarithms * targets.clone()).sum(),
-        None => logarithms
-            .gather(1, labels.clone().reshape([batch, 1]))
-            .sum(),
-    };
+    let right = log_softmax(logits, 1).gather(1, labels.clone().reshape([batch, 1]));
+    right.sum().mul_scalar(-1.0 / batch as f64)
+}
+
+/// Mean over the batch of the cross entropy of logits `[B, K]` with the distributions `targets`
+/// `[B, K]`. Result `[1]`.
+pub(crate) fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    let [batch, _] = logits.dims();
+    let sum = (log_softmax(logits, 1) * targets).sum();
     sum.mul_scalar(-1.0 / batch as f64)
+}
+
+/// The classes that are not the label, in order: `[B, K − 1]`.
+pub(crate) fn other_classes(logits: &Tensor<2>, labels: &Tensor<1, Int>) -> Tensor<2, Int> {
+    let [batch, classes] = logits.dims();
+    let columns = Tensor::<1, Int>::arange(0..classes as i64 - 1, &labels.device())
+        .cast(labels.dtype())
+        .reshape([1, classes - 1])
+        .expand([batch, classes - 1]);
+    let labels = labels
+        .clone()
+        .reshape([batch, 1])
+        .expand([batch, classes - 1]);
+    let behind = columns.clone().greater_equal(labels.clone());
+    columns + behind.int().cast(labels.dtype())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use limbeck_nn::{
     model,
 };
 
-use crate::{Criterion, MethodError, Probe, Progress, Step, Term, TrainingPart};
+use crate::{Classifier, Criterion, MethodError, Probe, Progress, Step, Term, TrainingPart};
 
 /// Positions 0, 1, … of as many images as any test has.
 pub const POSITIONS: [usize; 256] = {
@@ -225,6 +225,7 @@ pub fn network_probe() -> Probe {
             mean: vec![0.5; 3],
             deviation: vec![0.25; 3],
         },
+        teacher_classifier: Classifier::of(&network("resnet14", 2)),
         ..probe(&[], &[])
     }
 }

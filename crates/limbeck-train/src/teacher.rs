@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use limbeck_data::Normalisation;
-use limbeck_methods::{Classifier, Teacher};
+use limbeck_methods::Teacher;
 use limbeck_nn::{Network, Outputs, Tap, Taps, layer::resize_bilinear};
 
 /// A network in evaluation mode with its batch norms folded. It has no way to be trained: it is
@@ -85,21 +85,4 @@ impl Teacher for FrozenTeacher {
     fn outputs_through(&self, images: Tensor<4>, taps: &Taps) -> Option<Outputs> {
         Some(self.run(images, taps))
     }
-}
-
-/// The last linear map of `network`: the last weight with a row for each class and a column for
-/// each number of the embedding. `None` where there is none.
-pub fn classifier(network: &Network) -> Option<Classifier> {
-    let classes = network.input().classes;
-    let store = &network.store;
-    let weight = store
-        .ids()
-        .filter(|&id| matches!(store.entry(id).shape[..], [rows, _] if rows == classes))
-        .last()?;
-    let name = &store.entry(weight).name;
-    let bias = store.find(&format!("{}bias", name.strip_suffix("weight")?));
-    Some(Classifier {
-        weight: store.get(weight),
-        bias: bias.map(|id| store.get(id)),
-    })
 }

@@ -53,6 +53,54 @@ fn dml_resumes_to_the_same_bits() {
 }
 
 #[test]
+fn self_distillation_resumes_to_the_same_bits() {
+    let weights = ["last.safetensors", "best.safetensors"];
+    assert_resumes("byot", &[], &weights);
+    assert_resumes("byot", &["--set", "method.byot.form=journal"], &weights);
+    assert_resumes("pskd", &[], &weights);
+    assert_resumes("zipf", &["--set", "method.zipf.deep_layers=2"], &weights);
+    assert_resumes("tfkd", &[], &weights);
+}
+
+#[test]
+fn a_student_taught_by_its_copy_resumes_to_the_same_bits() {
+    let extra = ["--set", "method.tfkd.form=self"];
+    let files = [
+        "last.safetensors",
+        "best.safetensors",
+        "stage-copy.safetensors",
+    ];
+    assert_resumes("tfkd", &extra, &files);
+}
+
+#[test]
+fn prior_knowledge_and_shared_classifiers_resume_to_the_same_bits() {
+    let weights = ["last.safetensors", "best.safetensors"];
+    let teacher = ["--teacher", "resnet8"];
+    assert_resumes("dpk", &teacher, &weights);
+    assert_resumes("sharedhead", &teacher, &weights);
+}
+
+#[test]
+fn a_teacher_under_a_students_classifier_resumes_to_the_same_bits() {
+    let extra = [
+        "--teacher",
+        "resnet8",
+        "--set",
+        "method.sharedhead.form=student_head",
+        "--set",
+        "method.sharedhead.teacher_model=resnet8",
+    ];
+    let files = [
+        "last.safetensors",
+        "best.safetensors",
+        "stage-forerunner.safetensors",
+        "stage-teacher.safetensors",
+    ];
+    assert_resumes("sharedhead", &extra, &files);
+}
+
+#[test]
 fn sskd_resumes_inside_both_stages_and_keeps_the_head() {
     let extra = ["--teacher", "resnet8", "--set", "train.average=0.9"];
     let files = [

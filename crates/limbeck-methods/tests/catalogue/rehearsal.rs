@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use limbeck_methods::{
-    Batch, Cast, HeldOut, Interlude, MethodEntry, MethodError, Played, Probe, Procedure, Progress,
-    Replay, Scene, Setting, Stage, Teacher, Term, TrainingPart, cast, entries,
+    Batch, Cast, Classifier, HeldOut, Interlude, MethodEntry, MethodError, Played, Probe,
+    Procedure, Progress, Replay, Scene, Setting, Stage, Teacher, Term, TrainingPart, cast, entries,
 };
 use limbeck_nn::{Init, InputShape, Network, Outputs, Tap, Taps, model};
 use serde_json::Value;
@@ -81,7 +81,7 @@ pub fn probe(teacher: Option<&Network>) -> Probe {
             mean: vec![0.5; INPUT.channels],
             deviation: vec![0.25; INPUT.channels],
         },
-        teacher_classifier: None,
+        teacher_classifier: teacher.and_then(Classifier::of),
     }
 }
 

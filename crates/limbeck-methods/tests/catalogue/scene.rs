@@ -16,6 +16,8 @@ pub fn criteria() -> impl Iterator<Item = &'static MethodEntry> {
 
 /// Number of classes in all scenes.
 pub const CLASSES: usize = 5;
+/// Images of the training part in all scenes.
+pub const TRAINING: usize = 12;
 /// Images per step in all scenes.
 pub const BATCH: usize = 4;
 
@@ -110,7 +112,10 @@ impl Scene {
             seed: 5,
             device: Device::flex(),
             dtype: self.dtype,
-            training: TrainingPart::default(),
+            training: TrainingPart {
+                labels: (0..TRAINING).map(|i| (i % CLASSES) as i64).collect(),
+                ..TrainingPart::default()
+            },
             teacher_classifier: None,
         }
     }

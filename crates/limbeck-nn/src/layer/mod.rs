@@ -10,6 +10,7 @@ mod layer_norm;
 mod linear;
 mod pool;
 mod resize;
+mod transformer_block;
 
 pub use attention::SelfAttention;
 pub use batch_norm::BatchNorm2d;
@@ -22,3 +23,4 @@ pub use limbeck_kernels::{Activation, channel_shuffle, interleave_channels, relu
 pub use linear::Linear;
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use resize::{resize_bilinear, resize_nearest};
+pub use transformer_block::{TransformerBlock, TransformerBlockConfig};

@@ -17,12 +17,11 @@
 //! mean of its heads', in training too.
 
 use burn::tensor::Tensor;
-use limbeck_kernels::gelu;
 
 use super::{ImageSizes, ModelEntry};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, ParameterId, Pass, Role,
-    layer::{Conv2d, Conv2dConfig, LayerNorm, Linear, SelfAttention, drop_path},
+    layer::{Conv2d, Conv2dConfig, LayerNorm, Linear, TransformerBlock, TransformerBlockConfig},
 };
 
 /// DeiT, appendix A: linear maps and tokens.
@@ -127,6 +126,19 @@ impl VisionTransformerConfig {
             return refuse("a distillation token needs the class token as embedding".to_owned());
         }
         ImageSizes::MultipleOf(self.patch).check(&model, input)
+    }
+
+    /// Block `index`, counted from 0.
+    fn block(&self, index: usize) -> TransformerBlockConfig {
+        let last = self.depth.saturating_sub(1).max(1);
+        TransformerBlockConfig {
+            width: self.width,
+            heads: self.heads,
+            inner: self.mlp_width(),
+            epsilon: self.epsilon,
+            init: INIT,
+            drop_path: self.drop_path * index as f64 / last as f64,
+        }
     }
 
     fn mlp_width(&self) -> usize {
@@ -264,7 +276,7 @@ impl VisionTransformer {
                 .bias(),
         );
         let blocks = (0..config.depth)
-            .map(|i| TransformerBlock::new(builder.sub(format!("blocks.{i}")), &config, i))
+            .map(|i| TransformerBlock::new(builder.sub(format!("blocks.{i}")), config.block(i)))
             .collect();
         let norm = match config.embedding {
             Embedding::ClassToken => "norm",
@@ -387,46 +399,4 @@ impl Architecture for VisionTransformer {
 /// Drawn as DeiT's linear maps.
 fn linear(builder: Builder<'_>, input: usize, output: usize) -> Linear {
     Linear::with_init(builder, input, output, INIT, Some(Init::Constant(0.0)))
-}
-
-#[derive(Debug)]
-struct TransformerBlock {
-    norm1: LayerNorm,
-    attention: SelfAttention,
-    norm2: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
-    drop_path: f64,
-}
-
-impl TransformerBlock {
-    fn new(mut builder: Builder<'_>, config: &VisionTransformerConfig, index: usize) -> Self {
-        let &VisionTransformerConfig {
-            width,
-            heads,
-            epsilon,
-            ..
-        } = config;
-        let inner = config.mlp_width();
-        let last = config.depth.saturating_sub(1).max(1);
-        Self {
-            norm1: LayerNorm::new(builder.sub("norm1"), width, epsilon),
-            attention: SelfAttention::new(builder.sub("attn"), width, heads, INIT),
-            norm2: LayerNorm::new(builder.sub("norm2"), width, epsilon),
-            fc1: linear(builder.sub("mlp.fc1"), width, inner),
-            fc2: linear(builder.sub("mlp.fc2"), inner, width),
-            drop_path: config.drop_path * index as f64 / last as f64,
-        }
-    }
-
-    /// `[B, N, D]` → the same shape.
-    fn forward(&self, pass: &mut Pass<'_>, x: Tensor<3>, attention_tap: &str) -> Tensor<3> {
-        let y = self.norm1.forward(pass, x.clone());
-        let y = self.attention.forward(pass, y, attention_tap);
-        let x = x + drop_path(pass, y, self.drop_path);
-        let y = self.norm2.forward(pass, x.clone());
-        let y = gelu(self.fc1.forward(pass, y));
-        let y = self.fc2.forward(pass, y);
-        x + drop_path(pass, y, self.drop_path)
-    }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use limbeck_data::{Augment, Dataset, Loader, Normalisation, OpenOptions, Part};
-use limbeck_methods::{Cast, Probe, Procedure, Teacher, TrainingPart};
+use limbeck_methods::{Cast, Classifier, Probe, Procedure, Teacher, TrainingPart};
 use limbeck_nn::{InputShape, Network, model};
 use sha2::{Digest, Sha256};
 
@@ -13,7 +13,7 @@ use crate::{
     job::loader_config,
     model_source::{self, ModelSource},
     recipe::Recipe,
-    teacher::{FrozenTeacher, classifier},
+    teacher::FrozenTeacher,
 };
 
 /// Where the teacher comes from.
@@ -189,7 +189,7 @@ impl Plan {
                 mean: wide(&self.normalisation.mean),
                 deviation: wide(&self.normalisation.std),
             },
-            teacher_classifier: teacher.and_then(classifier),
+            teacher_classifier: teacher.and_then(Classifier::of),
         };
         let settings = self.recipe.method.values();
         Ok(limbeck_methods::cast(name, &settings, &probe, student)?)

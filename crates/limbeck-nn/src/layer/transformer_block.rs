@@ -1,0 +1,72 @@
+//! The block that vision transformers are made of.
+
+use burn::tensor::Tensor;
+use limbeck_kernels::gelu;
+
+use super::{LayerNorm, Linear, SelfAttention, drop_path};
+use crate::{Builder, Init, Pass};
+
+/// Shape of a [`TransformerBlock`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TransformerBlockConfig {
+    /// Length D of a token.
+    pub width: usize,
+    /// Attention heads; they divide the width.
+    pub heads: usize,
+    /// Neurons of the perceptron.
+    pub inner: usize,
+    /// Added to variances in layer norms.
+    pub epsilon: f64,
+    /// How weights are drawn; biases are zero.
+    pub init: Init,
+    /// Probability with which training omits each of the two branches.
+    pub drop_path: f64,
+}
+
+/// Self-attention and a perceptron with an exact GELU, each behind a layer norm and added to what
+/// it reads: `norm1`, `attn.qkv`, `attn.proj`, `norm2`, `mlp.fc1`, `mlp.fc2`, as in timm.
+///
+/// Dosovitskiy et al. "An Image Is Worth 16×16 Words". ICLR 2021, equations 2 and 3.
+#[derive(Clone, Copy, Debug)]
+pub struct TransformerBlock {
+    norm1: LayerNorm,
+    attention: SelfAttention,
+    norm2: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    drop_path: f64,
+}
+
+impl TransformerBlock {
+    /// Makes the parameters at the builder's level.
+    pub fn new(mut builder: Builder<'_>, config: TransformerBlockConfig) -> Self {
+        let TransformerBlockConfig {
+            width,
+            heads,
+            inner,
+            epsilon,
+            init,
+            drop_path,
+        } = config;
+        let zero = Some(Init::Constant(0.0));
+        Self {
+            norm1: LayerNorm::new(builder.sub("norm1"), width, epsilon),
+            attention: SelfAttention::new(builder.sub("attn"), width, heads, init),
+            norm2: LayerNorm::new(builder.sub("norm2"), width, epsilon),
+            fc1: Linear::with_init(builder.sub("mlp.fc1"), width, inner, init, zero),
+            fc2: Linear::with_init(builder.sub("mlp.fc2"), inner, width, init, zero),
+            drop_path,
+        }
+    }
+
+    /// `[B, N, D]` → the same shape; records the attention's probabilities as `attention_tap`.
+    pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<3>, attention_tap: &str) -> Tensor<3> {
+        let y = self.norm1.forward(pass, x.clone());
+        let y = self.attention.forward(pass, y, attention_tap);
+        let x = x + drop_path(pass, y, self.drop_path);
+        let y = self.norm2.forward(pass, x.clone());
+        let y = gelu(self.fc1.forward(pass, y));
+        let y = self.fc2.forward(pass, y);
+        x + drop_path(pass, y, self.drop_path)
+    }
+}
