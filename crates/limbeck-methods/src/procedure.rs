@@ -241,6 +241,12 @@ pub trait Procedure: Send + std::fmt::Debug {
         0.0
     }
 
+    /// What looks wrong though the training goes on, a line each; asked for after each epoch, and
+    /// told once.
+    fn warnings(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// State besides the cast: part of checkpoints.
     fn state(&self) -> State {
         State::new()

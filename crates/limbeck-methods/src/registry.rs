@@ -123,6 +123,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(dsr::Dsr, DsrConfig, teacher: false),
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
     method!(kd::Kd, KdConfig, teacher: true),
+    procedure!(kdcl::Kdcl, KdclConfig, teacher: false, Group::Networks),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
     method!(tat::Tat, TatConfig, teacher: true, features),

@@ -1,0 +1,540 @@
+//! # kdcl — Online Knowledge Distillation via Collaborative Learning
+//!
+//! Several networks learn together, each on its own augmentation of the same images. From their
+//! logits a better target than any of them is made, and each is taught it, so that it also becomes
+//! indifferent to the distortions. There is no teacher; the student alone is kept.
+//!
+//! ## Definition
+//! L = Σ_i [ ce_weight · CE(z_i, y) + kd_weight · T²/B · Σ_b KL(softmax(t/T) ‖ softmax(z_i/T)) ]
+//!
+//! z_i: logits of network i of `networks`, t: the target (detached), T: `temperature`. `ensemble`
+//! says how t is made of z_1 … z_M:
+//! - `naive`: for each image the logits with the least cross entropy; the first of equals.
+//! - `linear`: Σ_i a_i z_i with the a ≥ 0, Σ a = 1, that make the cross entropy least: one a for
+//!   the batch, or one for each image (`linear_scope`).
+//! - `minlogit`: t_k = min_i (z_i,k − z_i,y). The label's logit is 0, all others are as low as any
+//!   network has them.
+//! - `general`: Σ_i w_i z_i with w = C⁻¹ 1 / (1ᵀ C⁻¹ 1), where C_ij is the mean of
+//!   ⟨p_i − onehot(y), p_j − onehot(y)⟩ over images that were held out; from the second epoch on,
+//!   renewed after each. Weights may be negative.
+//! - `mean`: the mean of the logits.
+//!
+//! ## Inputs and shapes
+//! As many views of the images as there are networks, `[B, C, H, W]` each; logits `[B, K]`; labels
+//! `[B]`. Mixed images are refused, since their labels belong to one view.
+//!
+//! ## Parameters
+//! | name | default | range | from |
+//! | --- | --- | --- | --- |
+//! | `networks` | 2 | ≥ 2 | pairs in the paper's tables |
+//! | `peer` | none | a model | none is the student's own; the paper pairs large with small |
+//! | `ensemble` | `minlogit` | `naive`, `linear`, `minlogit`, `general`, `mean` | our choice: the cheapest that is better than all |
+//! | `linear_scope` | `batch` | `batch`, `sample` | our reading |
+//! | `temperature` | 2 | > 0 | paper, from memory |
+//! | `ce_weight` | 1 | ≥ 0 | same; with `mean` the re-implementation has 0.5 |
+//! | `kd_weight` | 1 | ≥ 0 | same; with `mean` the re-implementation has 0.5, and T = 4 |
+//! | `held_out` | 0.1 | > 0, < 1 | our choice: share of the training images for `general` |
+//!
+//! ## Notes
+//! The authors released no code. All networks are whole ones; the student is the first, peers are
+//! drawn from other seeds. In the first epoch `general` weighs all networks alike. Where C is
+//! singular, as with networks that agree everywhere, 1e-8 is added to its diagonal, and the run says
+//! so. `linear` is solved by Newton's method within the simplex; a search that does not end is told
+//! too. Cost: `networks` training steps; `general` also runs all networks on the held-out images
+//! once an epoch.
+//!
+//! ## Reference
+//! Guo, Wang, Wu, Yu, Liang, Hu, Luo. "Online Knowledge Distillation via Collaborative Learning".
+//! CVPR 2020. <https://openaccess.thecvf.com/content_CVPR_2020/html/Guo_Online_Knowledge_Distillation_via_Collaborative_Learning_CVPR_2020_paper.html>
+//! Re-implementation: <https://github.com/shaoeric/Online-Knowledge-Distillation-via-Collaborative-Learning>
+//! (no licence file).
+
+mod ensemble;
+mod simplex;
+
+use burn::tensor::{Int, Tensor, activation::softmax};
+use limbeck_nn::Taps;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Cast, Interlude, MethodError, Probe, Procedure, Scene, Stage, State, Term,
+    criterion::{require_at_least, require_positive, require_weight},
+    peers::{Peers, require_alike},
+    softmax::softened_kl,
+};
+
+pub use ensemble::{ErrorMatrix, Target};
+
+/// How the networks' logits become one target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ensemble {
+    /// The best network of each image.
+    Naive,
+    /// The mixture with the least cross entropy.
+    Linear,
+    /// The least logit of each class.
+    #[default]
+    MinLogit,
+    /// Weights from errors on held-out images.
+    General,
+    /// Equal weights.
+    Mean,
+}
+
+/// What has a mixture of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinearScope {
+    /// A batch.
+    #[default]
+    Batch,
+    /// An image.
+    Sample,
+}
+
+/// Settings of [`Kdcl`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KdclConfig {
+    /// Number of networks, the student among them.
+    pub networks: usize,
+    /// Model of the others; the student's own where it is `None`.
+    pub peer: Option<String>,
+    /// How the target is made.
+    pub ensemble: Ensemble,
+    /// What has a mixture of its own under [`Ensemble::Linear`].
+    pub linear_scope: LinearScope,
+    /// Softens both distributions.
+    pub temperature: f64,
+    /// Factor of each cross entropy with the labels.
+    pub ce_weight: f64,
+    /// Factor of each divergence from the target.
+    pub kd_weight: f64,
+    /// Share of the training images that [`Ensemble::General`] holds out.
+    pub held_out: f64,
+}
+
+impl Default for KdclConfig {
+    fn default() -> Self {
+        Self {
+            networks: 2,
+            peer: None,
+            ensemble: Ensemble::MinLogit,
+            linear_scope: LinearScope::Batch,
+            temperature: 2.0,
+            ce_weight: 1.0,
+            kd_weight: 1.0,
+            held_out: 0.1,
+        }
+    }
+}
+
+/// Networks that are taught a target made of all their logits.
+#[derive(Debug)]
+pub struct Kdcl {
+    config: KdclConfig,
+    peers: Peers,
+    /// Weights by the errors on held-out images, `[1, M]`.
+    weights: Tensor<2>,
+    warnings: Vec<String>,
+    /// Whether the search of `linear` has been told to be open already.
+    told_open: bool,
+}
+
+impl Kdcl {
+    const ID: &'static str = "kdcl";
+    const WEIGHTS: &'static str = "weights";
+
+    /// Adds the peers.
+    ///
+    /// # Errors
+    /// A setting out of range, or a model that cannot be built.
+    pub fn new(config: KdclConfig, probe: &Probe, cast: &mut Cast) -> Result<Self, MethodError> {
+        require_at_least(Self::ID, "networks", config.networks, 2)?;
+        require_positive(Self::ID, "temperature", config.temperature)?;
+        require_weight(Self::ID, "ce_weight", config.ce_weight)?;
+        require_weight(Self::ID, "kd_weight", config.kd_weight)?;
+        if !(config.held_out > 0.0 && config.held_out < 1.0) {
+            return Err(MethodError::Setting {
+                method: Self::ID,
+                key: "held_out",
+                expected: "above 0 and below 1".to_owned(),
+                found: config.held_out.to_string(),
+            });
+        }
+        let peers = Peers::new(config.networks, config.peer.as_deref(), probe, cast)?;
+        let networks = config.networks;
+        let equal = vec![1.0 / networks as f64; networks];
+        let weights = ensemble::constants(equal, [1, networks], cast.device(), cast.dtype());
+        Ok(Self {
+            config,
+            peers,
+            weights,
+            warnings: Vec::new(),
+            told_open: false,
+        })
+    }
+
+    /// What the networks with these logits, `[B, K]` each, are taught about images with these
+    /// labels `[B]`.
+    ///
+    /// # Errors
+    /// Another number of networks, or logits of different shapes.
+    pub fn target(
+        &mut self,
+        logits: &[Tensor<2>],
+        labels: &Tensor<1, Int>,
+    ) -> Result<Target, MethodError> {
+        require_alike(Self::ID, "logits", logits, self.config.networks)?;
+        let logits: Vec<Tensor<2>> = logits.iter().map(|z| z.clone().inner()).collect();
+        Ok(match self.config.ensemble {
+            Ensemble::Naive => ensemble::naive(&logits, labels),
+            Ensemble::Linear => {
+                let each = self.config.linear_scope == LinearScope::Sample;
+                let (target, open) = ensemble::linear(&logits, labels, each);
+                if open > 0 && !std::mem::replace(&mut self.told_open, true) {
+                    self.warnings.push(format!(
+                        "kdcl: the search for the best mixture of logits did not end in {open} \
+                         case(s) of a step; the best mixture found was taken"
+                    ));
+                }
+                target
+            }
+            Ensemble::MinLogit => ensemble::min_logit(&logits, labels),
+            Ensemble::General | Ensemble::Mean => Target::mixed(&logits, self.weights.clone()),
+        })
+    }
+
+    /// The terms `kd` of all networks with these logits, `[B, K]` each, under this target.
+    pub fn losses(&self, logits: &[Tensor<2>], target: &Target) -> Vec<Term> {
+        let values = logits
+            .iter()
+            .map(|z| softened_kl(z.clone(), target.logits.clone(), self.config.temperature));
+        self.peers.terms("kd", values, self.config.kd_weight)
+    }
+
+    /// Weighs the networks by their errors on images that were held out.
+    ///
+    /// # Errors
+    /// No images.
+    pub fn weigh(&mut self, errors: &ErrorMatrix) -> Result<(), MethodError> {
+        if errors.images() == 0 {
+            return Err(MethodError::HeldOut {
+                reason: "there are none; raise `held_out`".to_owned(),
+            });
+        }
+        let (weights, singular) = errors.weights();
+        if singular {
+            self.warnings.push(format!(
+                "kdcl: the networks' errors on the held-out images are linearly dependent; {} was \
+                 added to the diagonal of their matrix",
+                ensemble::RIDGE
+            ));
+        }
+        let (device, dtype) = (self.weights.device(), self.weights.dtype());
+        self.weights = ensemble::constants(weights, self.weights.dims(), &device, dtype);
+        Ok(())
+    }
+
+    /// Weights of the networks by their errors, `[1, M]`.
+    pub fn weights(&self) -> &Tensor<2> {
+        &self.weights
+    }
+}
+
+impl Procedure for Kdcl {
+    fn stages(&self, epochs: usize) -> Vec<Stage> {
+        let mut stage = self.peers.stage(epochs);
+        stage.images.views = self.config.networks;
+        vec![stage]
+    }
+
+    fn play(
+        &mut self,
+        _stage: usize,
+        _act: usize,
+        scene: &mut Scene<'_>,
+    ) -> Result<Vec<Term>, MethodError> {
+        let batch = scene.batch();
+        let mut views = vec![batch.images.clone()];
+        views.extend(batch.views.iter().cloned());
+        let mut logits = Vec::new();
+        for (name, images) in self.peers.names().zip(views) {
+            logits.push(scene.train(name, images, &Taps::none())?.logits);
+        }
+        let target = self.target(&logits, &batch.labels)?;
+        let mut terms = self.peers.task(scene, &logits, self.config.ce_weight);
+        terms.extend(self.losses(&logits, &target));
+        Ok(terms)
+    }
+
+    fn end_epoch(
+        &mut self,
+        _stage: usize,
+        interlude: &mut Interlude<'_>,
+    ) -> Result<(), MethodError> {
+        if self.config.ensemble != Ensemble::General {
+            return Ok(());
+        }
+        let mut errors = ErrorMatrix::new(self.config.networks);
+        if let Some(held_out) = interlude.held_out {
+            held_out.look(&mut |batch| {
+                let mut probabilities = Vec::new();
+                for name in self.peers.names() {
+                    let network = interlude.cast.network(name)?;
+                    let outputs = network.evaluate(batch.images.clone(), &Taps::none());
+                    probabilities.push(softmax(outputs.logits, 1));
+                }
+                errors.add(&probabilities, &batch.labels);
+                Ok(())
+            })?;
+        }
+        self.weigh(&errors)
+    }
+
+    fn held_out(&self) -> f64 {
+        match self.config.ensemble {
+            Ensemble::General => self.config.held_out,
+            _ => 0.0,
+        }
+    }
+
+    fn warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    fn state(&self) -> State {
+        match self.config.ensemble {
+            Ensemble::General => {
+                let shape = self.weights.dims().to_vec();
+                let flat = self.weights.clone().reshape([self.config.networks]);
+                [(Self::WEIGHTS.to_owned(), (shape, flat))].into()
+            }
+            _ => State::new(),
+        }
+    }
+
+    fn load_state(&mut self, mut state: State) -> Result<(), MethodError> {
+        let expected = self.state();
+        let shapes = |state: &State| {
+            let shape =
+                |(name, (shape, _)): (&String, &(Vec<usize>, _))| (name.clone(), shape.clone());
+            state.iter().map(shape).collect::<Vec<_>>()
+        };
+        if shapes(&state) != shapes(&expected) {
+            return Err(MethodError::State {
+                method: Self::ID,
+                reason: format!(
+                    "it has {:?}, expected {:?}",
+                    shapes(&state),
+                    shapes(&expected)
+                ),
+            });
+        }
+        if let Some((_, flat)) = state.remove(Self::WEIGHTS) {
+            self.weights = flat.reshape([1, self.config.networks]);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Batch, HeldOut, STUDENT,
+        rehearsal::{self, cast, learners, play, trained},
+        testing::{assert_close, gradient, labels, leaf, numbers, random},
+    };
+
+    fn make(config: KdclConfig) -> Result<(Kdcl, Cast), MethodError> {
+        let mut cast = cast(5);
+        let method = Kdcl::new(config, &rehearsal::probe(&cast), &mut cast)?;
+        Ok((method, cast))
+    }
+
+    fn with(ensemble: Ensemble) -> KdclConfig {
+        KdclConfig {
+            networks: 3,
+            ensemble,
+            ..KdclConfig::default()
+        }
+    }
+
+    const ALL: [Ensemble; 5] = [
+        Ensemble::Naive,
+        Ensemble::Linear,
+        Ensemble::MinLogit,
+        Ensemble::General,
+        Ensemble::Mean,
+    ];
+
+    #[test]
+    fn all_networks_learn_from_views_of_their_own() {
+        for ensemble in ALL {
+            let (mut method, cast) = make(with(ensemble)).unwrap();
+            assert_eq!(method.stages(10)[0].images.views, 3);
+            let (names, arrived) = learners(&mut method, &cast);
+            assert_eq!(
+                names,
+                [
+                    "task",
+                    "task.peer-1",
+                    "task.peer-2",
+                    "kd",
+                    "kd.peer-1",
+                    "kd.peer-2"
+                ]
+            );
+            assert_eq!(arrived.len(), 3);
+            for (member, count) in arrived {
+                assert_eq!(count, trained(&cast, &member), "{member}");
+            }
+            assert!(method.warnings().is_empty());
+        }
+    }
+
+    #[test]
+    fn no_gradient_flows_through_the_target() {
+        for ensemble in ALL {
+            let (mut method, _) = make(with(ensemble)).unwrap();
+            let logits = ["a", "b", "c"].map(|name| leaf(random::<2>(name, [4, 5])));
+            let target = method.target(&logits, &labels(&[0, 1, 2, 3])).unwrap();
+            assert!(!target.logits.is_tracked());
+            let first = method.losses(&logits, &target).remove(0);
+            let gradients = first.value.backward();
+            assert!(gradient(&logits[0], &gradients).is_some());
+            assert!(gradient(&logits[1], &gradients).is_none());
+        }
+    }
+
+    struct Held(Vec<Batch>);
+
+    impl HeldOut for Held {
+        fn look(
+            &self,
+            look: &mut dyn FnMut(&Batch) -> Result<(), MethodError>,
+        ) -> Result<(), MethodError> {
+            self.0.iter().try_for_each(look)
+        }
+    }
+
+    fn end_epoch(method: &mut Kdcl, cast: &mut Cast, held: Vec<Batch>) -> Result<(), MethodError> {
+        let held = Held(held);
+        let mut interlude = Interlude {
+            cast,
+            teacher: None,
+            held_out: Some(&held),
+        };
+        method.end_epoch(0, &mut interlude)
+    }
+
+    #[test]
+    fn weights_are_renewed_after_each_epoch_remembered_and_part_of_the_state() {
+        let (mut method, mut cast) = make(with(Ensemble::General)).unwrap();
+        assert_eq!(method.held_out(), 0.1);
+        let before = numbers(method.weights());
+        assert_close(&before, &[1.0 / 3.0; 3]);
+        end_epoch(&mut method, &mut cast, vec![rehearsal::batch(1)]).unwrap();
+        let after = numbers(method.weights());
+        assert_ne!(before, after);
+        let (mut other, _) = make(with(Ensemble::General)).unwrap();
+        other.load_state(method.state()).unwrap();
+        assert_eq!(numbers(other.weights()), after);
+        let terms = |method: &mut Kdcl| {
+            let (_, terms, _) = play(method, &cast, 0).unwrap();
+            terms
+                .iter()
+                .flat_map(|term| numbers(&term.value))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(terms(&mut other), terms(&mut method));
+        let error = other.load_state(State::new()).unwrap_err().to_string();
+        assert!(error.contains("weights"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_held_out_part_is_refused_and_networks_that_agree_are_told() {
+        let (mut method, mut cast) = make(with(Ensemble::General)).unwrap();
+        let error = end_epoch(&mut method, &mut cast, Vec::new()).unwrap_err();
+        assert!(error.to_string().contains("raise `held_out`"), "{error}");
+        let student = cast.network(STUDENT).unwrap().clone();
+        cast.add_network("peer-1", student.clone());
+        cast.add_network("peer-2", student);
+        end_epoch(&mut method, &mut cast, vec![rehearsal::batch(1)]).unwrap();
+        let warnings = method.warnings();
+        assert!(warnings[0].contains("linearly dependent"), "{warnings:?}");
+        assert!(method.warnings().is_empty());
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let base = KdclConfig::default;
+        for (config, text) in [
+            (
+                KdclConfig {
+                    networks: 1,
+                    ..base()
+                },
+                "`networks` must be at least 2, found 1",
+            ),
+            (
+                KdclConfig {
+                    temperature: 0.0,
+                    ..base()
+                },
+                "`temperature` must be",
+            ),
+            (
+                KdclConfig {
+                    ce_weight: -1.0,
+                    ..base()
+                },
+                "`ce_weight` must be",
+            ),
+            (
+                KdclConfig {
+                    kd_weight: f64::NAN,
+                    ..base()
+                },
+                "`kd_weight` must be",
+            ),
+            (
+                KdclConfig {
+                    held_out: 0.0,
+                    ..base()
+                },
+                "`held_out` must be above 0 and below 1",
+            ),
+            (
+                KdclConfig {
+                    held_out: f64::NAN,
+                    ..base()
+                },
+                "`held_out` must be",
+            ),
+            (
+                KdclConfig {
+                    peer: Some("resnet7".to_owned()),
+                    ..base()
+                },
+                "resnet7",
+            ),
+        ] {
+            let error = make(config).unwrap_err().to_string();
+            assert!(error.contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn logits_that_do_not_fit_together_are_refused() {
+        let (mut method, _) = make(KdclConfig::default()).unwrap();
+        let labels = labels(&[0, 1, 2, 3]);
+        let other = [random("a", [4, 5]), random("b", [4, 6])];
+        let error = method.target(&other, &labels).unwrap_err().to_string();
+        assert!(error.contains("the same shape"), "{error}");
+        let error = method.target(&other[..1], &labels).unwrap_err().to_string();
+        assert!(error.contains("of 2 networks"), "{error}");
+    }
+}

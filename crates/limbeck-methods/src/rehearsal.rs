@@ -1,0 +1,104 @@
+//! What the tests of procedures share: a small student, and acts played on a made-up batch.
+
+use limbeck_nn::{InputShape, model};
+
+use crate::{
+    Batch, Cast, MethodError, Played, Procedure, Progress, STUDENT, Scene, Setting, Stage, Term,
+    testing::{POSITIONS, labels, random},
+};
+use burn::tensor::{DType, Device, Gradients, Tensor};
+
+/// Images of the made-up batch.
+pub const BATCH: usize = 4;
+
+/// What the student of [`cast`] takes.
+fn input(classes: usize) -> InputShape {
+    InputShape {
+        channels: 1,
+        height: 8,
+        width: 8,
+        classes,
+    }
+}
+
+/// A small student in f64.
+pub fn cast(classes: usize) -> Cast {
+    let device = Device::flex();
+    Cast::new(model::build("resnet8", input(classes), 1, &device, DType::F64).unwrap())
+}
+
+/// A batch with further views.
+pub fn batch(views: usize) -> Batch {
+    let images = |view: usize| random(&format!("view {view}"), [BATCH, 1, 8, 8]);
+    Batch {
+        images: images(0),
+        views: (1..views).map(images).collect(),
+        labels: labels(&[0, 1, 2, 3]),
+        targets: None,
+        indices: POSITIONS[..BATCH].to_vec(),
+        partners: None,
+        replay: None,
+    }
+}
+
+/// Plays the first act of the first stage in epoch `epoch` (counted from 0).
+pub fn play(
+    procedure: &mut dyn Procedure,
+    cast: &Cast,
+    epoch: usize,
+) -> Result<(Stage, Vec<Term>, Played), MethodError> {
+    let stage = procedure.stages(10).remove(0);
+    let batch = batch(stage.images.views);
+    let progress = Progress {
+        epoch,
+        epochs: 10,
+        step: 0,
+        steps: 10,
+    };
+    let mut scene = Scene::new(Setting {
+        cast,
+        act: &stage.acts[0],
+        batch: &batch,
+        teacher: None,
+        stage: progress,
+        run: progress,
+        label_smoothing: 0.0,
+        seed: 7,
+    });
+    let terms = procedure.play(0, 0, &mut scene)?;
+    let played = scene.finish();
+    Ok((stage, terms, played))
+}
+
+/// Plays the first act and goes back from its loss: the names of its terms, and how many tensors
+/// of each member have got a gradient.
+pub fn learners(procedure: &mut dyn Procedure, cast: &Cast) -> (Vec<String>, Vec<(String, usize)>) {
+    let (_, terms, played) = play(procedure, cast, 9).unwrap();
+    let mut gradients: Gradients = total(&terms).backward();
+    let arrived = played.tracked.iter().map(|(member, store)| {
+        let count = store.gradients(&mut gradients).iter().flatten().count();
+        (member.clone(), count)
+    });
+    let arrived = arrived.collect();
+    (terms.into_iter().map(|term| term.name).collect(), arrived)
+}
+
+/// How many tensors of a member are trained.
+pub fn trained(cast: &Cast, member: &str) -> usize {
+    let entries = cast.store(member).unwrap().entries().iter();
+    entries.filter(|entry| entry.role.is_trained()).count()
+}
+
+/// Sum of the terms with their weights.
+pub fn total(terms: &[Term]) -> Tensor<1> {
+    let weighted = terms.iter().map(|t| t.value.clone().mul_scalar(t.weight));
+    weighted.reduce(|sum, term| sum + term).unwrap()
+}
+
+/// A probe with the student's own taps.
+pub fn probe(cast: &Cast) -> crate::Probe {
+    let mut probe = crate::testing::probe(&[], &[]);
+    probe.student = cast.network(STUDENT).unwrap().taps();
+    probe.teacher = None;
+    probe
+}
