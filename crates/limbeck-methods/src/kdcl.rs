@@ -7,7 +7,7 @@
 //! ## Definition
 //! L = Σ_i [ ce_weight · CE(z_i, y) + kd_weight · T²/B · Σ_b KL(softmax(t/T) ‖ softmax(z_i/T)) ]
 //!
-//! z_i: logits of network i of `networks`, t: the target (detached), T: `temperature`. `ensemble`
+//! z_i: logits of network i of M, t: the target (detached), T: `temperature`. `ensemble`
 //! says how t is made of z_1 … z_M:
 //! - `naive`: for each image the logits with the least cross entropy; the first of equals.
 //! - `linear`: Σ_i a_i z_i with the a ≥ 0, Σ a = 1, that make the cross entropy least: one a for
@@ -26,8 +26,7 @@
 //! ## Parameters
 //! | name | default | range | from |
 //! | --- | --- | --- | --- |
-//! | `networks` | 2 | ≥ 2 | pairs in the paper's tables |
-//! | `peer` | none | a model | none is the student's own; the paper pairs large with small |
+//! | `peers` | none | names of the zoo joined by `+` | the paper pairs a large with a small network; none is one more like the student |
 //! | `ensemble` | `minlogit` | `naive`, `linear`, `minlogit`, `general`, `mean` | our choice: the cheapest that is better than all |
 //! | `linear_scope` | `batch` | `batch`, `sample` | our reading |
 //! | `temperature` | 2 | > 0 | paper, from memory |
@@ -40,7 +39,7 @@
 //! drawn from other seeds. In the first epoch `general` weighs all networks alike. Where C is
 //! singular, as with networks that agree everywhere, 1e-8 is added to its diagonal, and the run says
 //! so. `linear` is solved by Newton's method within the simplex; a search that does not end is told
-//! too. Cost: `networks` training steps; `general` also runs all networks on the held-out images
+//! too. Cost: M training steps; `general` also runs all networks on the held-out images
 //! once an epoch.
 //!
 //! ## Reference
@@ -58,7 +57,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Cast, Interlude, MethodError, Probe, Procedure, Scene, Stage, State, Term,
-    criterion::{require_at_least, require_positive, require_weight},
+    criterion::{require_positive, require_weight},
     peers::{Peers, require_alike},
     softmax::softened_kl,
 };
@@ -97,10 +96,8 @@ pub enum LinearScope {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KdclConfig {
-    /// Number of networks, the student among them.
-    pub networks: usize,
-    /// Model of the others; the student's own where it is `None`.
-    pub peer: Option<String>,
+    /// Zoo names of the peers, joined by `+`; one more network like the student where missing.
+    pub peers: Option<String>,
     /// How the target is made.
     pub ensemble: Ensemble,
     /// What has a mixture of its own under [`Ensemble::Linear`].
@@ -118,8 +115,7 @@ pub struct KdclConfig {
 impl Default for KdclConfig {
     fn default() -> Self {
         Self {
-            networks: 2,
-            peer: None,
+            peers: None,
             ensemble: Ensemble::MinLogit,
             linear_scope: LinearScope::Batch,
             temperature: 2.0,
@@ -151,7 +147,6 @@ impl Kdcl {
     /// # Errors
     /// A setting out of range, or a model that cannot be built.
     pub fn new(config: KdclConfig, probe: &Probe, cast: &mut Cast) -> Result<Self, MethodError> {
-        require_at_least(Self::ID, "networks", config.networks, 2)?;
         require_positive(Self::ID, "temperature", config.temperature)?;
         require_weight(Self::ID, "ce_weight", config.ce_weight)?;
         require_weight(Self::ID, "kd_weight", config.kd_weight)?;
@@ -163,8 +158,8 @@ impl Kdcl {
                 found: config.held_out.to_string(),
             });
         }
-        let peers = Peers::new(config.networks, config.peer.as_deref(), probe, cast)?;
-        let networks = config.networks;
+        let peers = Peers::named(config.peers.as_deref(), probe, cast)?;
+        let networks = peers.count();
         let equal = vec![1.0 / networks as f64; networks];
         let weights = ensemble::constants(equal, [1, networks], cast.device(), cast.dtype());
         Ok(Self {
@@ -186,7 +181,7 @@ impl Kdcl {
         logits: &[Tensor<2>],
         labels: &Tensor<1, Int>,
     ) -> Result<Target, MethodError> {
-        require_alike(Self::ID, "logits", logits, self.config.networks)?;
+        require_alike(Self::ID, "logits", logits, self.peers.count())?;
         let logits: Vec<Tensor<2>> = logits.iter().map(|z| z.clone().inner()).collect();
         Ok(match self.config.ensemble {
             Ensemble::Naive => ensemble::naive(&logits, labels),
@@ -245,8 +240,8 @@ impl Kdcl {
 
 impl Procedure for Kdcl {
     fn stages(&self, epochs: usize) -> Vec<Stage> {
-        let mut stage = self.peers.stage(epochs);
-        stage.images.views = self.config.networks;
+        let mut stage = self.peers.stage(epochs, &[]);
+        stage.images.views = self.peers.count();
         vec![stage]
     }
 
@@ -277,7 +272,7 @@ impl Procedure for Kdcl {
         if self.config.ensemble != Ensemble::General {
             return Ok(());
         }
-        let mut errors = ErrorMatrix::new(self.config.networks);
+        let mut errors = ErrorMatrix::new(self.peers.count());
         if let Some(held_out) = interlude.held_out {
             held_out.look(&mut |batch| {
                 let mut probabilities = Vec::new();
@@ -308,7 +303,7 @@ impl Procedure for Kdcl {
         match self.config.ensemble {
             Ensemble::General => {
                 let shape = self.weights.dims().to_vec();
-                let flat = self.weights.clone().reshape([self.config.networks]);
+                let flat = self.weights.clone().reshape([self.peers.count()]);
                 [(Self::WEIGHTS.to_owned(), (shape, flat))].into()
             }
             _ => State::new(),
@@ -333,7 +328,7 @@ impl Procedure for Kdcl {
             });
         }
         if let Some((_, flat)) = state.remove(Self::WEIGHTS) {
-            self.weights = flat.reshape([1, self.config.networks]);
+            self.weights = flat.reshape([1, self.peers.count()]);
         }
         Ok(())
     }
@@ -345,18 +340,18 @@ mod tests {
     use crate::{
         Batch, HeldOut, STUDENT,
         rehearsal::{self, cast, learners, play, trained},
-        testing::{assert_close, gradient, labels, leaf, numbers, random},
+        testing::{assert_close, gradient, labels, leaf, network_probe, numbers, random},
     };
 
     fn make(config: KdclConfig) -> Result<(Kdcl, Cast), MethodError> {
-        let mut cast = cast(5);
-        let method = Kdcl::new(config, &rehearsal::probe(&cast), &mut cast)?;
+        let mut cast = cast();
+        let method = Kdcl::new(config, &network_probe(), &mut cast)?;
         Ok((method, cast))
     }
 
     fn with(ensemble: Ensemble) -> KdclConfig {
         KdclConfig {
-            networks: 3,
+            peers: Some("resnet14+ resnet8".to_owned()),
             ensemble,
             ..KdclConfig::default()
         }
@@ -380,11 +375,11 @@ mod tests {
                 names,
                 [
                     "task",
-                    "task.peer-1",
-                    "task.peer-2",
+                    "task.peer1",
+                    "task.peer2",
                     "kd",
-                    "kd.peer-1",
-                    "kd.peer-2"
+                    "kd.peer1",
+                    "kd.peer2"
                 ]
             );
             assert_eq!(arrived.len(), 3);
@@ -460,8 +455,8 @@ mod tests {
         let error = end_epoch(&mut method, &mut cast, Vec::new()).unwrap_err();
         assert!(error.to_string().contains("raise `held_out`"), "{error}");
         let student = cast.network(STUDENT).unwrap().clone();
-        cast.add_network("peer-1", student.clone());
-        cast.add_network("peer-2", student);
+        cast.add_network("peer1", student.clone());
+        cast.add_network("peer2", student);
         end_epoch(&mut method, &mut cast, vec![rehearsal::batch(1)]).unwrap();
         let warnings = method.warnings();
         assert!(warnings[0].contains("linearly dependent"), "{warnings:?}");
@@ -472,13 +467,6 @@ mod tests {
     fn settings_out_of_range_are_refused() {
         let base = KdclConfig::default;
         for (config, text) in [
-            (
-                KdclConfig {
-                    networks: 1,
-                    ..base()
-                },
-                "`networks` must be at least 2, found 1",
-            ),
             (
                 KdclConfig {
                     temperature: 0.0,
@@ -516,7 +504,7 @@ mod tests {
             ),
             (
                 KdclConfig {
-                    peer: Some("resnet7".to_owned()),
+                    peers: Some("resnet7".to_owned()),
                     ..base()
                 },
                 "resnet7",

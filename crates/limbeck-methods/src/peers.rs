@@ -1,9 +1,13 @@
 //! Networks that learn beside the student and are thrown away afterwards.
 
 use burn::tensor::Tensor;
-use limbeck_nn::{Outputs, Taps};
+use limbeck_nn::{Outputs, Tap, Taps};
 
-use crate::{Act, Cast, MethodError, Probe, STUDENT, Scene, Stage, Term, member_seed};
+use crate::{
+    Act, Cast, MethodError, OptimizerChange, Probe, STUDENT, Scene, Stage, Term, Trained,
+    member_seed,
+    pairs::{map_shape, stages},
+};
 
 /// The student and its peers, each a network of its own, which all learn in the same act.
 #[derive(Clone, Debug)]
@@ -13,25 +17,48 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// Adds peers to the student of `cast` until there are `count` networks, each freshly drawn
-    /// from a seed of its own. They are the zoo's `model`, or where that is `None` the student's.
+    /// Adds `peer1`, `peer2`, … of these models of the zoo to the student of `cast`, each freshly
+    /// drawn from a seed of its own.
     ///
     /// # Errors
-    /// A model that cannot be built.
-    pub fn new(
-        count: usize,
-        model: Option<&str>,
+    /// A model that is not in the zoo or does not take the student's images.
+    pub fn new<'a>(
+        models: impl IntoIterator<Item = &'a str>,
         probe: &Probe,
         cast: &mut Cast,
     ) -> Result<Self, MethodError> {
-        let own = cast.network(STUDENT)?.name().to_owned();
         let mut names = vec![STUDENT.to_owned()];
-        for index in 1..count {
-            let name = format!("peer-{index}");
-            cast.add_model(&name, model.unwrap_or(&own), member_seed(probe.seed, index))?;
+        for (index, model) in (1..).zip(models) {
+            let name = format!("peer{index}");
+            cast.add_model(&name, model, member_seed(probe.seed, index))?;
             names.push(name);
         }
         Ok(Self { names })
+    }
+
+    /// The student and the peers that a setting names, joined by `+`; one more network like the
+    /// student where it is missing.
+    ///
+    /// # Errors
+    /// As [`Peers::new`].
+    pub fn named(
+        setting: Option<&str>,
+        probe: &Probe,
+        cast: &mut Cast,
+    ) -> Result<Self, MethodError> {
+        match setting {
+            Some(models) => Self::new(models.split('+').map(str::trim), probe, cast),
+            None => Self::alike(2, probe, cast),
+        }
+    }
+
+    /// The student and networks like it, `count` in all.
+    ///
+    /// # Errors
+    /// No student.
+    pub fn alike(count: usize, probe: &Probe, cast: &mut Cast) -> Result<Self, MethodError> {
+        let model = cast.network(STUDENT)?.name().to_owned();
+        Self::new((1..count).map(|_| model.as_str()), probe, cast)
     }
 
     /// How many networks there are, the student among them.
@@ -44,19 +71,50 @@ impl Peers {
         self.names.iter().map(String::as_str)
     }
 
-    /// One stage in which all networks learn at once.
-    pub fn stage(&self, epochs: usize) -> Stage {
-        Stage::new("train", epochs, vec![Act::training(self.names())])
+    /// One stage in which all networks learn at once, and with them `modules` under its own pull of
+    /// weights towards zero, if it has one.
+    pub fn stage(&self, epochs: usize, modules: &[(&str, Option<f64>)]) -> Stage {
+        let mut act = Act::training(self.names());
+        act.trains
+            .extend(modules.iter().map(|&(member, weight_decay)| Trained {
+                member: member.to_owned(),
+                optimizer: OptimizerChange {
+                    weight_decay,
+                    ..OptimizerChange::default()
+                },
+                ..Trained::default()
+            }));
+        Stage::new("train", epochs, vec![act])
     }
 
-    /// What each network gives out for the batch's first view, in training mode.
+    /// What each network gives out for the batch's first view, in training mode; `taps` says what
+    /// is read of a network by its place, the student's being 0.
     ///
     /// # Errors
     /// A member that is not there.
-    pub fn train(&self, scene: &mut Scene<'_>, taps: &Taps) -> Result<Vec<Outputs>, MethodError> {
+    pub fn train(
+        &self,
+        scene: &mut Scene<'_>,
+        taps: impl Fn(usize) -> Taps,
+    ) -> Result<Vec<Outputs>, MethodError> {
         let images = &scene.batch().images;
         self.names()
-            .map(|name| scene.train(name, images.clone(), taps))
+            .enumerate()
+            .map(|(index, name)| scene.train(name, images.clone(), &taps(index)))
+            .collect()
+    }
+
+    /// The last stage of each network, with `[C, H, W]` of its map.
+    ///
+    /// # Errors
+    /// A network without stages.
+    pub fn last_stages(
+        &self,
+        method: &'static str,
+        cast: &Cast,
+    ) -> Result<Vec<(String, [usize; 3])>, MethodError> {
+        self.names()
+            .map(|name| stage_map(method, &cast.network(name)?.taps(), 0))
             .collect()
     }
 
@@ -67,7 +125,7 @@ impl Peers {
         self.terms("task", values, weight)
     }
 
-    /// A term of each network: the student's is called `name`, that of a peer `name.peer-1` and so
+    /// A term of each network: the student's is called `name`, that of a peer `name.peer1` and so
     /// on.
     pub fn terms(
         &self,
@@ -84,6 +142,27 @@ impl Peers {
         });
         named.collect()
     }
+}
+
+/// The stage that is followed by `after` others, with `[C, H, W]` of its map; in a network with
+/// fewer stages the first.
+///
+/// # Errors
+/// A network without stages.
+pub(crate) fn stage_map(
+    method: &'static str,
+    taps: &[Tap],
+    after: usize,
+) -> Result<(String, [usize; 3]), MethodError> {
+    let stages = stages(taps);
+    let chosen = stages.len().saturating_sub(1 + after);
+    let found = stages
+        .get(chosen)
+        .and_then(|tap| Some((tap.name.clone(), map_shape(&tap.kind)?)));
+    found.ok_or_else(|| MethodError::Pairs {
+        method: method.to_owned(),
+        reason: "it reads the map of a stage, and a network has no stages".to_owned(),
+    })
 }
 
 /// Mean of logits `[B, K]` over the networks. At least one.
@@ -121,36 +200,36 @@ mod tests {
     use super::*;
     use crate::{
         rehearsal::cast,
-        testing::{assert_close, numbers, probe, random},
+        testing::{assert_close, network_probe, numbers, random},
     };
 
     #[test]
     fn peers_are_the_students_architecture_with_numbers_of_their_own() {
-        let mut cast = cast(5);
-        let peers = Peers::new(3, None, &probe(&[], &[]), &mut cast).unwrap();
+        let mut cast = cast();
+        let peers = Peers::alike(3, &network_probe(), &mut cast).unwrap();
         let names: Vec<&str> = peers.names().collect();
-        assert_eq!(names, ["student", "peer-1", "peer-2"]);
+        assert_eq!(names, ["student", "peer1", "peer2"]);
         let first = |name| {
             let store = cast.store(name).unwrap();
             assert_eq!(cast.network(name).unwrap().name(), "resnet8");
             numbers(&store.entries()[0].value)
         };
-        assert_ne!(first("student"), first("peer-1"));
-        assert_ne!(first("peer-1"), first("peer-2"));
+        assert_ne!(first("student"), first("peer1"));
+        assert_ne!(first("peer1"), first("peer2"));
     }
 
     #[test]
     fn unknown_models_are_refused() {
-        let error = Peers::new(2, Some("resnet9"), &probe(&[], &[]), &mut cast(5));
+        let error = Peers::new(["resnet9"], &network_probe(), &mut cast());
         assert!(error.unwrap_err().to_string().contains("resnet9"));
     }
 
     #[test]
     fn terms_are_named_after_their_network() {
-        let peers = Peers::new(2, None, &probe(&[], &[]), &mut cast(5)).unwrap();
+        let peers = Peers::alike(2, &network_probe(), &mut cast()).unwrap();
         let terms = peers.terms("kd", [random("a", [1]), random("b", [1])], 0.5);
         let names: Vec<(&str, f64)> = terms.iter().map(|t| (t.name.as_str(), t.weight)).collect();
-        assert_eq!(names, [("kd", 0.5), ("kd.peer-1", 0.5)]);
+        assert_eq!(names, [("kd", 0.5), ("kd.peer1", 0.5)]);
     }
 
     #[test]
@@ -158,6 +237,17 @@ mod tests {
         let (a, b) = (random("a", [2, 3]), random("b", [2, 3]));
         let expected = (a.clone() + b.clone()).div_scalar(2.0);
         assert_close(&numbers(&mean_logits(&[a, b])), &numbers(&expected));
+    }
+
+    #[test]
+    fn stages_are_counted_from_the_end() {
+        let taps = network_probe().student;
+        let (last, [_, height, _]) = stage_map("one", &taps, 0).unwrap();
+        let (before, [_, before_height, _]) = stage_map("one", &taps, 1).unwrap();
+        assert_eq!((last.as_str(), before.as_str()), ("stage3", "stage2"));
+        assert_eq!(before_height, 2 * height);
+        assert_eq!(stage_map("one", &taps, 9).unwrap().0, "stage1");
+        assert!(stage_map("one", &[], 0).is_err());
     }
 
     #[test]

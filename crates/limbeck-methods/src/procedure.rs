@@ -100,7 +100,7 @@ impl Act {
     pub fn training<'a>(members: impl IntoIterator<Item = &'a str>) -> Self {
         let trains = members.into_iter().map(|member| Trained {
             member: member.to_owned(),
-            fixed: Vec::new(),
+            ..Trained::default()
         });
         Self {
             trains: trains.collect(),
@@ -121,6 +121,8 @@ pub struct Trained {
     pub member: String,
     /// State-dict names, or beginnings of them such as `fc.`, of what stays as it is.
     pub fixed: Vec<String>,
+    /// What differs from the act's optimiser.
+    pub optimizer: OptimizerChange,
 }
 
 /// Rule of an optimiser.

@@ -1,35 +1,26 @@
 //! What the tests of procedures share: a small student, and acts played on a made-up batch.
 
-use limbeck_nn::{InputShape, model};
+use burn::tensor::{Gradients, Tensor};
 
 use crate::{
-    Batch, Cast, MethodError, Played, Procedure, Progress, STUDENT, Scene, Setting, Stage, Term,
-    testing::{POSITIONS, labels, random},
+    Batch, Cast, MethodError, Played, Procedure, Progress, Scene, Setting, Stage, Term,
+    testing::{INPUT, POSITIONS, labels, network, random},
 };
-use burn::tensor::{DType, Device, Gradients, Tensor};
 
 /// Images of the made-up batch.
 pub const BATCH: usize = 4;
 
-/// What the student of [`cast`] takes.
-fn input(classes: usize) -> InputShape {
-    InputShape {
-        channels: 1,
-        height: 8,
-        width: 8,
-        classes,
-    }
-}
-
-/// A small student in f64.
-pub fn cast(classes: usize) -> Cast {
-    let device = Device::flex();
-    Cast::new(model::build("resnet8", input(classes), 1, &device, DType::F64).unwrap())
+/// A small student, `resnet8`.
+pub fn cast() -> Cast {
+    Cast::new(network("resnet8", 1))
 }
 
 /// A batch with further views.
 pub fn batch(views: usize) -> Batch {
-    let images = |view: usize| random(&format!("view {view}"), [BATCH, 1, 8, 8]);
+    let images = |view: usize| {
+        let shape = [BATCH, INPUT.channels, INPUT.height, INPUT.width];
+        random(&format!("view {view}"), shape)
+    };
     Batch {
         images: images(0),
         views: (1..views).map(images).collect(),
@@ -93,12 +84,4 @@ pub fn trained(cast: &Cast, member: &str) -> usize {
 pub fn total(terms: &[Term]) -> Tensor<1> {
     let weighted = terms.iter().map(|t| t.value.clone().mul_scalar(t.weight));
     weighted.reduce(|sum, term| sum + term).unwrap()
-}
-
-/// A probe with the student's own taps.
-pub fn probe(cast: &Cast) -> crate::Probe {
-    let mut probe = crate::testing::probe(&[], &[]);
-    probe.student = cast.network(STUDENT).unwrap().taps();
-    probe.teacher = None;
-    probe
 }

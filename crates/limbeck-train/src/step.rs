@@ -140,17 +140,21 @@ impl Learner {
         self.stage = index;
         let stage = self.stages[index].clone();
         for act in &stage.acts {
-            let settings = optimizer::changed(&self.recipe, &act.optimizer);
-            for Trained { member, .. } in &act.trains {
+            let of_act = optimizer::changed(&self.recipe, &act.optimizer);
+            for Trained {
+                member, optimizer, ..
+            } in &act.trains
+            {
                 self.cast.store(member)?;
+                let settings = optimizer::changed(&of_act, optimizer);
                 let goes_on = !act.optimizer.fresh
+                    && !optimizer.fresh
                     && self
                         .optimizers
                         .get(member)
                         .is_some_and(|optimizer| optimizer.settings == settings);
                 if !goes_on {
                     let rule = optimizer::build(&settings);
-                    let settings = settings.clone();
                     self.optimizers
                         .insert(member.clone(), MemberOptimizer { settings, rule });
                 }

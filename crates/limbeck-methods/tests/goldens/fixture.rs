@@ -1,9 +1,9 @@
 //! What a method is built for and fed with when a golden file is its only source.
 
 use burn::tensor::{DType, Int, Tensor, TensorData};
-use limbeck_methods::{Cast, MethodError, Probe, Progress, Step, TrainingPart};
+use limbeck_methods::{MethodError, Probe, Progress, Step, TrainingPart};
 use limbeck_nn::{
-    Builder, Feature, InputShape, Mode, Outputs, Pass, Store, Tap, TapKind, Taps, model,
+    Builder, Feature, InputShape, Mode, Network, Outputs, Pass, Store, Tap, TapKind, Taps, model,
 };
 
 use super::case::Case;
@@ -58,6 +58,17 @@ pub fn build<M>(
         Ok(method) => (method, store),
         Err(error) => panic!("the method refuses the file: {error}"),
     }
+}
+
+/// A student for procedures whose goldens need none of its outputs.
+pub fn small_network() -> Network {
+    let input = InputShape {
+        channels: 3,
+        height: 16,
+        width: 16,
+        classes: 2,
+    };
+    model::build("resnet8", input, 0, &Case::device(), DType::F64).unwrap()
 }
 
 /// A training pass over `store`.
@@ -129,15 +140,4 @@ pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         .gather(1, labels.reshape([batch, 1]))
         .mean()
         .neg()
-}
-
-/// A small student for procedures whose networks are never run: outputs are the file's.
-pub fn cast(classes: usize) -> Cast {
-    let input = InputShape {
-        channels: 1,
-        height: 8,
-        width: 8,
-        classes,
-    };
-    Cast::new(model::build("resnet8", input, 0, &Case::device(), DType::F64).unwrap())
 }

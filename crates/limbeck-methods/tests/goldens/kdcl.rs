@@ -10,23 +10,24 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{cast, cross_entropy, probe},
+    fixture::{cross_entropy, probe, small_network},
     run::{Run, values},
 };
 
 /// All cases: the configuration tells the targets apart.
 pub const ADAPTERS: &[Adapter] = &[
-    adapter("naive"),
-    adapter("linear"),
-    adapter("minlogit"),
-    adapter("general"),
+    adapter("naive", Tolerance::TIGHT),
+    // The reference searches for the mixture too, and ends where nine digits are right.
+    adapter("linear", Tolerance::USUAL),
+    adapter("minlogit", Tolerance::TIGHT),
+    adapter("general", Tolerance::TIGHT),
 ];
 
-const fn adapter(case: &'static str) -> Adapter {
+const fn adapter(case: &'static str, tolerance: Tolerance) -> Adapter {
     Adapter {
         method: "kdcl",
         case,
-        tolerance: Tolerance::TIGHT,
+        tolerance,
         run: collaborate,
     }
 }
@@ -41,7 +42,7 @@ fn collaborate(case: &Case) -> BTreeMap<String, Values> {
     let [batch, classes] = logits[0].dims();
     let variant = case.text("variant");
     let mut settings = json!({
-        "networks": networks,
+        "peers": vec!["resnet8"; networks - 1].join("+"),
         "ensemble": variant,
         "temperature": case.setting("temperature"),
         "kd_weight": case.setting("kd_weight"),
@@ -50,7 +51,8 @@ fn collaborate(case: &Case) -> BTreeMap<String, Values> {
         settings["linear_scope"] = case.setting("linear_scope").clone();
     }
     assert!(case.flag("detach_target"));
-    let mut cast: Cast = cast(classes);
+    // Whatever network: the logits are the file's.
+    let mut cast = Cast::new(small_network());
     let probe = probe(classes, batch, Vec::new(), Vec::new());
     let config = serde_json::from_value(settings).unwrap();
     let mut method = Kdcl::new(config, &probe, &mut cast).unwrap();
