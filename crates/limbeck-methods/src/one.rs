@@ -48,7 +48,7 @@ use crate::{
     Cast, MethodError, Probe, Procedure, Scene, Stage, Term,
     criterion::{require_at_least, require_positive},
     pairs::{find_map, map_of},
-    peers::{Peers, require_alike, stage_map},
+    peers::{Peers, require_alike, require_several, stage_map},
     rampup::rampup,
     softmax::floored_kl,
 };
@@ -108,14 +108,7 @@ impl One {
             }
             None => stage_map(Self::ID, &probe.student, 1)?,
         };
-        if probe.batch < 2 {
-            return Err(MethodError::Batch {
-                method: Self::ID,
-                reason: "the gate's batch norm needs at least 2 images a step, found 1; raise \
-                         `batch` in [data]"
-                    .to_owned(),
-            });
-        }
+        require_several(Self::ID, probe.batch)?;
         let peers = Peers::alike(config.branches, probe, cast)?;
         let branches = config.branches;
         let (control, norm) = cast.add_modules(GATE, probe.seed, |builder| {
@@ -343,7 +336,7 @@ mod tests {
         let mut probe = network_probe();
         probe.batch = 1;
         let error = One::new(base.clone(), &probe, &mut cast()).unwrap_err();
-        assert!(error.to_string().contains("at least 2 images"), "{error}");
+        assert!(error.to_string().contains("at least 2 values"), "{error}");
         let (method, _) = make(base).unwrap();
         let gate = random::<2>("gate", [4, 2]);
         let error = method.ensemble(&gate, &logits()).unwrap_err().to_string();

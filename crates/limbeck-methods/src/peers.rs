@@ -104,17 +104,26 @@ impl Peers {
             .collect()
     }
 
-    /// The last stage of each network, with `[C, H, W]` of its map.
+    /// The last stage of each network, with `[C, H, W]` of its map. Networks of the student's model
+    /// have the taps that the probe has for the student.
     ///
     /// # Errors
     /// A network without stages.
     pub fn last_stages(
         &self,
         method: &'static str,
+        probe: &Probe,
         cast: &Cast,
     ) -> Result<Vec<(String, [usize; 3])>, MethodError> {
+        let own = cast.network(STUDENT)?.name();
         self.names()
-            .map(|name| stage_map(method, &cast.network(name)?.taps(), 0))
+            .map(|name| {
+                let network = cast.network(name)?;
+                match network.name() == own {
+                    true => stage_map(method, &probe.student, 0),
+                    false => stage_map(method, &network.taps(), 0),
+                }
+            })
             .collect()
     }
 
@@ -193,6 +202,19 @@ pub(crate) fn require_alike<const D: usize>(
         return Ok(());
     };
     Err(MethodError::Batch { method, reason })
+}
+
+/// Refuses batch norms that would see a single value of each channel in a step.
+pub(crate) fn require_several(method: &'static str, values: usize) -> Result<(), MethodError> {
+    if values > 1 {
+        return Ok(());
+    }
+    Err(MethodError::Batch {
+        method,
+        reason: "its batch norms need at least 2 values of each channel in a step, found 1; raise \
+                 `batch` in [data]"
+            .to_owned(),
+    })
 }
 
 #[cfg(test)]

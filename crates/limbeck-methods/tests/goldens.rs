@@ -39,10 +39,12 @@ mod goldens {
     pub mod dml;
     pub mod drg;
     pub mod dsr;
+    pub mod ffl;
     pub mod fitnet;
     pub mod fixture;
     pub mod kd;
     pub mod kdcl;
+    pub mod mfef;
     pub mod network;
     pub mod okddip;
     pub mod one;
@@ -83,9 +85,11 @@ static ADAPTERS: &[&[Adapter]] = &[
     goldens::dml::ADAPTERS,
     goldens::drg::ADAPTERS,
     goldens::dsr::ADAPTERS,
+    goldens::ffl::ADAPTERS,
     goldens::fitnet::ADAPTERS,
     goldens::kd::ADAPTERS,
     goldens::kdcl::ADAPTERS,
+    goldens::mfef::ADAPTERS,
     goldens::okddip::ADAPTERS,
     goldens::one::ADAPTERS,
     goldens::reviewkd::ADAPTERS,
@@ -94,7 +98,7 @@ static ADAPTERS: &[&[Adapter]] = &[
 ];
 
 /// Files of the default folder without adapter. May only fall: lower it with every adapter.
-const PENDING: usize = 119;
+const PENDING: usize = 116;
 
 const FOLDER_VARIABLE: &str = "LIMBECK_GOLDENS";
 

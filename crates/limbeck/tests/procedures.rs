@@ -53,6 +53,11 @@ fn dml_resumes_to_the_same_bits() {
 }
 
 #[test]
+fn ffl_resumes_to_the_same_bits() {
+    assert_resumes("ffl", &[], &["last.safetensors", "best.safetensors"]);
+}
+
+#[test]
 fn kdcl_resumes_to_the_same_bits() {
     let peers = ["--set", "method.kdcl.peers=resnet8"];
     for ensemble in ["naive", "linear", "minlogit", "general"] {
@@ -60,6 +65,11 @@ fn kdcl_resumes_to_the_same_bits() {
         let extra = [&peers[..], &["--set", &ensemble]].concat();
         assert_resumes("kdcl", &extra, &["last.safetensors", "best.safetensors"]);
     }
+}
+
+#[test]
+fn mfef_resumes_to_the_same_bits() {
+    assert_resumes("mfef", &[], &["last.safetensors", "best.safetensors"]);
 }
 
 #[test]

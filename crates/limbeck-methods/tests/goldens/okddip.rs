@@ -38,19 +38,22 @@ fn two_level(case: &Case) -> BTreeMap<String, Values> {
     let labels = case.integers("in.labels");
     let [batch, width] = features[0].dims();
     let classes = logits[0].dims()[1];
-    let settings = json!({
-        "members": case.setting("num_branches"),
-        "factor": case.setting("factor"),
-        "temperature": case.setting("temperature"),
-        "weight": case.setting("alpha"),
-        "rampup_epochs": case.setting("rampup_length"),
-        "detach_target": case.setting("detach_target"),
-    });
     let taps = vec![("pooled".to_owned(), TapKind::Vector(width))];
     let probe = probe(classes, batch, taps, Vec::new());
-    let mut cast = Cast::new(small_network());
-    let config = serde_json::from_value(settings).unwrap();
-    let method = Okddip::new(config, &probe, &mut cast).unwrap();
+    let make = |weight: f64| {
+        let settings = json!({
+            "members": case.setting("num_branches"),
+            "factor": case.setting("factor"),
+            "temperature": case.setting("temperature"),
+            "weight": weight,
+            "rampup_epochs": case.setting("rampup_length"),
+            "detach_target": case.setting("detach_target"),
+        });
+        let mut cast = Cast::new(small_network());
+        let config = serde_json::from_value(settings).unwrap();
+        (Okddip::new(config, &probe, &mut cast).unwrap(), cast)
+    };
+    let (method, mut cast) = make(case.number("alpha"));
     run.fill(cast.store_mut("attention").unwrap());
     let tracked = cast.store("attention").unwrap().tracked();
     run.track(&tracked);
@@ -59,15 +62,15 @@ fn two_level(case: &Case) -> BTreeMap<String, Values> {
     run.out("attention", &attention);
     let targets = method.targets(attention, &logits[1..]).unwrap();
     run.out("targets", &targets.clone().swap_dims(1, 2));
-    let terms = method
-        .losses(&logits, &targets, case.count("epoch"))
-        .unwrap();
-    // The file's ramp is without alpha, its divergences are without both.
+    let losses = |method: &Okddip| {
+        let epoch = case.count("epoch");
+        method.losses(&logits, &targets, epoch).unwrap()
+    };
+    let terms = losses(&method);
     let weight = terms[0].weight;
-    let ramp = Tensor::<1>::from_data(
-        [weight / case.number("alpha")],
-        (&Case::device(), DType::F64),
-    );
+    // The file's ramp is without alpha, its divergences are without both.
+    let ramp = losses(&make(1.0).0)[0].weight;
+    let ramp = Tensor::<1>::from_data([ramp], (&Case::device(), DType::F64));
     run.out("consistency_weight", &ramp);
     let values: Vec<Tensor<1>> = terms.into_iter().map(|term| term.value).collect();
     let ce: Vec<Tensor<1>> = logits
