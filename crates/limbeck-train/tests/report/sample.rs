@@ -190,9 +190,12 @@ fn seed_result(
             }
             EpochRow {
                 epoch,
+                stage: String::new(),
                 learning_rate: 0.05 * (1.0 + (std::f64::consts::PI * done).cos()),
                 loss,
                 terms,
+                weights: BTreeMap::new(),
+                shares: BTreeMap::new(),
                 train_top1: 40.0 + (top1 - 38.0) * learnt + 0.5 * noise.next(),
                 validation_top1: 45.0 + (top1 - 45.0) * learnt + shake,
                 validation_loss: 0.33 + 1.1 * (1.0 - learnt) - shake / 60.0,
