@@ -218,6 +218,8 @@ impl Procedure for Ffl {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::{
         rehearsal::{cast, learners, trained},
@@ -341,23 +343,18 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let base = FflConfig::default;
-        let temperature = FflConfig {
-            temperature: 0.0,
-            ..base()
-        };
-        let decay = FflConfig {
-            fusion_weight_decay: -1.0,
-            ..base()
-        };
-        for (config, text) in [
-            (temperature, "`temperature` must be"),
-            (decay, "`fusion_weight_decay` must be"),
+        for (settings, text) in [
+            (json!({ "temperature": 0.0 }), "`temperature` must be"),
+            (
+                json!({ "fusion_weight_decay": -1.0 }),
+                "`fusion_weight_decay` must be",
+            ),
         ] {
+            let config = serde_json::from_value(settings).unwrap();
             let error = make(config).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");
         }
-        let (method, cast) = make(base()).unwrap();
+        let (method, cast) = make(FflConfig::default()).unwrap();
         let store = cast.store(FUSION).unwrap();
         for other in [[3, 64, 4, 4], [4, 32, 4, 4], [4, 64, 4, 2]] {
             let maps = [maps()[0].clone(), random("o", other)];

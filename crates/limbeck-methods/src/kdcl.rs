@@ -49,6 +49,7 @@
 //! (no licence file).
 
 mod ensemble;
+mod error_matrix;
 mod simplex;
 
 use burn::tensor::{Int, Tensor, activation::softmax};
@@ -62,35 +63,8 @@ use crate::{
     softmax::softened_kl,
 };
 
-pub use ensemble::{ErrorMatrix, Target};
-
-/// How the networks' logits become one target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Ensemble {
-    /// The best network of each image.
-    Naive,
-    /// The mixture with the least cross entropy.
-    Linear,
-    /// The least logit of each class.
-    #[default]
-    MinLogit,
-    /// Weights from errors on held-out images.
-    General,
-    /// Equal weights.
-    Mean,
-}
-
-/// What has a mixture of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LinearScope {
-    /// A batch.
-    #[default]
-    Batch,
-    /// An image.
-    Sample,
-}
+pub use ensemble::{Ensemble, LinearScope, Target};
+pub use error_matrix::ErrorMatrix;
 
 /// Settings of [`Kdcl`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -224,7 +198,7 @@ impl Kdcl {
             self.warnings.push(format!(
                 "kdcl: the networks' errors on the held-out images are linearly dependent; {} was \
                  added to the diagonal of their matrix",
-                ensemble::RIDGE
+                error_matrix::RIDGE
             ));
         }
         let (device, dtype) = (self.weights.device(), self.weights.dtype());
@@ -311,31 +285,34 @@ impl Procedure for Kdcl {
     }
 
     fn load_state(&mut self, mut state: State) -> Result<(), MethodError> {
-        let expected = self.state();
-        let shapes = |state: &State| {
-            let shape =
-                |(name, (shape, _)): (&String, &(Vec<usize>, _))| (name.clone(), shape.clone());
-            state.iter().map(shape).collect::<Vec<_>>()
-        };
-        if shapes(&state) != shapes(&expected) {
-            return Err(MethodError::State {
+        let networks = self.peers.count();
+        let found = state.remove(Self::WEIGHTS);
+        match (self.config.ensemble, found) {
+            (Ensemble::General, Some((shape, flat))) if shape == [1, networks] => {
+                self.weights = flat.reshape([1, networks]);
+                Ok(())
+            }
+            (Ensemble::General, found) => Err(MethodError::State {
                 method: Self::ID,
                 reason: format!(
-                    "it has {:?}, expected {:?}",
-                    shapes(&state),
-                    shapes(&expected)
+                    "`{}` is {:?}, expected [1, {networks}]",
+                    Self::WEIGHTS,
+                    found.map(|(shape, _)| shape)
                 ),
-            });
+            }),
+            (_, None) => Ok(()),
+            (_, Some(_)) => Err(MethodError::State {
+                method: Self::ID,
+                reason: format!("it has no place for `{}`", Self::WEIGHTS),
+            }),
         }
-        if let Some((_, flat)) = state.remove(Self::WEIGHTS) {
-            self.weights = flat.reshape([1, self.peers.count()]);
-        }
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::{
         Batch, HeldOut, STUDENT,
@@ -465,51 +442,18 @@ mod tests {
 
     #[test]
     fn settings_out_of_range_are_refused() {
-        let base = KdclConfig::default;
-        for (config, text) in [
+        for (settings, text) in [
+            (json!({ "temperature": 0.0 }), "`temperature` must be"),
+            (json!({ "ce_weight": -1.0 }), "`ce_weight` must be"),
+            (json!({ "kd_weight": -0.1 }), "`kd_weight` must be"),
             (
-                KdclConfig {
-                    temperature: 0.0,
-                    ..base()
-                },
-                "`temperature` must be",
-            ),
-            (
-                KdclConfig {
-                    ce_weight: -1.0,
-                    ..base()
-                },
-                "`ce_weight` must be",
-            ),
-            (
-                KdclConfig {
-                    kd_weight: f64::NAN,
-                    ..base()
-                },
-                "`kd_weight` must be",
-            ),
-            (
-                KdclConfig {
-                    held_out: 0.0,
-                    ..base()
-                },
+                json!({ "held_out": 0.0 }),
                 "`held_out` must be above 0 and below 1",
             ),
-            (
-                KdclConfig {
-                    held_out: f64::NAN,
-                    ..base()
-                },
-                "`held_out` must be",
-            ),
-            (
-                KdclConfig {
-                    peers: Some("resnet7".to_owned()),
-                    ..base()
-                },
-                "resnet7",
-            ),
+            (json!({ "held_out": 1.0 }), "`held_out` must be"),
+            (json!({ "peers": "resnet7" }), "resnet7"),
         ] {
+            let config = serde_json::from_value(settings).unwrap();
             let error = make(config).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");
         }

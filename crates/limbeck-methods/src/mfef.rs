@@ -258,6 +258,8 @@ impl Procedure for Mfef {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::{
         rehearsal::{cast, learners, trained},
@@ -366,62 +368,29 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let base = MfefConfig::default;
-        for (config, text) in [
+        for (settings, text) in [
+            (json!({ "temperature": 0.0 }), "`temperature` must be"),
             (
-                MfefConfig {
-                    temperature: 0.0,
-                    ..base()
-                },
-                "`temperature` must be",
-            ),
-            (
-                MfefConfig {
-                    groups: 3,
-                    ..base()
-                },
+                json!({ "groups": 3 }),
                 "`groups` must be a divisor of the last stage's 64 channels, found 3",
             ),
+            (json!({ "groups": 0 }), "channels, found 0"),
+            (json!({ "reduction": 0 }), "`reduction` must be at least 1"),
             (
-                MfefConfig {
-                    groups: 0,
-                    ..base()
-                },
-                "channels, found 0",
-            ),
-            (
-                MfefConfig {
-                    reduction: 0,
-                    ..base()
-                },
-                "`reduction` must be at least 1",
-            ),
-            (
-                MfefConfig {
-                    spatial_kernel: 4,
-                    ..base()
-                },
+                json!({ "spatial_kernel": 4 }),
                 "`spatial_kernel` must be odd, found 4",
             ),
             (
-                MfefConfig {
-                    modules_weight_decay: -1.0,
-                    ..base()
-                },
+                json!({ "modules_weight_decay": -1.0 }),
                 "`modules_weight_decay` must be",
             ),
-            (
-                MfefConfig {
-                    peers: Some("wrn_16_2".to_owned()),
-                    ..base()
-                },
-                "choose other `peers`",
-            ),
+            (json!({ "peers": "wrn_16_2" }), "choose other `peers`"),
         ] {
+            let config = serde_json::from_value(settings).unwrap();
             let error = make(config).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");
         }
-        let (method, cast) = make(base()).unwrap();
+        let (method, cast) = make(MfefConfig::default()).unwrap();
         let store = cast.store(MODULES).unwrap();
         for other in [[3, 64, 4, 4], [4, 32, 4, 4], [4, 64, 4, 2]] {
             let maps = [maps()[0].clone(), random("o", other)];

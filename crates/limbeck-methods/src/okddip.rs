@@ -231,6 +231,8 @@ impl Procedure for Okddip {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::{
         rehearsal::{cast, learners, trained},
@@ -361,41 +363,24 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let base = OkddipConfig::default;
-        let members = OkddipConfig {
-            members: 2,
-            ..base()
-        };
-        let factor = OkddipConfig {
-            factor: 7,
-            ..base()
-        };
-        let none = OkddipConfig {
-            factor: 0,
-            ..base()
-        };
-        let temperature = OkddipConfig {
-            temperature: f64::NAN,
-            ..base()
-        };
-        let weight = OkddipConfig {
-            weight: -0.5,
-            ..base()
-        };
-        for (config, text) in [
-            (members, "`members` must be at least 3, found 2"),
+        for (settings, text) in [
             (
-                factor,
+                json!({ "members": 2 }),
+                "`members` must be at least 3, found 2",
+            ),
+            (
+                json!({ "factor": 7 }),
                 "a divisor of the pooled feature's 64 dimensions, found 7",
             ),
-            (none, "dimensions, found 0"),
-            (temperature, "`temperature` must be"),
-            (weight, "`weight` must be"),
+            (json!({ "factor": 0 }), "dimensions, found 0"),
+            (json!({ "temperature": 0.0 }), "`temperature` must be"),
+            (json!({ "weight": -0.5 }), "`weight` must be"),
         ] {
+            let config = serde_json::from_value(settings).unwrap();
             let error = make(config).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");
         }
-        let (method, cast) = make(base()).unwrap();
+        let (method, cast) = make(OkddipConfig::default()).unwrap();
         let mut features = features();
         features[1] = random("h", [4, 8]);
         let mut pass = pass(cast.store(ATTENTION).unwrap());

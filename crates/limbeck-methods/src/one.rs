@@ -199,6 +199,8 @@ impl Procedure for One {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::{
         rehearsal::{cast, learners, trained},
@@ -312,32 +314,26 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let base = OneConfig::default();
-        let branches = OneConfig {
-            branches: 1,
-            ..base.clone()
-        };
-        let temperature = OneConfig {
-            temperature: -1.0,
-            ..base.clone()
-        };
-        let tap = OneConfig {
-            tap: Some("stage9".to_owned()),
-            ..base.clone()
-        };
-        for (config, text) in [
-            (branches, "`branches` must be at least 2, found 1"),
-            (temperature, "`temperature` must be a number above 0"),
-            (tap, "no tap `stage9`"),
+        for (settings, text) in [
+            (
+                json!({ "branches": 1 }),
+                "`branches` must be at least 2, found 1",
+            ),
+            (
+                json!({ "temperature": -1.0 }),
+                "`temperature` must be a number above 0",
+            ),
+            (json!({ "tap": "stage9" }), "no tap `stage9`"),
         ] {
+            let config = serde_json::from_value(settings).unwrap();
             let error = make(config).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");
         }
         let mut probe = network_probe();
         probe.batch = 1;
-        let error = One::new(base.clone(), &probe, &mut cast()).unwrap_err();
+        let error = One::new(OneConfig::default(), &probe, &mut cast()).unwrap_err();
         assert!(error.to_string().contains("at least 2 values"), "{error}");
-        let (method, _) = make(base).unwrap();
+        let (method, _) = make(OneConfig::default()).unwrap();
         let gate = random::<2>("gate", [4, 2]);
         let error = method.ensemble(&gate, &logits()).unwrap_err().to_string();
         assert!(

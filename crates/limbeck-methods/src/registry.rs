@@ -64,10 +64,13 @@ pub struct MethodEntry {
 #[derive(Clone, Copy, Debug)]
 pub enum Build {
     /// A criterion; its modules are made at the builder's level.
-    Criterion(fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>),
+    Criterion(MakeCriterion),
     /// A procedure; it finds the student in the cast and adds its own members.
-    Procedure(fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>),
+    Procedure(MakeProcedure),
 }
+
+type MakeCriterion = fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
+type MakeProcedure = fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>;
 
 /// A method's module is its id and the name of its file.
 macro_rules! method {

@@ -111,23 +111,19 @@ impl Problem<'_> {
             mixed.iter_mut().for_each(|p| *p /= sum);
             let expected = |i: usize| mixed.iter().zip(row(i)).map(|(p, z)| p * z).sum::<f64>();
             let means: Vec<f64> = (0..networks).map(expected).collect();
-            for i in 0..networks {
+            for (i, products) in hessian.iter_mut().enumerate() {
                 gradient[i] += means[i] - row(i)[label];
-                for j in 0..=i {
-                    let pairs = row(i).iter().zip(row(j));
+                for (j, sum) in products.iter_mut().enumerate() {
+                    let pairs = row(i).iter().zip(row(j)).zip(&mixed);
                     let product =
                         |((a, b), p): ((&f64, &f64), &f64)| p * (a - means[i]) * (b - means[j]);
-                    hessian[i][j] += pairs.zip(&mixed).map(product).sum::<f64>();
+                    *sum += pairs.map(product).sum::<f64>();
                 }
             }
         }
         let scale = 1.0 / self.labels.len() as f64;
-        for i in 0..networks {
-            gradient[i] *= scale;
-            for j in 0..=i {
-                hessian[i][j] *= scale;
-                hessian[j][i] = hessian[i][j];
-            }
+        for value in hessian.iter_mut().flatten().chain(&mut gradient) {
+            *value *= scale;
         }
         Local {
             value: value * scale,
