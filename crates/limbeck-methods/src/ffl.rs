@@ -115,16 +115,12 @@ impl Ffl {
         let peers = Peers::named(config.peers.as_deref(), probe, cast)?;
         let stages = peers.last_stages(Self::ID, probe, cast)?;
         let channels = stages[0].1[0];
-        if let Some((tap, shape)) = stages.iter().find(|(_, shape)| shape[0] != channels) {
-            return Err(MethodError::Mismatch {
-                method: Self::ID,
-                student: format!("`{}` {:?}", stages[0].0, stages[0].1),
-                teacher: format!("peer's `{tap}` {shape:?}"),
-                reason: "maps are fused that have the same number of channels; choose other \
-                         `peers`"
-                    .to_owned(),
-            });
-        }
+        peers.require_fitting(
+            Self::ID,
+            &stages,
+            |own, other| own[0] == other[0],
+            "the same number of channels in all networks",
+        )?;
         let least = |axis: usize| stages.iter().map(|(_, shape)| shape[axis]).min();
         let size = [1, 2].map(|axis| least(axis).unwrap_or(1));
         require_several(Self::ID, probe.batch * size[0] * size[1])?;

@@ -441,6 +441,19 @@ mod tests {
     }
 
     #[test]
+    fn a_search_that_does_not_end_is_told_once() {
+        let (mut method, _) = make(with(Ensemble::Linear)).unwrap();
+        let mut logits = ["a", "b", "c"].map(|name| random::<2>(name, [4, 5]));
+        logits[1] = logits[1].clone().mul_scalar(f64::NAN);
+        for _ in 0..2 {
+            method.target(&logits, &labels(&[0, 1, 2, 3])).unwrap();
+        }
+        let warnings = method.warnings();
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].contains("did not end"), "{warnings:?}");
+    }
+
+    #[test]
     fn settings_out_of_range_are_refused() {
         for (settings, text) in [
             (json!({ "temperature": 0.0 }), "`temperature` must be"),

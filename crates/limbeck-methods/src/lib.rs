@@ -36,8 +36,10 @@ mod registry;
 mod rehearsal;
 mod reviewkd;
 mod rkd;
+mod rotation;
 mod scene;
 mod softmax;
+mod sskd;
 pub mod supervised;
 mod tat;
 mod teacher;
@@ -72,5 +74,9 @@ pub use registry::{Group, METHODS, MethodEntry, find};
 pub use reviewkd::{ReviewKd, ReviewKdConfig};
 pub use rkd::{Rkd, RkdConfig};
 pub use scene::{Batch, Played, Replay, Scene, Setting};
+pub use sskd::{
+    ProjectionHead, RotatedRows, Selection, Sskd, SskdConfig, SskdTerms, pretext_loss,
+    pretext_targets, similarity,
+};
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Teacher};

@@ -146,16 +146,13 @@ impl Mfef {
         }
         let peers = Peers::named(config.peers.as_deref(), probe, cast)?;
         let stages = peers.last_stages(Self::ID, probe, cast)?;
-        let (own_tap, own) = stages[0].clone();
-        if let Some((tap, shape)) = stages.iter().find(|(_, shape)| *shape != own) {
-            return Err(MethodError::Mismatch {
-                method: Self::ID,
-                student: format!("`{own_tap}` {own:?}"),
-                teacher: format!("peer's `{tap}` {shape:?}"),
-                reason: "maps are fused that have the same shape; choose other `peers`".to_owned(),
-            });
-        }
-        let [channels, height, width] = own;
+        peers.require_fitting(
+            Self::ID,
+            &stages,
+            |own, other| own == other,
+            "the same shape in all networks",
+        )?;
+        let [channels, height, width] = stages[0].1;
         if config.groups == 0 || !channels.is_multiple_of(config.groups) {
             let expected = format!("a divisor of the last stage's {channels} channels");
             return Err(refuse("groups", expected, config.groups));

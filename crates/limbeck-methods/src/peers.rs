@@ -127,6 +127,30 @@ impl Peers {
             .collect()
     }
 
+    /// Refuses last stages of which one does not go with the student's: `fits` compares the shapes,
+    /// `wanted` says in words what is wanted.
+    pub fn require_fitting(
+        &self,
+        method: &'static str,
+        stages: &[(String, [usize; 3])],
+        fits: impl Fn([usize; 3], [usize; 3]) -> bool,
+        wanted: &str,
+    ) -> Result<(), MethodError> {
+        let (own_tap, own) = &stages[0];
+        let mut unlike = self.names().zip(stages);
+        match unlike.find(|(_, (_, shape))| !fits(*own, *shape)) {
+            None => Ok(()),
+            Some((name, (tap, shape))) => Err(MethodError::Shape {
+                method,
+                feature: format!("the map {shape:?} of `{tap}` of {name}"),
+                reason: format!(
+                    "it wants {wanted}, and the student's `{own_tap}` is {own:?}; choose other \
+                     `peers`"
+                ),
+            }),
+        }
+    }
+
     /// The supervised loss of each network's logits `[B, K]`, with weight `weight`: the student's
     /// is called `task`.
     pub fn task(&self, scene: &mut Scene<'_>, logits: &[Tensor<2>], weight: f64) -> Vec<Term> {

@@ -134,6 +134,7 @@ pub static METHODS: &[MethodEntry] = &[
     procedure!(one::One, OneConfig, teacher: false, Group::Networks),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
+    procedure!(sskd::Sskd, SskdConfig, teacher: true, Group::Stages),
     method!(tat::Tat, TatConfig, teacher: true, features),
 ];
 

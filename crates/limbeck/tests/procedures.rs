@@ -81,3 +81,15 @@ fn okddip_resumes_to_the_same_bits() {
 fn one_resumes_to_the_same_bits() {
     assert_resumes("one", &[], &["last.safetensors", "best.safetensors"]);
 }
+
+#[test]
+fn sskd_resumes_inside_both_stages_and_keeps_the_head() {
+    let extra = ["--teacher", "resnet8", "--set", "train.average=0.9"];
+    let files = [
+        "last.safetensors",
+        "best.safetensors",
+        "stage-head.safetensors",
+        "stage-student.safetensors",
+    ];
+    assert_resumes("sskd", &extra, &files);
+}

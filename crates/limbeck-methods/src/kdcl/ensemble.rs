@@ -49,11 +49,9 @@ impl Target {
     pub(super) fn mixed(logits: &[Tensor<2>], shares: Tensor<2>) -> Self {
         let [rows, _] = shares.dims();
         let share = |i: usize| shares.clone().slice([0..rows, i..i + 1]);
-        let parts = logits.iter().enumerate().map(|(i, z)| z.clone() * share(i));
-        // There are always networks: the fallback has the first one's shape.
-        let mixed = parts.reduce(|sum, part| sum + part);
+        let part = |i: usize| logits[i].clone() * share(i);
         Self {
-            logits: mixed.unwrap_or_else(|| logits[0].clone()),
+            logits: (1..logits.len()).fold(part(0), |sum, i| sum + part(i)),
             shares: Some(shares),
         }
     }
@@ -91,9 +89,11 @@ pub(super) fn linear(
     let labels: Vec<usize> = labels.to_data().iter::<i64>().map(|y| y as usize).collect();
     let numbers: Vec<Vec<f64>> = logits.iter().map(|z| numbers(z.clone())).collect();
     let solve = |from: usize, to: usize| {
-        let rows = |all: &'_ Vec<f64>| from * classes..(to * classes).min(all.len());
         let problem = Problem {
-            logits: numbers.iter().map(|all| &all[rows(all)]).collect(),
+            logits: numbers
+                .iter()
+                .map(|all| &all[from * classes..to * classes])
+                .collect(),
             labels: &labels[from..to],
             classes,
         };

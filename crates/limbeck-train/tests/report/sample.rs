@@ -190,18 +190,16 @@ fn seed_result(
             }
             EpochRow {
                 epoch,
-                stage: String::new(),
                 learning_rate: 0.05 * (1.0 + (std::f64::consts::PI * done).cos()),
                 loss,
                 terms,
-                weights: BTreeMap::new(),
-                shares: BTreeMap::new(),
                 train_top1: 40.0 + (top1 - 38.0) * learnt + 0.5 * noise.next(),
                 validation_top1: 45.0 + (top1 - 45.0) * learnt + shake,
                 validation_loss: 0.33 + 1.1 * (1.0 - learnt) - shake / 60.0,
                 agreement: Some(46.0 + (top1 - 44.0) * learnt + shake),
                 images_per_second: 812.0 + 9.0 * noise.next(),
                 data_wait: 1.3 + noise.next(),
+                ..EpochRow::default()
             }
         })
         .collect();
