@@ -58,7 +58,7 @@ impl ErrorMatrix {
     }
 
     /// The weights `C⁻¹ 1 / (1ᵀ C⁻¹ 1)` with sum 1, of which some may be negative, and whether C
-    /// was singular, so that [`RIDGE`] was added to its diagonal.
+    /// was singular, so that 1e-8 was added to its diagonal.
     pub fn weights(&self) -> (Vec<f64>, bool) {
         let mut matrix = self.mean();
         let solution = ones_over(matrix.clone());
