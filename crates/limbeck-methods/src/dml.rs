@@ -41,10 +41,7 @@
 //! <https://arxiv.org/abs/1706.00384>
 //! Authors' code: <https://github.com/YingZhangDUT/Deep-Mutual-Learning> (34a20583debe).
 
-use burn::tensor::{
-    Tensor,
-    activation::{log_softmax, softmax},
-};
+use burn::tensor::{Tensor, activation::softmax};
 use limbeck_nn::Taps;
 use serde::{Deserialize, Serialize};
 
@@ -52,11 +49,9 @@ use crate::{
     Act, Cast, MethodError, Probe, Procedure, STUDENT, Scene, Stage, Term,
     criterion::{require_positive, require_weight},
     member_seed,
-    softmax::softened_kl,
+    softmax::{floored_kl, softened_kl},
 };
 
-/// Added to every probability of an ensemble target (OKDDip's code).
-const ENSEMBLE_FLOOR: f64 = 1e-7;
 /// Guards the ratio of the TensorFlow code twice.
 const RATIO_GUARD: f64 = 1e-8;
 
@@ -187,7 +182,7 @@ impl Dml {
                 .reduce(|sum, part| sum + part),
             MutualTarget::Ensemble => others
                 .reduce(|sum, other| sum + other)
-                .map(|sum| floored(own.clone(), sum.mul_scalar(share), temperature)),
+                .map(|sum| floored_kl(own.clone(), sum.mul_scalar(share), temperature)),
         };
         value.ok_or_else(refuse)
     }
@@ -213,15 +208,6 @@ impl Dml {
             Term::new(&self.name("mutual", index), mutual, self.config.weight),
         ])
     }
-}
-
-/// T²/B · Σ_b Σ_k q_k (log q_k − log softmax(z/T)_k) with q = softmax(t/T) + 1e-7.
-fn floored(logits: Tensor<2>, target: Tensor<2>, temperature: f64) -> Tensor<1> {
-    let [batch, _] = logits.dims();
-    let target = softmax(target.mul_scalar(1.0 / temperature), 1).add_scalar(ENSEMBLE_FLOOR);
-    let own = log_softmax(logits.mul_scalar(1.0 / temperature), 1);
-    let divergence = (target.clone() * (target.log() - own)).sum();
-    divergence.mul_scalar(temperature * temperature / batch as f64)
 }
 
 /// 1/B Σ_b Σ_k p_j log(1e-8 + p_j/(p_i + 1e-8)).

@@ -100,7 +100,7 @@ impl Act {
     pub fn training<'a>(members: impl IntoIterator<Item = &'a str>) -> Self {
         let trains = members.into_iter().map(|member| Trained {
             member: member.to_owned(),
-            fixed: Vec::new(),
+            ..Trained::default()
         });
         Self {
             trains: trains.collect(),
@@ -121,6 +121,8 @@ pub struct Trained {
     pub member: String,
     /// State-dict names, or beginnings of them such as `fc.`, of what stays as it is.
     pub fixed: Vec<String>,
+    /// What differs from the act's optimiser.
+    pub optimizer: OptimizerChange,
 }
 
 /// Rule of an optimiser.
@@ -239,6 +241,12 @@ pub trait Procedure: Send + std::fmt::Debug {
     /// Share of the training part, of each class, that no step trains on; 0 for none.
     fn held_out(&self) -> f64 {
         0.0
+    }
+
+    /// What looks wrong though the training goes on, a line each; asked for after each epoch, and
+    /// told once.
+    fn warnings(&mut self) -> Vec<String> {
+        Vec::new()
     }
 
     /// State besides the cast: part of checkpoints.

@@ -64,10 +64,13 @@ pub struct MethodEntry {
 #[derive(Clone, Copy, Debug)]
 pub enum Build {
     /// A criterion; its modules are made at the builder's level.
-    Criterion(fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>),
+    Criterion(MakeCriterion),
     /// A procedure; it finds the student in the cast and adds its own members.
-    Procedure(fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>),
+    Procedure(MakeProcedure),
 }
+
+type MakeCriterion = fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
+type MakeProcedure = fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>;
 
 /// A method's module is its id and the name of its file.
 macro_rules! method {
@@ -124,8 +127,13 @@ pub static METHODS: &[MethodEntry] = &[
     method!(dpk::Dpk, DpkConfig, teacher: true, features),
     method!(drg::Drg, DrgConfig, teacher: false),
     method!(dsr::Dsr, DsrConfig, teacher: false),
+    procedure!(ffl::Ffl, FflConfig, teacher: false, Group::Networks),
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
     method!(kd::Kd, KdConfig, teacher: true),
+    procedure!(kdcl::Kdcl, KdclConfig, teacher: false, Group::Networks),
+    procedure!(mfef::Mfef, MfefConfig, teacher: false, Group::Networks),
+    procedure!(okddip::Okddip, OkddipConfig, teacher: false, Group::Networks),
+    procedure!(one::One, OneConfig, teacher: false, Group::Networks),
     method!(pskd::Pskd, PskdConfig, teacher: false),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),

@@ -383,6 +383,7 @@ impl Procedure for SharedHead {
             trains: vec![Trained {
                 member: TEACHER.to_owned(),
                 fixed: self.shared.clone(),
+                ..Trained::default()
             }],
             ..Act::default()
         };

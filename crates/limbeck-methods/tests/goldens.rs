@@ -41,10 +41,15 @@ mod goldens {
     pub mod dpk;
     pub mod drg;
     pub mod dsr;
+    pub mod ffl;
     pub mod fitnet;
     pub mod fixture;
     pub mod kd;
+    pub mod kdcl;
+    pub mod mfef;
     pub mod network;
+    pub mod okddip;
+    pub mod one;
     pub mod pskd;
     pub mod recipe;
     pub mod reviewkd;
@@ -89,8 +94,13 @@ static ADAPTERS: &[&[Adapter]] = &[
     goldens::dpk::ADAPTERS,
     goldens::drg::ADAPTERS,
     goldens::dsr::ADAPTERS,
+    goldens::ffl::ADAPTERS,
     goldens::fitnet::ADAPTERS,
     goldens::kd::ADAPTERS,
+    goldens::kdcl::ADAPTERS,
+    goldens::mfef::ADAPTERS,
+    goldens::okddip::ADAPTERS,
+    goldens::one::ADAPTERS,
     goldens::pskd::ADAPTERS,
     goldens::reviewkd::ADAPTERS,
     goldens::rkd::ADAPTERS,
@@ -102,7 +112,7 @@ static ADAPTERS: &[&[Adapter]] = &[
 ];
 
 /// Files of the default folder without adapter. May only fall: lower it with every adapter.
-const PENDING: usize = 108;
+const PENDING: usize = 99;
 
 const FOLDER_VARIABLE: &str = "LIMBECK_GOLDENS";
 

@@ -341,6 +341,9 @@ impl Job<'_> {
         }
         drop(batches);
         learner.pause(self.teacher, material.held_out(), Pause::EpochEnd)?;
+        for warning in learner.procedure.warnings() {
+            observer.warn(&warning);
+        }
         self.close_epoch(learner, state, learning_rate, observer)?;
         state.seconds += lap.elapsed().as_secs_f64();
         self.save(learner, state)?;

@@ -140,17 +140,21 @@ impl Learner {
         self.stage = index;
         let stage = self.stages[index].clone();
         for act in &stage.acts {
-            let settings = optimizer::changed(&self.recipe, &act.optimizer);
-            for Trained { member, .. } in &act.trains {
+            let of_act = optimizer::changed(&self.recipe, &act.optimizer);
+            for Trained {
+                member, optimizer, ..
+            } in &act.trains
+            {
                 self.cast.store(member)?;
+                let settings = optimizer::changed(&of_act, optimizer);
                 let goes_on = !act.optimizer.fresh
+                    && !optimizer.fresh
                     && self
                         .optimizers
                         .get(member)
                         .is_some_and(|optimizer| optimizer.settings == settings);
                 if !goes_on {
                     let rule = optimizer::build(&settings);
-                    let settings = settings.clone();
                     self.optimizers
                         .insert(member.clone(), MemberOptimizer { settings, rule });
                 }
@@ -408,4 +412,50 @@ fn add(left: Gradients, right: Gradients) -> Gradients {
             (left, right) => left.or(right),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{DType, Device};
+    use limbeck_methods::{Probe, TrainingPart};
+    use limbeck_nn::{InputShape, model};
+
+    use super::*;
+
+    #[test]
+    fn a_member_may_have_a_pull_of_its_own() {
+        let input = InputShape {
+            channels: 1,
+            height: 8,
+            width: 8,
+            classes: 3,
+        };
+        let (device, dtype) = (Device::flex(), DType::F32);
+        let student = model::build("resnet8", input, 0, &device, dtype).unwrap();
+        let probe = Probe {
+            student: student.taps(),
+            teacher: None,
+            classes: input.classes,
+            batch: 4,
+            pairs: None,
+            seed: 0,
+            device,
+            dtype,
+            training: TrainingPart::default(),
+            teacher_classifier: None,
+        };
+        let (procedure, cast) =
+            limbeck_methods::cast("ffl", &BTreeMap::new(), &probe, student).unwrap();
+        let recipe = Recipe::default();
+        let learner = Learner::new(procedure, cast, &recipe).unwrap();
+        let settings = |member: &str| &learner.optimizers[member].settings;
+        for network in ["student", "peer1"] {
+            assert_eq!(settings(network), &recipe.optimizer);
+        }
+        let fusion = OptimizerRecipe {
+            weight_decay: 1e-5,
+            ..recipe.optimizer.clone()
+        };
+        assert_eq!(settings("fusion"), &fusion);
+    }
 }

@@ -101,6 +101,36 @@ fn a_teacher_under_a_students_classifier_resumes_to_the_same_bits() {
 }
 
 #[test]
+fn ffl_resumes_to_the_same_bits() {
+    assert_resumes("ffl", &[], &["last.safetensors", "best.safetensors"]);
+}
+
+#[test]
+fn kdcl_resumes_to_the_same_bits() {
+    let peers = ["--set", "method.kdcl.peers=resnet8"];
+    for ensemble in ["naive", "linear", "minlogit", "general"] {
+        let ensemble = format!("method.kdcl.ensemble={ensemble}");
+        let extra = [&peers[..], &["--set", &ensemble]].concat();
+        assert_resumes("kdcl", &extra, &["last.safetensors", "best.safetensors"]);
+    }
+}
+
+#[test]
+fn mfef_resumes_to_the_same_bits() {
+    assert_resumes("mfef", &[], &["last.safetensors", "best.safetensors"]);
+}
+
+#[test]
+fn okddip_resumes_to_the_same_bits() {
+    assert_resumes("okddip", &[], &["last.safetensors", "best.safetensors"]);
+}
+
+#[test]
+fn one_resumes_to_the_same_bits() {
+    assert_resumes("one", &[], &["last.safetensors", "best.safetensors"]);
+}
+
+#[test]
 fn sskd_resumes_inside_both_stages_and_keeps_the_head() {
     let extra = ["--teacher", "resnet8", "--set", "train.average=0.9"];
     let files = [

@@ -1,0 +1,87 @@
+//! What the tests of procedures share: a small student, and acts played on a made-up batch.
+
+use burn::tensor::{Gradients, Tensor};
+
+use crate::{
+    Batch, Cast, MethodError, Played, Procedure, Progress, Scene, Setting, Stage, Term,
+    testing::{INPUT, POSITIONS, labels, network, random},
+};
+
+/// Images of the made-up batch.
+pub const BATCH: usize = 4;
+
+/// A small student, `resnet8`.
+pub fn cast() -> Cast {
+    Cast::new(network("resnet8", 1))
+}
+
+/// A batch with further views.
+pub fn batch(views: usize) -> Batch {
+    let images = |view: usize| {
+        let shape = [BATCH, INPUT.channels, INPUT.height, INPUT.width];
+        random(&format!("view {view}"), shape)
+    };
+    Batch {
+        images: images(0),
+        views: (1..views).map(images).collect(),
+        labels: labels(&[0, 1, 2, 3]),
+        targets: None,
+        indices: POSITIONS[..BATCH].to_vec(),
+        partners: None,
+        replay: None,
+    }
+}
+
+/// Plays the first act of the first stage in epoch `epoch` (counted from 0).
+pub fn play(
+    procedure: &mut dyn Procedure,
+    cast: &Cast,
+    epoch: usize,
+) -> Result<(Stage, Vec<Term>, Played), MethodError> {
+    let stage = procedure.stages(10).remove(0);
+    let batch = batch(stage.images.views);
+    let progress = Progress {
+        epoch,
+        epochs: 10,
+        step: 0,
+        steps: 10,
+    };
+    let mut scene = Scene::new(Setting {
+        cast,
+        act: &stage.acts[0],
+        batch: &batch,
+        teacher: None,
+        stage: progress,
+        run: progress,
+        label_smoothing: 0.0,
+        seed: 7,
+    });
+    let terms = procedure.play(0, 0, &mut scene)?;
+    let played = scene.finish();
+    Ok((stage, terms, played))
+}
+
+/// Plays the first act and goes back from its loss: the names of its terms, and how many tensors
+/// of each member have got a gradient.
+pub fn learners(procedure: &mut dyn Procedure, cast: &Cast) -> (Vec<String>, Vec<(String, usize)>) {
+    let (_, terms, played) = play(procedure, cast, 9).unwrap();
+    let mut gradients: Gradients = total(&terms).backward();
+    let arrived = played.tracked.iter().map(|(member, store)| {
+        let count = store.gradients(&mut gradients).iter().flatten().count();
+        (member.clone(), count)
+    });
+    let arrived = arrived.collect();
+    (terms.into_iter().map(|term| term.name).collect(), arrived)
+}
+
+/// How many tensors of a member are trained.
+pub fn trained(cast: &Cast, member: &str) -> usize {
+    let entries = cast.store(member).unwrap().entries().iter();
+    entries.filter(|entry| entry.role.is_trained()).count()
+}
+
+/// Sum of the terms with their weights.
+pub fn total(terms: &[Term]) -> Tensor<1> {
+    let weighted = terms.iter().map(|t| t.value.clone().mul_scalar(t.weight));
+    weighted.reduce(|sum, term| sum + term).unwrap()
+}
