@@ -35,6 +35,7 @@ mod tat;
 mod teacher;
 #[cfg(test)]
 mod testing;
+pub mod tst;
 
 pub use at::{At, AtConfig};
 pub use cast::{Cast, Member, STUDENT, member_seed};
@@ -64,3 +65,4 @@ pub use sskd::{
 };
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Teacher};
+pub use tst::{Tst, TstConfig};

@@ -64,10 +64,14 @@ pub struct MethodEntry {
 #[derive(Clone, Copy, Debug)]
 pub enum Build {
     /// A criterion; its modules are made at the builder's level.
-    Criterion(fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>),
+    Criterion(BuildCriterion),
     /// A procedure; it finds the student in the cast and adds its own members.
-    Procedure(fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>),
+    Procedure(BuildProcedure),
 }
+
+type BuildCriterion =
+    fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
+type BuildProcedure = fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>;
 
 /// A method's module is its id and the name of its file.
 macro_rules! method {
@@ -128,6 +132,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
     procedure!(sskd::Sskd, SskdConfig, teacher: true, Group::Stages),
     method!(tat::Tat, TatConfig, teacher: true, features),
+    procedure!(tst::Tst, TstConfig, teacher: true, Group::Stages),
 ];
 
 impl MethodEntry {
