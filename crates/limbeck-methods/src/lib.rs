@@ -55,6 +55,7 @@ mod teacher;
 mod testing;
 mod tfkd;
 mod zipf;
+pub mod tst;
 
 pub use at::{At, AtConfig};
 pub use byot::{Branch, BranchOutput, Byot, ByotConfig, ByotForm};
@@ -100,3 +101,4 @@ pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Teacher};
 pub use tfkd::{Tfkd, TfkdConfig, TfkdForm};
 pub use zipf::{Zipf, ZipfConfig, ZipfDistribution, ZipfDivergence, ZipfRanking};
+pub use tst::{Tst, TstConfig};

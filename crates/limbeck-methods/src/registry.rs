@@ -71,6 +71,14 @@ pub enum Build {
 
 type MakeCriterion = fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
 type MakeProcedure = fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>;
+    Criterion(BuildCriterion),
+    /// A procedure; it finds the student in the cast and adds its own members.
+    Procedure(BuildProcedure),
+}
+
+type BuildCriterion =
+    fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
+type BuildProcedure = fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>;
 
 /// A method's module is its id and the name of its file.
 macro_rules! method {
@@ -141,6 +149,7 @@ pub static METHODS: &[MethodEntry] = &[
     procedure!(sskd::Sskd, SskdConfig, teacher: true, Group::Stages),
     method!(tat::Tat, TatConfig, teacher: true, features),
     procedure!(tfkd::Tfkd, TfkdConfig, teacher: false, Group::Labels),
+    procedure!(tst::Tst, TstConfig, teacher: true, Group::Stages),
     procedure!(zipf::Zipf, ZipfConfig, teacher: false, Group::Labels),
 ];
 

@@ -141,3 +141,24 @@ fn sskd_resumes_inside_both_stages_and_keeps_the_head() {
     ];
     assert_resumes("sskd", &extra, &files);
 }
+
+#[test]
+fn tst_resumes_inside_all_its_turns() {
+    let extra = [
+        "--teacher",
+        "resnet8",
+        "--set",
+        "train.epochs=4",
+        "--set",
+        "data.batch=25",
+    ];
+    let files = [
+        "last.safetensors",
+        "best.safetensors",
+        "stage-prior.safetensors",
+        "stage-distil-1.safetensors",
+        "stage-search-1.safetensors",
+        "stage-search-2.safetensors",
+    ];
+    assert_resumes("tst", &extra, &files);
+}
