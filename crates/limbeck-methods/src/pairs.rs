@@ -68,6 +68,18 @@ fn stages(taps: &[Tap]) -> Vec<&Tap> {
         .collect()
 }
 
+/// The tap that holds a network's embedding.
+const EMBEDDING: &str = "pooled";
+
+/// The pair of the embeddings; none where a network has no tap for it.
+pub(crate) fn embeddings(student: &[Tap], teacher: &[Tap]) -> Vec<(String, String)> {
+    let has_embedding = |taps: &[Tap]| taps.iter().any(|tap| tap.name == EMBEDDING);
+    match has_embedding(student) && has_embedding(teacher) {
+        true => vec![(EMBEDDING.to_owned(), EMBEDDING.to_owned())],
+        false => Vec::new(),
+    }
+}
+
 /// Channels, height and width of what [`Feature::to_map`] makes of such a feature; `None` for
 /// attention.
 pub(crate) fn map_shape(kind: &TapKind) -> Option<[usize; 3]> {

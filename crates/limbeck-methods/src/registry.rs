@@ -118,6 +118,7 @@ macro_rules! procedure {
 pub static METHODS: &[MethodEntry] = &[
     method!(none::Baseline, BaselineConfig, teacher: false),
     method!(at::At, AtConfig, teacher: true, features),
+    method!(crd::Crd, CrdConfig, teacher: true, features),
     method!(dkd::Dkd, DkdConfig, teacher: true),
     method!(drg::Drg, DrgConfig, teacher: false),
     method!(dsr::Dsr, DsrConfig, teacher: false),

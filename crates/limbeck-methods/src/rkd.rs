@@ -34,22 +34,19 @@
 //! Authors' code: <https://github.com/lenscloth/RKD> (0a6c3c0c1907).
 
 use burn::tensor::{Tensor, TensorData};
-use limbeck_nn::{Builder, Pass, Tap, Taps};
+use limbeck_nn::{Builder, Pass, Taps};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Criterion, MethodError, Needs, Probe, Step, Term,
     criterion::require_weight,
-    pairs::{Pair, resolve_pair, vector_of},
+    pairs::{Pair, embeddings, resolve_pair, vector_of},
 };
 
 /// Smallest squared distance of a pair, as in the authors' code.
 const SQUARE_FLOOR: f64 = 1e-12;
 /// Smallest length that a difference is divided by, as in PyTorch's `normalize`.
 const LENGTH_FLOOR: f64 = 1e-12;
-
-/// The tap that holds a network's embedding.
-const EMBEDDING: &str = "pooled";
 
 /// Settings of [`Rkd`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,13 +98,7 @@ impl Rkd {
                 ),
             });
         }
-        let pair = resolve_pair(Self::ID, probe, |student, teacher| {
-            let has_embedding = |taps: &[Tap]| taps.iter().any(|tap| tap.name == EMBEDDING);
-            match has_embedding(student) && has_embedding(teacher) {
-                true => vec![(EMBEDDING.to_owned(), EMBEDDING.to_owned())],
-                false => Vec::new(),
-            }
-        })?;
+        let pair = resolve_pair(Self::ID, probe, embeddings)?;
         Ok(Self { config, pair })
     }
 

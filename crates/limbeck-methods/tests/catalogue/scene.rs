@@ -9,6 +9,8 @@ use serde_json::Value;
 
 /// Number of classes in all scenes.
 pub const CLASSES: usize = 5;
+/// Images of the training part in all scenes.
+pub const TRAINING: usize = 12;
 /// Images per step in all scenes.
 pub const BATCH: usize = 4;
 
@@ -103,7 +105,10 @@ impl Scene {
             seed: 5,
             device: Device::flex(),
             dtype: self.dtype,
-            training: TrainingPart::default(),
+            training: TrainingPart {
+                labels: (0..TRAINING).map(|i| (i % CLASSES) as i64).collect(),
+                ..TrainingPart::default()
+            },
             teacher_classifier: None,
         }
     }
@@ -160,7 +165,8 @@ impl Scene {
     }
 
     /// The terms of the step that follows a first one, in an epoch of which neither is the first.
-    /// `store` is the method's own or a tracked copy of it.
+    /// The first step is made with the method's own numbers, so that what is remembered from it does
+    /// not depend on `store`, which may be a copy of them that is tracked or moved.
     pub fn second_step(
         &self,
         method: &mut Method,
@@ -170,7 +176,8 @@ impl Scene {
     ) -> Vec<Term> {
         method.start_epoch();
         let earlier = self.student(&self.numbers("earlier"));
-        self.step(method, store, &earlier, teacher);
+        let own = method.store().clone();
+        self.step(method, &own, &earlier, teacher);
         self.step(method, store, student, teacher)
     }
 
