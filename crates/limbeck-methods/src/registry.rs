@@ -120,6 +120,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(at::At, AtConfig, teacher: true, features),
     method!(crd::Crd, CrdConfig, teacher: true, features),
     method!(dkd::Dkd, DkdConfig, teacher: true),
+    procedure!(dml::Dml, DmlConfig, teacher: false, Group::Networks),
     method!(drg::Drg, DrgConfig, teacher: false),
     method!(dsr::Dsr, DsrConfig, teacher: false),
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features),

@@ -155,6 +155,22 @@ impl<'a> Scene<'a> {
         Ok(outputs)
     }
 
+    /// Runs a network as in training, and leaves no trace: over plain numbers, with statistics of
+    /// the batch, and the running ones stay as they are.
+    ///
+    /// # Errors
+    /// No network of that name.
+    pub fn rehearse(
+        &mut self,
+        member: &str,
+        images: Tensor<4>,
+        taps: &Taps,
+    ) -> Result<Outputs, MethodError> {
+        let seed = self.seed();
+        let network = self.setting.cast.network(member)?;
+        Ok(network.train(&network.store, images, taps, seed).0)
+    }
+
     /// Runs a network in evaluation mode, over plain numbers: gradients reach its images if these
     /// record them, and nothing else.
     ///

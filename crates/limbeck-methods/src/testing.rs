@@ -1,7 +1,10 @@
 //! What the methods' own tests share.
 
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
-use limbeck_nn::{Builder, Feature, Init, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
+use limbeck_nn::{
+    Builder, Feature, Init, InputShape, Mode, Network, Outputs, Pass, Store, Tap, TapKind, Taps,
+    model,
+};
 
 use crate::{Criterion, MethodError, Probe, Progress, Step, Term, TrainingPart};
 
@@ -197,4 +200,31 @@ pub fn terms(
     teacher: &Outputs,
 ) -> Vec<Term> {
     terms_at(0, method, store, student, teacher)
+}
+
+/// What the networks of procedures see in tests: 16×16 pixels in 3 channels, 5 classes.
+pub const INPUT: InputShape = InputShape {
+    channels: 3,
+    height: 16,
+    width: 16,
+    classes: 5,
+};
+
+/// A network of the zoo in f64.
+pub fn network(model: &str, seed: u64) -> Network {
+    model::build(model, INPUT, seed, &Device::flex(), DType::F64).unwrap()
+}
+
+/// A probe for `resnet8` that learns from `resnet14`, 4 images a step.
+pub fn network_probe() -> Probe {
+    Probe {
+        student: network("resnet8", 1).taps(),
+        teacher: Some(network("resnet14", 2).taps()),
+        training: TrainingPart {
+            labels: (0..20).map(|i| i % 5).collect(),
+            mean: vec![0.5; 3],
+            deviation: vec![0.25; 3],
+        },
+        ..probe(&[], &[])
+    }
 }

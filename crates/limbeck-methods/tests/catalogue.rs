@@ -9,6 +9,8 @@ mod catalogue {
     mod combinations;
     mod documents;
     mod gradients;
+    mod procedures;
+    mod rehearsal;
     mod resume;
     mod scene;
     mod zoo;

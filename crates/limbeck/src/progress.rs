@@ -67,6 +67,13 @@ impl Observer for Progress {
         }
     }
 
+    fn stage(&mut self, name: &str, index: usize, count: usize) {
+        self.header.clear();
+        if !self.quiet {
+            self.line(&format!("stage {name} ({index} of {count})"));
+        }
+    }
+
     fn step(&mut self, moment: &Moment) {
         let Some(bar) = &self.bar else {
             return;
@@ -76,8 +83,12 @@ impl Observer for Progress {
         bar.set_position((done * 1000.0) as u64);
         let left =
             self.started.elapsed().as_secs_f64() / done.max(1e-9) * (moment.epochs as f64 - done);
+        let stage = match moment.stage.as_str() {
+            "" => String::new(),
+            name => format!("{name}  "),
+        };
         bar.set_message(format!(
-            "epoch {}/{}  {:.0} images/s  wait {:.0}%  {}  left {}",
+            "{stage}epoch {}/{}  {:.0} images/s  wait {:.0}%  {}  left {}",
             moment.epoch,
             moment.epochs,
             moment.images_per_second,
@@ -93,7 +104,10 @@ impl Observer for Progress {
         }
         let columns: Vec<String> = row.terms.keys().cloned().collect();
         if columns != self.header || self.header.is_empty() {
-            let names: String = columns.iter().map(|name| format!("{name:>10}")).collect();
+            let names: String = columns
+                .iter()
+                .map(|name| format!("{name:>width$}", width = width(row)))
+                .collect();
             self.line(&format!(
                 "{:>9}{names}{:>9}{:>9}{:>9}{:>10}{:>7}{:>9}",
                 "epoch", "train %", "valid %", "agree %", "images/s", "wait %", "left"
@@ -102,8 +116,8 @@ impl Observer for Progress {
         }
         let values: String = row
             .terms
-            .values()
-            .map(|value| format!("{value:>10.4}"))
+            .iter()
+            .map(|(name, value)| term(row, name, *value))
             .collect();
         let agreement = row
             .agreement
@@ -127,6 +141,25 @@ impl Drop for Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Width of a term's column.
+fn width(row: &EpochRow) -> usize {
+    let share = if row.terms.len() > 1 { 6 } else { 0 };
+    let longest = row.terms.keys().map(String::len).max().unwrap_or(0);
+    (10 + share).max(longest + 2)
+}
+
+/// A term and, where it is not the only one, its share of the loss in percent.
+fn term(row: &EpochRow, name: &str, value: f64) -> String {
+    let width = width(row);
+    match row.shares.get(name) {
+        Some(share) if row.terms.len() > 1 => {
+            let number = width - 6;
+            format!("{value:>number$.4} {share:>4.0}%")
+        }
+        _ => format!("{value:>width$.4}"),
     }
 }
 

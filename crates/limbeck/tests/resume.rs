@@ -11,9 +11,9 @@
 
 mod support;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use support::{Place, bytes, tiny};
+use support::{Place, bytes, kill_and_resume, tiny};
 
 /// Kills in an ordinary test run.
 const KILLS: usize = 5;
@@ -47,35 +47,7 @@ fn a_run_killed_at_random_moments_ends_with_the_bits_of_an_undisturbed_run() {
         arguments.extend(["--out".to_owned(), out.to_owned()]);
         arguments
     };
-    let undisturbed = arguments("undisturbed");
-    let undisturbed: Vec<&str> = undisturbed.iter().map(String::as_str).collect();
-    let started = std::time::Instant::now();
-    place.succeed(&undisturbed);
-    let whole = started.elapsed();
-
-    let mut state = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_nanos() as u64;
-    println!("random moments from {state}");
-    let killed = arguments("killed");
-    let mut next: Vec<&str> = killed.iter().map(String::as_str).collect();
-    for _ in 0..kills {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        let share = (state >> 33) as f64 / (1u64 << 31) as f64;
-        let mut child = place.command(&next).spawn().unwrap();
-        std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * share * 0.6));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        if place.path("killed/recipe.toml").is_file() {
-            next = vec!["resume", "killed", "--quiet"];
-        } else {
-            let _ = std::fs::remove_dir_all(place.path("killed"));
-        }
-    }
-    place.succeed(&next);
+    kill_and_resume(&place, arguments, kills);
     for file in FILES {
         let left = bytes(&place.path("undisturbed").join(file));
         let right = bytes(&place.path("killed").join(file));

@@ -3,7 +3,7 @@
 use limbeck_methods::{Method, MethodError, build};
 use serde_json::json;
 
-use super::scene::{Scene, scenes};
+use super::scene::{Scene, criteria, scenes};
 
 fn scene() -> Scene {
     scenes().remove(0)
@@ -96,7 +96,7 @@ fn pairs_for_a_method_that_compares_no_layers_are_refused() {
 fn methods_that_compare_with_a_teacher_say_so_without_one() {
     let mut probe = scene().probe();
     probe.teacher = None;
-    for entry in limbeck_methods::METHODS {
+    for entry in criteria() {
         let built = build(entry.id, &Default::default(), &probe);
         match (entry.needs_teacher, built) {
             (false, built) => assert!(built.is_ok(), "{}", entry.id),

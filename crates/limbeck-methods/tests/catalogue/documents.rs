@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use limbeck_methods::{METHODS, MethodError, build, entries};
+use limbeck_methods::{METHODS, MethodError, entries};
 use serde_json::json;
 
-use super::scene::scenes;
+use super::rehearsal::{assemble, assemble_named};
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -125,11 +125,8 @@ fn every_default_in_a_page_is_the_default_of_the_code() {
 
 #[test]
 fn unknown_settings_and_settings_of_the_wrong_kind_are_refused_by_name() {
-    let scene = &scenes()[0];
     for entry in METHODS {
-        let error = scene
-            .build(entry.id, entry.id, json!({ "temprature": 4.0 }))
-            .unwrap_err();
+        let error = assemble(entry, json!({ "temprature": 4.0 })).unwrap_err();
         assert!(
             matches!(error, MethodError::Configuration { .. }),
             "{error}"
@@ -137,7 +134,7 @@ fn unknown_settings_and_settings_of_the_wrong_kind_are_refused_by_name() {
         assert!(error.to_string().contains("temprature"), "{error}");
         for (name, default) in (entry.defaults)().as_object().unwrap() {
             if !default.is_boolean() {
-                let wrong = scene.build(entry.id, entry.id, json!({ name: true }));
+                let wrong = assemble(entry, json!({ name: true }));
                 assert!(wrong.is_err(), "{}: `{name}` = true", entry.id);
             }
         }
@@ -146,13 +143,8 @@ fn unknown_settings_and_settings_of_the_wrong_kind_are_refused_by_name() {
 
 #[test]
 fn defaults_written_out_build_the_same_method() {
-    let scene = &scenes()[0];
     for entry in METHODS {
-        assert!(
-            scene.build(entry.id, entry.id, (entry.defaults)()).is_ok(),
-            "{}",
-            entry.id
-        );
+        assert!(assemble(entry, (entry.defaults)()).is_ok(), "{}", entry.id);
     }
 }
 
@@ -178,7 +170,6 @@ fn every_method_has_a_recipe_whose_settings_it_takes() {
             entry.id
         );
     }
-    let scene = &scenes()[0];
     for name in recipes {
         let file = workspace().join(format!("recipes/{name}.toml"));
         let text = std::fs::read_to_string(&file).unwrap();
@@ -207,7 +198,7 @@ fn every_method_has_a_recipe_whose_settings_it_takes() {
             assert!(ids.contains(&id.as_str()), "{name}: [method.{id}]");
             (id.clone(), serde_json::to_value(table).unwrap())
         });
-        if let Err(error) = build(&name, &settings.collect(), &scene.probe()) {
+        if let Err(error) = assemble_named(&name, &settings.collect()) {
             panic!("{name}: {error}");
         }
     }

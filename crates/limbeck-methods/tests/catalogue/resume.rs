@@ -1,9 +1,9 @@
 //! Modules and state that are put back continue as if nothing had happened.
 
-use limbeck_methods::{METHODS, Method};
+use limbeck_methods::Method;
 use limbeck_nn::{Mode, Outputs, Pass, Taps};
 
-use super::scene::{Scene, number, scenes, total};
+use super::scene::{Scene, criteria, number, scenes, total};
 
 /// One training step with a learning rate of 0.01; gives the terms before it.
 fn train(scene: &Scene, method: &mut Method, student: &Outputs) -> Vec<f64> {
@@ -29,8 +29,7 @@ fn train(scene: &Scene, method: &mut Method, student: &Outputs) -> Vec<f64> {
 #[test]
 fn a_method_that_is_put_back_makes_the_next_step_bit_for_bit() {
     for scene in scenes() {
-        for name in METHODS
-            .iter()
+        for name in criteria()
             .map(|e| e.id)
             .chain(["drg+dsr", "kd+tat", "fitnet+dsr"])
         {

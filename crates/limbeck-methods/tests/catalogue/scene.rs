@@ -3,9 +3,16 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
-use limbeck_methods::{Method, MethodError, Probe, Progress, Step, Term, TrainingPart, build};
+use limbeck_methods::{
+    METHODS, Method, MethodEntry, MethodError, Probe, Progress, Step, Term, TrainingPart, build,
+};
 use limbeck_nn::{Feature, Init, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
 use serde_json::Value;
+
+/// All methods that are criteria.
+pub fn criteria() -> impl Iterator<Item = &'static MethodEntry> {
+    METHODS.iter().filter(|entry| !entry.is_procedure())
+}
 
 /// Number of classes in all scenes.
 pub const CLASSES: usize = 5;

@@ -1,8 +1,10 @@
 //! Every method, as it comes, on pairs of networks of the zoo.
 
 use burn::tensor::{DType, Device};
-use limbeck_methods::{METHODS, Probe, TrainingPart, build, propose_pairs};
+use limbeck_methods::{Probe, TrainingPart, build, propose_pairs};
 use limbeck_nn::{InputShape, Tap, model::outline};
+
+use super::scene::criteria;
 
 fn taps(name: &str, size: usize) -> Vec<Tap> {
     let input = InputShape {
@@ -38,8 +40,7 @@ fn probe(teacher: (&str, usize), student: (&str, usize)) -> Probe {
 /// Errors of the methods that refuse the pair.
 fn refusals(teacher: (&str, usize), student: (&str, usize)) -> Vec<String> {
     let probe = probe(teacher, student);
-    METHODS
-        .iter()
+    criteria()
         .filter_map(|entry| build(entry.id, &Default::default(), &probe).err())
         .map(|error| error.to_string())
         .collect()

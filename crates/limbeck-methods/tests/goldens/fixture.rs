@@ -2,7 +2,9 @@
 
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use limbeck_methods::{MethodError, Probe, Progress, Step, TrainingPart};
-use limbeck_nn::{Builder, Feature, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
+use limbeck_nn::{
+    Builder, Feature, InputShape, Mode, Network, Outputs, Pass, Store, Tap, TapKind, Taps, model,
+};
 
 use super::case::Case;
 
@@ -56,6 +58,17 @@ pub fn build<M>(
         Ok(method) => (method, store),
         Err(error) => panic!("the method refuses the file: {error}"),
     }
+}
+
+/// A student for procedures whose goldens need none of its outputs.
+pub fn small_network() -> Network {
+    let input = InputShape {
+        channels: 3,
+        height: 16,
+        width: 16,
+        classes: 2,
+    };
+    model::build("resnet8", input, 0, &Case::device(), DType::F64).unwrap()
 }
 
 /// A training pass over `store`.

@@ -2,7 +2,7 @@
 
 use std::io::{Write, stdout};
 
-use limbeck::methods::{METHODS, MethodEntry, entries};
+use limbeck::methods::{Group, METHODS, MethodEntry, entries};
 use serde_json::{Value, json};
 
 use crate::arguments::NamedArguments;
@@ -34,18 +34,22 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
                 .map(|entry| entry.id.len())
                 .max()
                 .unwrap_or(0);
-            for (title, teacher) in [("With a teacher", true), ("Without a teacher", false)] {
-                writeln!(out, "{title}")?;
-                for entry in METHODS
-                    .iter()
-                    .filter(|entry| entry.needs_teacher == teacher)
-                {
-                    writeln!(out, "  {:width$}  {}", entry.id, title_of(entry))?;
+            for group in Group::ALL {
+                writeln!(out, "{}", group.title())?;
+                for entry in METHODS.iter().filter(|entry| entry.group == group) {
+                    let mark = if entry.is_procedure() { "*" } else { " " };
+                    let teacher = match entry.needs_teacher && group >= Group::Networks {
+                        true => " (and a teacher)",
+                        false => "",
+                    };
+                    let title = title_of(entry);
+                    writeln!(out, "{mark} {:width$}  {title}{teacher}", entry.id)?;
                 }
             }
             writeln!(
                 out,
-                "\nSeveral are joined by +, such as drg+dsr. Page of one: limbeck methods NAME"
+                "\nSeveral are joined by +, such as drg+dsr, but those with * stand alone: they have training \
+                 steps of their own. Page of one: limbeck methods NAME"
             )?;
         }
     }
@@ -57,6 +61,8 @@ fn describe(entry: &MethodEntry) -> Value {
         "name": entry.id,
         "title": title_of(entry),
         "needs_teacher": entry.needs_teacher,
+        "needs": entry.group.title(),
+        "joins": !entry.is_procedure(),
         "settings": (entry.defaults)(),
     })
 }

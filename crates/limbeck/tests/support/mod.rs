@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
@@ -163,4 +164,38 @@ pub fn tiny(command: &str, extra: &[&str]) -> Vec<String> {
     );
     arguments.extend(extra.iter().map(|&argument| argument.to_owned()));
     arguments
+}
+
+/// Makes the run of `arguments` in the folder `undisturbed`, and again in the folder `killed`,
+/// killed at this many random moments and resumed each time.
+pub fn kill_and_resume(place: &Place, arguments: impl Fn(&str) -> Vec<String>, kills: usize) {
+    let undisturbed = arguments("undisturbed");
+    let undisturbed: Vec<&str> = undisturbed.iter().map(String::as_str).collect();
+    let started = Instant::now();
+    place.succeed(&undisturbed);
+    let whole = started.elapsed();
+
+    let mut state = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_nanos() as u64;
+    println!("random moments from {state}");
+    let killed = arguments("killed");
+    let mut next: Vec<&str> = killed.iter().map(String::as_str).collect();
+    for _ in 0..kills {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let share = (state >> 33) as f64 / (1u64 << 31) as f64;
+        let mut child = place.command(&next).spawn().unwrap();
+        std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * share * 0.6));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if place.path("killed/recipe.toml").is_file() {
+            next = vec!["resume", "killed", "--quiet"];
+        } else {
+            let _ = std::fs::remove_dir_all(place.path("killed"));
+        }
+    }
+    place.succeed(&next);
 }

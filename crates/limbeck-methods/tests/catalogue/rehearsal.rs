@@ -1,0 +1,252 @@
+//! Real but small networks to try procedures on, and the plainest trainer there is.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use limbeck_methods::{
+    Batch, Cast, HeldOut, Interlude, MethodEntry, MethodError, Played, Probe, Procedure, Progress,
+    Replay, Scene, Setting, Stage, Teacher, Term, TrainingPart, cast, entries,
+};
+use limbeck_nn::{Init, InputShape, Network, Outputs, Tap, Taps, model};
+use serde_json::Value;
+
+use super::scene::scenes;
+
+/// What the networks see.
+pub const INPUT: InputShape = InputShape {
+    channels: 3,
+    height: 16,
+    width: 16,
+    classes: 4,
+};
+/// Images of a batch.
+pub const BATCH: usize = 4;
+
+/// Settings by method.
+pub type Settings = BTreeMap<String, Value>;
+
+/// A network of the zoo in f64.
+pub fn network(model: &str, seed: u64) -> Network {
+    model::build(model, INPUT, seed, &Device::flex(), DType::F64).unwrap()
+}
+
+/// The teacher of all rehearsals.
+pub struct FrozenNetwork(pub Network);
+
+impl Teacher for FrozenNetwork {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn taps(&self) -> Vec<Tap> {
+        self.0.taps()
+    }
+
+    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Outputs {
+        self.0.evaluate(images.inner(), taps)
+    }
+
+    fn outputs_through(&self, images: Tensor<4>, taps: &Taps) -> Option<Outputs> {
+        Some(self.0.evaluate(images, taps))
+    }
+}
+
+/// Held-out images: two batches.
+pub struct Few;
+
+impl HeldOut for Few {
+    fn look(
+        &self,
+        look: &mut dyn FnMut(&Batch) -> Result<(), MethodError>,
+    ) -> Result<(), MethodError> {
+        look(&batch("held out 1"))?;
+        look(&batch("held out 2"))
+    }
+}
+
+/// What procedures are built for.
+pub fn probe(teacher: Option<&Network>) -> Probe {
+    let student = network("resnet8", 1);
+    Probe {
+        student: student.taps(),
+        teacher: teacher.map(Network::taps),
+        classes: INPUT.classes,
+        batch: BATCH,
+        pairs: None,
+        seed: 5,
+        device: Device::flex(),
+        dtype: DType::F64,
+        training: TrainingPart {
+            labels: (0..40).map(|i| i % INPUT.classes as i64).collect(),
+            mean: vec![0.5; INPUT.channels],
+            deviation: vec![0.25; INPUT.channels],
+        },
+        teacher_classifier: None,
+    }
+}
+
+/// Builds a method with these settings: a criterion for the first scene, a procedure for the
+/// small networks.
+pub fn assemble(entry: &MethodEntry, settings: Value) -> Result<(), MethodError> {
+    assemble_named(entry.id, &[(entry.id.to_owned(), settings)].into())
+}
+
+/// The same for one or several joined.
+pub fn assemble_named(name: &str, settings: &Settings) -> Result<(), MethodError> {
+    let is_procedure = entries(name)?.iter().any(|entry| entry.is_procedure());
+    let probe = match is_procedure {
+        true => probe(Some(&network("resnet14", 2))),
+        false => scenes()[0].probe(),
+    };
+    cast(name, settings, &probe, network("resnet8", 1)).map(drop)
+}
+
+/// Numbers that depend on `name` alone.
+fn images(name: &str) -> Tensor<4> {
+    let shape = [BATCH, INPUT.channels, INPUT.height, INPUT.width];
+    let numbers = Init::Normal(1.0).draw(11, name, shape.iter().product());
+    Tensor::from_data(
+        TensorData::new(numbers, shape),
+        (&Device::flex(), DType::F64),
+    )
+}
+
+/// A batch with everything that a stage may ask for.
+pub fn batch(name: &str) -> Batch {
+    let labels = || -> Tensor<1, Int> {
+        let labels: Vec<i64> = (0..BATCH).map(|i| (i % INPUT.classes) as i64).collect();
+        Tensor::from_data(TensorData::new(labels, [BATCH]), &Device::flex())
+    };
+    let indices: Vec<usize> = (0..BATCH).collect();
+    Batch {
+        images: images(name),
+        views: (1..8)
+            .map(|view| images(&format!("{name}, view {view}")))
+            .collect(),
+        labels: labels(),
+        targets: None,
+        indices: indices.clone(),
+        partners: Some(images(&format!("{name}, partners"))),
+        replay: Some(Replay {
+            images: images(&format!("{name}, replay")),
+            labels: labels(),
+            indices,
+        }),
+    }
+}
+
+/// A method with its cast and teacher, trained by plain gradient descent.
+pub struct Rehearsal {
+    /// What happens.
+    pub procedure: Box<dyn Procedure>,
+    /// Whom it happens to.
+    pub cast: Cast,
+    /// The teacher.
+    pub teacher: FrozenNetwork,
+    /// Of three epochs.
+    pub stages: Vec<Stage>,
+}
+
+impl Rehearsal {
+    /// The method `id`.
+    pub fn new(id: &str, settings: Value) -> Self {
+        let teacher = network("resnet14", 2);
+        let settings = [(id.to_owned(), settings)].into();
+        let probe = probe(Some(&teacher));
+        let (procedure, cast) = match cast(id, &settings, &probe, network("resnet8", 1)) {
+            Ok(made) => made,
+            Err(error) => panic!("{id}: {error}"),
+        };
+        Self {
+            stages: procedure.stages(3),
+            procedure,
+            cast,
+            teacher: FrozenNetwork(teacher),
+        }
+    }
+
+    /// Begins a stage and its first epoch.
+    pub fn begin(&mut self, stage: usize) {
+        let mut interlude = Interlude {
+            cast: &mut self.cast,
+            teacher: Some(&self.teacher),
+            held_out: Some(&Few),
+        };
+        self.procedure.begin_stage(stage, &mut interlude).unwrap();
+        self.procedure.begin_epoch(stage, &mut interlude).unwrap();
+    }
+
+    /// Ends an epoch of a stage.
+    pub fn end_epoch(&mut self, stage: usize) {
+        let mut interlude = Interlude {
+            cast: &mut self.cast,
+            teacher: Some(&self.teacher),
+            held_out: Some(&Few),
+        };
+        self.procedure.end_epoch(stage, &mut interlude).unwrap();
+    }
+
+    /// Terms of an act on a batch, and what it leaves behind. Nothing is updated.
+    pub fn play(&mut self, stage: usize, act: usize, batch: &Batch) -> (Vec<Term>, Played) {
+        let progress = Progress {
+            epoch: 0,
+            epochs: self.stages[stage].epochs.max(1),
+            step: 0,
+            steps: 10,
+        };
+        let mut scene = Scene::new(Setting {
+            cast: &self.cast,
+            act: &self.stages[stage].acts[act],
+            batch,
+            teacher: Some(&self.teacher),
+            stage: progress,
+            run: progress,
+            label_smoothing: 0.0,
+            seed: 7,
+        });
+        let terms = match self.procedure.play(stage, act, &mut scene) {
+            Ok(terms) => terms,
+            Err(error) => panic!("stage {stage}, act {act}: {error}"),
+        };
+        (terms, scene.finish())
+    }
+
+    /// One step of a stage: every act, each followed by an update with a learning rate of 0.01.
+    /// Gives the numbers of all terms.
+    pub fn step(&mut self, stage: usize, name: &str) -> Vec<f64> {
+        let batch = batch(name);
+        let mut numbers = Vec::new();
+        for act in 0..self.stages[stage].acts.len() {
+            let (terms, played) = self.play(stage, act, &batch);
+            numbers.extend(terms.iter().map(|term| super::scene::number(&term.value)));
+            let total = super::scene::total(&terms);
+            for (member, updates) in played.updates {
+                self.cast.store_mut(&member).unwrap().apply(updates);
+            }
+            if !total.is_tracked() {
+                continue;
+            }
+            let mut gradients = total.backward();
+            for (member, tracked) in &played.tracked {
+                let found = tracked.gradients(&mut gradients);
+                let store = self.cast.store_mut(member).unwrap();
+                let ids: Vec<_> = store.ids().collect();
+                for (id, gradient) in ids.into_iter().zip(found) {
+                    if let Some(gradient) = gradient {
+                        let value = store.entry(id).value.clone();
+                        store.set(id, value - gradient.mul_scalar(0.01));
+                    }
+                }
+            }
+        }
+        numbers
+    }
+}
+
+/// All numbers of a member, by entry.
+pub fn numbers(cast: &Cast, member: &str) -> Vec<Vec<f64>> {
+    let entries = cast.store(member).unwrap().entries().iter();
+    entries
+        .map(|entry| entry.value.clone().try_into_vec_as().unwrap())
+        .collect()
+}

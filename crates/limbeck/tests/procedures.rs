@@ -1,0 +1,53 @@
+//! Methods with stages, networks or steps of their own, from their recipes: a few steps, killed and
+//! resumed to the same bits.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests end by panicking")]
+
+mod support;
+
+use std::path::Path;
+
+use support::{Place, bytes, kill_and_resume, text, tiny};
+
+/// Kills of each run.
+const KILLS: usize = 3;
+
+/// A run of the method's recipe on a few small pictures, with `resnet8` as the student.
+fn recipe(method: &str, extra: &[&str], out: &str) -> Vec<String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../recipes/{method}.toml"));
+    let file = file.canonicalize().unwrap();
+    let mut all = vec![
+        "--recipe",
+        text(&file),
+        "--student",
+        "resnet8",
+        "--out",
+        out,
+    ];
+    all.extend(extra);
+    tiny("distill", &all)
+}
+
+/// Runs, kills, resumes and compares every weights file of the student's job.
+fn assert_resumes(method: &str, extra: &[&str], files: &[&str]) {
+    let place = Place::new();
+    kill_and_resume(&place, |out| recipe(method, extra, out), KILLS);
+    let files = files
+        .iter()
+        .map(|file| format!("jobs/student-0/{file}"))
+        .chain(["student/model.safetensors".to_owned()]);
+    for file in files {
+        let left = bytes(&place.path("undisturbed").join(&file));
+        let right = bytes(&place.path("killed").join(&file));
+        assert!(left == right, "{method}: {file} differs");
+    }
+}
+
+#[test]
+fn dml_resumes_to_the_same_bits() {
+    for update in ["sequential", "simultaneous"] {
+        let update = format!("method.dml.update={update}");
+        let extra = ["--set", &update, "--set", "train.accumulate=2"];
+        assert_resumes("dml", &extra, &["last.safetensors", "best.safetensors"]);
+    }
+}
