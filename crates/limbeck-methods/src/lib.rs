@@ -19,6 +19,7 @@ mod dsr;
 mod error;
 mod fitnet;
 mod kd;
+mod layer_attention;
 mod memory_bank;
 mod method;
 mod negatives;
@@ -30,6 +31,7 @@ mod random;
 mod registry;
 mod reviewkd;
 mod rkd;
+mod rtk;
 mod scene;
 mod softmax;
 pub mod supervised;
@@ -52,7 +54,7 @@ pub use kd::{Kd, KdConfig};
 pub use method::{Method, build, cast, entries};
 pub use none::{Baseline, BaselineConfig};
 pub use one_stage::OneStage;
-pub use pairs::propose_pairs;
+pub use pairs::{blocks, propose_pairs};
 pub use procedure::{
     Act, Balanced, HeldOut, Images, Interlude, OptimizerChange, OptimizerKind, Procedure, Stage,
     Trained,
@@ -60,6 +62,7 @@ pub use procedure::{
 pub use registry::{Group, METHODS, MethodEntry, find};
 pub use reviewkd::{ReviewKd, ReviewKdConfig};
 pub use rkd::{Rkd, RkdConfig};
+pub use rtk::{Attended, LayerChoice, Rtk, RtkConfig};
 pub use scene::{Batch, Played, Replay, Scene, Setting};
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Teacher};

@@ -38,13 +38,13 @@ impl MemoryBank {
     pub fn drawn(name: &str, seed: u64, like: &Tensor<1>, count: usize, width: usize) -> Self {
         let options = (&like.device(), like.dtype());
         let bound = 1.0 / (width as f64 / 3.0).sqrt();
-        let mut rows = Tensor::<2>::zeros([count, width], options.clone());
+        let mut rows = Tensor::<2>::zeros([count, width], options);
         for start in (0..count).step_by(DRAWN_ROWS) {
             let end = (start + DRAWN_ROWS).min(count);
             let shape = [end - start, width];
             let numbers =
                 Init::Uniform(bound).draw(seed, &format!("{name}.{start}"), shape[0] * width);
-            let part = Tensor::from_data(TensorData::new(numbers, shape), options.clone());
+            let part = Tensor::from_data(TensorData::new(numbers, shape), options);
             rows = rows.slice_assign([start..end, 0..width], part);
         }
         Self {
@@ -155,8 +155,7 @@ impl MemoryBank {
         // log(1 + e^(x − a)) + ln(1 + ε/c).
         let mut signs = vec![1.0; negatives + 1];
         signs[0] = -1.0;
-        let signs =
-            Tensor::<2>::from_data(TensorData::new(signs, [1, negatives + 1]), options.clone());
+        let signs = Tensor::<2>::from_data(TensorData::new(signs, [1, negatives + 1]), options);
         let mut values = Vec::new();
         let mut gradients = Vec::new();
         for (anchors, picks) in self.blocks(&at, picks) {
@@ -167,7 +166,7 @@ impl MemoryBank {
             values.push(costs.clone().sum());
             // softplus' = e^(u − softplus(u)).
             let slopes = (signed - costs).exp() * signs.clone();
-            let slopes = Tensor::zeros([length, count], options.clone()).scatter(
+            let slopes = Tensor::zeros([length, count], options).scatter(
                 1,
                 picks,
                 slopes,

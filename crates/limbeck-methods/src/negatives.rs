@@ -102,14 +102,10 @@ mod tests {
 
     #[test]
     fn no_image_of_the_own_class_is_drawn_and_none_twice() {
-        for position in 0..LABELS.len() {
+        for (position, label) in LABELS.into_iter().enumerate() {
             for count in [1, 3, 6] {
                 let mut found = drawn(Some(position), count, 7);
-                assert!(
-                    found
-                        .iter()
-                        .all(|&i| LABELS[i as usize] != LABELS[position])
-                );
+                assert!(found.iter().all(|&i| LABELS[i as usize] != label));
                 found.sort_unstable();
                 found.dedup();
                 assert_eq!(found.len(), count);

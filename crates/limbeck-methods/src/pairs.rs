@@ -68,6 +68,20 @@ fn stages(taps: &[Tap]) -> Vec<&Tap> {
         .collect()
 }
 
+/// Names of a network's blocks, `block0`, `block1`, …, shallow to deep; of a network that shows
+/// none, the ends of its stages.
+pub fn blocks(taps: &[Tap]) -> Vec<String> {
+    let numbered = |tap: &&Tap| {
+        let number = tap.name.strip_prefix("block");
+        number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let mut found: Vec<&Tap> = taps.iter().filter(numbered).collect();
+    if found.is_empty() {
+        found = stages(taps);
+    }
+    found.into_iter().map(|tap| tap.name.clone()).collect()
+}
+
 /// The tap that holds a network's embedding.
 const EMBEDDING: &str = "pooled";
 

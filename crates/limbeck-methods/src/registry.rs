@@ -127,6 +127,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(kd::Kd, KdConfig, teacher: true),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
+    method!(rtk::Rtk, RtkConfig, teacher: true, features),
     method!(tat::Tat, TatConfig, teacher: true, features),
 ];
 
