@@ -124,6 +124,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(drg::Drg, DrgConfig, teacher: false),
     method!(dsr::Dsr, DsrConfig, teacher: false),
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
+    procedure!(hints::Hints, HintsConfig, teacher: true, Group::Features),
     method!(kd::Kd, KdConfig, teacher: true),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),

@@ -194,13 +194,17 @@ impl Job<'_> {
     /// The images to train on, and those that the procedure wants held out.
     fn material(&self, learner: &Learner) -> Result<Material, TrainError> {
         let share = learner.procedure.held_out();
-        if share == 0.0 {
-            return Ok(Material {
-                train: self.train.clone(),
-                held_out: None,
-            });
-        }
-        let (train, apart) = self.train.apart(share, self.seed)?;
+        let sampled = learner.procedure.sampled();
+        let (train, apart) = match (share, sampled) {
+            (0.0, 0) => {
+                return Ok(Material {
+                    train: self.train.clone(),
+                    held_out: None,
+                });
+            }
+            (0.0, sampled) => (self.train.clone(), self.train.spread(sampled)),
+            (share, _) => self.train.apart(share, self.seed)?,
+        };
         let (device, dtype) = (learner.cast.device(), learner.cast.dtype());
         let batch = self.recipe.data.batch;
         Ok(Material {

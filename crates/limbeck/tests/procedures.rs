@@ -51,3 +51,24 @@ fn dml_resumes_to_the_same_bits() {
         assert_resumes("dml", &extra, &["last.safetensors", "best.safetensors"]);
     }
 }
+
+#[test]
+fn crd_resumes_with_its_memory_to_the_same_bits() {
+    let extra = ["--teacher", "resnet8", "--set", "method.crd.negatives=50"];
+    assert_resumes("crd", &extra, &["last.safetensors"]);
+}
+
+#[test]
+fn rtk_and_its_base_method_resume_to_the_same_bits() {
+    for attention in ["rtk", "afd"] {
+        let attention = format!("method.rtk.attention={attention}");
+        let extra = ["--teacher", "resnet8", "--set", &attention];
+        assert_resumes("rtk", &extra, &["last.safetensors"]);
+    }
+}
+
+#[test]
+fn hints_resumes_with_the_layers_that_it_chose_to_the_same_bits() {
+    let extra = ["--teacher", "resnet14", "--set", "method.hints.images=50"];
+    assert_resumes("hints", &extra, &["last.safetensors", "best.safetensors"]);
+}
