@@ -26,6 +26,7 @@ mod layer_clusters;
 mod layer_similarity;
 mod memory_bank;
 mod method;
+mod mgram;
 mod negatives;
 mod none;
 mod one_stage;
@@ -33,6 +34,7 @@ mod orthonormal;
 mod pairs;
 mod procedure;
 mod random;
+mod recall;
 mod registry;
 mod reviewkd;
 mod rkd;
@@ -44,6 +46,7 @@ mod tat;
 mod teacher;
 #[cfg(test)]
 mod testing;
+mod triplets;
 
 pub use at::{At, AtConfig};
 pub use cast::{Cast, Member, STUDENT, member_seed};
@@ -63,6 +66,7 @@ pub use layer_similarity::{
     LayerRepresentation, LayerSimilarity, SimilaritySettings, layer_distances,
 };
 pub use method::{Method, build, cast, entries};
+pub use mgram::{GramNormalisation, Mgram, MgramConfig};
 pub use none::{Baseline, BaselineConfig};
 pub use one_stage::OneStage;
 pub use pairs::{blocks, propose_pairs};
@@ -70,6 +74,7 @@ pub use procedure::{
     Act, Balanced, HeldOut, Images, Interlude, OptimizerChange, OptimizerKind, Procedure, Stage,
     Trained,
 };
+pub use recall::recall_at;
 pub use registry::{Group, METHODS, MethodEntry, find};
 pub use reviewkd::{ReviewKd, ReviewKdConfig};
 pub use rkd::{Rkd, RkdConfig};
@@ -77,3 +82,4 @@ pub use rtk::{Attended, LayerChoice, Rtk, RtkConfig};
 pub use scene::{Batch, Played, Replay, Scene, Setting};
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Teacher};
+pub use triplets::{NegativeSampler, Triplets, distance_weights, sample_triplets};

@@ -126,6 +126,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
     procedure!(hints::Hints, HintsConfig, teacher: true, Group::Features),
     method!(kd::Kd, KdConfig, teacher: true),
+    method!(mgram::Mgram, MgramConfig, teacher: true, features),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
     method!(rtk::Rtk, RtkConfig, teacher: true, features),

@@ -44,6 +44,7 @@ mod goldens {
     pub mod fixture;
     pub mod hints;
     pub mod kd;
+    pub mod mgram;
     pub mod network;
     pub mod recipe;
     pub mod reviewkd;
@@ -87,6 +88,7 @@ static ADAPTERS: &[&[Adapter]] = &[
     goldens::fitnet::ADAPTERS,
     goldens::hints::ADAPTERS,
     goldens::kd::ADAPTERS,
+    goldens::mgram::ADAPTERS,
     goldens::reviewkd::ADAPTERS,
     goldens::rkd::ADAPTERS,
     goldens::rtk::ADAPTERS,
@@ -94,7 +96,7 @@ static ADAPTERS: &[&[Adapter]] = &[
 ];
 
 /// Files of the default folder without adapter. May only fall: lower it with every adapter.
-const PENDING: usize = 120;
+const PENDING: usize = 115;
 
 const FOLDER_VARIABLE: &str = "LIMBECK_GOLDENS";
 
