@@ -199,6 +199,7 @@ fn seed_result(
                 agreement: Some(46.0 + (top1 - 44.0) * learnt + shake),
                 images_per_second: 812.0 + 9.0 * noise.next(),
                 data_wait: 1.3 + noise.next(),
+                ..EpochRow::default()
             }
         })
         .collect();
@@ -251,6 +252,7 @@ fn evaluation(
     Evaluation {
         top1,
         top5: 99.5 + 0.1 * noise.next(),
+        recall: Vec::new(),
         loss: 0.36 + 0.02 * noise.next(),
         calibration_error: error + 0.2 * noise.next(),
         agreement,
