@@ -122,6 +122,20 @@ impl Default for HintsConfig {
     }
 }
 
+impl HintsConfig {
+    /// How the hints are chosen.
+    pub fn selection(&self) -> HintSettings {
+        HintSettings {
+            hints: self.hints,
+            similarity: self.similarity,
+            center: self.center,
+            rbf_threshold: self.rbf_threshold,
+            centre: self.centre,
+            images: self.images,
+        }
+    }
+}
+
 /// Attention transfer from chosen layers.
 #[derive(Debug)]
 pub struct Hints {
@@ -157,14 +171,7 @@ impl Hints {
                     .to_owned(),
             });
         }
-        let settings = HintSettings {
-            hints: config.hints,
-            similarity: config.similarity,
-            center: config.center,
-            rbf_threshold: config.rbf_threshold,
-            centre: config.centre,
-            images: config.images,
-        };
+        let settings = config.selection();
         let teacher = blocks(taps);
         settings.check(&probe.student, &teacher)?;
         Ok(Self {
