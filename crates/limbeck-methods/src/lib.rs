@@ -38,9 +38,11 @@ mod recall;
 mod registry;
 mod reviewkd;
 mod rkd;
+mod rotation;
 mod rtk;
 mod scene;
 mod softmax;
+mod sskd;
 pub mod supervised;
 mod tat;
 mod teacher;
@@ -80,6 +82,10 @@ pub use reviewkd::{ReviewKd, ReviewKdConfig};
 pub use rkd::{Rkd, RkdConfig};
 pub use rtk::{Attended, LayerChoice, Rtk, RtkConfig};
 pub use scene::{Batch, Played, Replay, Scene, Setting};
+pub use sskd::{
+    ProjectionHead, RotatedRows, Selection, Sskd, SskdConfig, SskdTerms, pretext_loss,
+    pretext_targets, similarity,
+};
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Teacher};
 pub use triplets::{NegativeSampler, Triplets, distance_weights, sample_triplets};

@@ -130,6 +130,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
     method!(rtk::Rtk, RtkConfig, teacher: true, features),
+    procedure!(sskd::Sskd, SskdConfig, teacher: true, Group::Stages),
     method!(tat::Tat, TatConfig, teacher: true, features),
 ];
 

@@ -53,6 +53,18 @@ fn dml_resumes_to_the_same_bits() {
 }
 
 #[test]
+fn sskd_resumes_inside_both_stages_and_keeps_the_head() {
+    let extra = ["--teacher", "resnet8", "--set", "train.average=0.9"];
+    let files = [
+        "last.safetensors",
+        "best.safetensors",
+        "stage-head.safetensors",
+        "stage-student.safetensors",
+    ];
+    assert_resumes("sskd", &extra, &files);
+}
+
+#[test]
 fn crd_resumes_with_its_memory_to_the_same_bits() {
     let extra = ["--teacher", "resnet8", "--set", "method.crd.negatives=50"];
     assert_resumes("crd", &extra, &["last.safetensors"]);
