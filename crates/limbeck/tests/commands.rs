@@ -258,7 +258,7 @@ fn a_trained_teachers_blocks_are_grouped_over_images() {
     );
     place.fail(
         &[&inspect[..], &["--hints", "7"]].concat(),
-        1,
+        2,
         &["`hints` must be 1 to the 6 blocks"],
     );
     let untrained = ["inspect", "resnet14", "resnet8", "--data", "shapes:120"];
