@@ -24,6 +24,17 @@ impl Part {
         Self { source, indices }
     }
 
+    /// At most `count` of the images, spread evenly over them.
+    #[must_use]
+    pub fn spread(&self, count: usize) -> Self {
+        let count = count.min(self.len());
+        let chosen = (0..count).map(|i| self.indices[i * self.len() / count]);
+        Self {
+            source: self.source.clone(),
+            indices: chosen.collect(),
+        }
+    }
+
     /// Number of images.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -102,25 +102,31 @@ impl At {
 
     /// The loss of one stage, `[1]`, from maps `[B, C, H, W]`.
     pub fn stage(&self, student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
-        let [_, _, height, width] = student.dims();
-        let [_, _, other_height, other_width] = teacher.dims();
-        let size = [height.min(other_height), width.min(other_width)];
-        mean_squared_error(
-            self.energy(pool_map(student, size)),
-            self.energy(pool_map(teacher, size)),
-        )
+        energy_distance(student, teacher, self.config.p)
     }
+}
 
-    /// A(F): `[B, C, H, W]` → `[B, H·W]`, rows of length one.
-    fn energy(&self, map: Tensor<4>) -> Tensor<2> {
-        let [batch, channels, height, width] = map.dims();
-        let map = map.reshape([batch, channels, height * width]);
-        let power = (1..self.config.p).fold(map.clone(), |power, _| power * map.clone());
-        let energy = power.mean_dim(1).reshape([batch, height * width]);
-        // The floor is put under the square, so that the gradient at zero is zero.
-        let square = energy.clone().square().sum_dim(1);
-        energy / square.clamp_min(NORM_FLOOR * NORM_FLOOR).sqrt()
-    }
+/// Mean squared difference of A of both maps `[B, C, H, W]`, the larger one averaged to the size
+/// of the smaller: `[1]`.
+pub(crate) fn energy_distance(student: Tensor<4>, teacher: Tensor<4>, p: usize) -> Tensor<1> {
+    let [_, _, height, width] = student.dims();
+    let [_, _, other_height, other_width] = teacher.dims();
+    let size = [height.min(other_height), width.min(other_width)];
+    mean_squared_error(
+        energy(pool_map(student, size), p),
+        energy(pool_map(teacher, size), p),
+    )
+}
+
+/// A(F): `[B, C, H, W]` → `[B, H·W]`, rows of length one.
+fn energy(map: Tensor<4>, p: usize) -> Tensor<2> {
+    let [batch, channels, height, width] = map.dims();
+    let map = map.reshape([batch, channels, height * width]);
+    let power = (1..p).fold(map.clone(), |power, _| power * map.clone());
+    let energy = power.mean_dim(1).reshape([batch, height * width]);
+    // The floor is put under the square, so that the gradient at zero is zero.
+    let square = energy.clone().square().sum_dim(1);
+    energy / square.clamp_min(NORM_FLOOR * NORM_FLOOR).sqrt()
 }
 
 impl Criterion for At {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{DType, Device, Int, Tensor};
 use limbeck_nn::{Outputs, Pass, Tap, Taps};
 
-use crate::{Classifier, MethodError};
+use crate::{Classifier, Images, MethodError};
 
 /// What a method is built for: the nets' taps with their shapes, found by running them once.
 #[derive(Clone, Debug)]
@@ -123,6 +123,12 @@ pub trait Criterion: Send + std::fmt::Debug {
     /// Factor of the supervised loss.
     fn task_weight(&self) -> f64 {
         1.0
+    }
+
+    /// What it wants of the images; views, partners and the batch before are given to procedures
+    /// alone.
+    fn images(&self) -> Images {
+        Images::default()
     }
 
     /// The terms of one step. `pass` is a training pass over the store that the method was built

@@ -66,6 +66,12 @@ pub enum MethodError {
         /// What was found.
         reason: String,
     },
+    /// Recall cannot be measured.
+    #[error("recall cannot be measured: {reason}")]
+    Recall {
+        /// What was found, what is needed.
+        reason: String,
+    },
     /// A method was joined with itself or with the baseline.
     #[error("`{name}` cannot be a combination: {reason}")]
     Combination {

@@ -11,6 +11,7 @@ mod at;
 mod byot;
 mod cast;
 mod connector;
+mod crd;
 mod criterion;
 mod dkd;
 mod dml;
@@ -22,27 +23,39 @@ mod ffl;
 mod fitnet;
 mod fusion;
 mod hierarchical_context;
+mod hint_selection;
+mod hints;
 mod kd;
 mod kdcl;
 mod kernel_alignment;
+mod layer_attention;
+mod layer_clusters;
+mod layer_similarity;
+mod memory_bank;
 mod method;
 mod mfef;
+mod mgram;
+mod negatives;
 mod none;
 mod okddip;
 mod one;
 mod one_stage;
+mod orthonormal;
 mod pairs;
 mod peers;
 mod prediction_bank;
 mod procedure;
 mod pskd;
 mod rampup;
+mod random;
+mod recall;
 mod registry;
 #[cfg(test)]
 mod rehearsal;
 mod reviewkd;
 mod rkd;
 mod rotation;
+mod rtk;
 mod scene;
 mod separable_conv;
 mod sharedhead;
@@ -54,12 +67,14 @@ mod teacher;
 #[cfg(test)]
 mod testing;
 mod tfkd;
-mod zipf;
+mod triplets;
 pub mod tst;
+mod zipf;
 
 pub use at::{At, AtConfig};
 pub use byot::{Branch, BranchOutput, Byot, ByotConfig, ByotForm};
 pub use cast::{Cast, Member, STUDENT, member_seed};
+pub use crd::{Crd, CrdConfig, Embedded, Others, Positive};
 pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term, TrainingPart};
 pub use dkd::{Dkd, DkdConfig};
 pub use dml::{Dml, DmlConfig, MutualTarget, MutualUpdate};
@@ -70,24 +85,33 @@ pub use error::MethodError;
 pub use ffl::{Ffl, FflConfig};
 pub use fitnet::{FitNet, FitNetConfig};
 pub use fusion::Fused;
+pub use hint_selection::{HintSelection, HintSettings, HintSurvey};
+pub use hints::{Hints, HintsConfig};
 pub use kd::{Kd, KdConfig};
 pub use kdcl::{Ensemble, ErrorMatrix, Kdcl, KdclConfig, LinearScope, Target};
 pub use kernel_alignment::{linear_alignment, unbiased_alignment};
+pub use layer_clusters::{CentreRule, LayerClusters, cluster_layers};
+pub use layer_similarity::{
+    LayerRepresentation, LayerSimilarity, SimilaritySettings, layer_distances,
+};
 pub use method::{Method, build, cast, entries};
 pub use mfef::{BranchShape, Enriched, Mfef, MfefConfig, MultiScaleBranch};
+pub use mgram::{GramNormalisation, Mgram, MgramConfig};
 pub use none::{Baseline, BaselineConfig};
 pub use okddip::{Okddip, OkddipConfig};
 pub use one::{One, OneConfig};
 pub use one_stage::OneStage;
-pub use pairs::propose_pairs;
+pub use pairs::{blocks, propose_pairs};
 pub use procedure::{
     Act, Balanced, HeldOut, Images, Interlude, OptimizerChange, OptimizerKind, Procedure, Stage,
     Trained,
 };
 pub use pskd::{Pskd, PskdConfig};
+pub use recall::recall_at;
 pub use registry::{Group, METHODS, MethodEntry, find};
 pub use reviewkd::{ReviewKd, ReviewKdConfig};
 pub use rkd::{Rkd, RkdConfig};
+pub use rtk::{Attended, LayerChoice, Rtk, RtkConfig};
 pub use scene::{Batch, Played, Replay, Scene, Setting};
 pub use sharedhead::{
     SharedHead, SharedHeadConfig, SharedHeadForm, SharedHeadInputs, SharedHeadLoss,
@@ -100,5 +124,6 @@ pub use sskd::{
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Teacher};
 pub use tfkd::{Tfkd, TfkdConfig, TfkdForm};
-pub use zipf::{Zipf, ZipfConfig, ZipfDistribution, ZipfDivergence, ZipfRanking};
+pub use triplets::{NegativeSampler, Triplets, distance_weights, sample_triplets};
 pub use tst::{Tst, TstConfig};
+pub use zipf::{Zipf, ZipfConfig, ZipfDistribution, ZipfDivergence, ZipfRanking};

@@ -6,8 +6,8 @@ use limbeck_nn::{Builder, Network, Pass, Store};
 use serde_json::Value;
 
 use crate::{
-    Cast, Criterion, MethodEntry, MethodError, Needs, OneStage, Probe, Procedure, State, Step,
-    Term,
+    Cast, Criterion, Images, MethodEntry, MethodError, Needs, OneStage, Probe, Procedure, State,
+    Step, Term,
     registry::{Build, find},
 };
 
@@ -183,6 +183,13 @@ impl Method {
     pub fn task_weight(&self) -> f64 {
         let weights = self.parts.iter().map(|part| part.criterion.task_weight());
         weights.fold(0.0, f64::max)
+    }
+
+    /// What is wanted of the images: what the first part with a wish of its own wants.
+    pub fn images(&self) -> Images {
+        let mut wishes = self.parts.iter().map(|part| part.criterion.images());
+        let own = wishes.find(|images| *images != Images::default());
+        own.unwrap_or_default()
     }
 
     /// The terms of one step, part by part. `pass` is a training pass over [`Method::store`] or

@@ -25,11 +25,11 @@ impl OneStage {
 
 impl Procedure for OneStage {
     fn stages(&self, epochs: usize) -> Vec<Stage> {
-        vec![Stage::new(
-            "train",
-            epochs,
-            vec![Act::training([STUDENT, MODULES])],
-        )]
+        let acts = vec![Act::training([STUDENT, MODULES])];
+        vec![Stage {
+            images: self.method.images(),
+            ..Stage::new("train", epochs, acts)
+        }]
     }
 
     fn play(

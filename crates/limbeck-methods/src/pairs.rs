@@ -68,6 +68,32 @@ pub(crate) fn stages(taps: &[Tap]) -> Vec<&Tap> {
         .collect()
 }
 
+/// Names of a network's blocks, `block0`, `block1`, …, shallow to deep; of a network that shows
+/// none, the ends of its stages.
+pub fn blocks(taps: &[Tap]) -> Vec<String> {
+    let numbered = |tap: &&Tap| {
+        let number = tap.name.strip_prefix("block");
+        number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let mut found: Vec<&Tap> = taps.iter().filter(numbered).collect();
+    if found.is_empty() {
+        found = stages(taps);
+    }
+    found.into_iter().map(|tap| tap.name.clone()).collect()
+}
+
+/// The tap that holds a network's embedding.
+const EMBEDDING: &str = "pooled";
+
+/// The pair of the embeddings; none where a network has no tap for it.
+pub(crate) fn embeddings(student: &[Tap], teacher: &[Tap]) -> Vec<(String, String)> {
+    let has_embedding = |taps: &[Tap]| taps.iter().any(|tap| tap.name == EMBEDDING);
+    match has_embedding(student) && has_embedding(teacher) {
+        true => vec![(EMBEDDING.to_owned(), EMBEDDING.to_owned())],
+        false => Vec::new(),
+    }
+}
+
 /// Channels, height and width of what [`Feature::to_map`] makes of such a feature; `None` for
 /// attention.
 pub(crate) fn map_shape(kind: &TapKind) -> Option<[usize; 3]> {

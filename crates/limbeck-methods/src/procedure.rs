@@ -159,11 +159,13 @@ pub struct Interlude<'a> {
     pub cast: &'a mut Cast,
     /// Where knowledge comes from.
     pub teacher: Option<&'a dyn Teacher>,
-    /// Images that were held out ([`Procedure::held_out`]); `None` where none were asked for.
+    /// Images that were held out ([`Procedure::held_out`]), or else the sample of the training part
+    /// ([`Procedure::sampled`]); `None` where neither was asked for.
     pub held_out: Option<&'a dyn HeldOut>,
 }
 
-/// Images of the training part that no step trains on.
+/// Images of the training part to look at between steps: those that no step trains on, or a sample
+/// of those that are trained on.
 pub trait HeldOut {
     /// Shows them batch by batch, not augmented, always in the same order.
     ///
@@ -247,6 +249,12 @@ pub trait Procedure: Send + std::fmt::Debug {
     /// told once.
     fn warnings(&mut self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Number of training images to look at between steps, although steps train on them too; 0 for
+    /// none. They are spread evenly over the training part. For procedures that hold nothing out.
+    fn sampled(&self) -> usize {
+        0
     }
 
     /// State besides the cast: part of checkpoints.

@@ -71,15 +71,6 @@ pub enum Build {
 
 type MakeCriterion = fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
 type MakeProcedure = fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>;
-    Criterion(BuildCriterion),
-    /// A procedure; it finds the student in the cast and adds its own members.
-    Procedure(BuildProcedure),
-}
-
-type BuildCriterion =
-    fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
-type BuildProcedure = fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>;
-
 /// A method's module is its id and the name of its file.
 macro_rules! method {
     ($module:ident::$method:ident, $config:ident, teacher: true) => {
@@ -130,6 +121,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(none::Baseline, BaselineConfig, teacher: false),
     method!(at::At, AtConfig, teacher: true, features),
     method!(byot::Byot, ByotConfig, teacher: false),
+    method!(crd::Crd, CrdConfig, teacher: true, features),
     method!(dkd::Dkd, DkdConfig, teacher: true),
     procedure!(dml::Dml, DmlConfig, teacher: false, Group::Networks),
     method!(dpk::Dpk, DpkConfig, teacher: true, features),
@@ -137,14 +129,17 @@ pub static METHODS: &[MethodEntry] = &[
     method!(dsr::Dsr, DsrConfig, teacher: false),
     procedure!(ffl::Ffl, FflConfig, teacher: false, Group::Networks),
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
+    procedure!(hints::Hints, HintsConfig, teacher: true, Group::Features),
     method!(kd::Kd, KdConfig, teacher: true),
     procedure!(kdcl::Kdcl, KdclConfig, teacher: false, Group::Networks),
     procedure!(mfef::Mfef, MfefConfig, teacher: false, Group::Networks),
+    method!(mgram::Mgram, MgramConfig, teacher: true, features),
     procedure!(okddip::Okddip, OkddipConfig, teacher: false, Group::Networks),
     procedure!(one::One, OneConfig, teacher: false, Group::Networks),
     method!(pskd::Pskd, PskdConfig, teacher: false),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
+    method!(rtk::Rtk, RtkConfig, teacher: true, features),
     procedure!(sharedhead::SharedHead, SharedHeadConfig, teacher: true, Group::Features),
     procedure!(sskd::Sskd, SskdConfig, teacher: true, Group::Stages),
     method!(tat::Tat, TatConfig, teacher: true, features),

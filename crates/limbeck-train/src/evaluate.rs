@@ -3,9 +3,16 @@
 use burn::tensor::{Tensor, TensorData, activation::softmax};
 use limbeck_data::{Augment, Loader, LoaderConfig, Part};
 use limbeck_methods::Teacher;
-use limbeck_nn::{Network, Taps};
+use limbeck_nn::{Feature, Network, Outputs, Taps};
 
-use crate::{TrainError, metric::Evaluator, results::Evaluation};
+use crate::{
+    TrainError,
+    metric::{Evaluator, Recall},
+    results::Evaluation,
+};
+
+/// The tap that holds a network's embedding.
+const EMBEDDING: &str = "pooled";
 
 /// Images of an evaluation batch: large enough for the products to be efficient, small enough for
 /// the maps of a wide network to stay in memory.
@@ -25,6 +32,7 @@ pub struct Choice {
 pub struct EvaluationSet {
     loader: Loader,
     classes: usize,
+    recall: bool,
 }
 
 impl EvaluationSet {
@@ -46,7 +54,15 @@ impl EvaluationSet {
         Ok(Self {
             loader: Loader::new(part, augment.clone(), false, config)?,
             classes,
+            recall: false,
         })
+    }
+
+    /// Measures recall too, of the networks' embeddings.
+    #[must_use]
+    pub fn with_recall(mut self) -> Self {
+        self.recall = true;
+        self
     }
 
     /// Measures `network`; the agreement is with `teacher_choices`, one for each image in order.
@@ -60,7 +76,7 @@ impl EvaluationSet {
     ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
         let network = network.frozen();
         self.run(&network, teacher_choices, |images| {
-            network.evaluate(images, &Taps::none()).logits
+            network.evaluate(images, &self.taps())
         })
     }
 
@@ -74,23 +90,40 @@ impl EvaluationSet {
         network: &Network,
     ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
         self.run(network, None, |images| {
-            teacher.outputs(images, &Taps::none()).logits
+            teacher.outputs(images, &self.taps())
         })
+    }
+
+    fn taps(&self) -> Taps {
+        match self.recall {
+            true => Taps::from_iter([EMBEDDING]),
+            false => Taps::none(),
+        }
     }
 
     fn run(
         &self,
         network: &Network,
         teacher_choices: Option<&[Choice]>,
-        logits: impl Fn(Tensor<4>) -> Tensor<2>,
+        outputs: impl Fn(Tensor<4>) -> Outputs,
     ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
         let options = (network.store.device(), network.store.dtype());
         let mut evaluator = Evaluator::new(self.classes);
         let mut choices = Vec::new();
+        let mut recall = Recall::default();
         for batch in self.loader.epoch(0, 0) {
             let batch = batch?;
             let images = Tensor::from_data(TensorData::new(batch.images, batch.shape), options);
-            let logits = logits(images);
+            let outputs = outputs(images);
+            let embeddings = outputs.feature(EMBEDDING).and_then(Feature::to_vector);
+            if let Some(embeddings) = embeddings.filter(|_| self.recall) {
+                let width = embeddings.dims()[1];
+                let values: Vec<f32> = embeddings.into_data().iter::<f32>().collect();
+                for (embedding, &label) in values.chunks(width).zip(&batch.labels) {
+                    recall.add(embedding, label);
+                }
+            }
+            let logits = outputs.logits;
             let count = batch.labels.len();
             let start = choices.len();
             choices.extend(most_probable(&logits));
@@ -101,7 +134,9 @@ impl EvaluationSet {
             let values: Vec<f32> = logits.into_data().iter::<f32>().collect();
             evaluator.add(&values, &batch.labels, teacher.as_deref())?;
         }
-        Ok((evaluator.finish(), choices))
+        let mut evaluation = evaluator.finish();
+        evaluation.recall = recall.percent()?;
+        Ok((evaluation, choices))
     }
 }
 

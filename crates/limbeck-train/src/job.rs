@@ -101,7 +101,7 @@ struct State {
     stage: usize,
     /// Epochs of the stage that are done.
     stage_epoch: usize,
-    /// Best validation top-1 of the stage so far, in percent, and its epoch, counted from 1 over
+    /// Best validation score of the stage so far, in percent, and its epoch, counted from 1 over
     /// all stages.
     best: Option<(f64, usize)>,
     rows: Vec<EpochRow>,
@@ -194,13 +194,17 @@ impl Job<'_> {
     /// The images to train on, and those that the procedure wants held out.
     fn material(&self, learner: &Learner) -> Result<Material, TrainError> {
         let share = learner.procedure.held_out();
-        if share == 0.0 {
-            return Ok(Material {
-                train: self.train.clone(),
-                held_out: None,
-            });
-        }
-        let (train, apart) = self.train.apart(share, self.seed)?;
+        let sampled = learner.procedure.sampled();
+        let (train, apart) = match (share, sampled) {
+            (0.0, 0) => {
+                return Ok(Material {
+                    train: self.train.clone(),
+                    held_out: None,
+                });
+            }
+            (0.0, sampled) => (self.train.clone(), self.train.spread(sampled)),
+            (share, _) => self.train.apart(share, self.seed)?,
+        };
         let (device, dtype) = (learner.cast.device(), learner.cast.dtype());
         let batch = self.recipe.data.batch;
         Ok(Material {
@@ -384,14 +388,15 @@ impl Job<'_> {
             train_top1: 100.0 * sums.correct as f64 / images,
             validation_top1: measured.top1,
             validation_loss: measured.loss,
+            validation_recall: measured.recall.first().map(|&(_, recall)| recall),
             agreement: measured.agreement,
             images_per_second: sums.images_per_second(),
             data_wait: sums.data_wait(),
         };
         observer.epoch(&self.name, &row, learner.epochs());
         state.rows.push(row);
-        if state.best.is_none_or(|(best, _)| measured.top1 > best) {
-            state.best = Some((measured.top1, state.epoch));
+        if state.best.is_none_or(|(best, _)| measured.score() > best) {
+            state.best = Some((measured.score(), state.epoch));
             self.save_weights(&network, BEST)?;
         }
         let mut lines = String::new();

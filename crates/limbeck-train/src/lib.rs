@@ -12,6 +12,7 @@ pub mod experiment;
 pub mod files;
 pub mod gain;
 mod held_out;
+pub mod hint_pairs;
 pub mod job;
 pub mod latency;
 pub mod metric;

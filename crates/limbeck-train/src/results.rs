@@ -22,7 +22,7 @@ pub struct Results {
     /// The same students trained on labels alone, same seeds in the same order; empty if none
     /// were asked for.
     pub baselines: Vec<SeedResult>,
-    /// Student minus baseline, in points of top-1.
+    /// Student minus baseline, in points of top-1, or of Recall@1 where that was measured.
     pub gain: Option<Gain>,
     /// Layer pairs `(student tap, teacher tap)` that the method compared.
     pub pairs: Vec<(String, String)>,
@@ -74,6 +74,19 @@ pub struct NetworkSummary {
     pub test: Option<Evaluation>,
 }
 
+/// What networks are compared by where recall was measured.
+pub const RECALL_NAME: &str = "Recall@1";
+
+impl Results {
+    /// What networks are compared by: see [`Evaluation::score`].
+    pub fn score_name(&self) -> &'static str {
+        match self.students.first() {
+            Some(seed) if !seed.test.recall.is_empty() => RECALL_NAME,
+            _ => "top-1",
+        }
+    }
+}
+
 /// Measures of a network on one part of the data.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
@@ -87,10 +100,21 @@ pub struct Evaluation {
     pub calibration_error: f64,
     /// Share of images on which it chooses the teacher's class, in percent.
     pub agreement: Option<f64>,
+    /// Recall@K of the embeddings `pooled`: K, and the share in percent of images that have one of
+    /// their class among the K nearest others. Empty where the recipe does not choose by recall.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recall: Vec<(usize, f64)>,
     /// For each bin of confidence: images, mean confidence, share right (both in 0..1).
     pub calibration: Vec<(u64, f64, f64)>,
     /// `confusion[true class][chosen class]`, in images.
     pub confusion: Vec<Vec<u64>>,
+}
+
+impl Evaluation {
+    /// What an epoch is chosen by, in percent: Recall@1 where it was measured, else top-1.
+    pub fn score(&self) -> f64 {
+        self.recall.first().map_or(self.top1, |&(_, recall)| recall)
+    }
 }
 
 /// One trained student.
@@ -135,6 +159,9 @@ pub struct EpochRow {
     pub validation_top1: f64,
     /// On the validation part, in nats.
     pub validation_loss: f64,
+    /// Recall@1 on the validation part, in percent, where the recipe chooses by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_recall: Option<f64>,
     /// Share of validation images on which student and teacher choose the same class, in percent.
     pub agreement: Option<f64>,
     /// Training speed.
@@ -143,7 +170,14 @@ pub struct EpochRow {
     pub data_wait: f64,
 }
 
-/// Student minus baseline, paired by seed, in points of top-1.
+impl EpochRow {
+    /// What an epoch is chosen by, in percent: Recall@1 where it was measured, else top-1.
+    pub fn score(&self) -> f64 {
+        self.validation_recall.unwrap_or(self.validation_top1)
+    }
+}
+
+/// Student minus baseline, paired by seed, in points of what networks are compared by.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gain {
     /// Mean over seeds.

@@ -108,9 +108,13 @@ impl Observer for Progress {
                 .iter()
                 .map(|name| format!("{name:>width$}", width = width(row)))
                 .collect();
+            let score = match row.validation_recall {
+                Some(_) => "recall %",
+                None => "valid %",
+            };
             self.line(&format!(
-                "{:>9}{names}{:>9}{:>9}{:>9}{:>10}{:>7}{:>9}",
-                "epoch", "train %", "valid %", "agree %", "images/s", "wait %", "left"
+                "{:>9}{names}{:>9}{score:>9}{:>9}{:>10}{:>7}{:>9}",
+                "epoch", "train %", "agree %", "images/s", "wait %", "left"
             ));
             self.header = columns;
         }
@@ -128,7 +132,7 @@ impl Observer for Progress {
             "{:>9}{values}{:>9.1}{:>9.1}{agreement:>9}{:>10.0}{:>7.1}{:>9}",
             format!("{}/{epochs}", row.epoch),
             row.train_top1,
-            row.validation_top1,
+            row.score(),
             row.images_per_second,
             row.data_wait,
             duration(left),

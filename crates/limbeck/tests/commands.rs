@@ -236,6 +236,36 @@ fn a_network_is_inspected_alone_and_in_a_pair() {
 }
 
 #[test]
+fn a_trained_teachers_blocks_are_grouped_over_images() {
+    let place = Place::new();
+    let arguments = tiny("train", &["--model", "resnet14", "--out", "teacher"]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    place.succeed(&arguments);
+    let inspect = ["inspect", "teacher", "resnet8", "--data", "shapes:120"];
+    let found = json(&place.succeed(&[&inspect[..], &["--json"]].concat()));
+    assert_eq!(found["hints"]["groups"].as_array().unwrap().len(), 6);
+    let pairs = found["pairs"].as_array().unwrap();
+    assert!((1..=3).contains(&pairs.len()), "{pairs:?}");
+    assert!(
+        pairs
+            .iter()
+            .all(|pair| pair[1].as_str().unwrap().starts_with("block"))
+    );
+    let told = place.succeed(&[&inspect[..], &["--hints", "2"]].concat());
+    assert!(
+        told.contains("groups of the teacher's blocks") && told.contains("* block"),
+        "{told}"
+    );
+    place.fail(
+        &[&inspect[..], &["--hints", "7"]].concat(),
+        2,
+        &["`hints` must be 1 to the 6 blocks"],
+    );
+    let untrained = ["inspect", "resnet14", "resnet8", "--data", "shapes:120"];
+    place.fail(&untrained, 2, &["untrained", "run folder"]);
+}
+
+#[test]
 fn methods_and_models_are_listed_and_explained() {
     let place = Place::new();
     let methods = place.succeed(&["methods"]);

@@ -162,3 +162,52 @@ fn tst_resumes_inside_all_its_turns() {
     ];
     assert_resumes("tst", &extra, &files);
 }
+
+#[test]
+fn crd_resumes_with_its_memory_to_the_same_bits() {
+    let extra = ["--teacher", "resnet8", "--set", "method.crd.negatives=50"];
+    assert_resumes("crd", &extra, &["last.safetensors"]);
+}
+
+#[test]
+fn rtk_and_its_base_method_resume_to_the_same_bits() {
+    for attention in ["rtk", "afd"] {
+        let attention = format!("method.rtk.attention={attention}");
+        let extra = ["--teacher", "resnet8", "--set", &attention];
+        assert_resumes("rtk", &extra, &["last.safetensors"]);
+    }
+}
+
+#[test]
+fn hints_resumes_with_the_layers_that_it_chose_to_the_same_bits() {
+    let extra = ["--teacher", "resnet14", "--set", "method.hints.images=50"];
+    assert_resumes("hints", &extra, &["last.safetensors", "best.safetensors"]);
+}
+
+#[test]
+fn metric_learning_chooses_by_recall_reports_it_and_resumes_to_the_same_bits() {
+    let settings = [
+        "method.rkd.ce_weight=0",
+        "method.rkd.triplet_weight=1",
+        "method.rkd.images_per_class=4",
+        "train.choose_by=recall",
+    ];
+    let mut extra = vec!["--teacher", "resnet8"];
+    extra.extend(settings.iter().flat_map(|setting| ["--set", *setting]));
+    assert_resumes("rkd", &extra, &["last.safetensors", "best.safetensors"]);
+
+    let place = Place::new();
+    let arguments = recipe("rkd", &extra, "run");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    place.succeed(&arguments);
+    let results = std::fs::read_to_string(place.path("run/results.json")).unwrap();
+    let results: serde_json::Value = serde_json::from_str(&results).unwrap();
+    for test in [&results["teacher"]["test"], &results["students"][0]["test"]] {
+        let recall = test["recall"].as_array().unwrap();
+        assert_eq!(recall[0][0], 1);
+        let percent = recall[0][1].as_f64().unwrap();
+        assert!((0.0..=100.0).contains(&percent));
+    }
+    let row = &results["students"][0]["epochs"][0];
+    assert!(row["validation_recall"].is_number(), "{row}");
+}

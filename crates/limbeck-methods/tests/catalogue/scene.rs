@@ -172,7 +172,8 @@ impl Scene {
     }
 
     /// The terms of the step that follows a first one, in an epoch of which neither is the first.
-    /// `store` is the method's own or a tracked copy of it.
+    /// The first step is made with the method's own numbers, so that what is remembered from it does
+    /// not depend on `store`, which may be a copy of them that is tracked or moved.
     pub fn second_step(
         &self,
         method: &mut Method,
@@ -182,7 +183,8 @@ impl Scene {
     ) -> Vec<Term> {
         method.start_epoch();
         let earlier = self.student(&self.numbers("earlier"));
-        self.step(method, store, &earlier, teacher);
+        let own = method.store().clone();
+        self.step(method, &own, &earlier, teacher);
         self.step(method, store, student, teacher)
     }
 

@@ -29,7 +29,10 @@ fn probe(teacher: (&str, usize), student: (&str, usize)) -> Probe {
         seed: 0,
         device: Device::flex(),
         dtype: DType::F32,
-        training: TrainingPart::default(),
+        training: TrainingPart {
+            labels: (0..100).map(|i| i % 10).collect(),
+            ..TrainingPart::default()
+        },
         teacher_classifier: None,
     }
 }

@@ -7,7 +7,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{ImageSizes, ModelEntry, residual::stage_taps};
+use super::{ImageSizes, ModelEntry};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass,
     layer::{BatchNorm2d, Conv2d, Conv2dConfig, ConvNorm, Linear, dropout, global_avg_pool2d},
@@ -116,21 +116,34 @@ impl WideResNet {
 
 impl Architecture for WideResNet {
     fn tap_names(&self) -> Vec<String> {
-        let mut names = stage_taps(self.stages.len());
-        // A stage's sum is there before the batch norm that reads it.
-        for stage in 0..self.stages.len() {
-            names.swap(1 + 2 * stage, 2 + 2 * stage);
+        let mut names = vec!["stem".to_owned()];
+        let mut number = 0;
+        for (index, stage) in self.stages.iter().enumerate() {
+            for i in 0..stage.len() {
+                // The batch norm that reads a stage's sum is in the next stage's first block.
+                if i == 0 && index > 0 {
+                    names.push(format!("stage{index}.preact"));
+                }
+                names.push(format!("block{number}"));
+                number += 1;
+            }
+            names.push(format!("stage{}", index + 1));
         }
+        names.push(format!("stage{}.preact", self.stages.len()));
+        names.push("pooled".to_owned());
         names
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
         let mut x = self.conv1.forward(pass, images);
         pass.tap_map("stem", &x);
+        let mut number = 0;
         for (index, stage) in self.stages.iter().enumerate() {
             for (i, block) in stage.iter().enumerate() {
                 let ends = (i == 0 && index > 0).then(|| format!("stage{index}.preact"));
                 x = block.forward(pass, x, ends.as_deref());
+                pass.tap_map(&format!("block{number}"), &x);
+                number += 1;
             }
             pass.tap_map(&format!("stage{}", index + 1), &x);
         }

@@ -1,7 +1,8 @@
 //! The body that all ResNets share: a stem, stages of residual blocks, global average, one
 //! linear map.
 //!
-//! Taps: `stem`, `stageN.preact` (the sum before a stage's last ReLU), `stageN`, `pooled`.
+//! Taps: `stem`, `blockN` (after block N, from 0, over all stages), `stageN.preact` (the sum before a
+//! stage's last ReLU), `stageN`, `pooled`.
 
 use burn::tensor::Tensor;
 
@@ -102,7 +103,17 @@ impl ResidualNetwork {
 
 impl Architecture for ResidualNetwork {
     fn tap_names(&self) -> Vec<String> {
-        stage_taps(self.stages.len())
+        let mut names = vec!["stem".to_owned()];
+        let mut number = 0;
+        for (index, stage) in self.stages.iter().enumerate() {
+            names.extend((number..number + stage.len()).map(|number| format!("block{number}")));
+            number += stage.len();
+            // The sum is there before the last block is done.
+            names.insert(names.len() - 1, format!("stage{}.preact", index + 1));
+            names.push(format!("stage{}", index + 1));
+        }
+        names.push("pooled".to_owned());
+        names
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
@@ -111,6 +122,7 @@ impl Architecture for ResidualNetwork {
             x = max_pool2d(x, 3, 2, 1);
         }
         pass.tap_map("stem", &x);
+        let mut number = 0;
         for (index, stage) in self.stages.iter().enumerate() {
             for (i, block) in stage.iter().enumerate() {
                 let preact = format!("stage{}.preact", index + 1);
@@ -121,6 +133,8 @@ impl Architecture for ResidualNetwork {
                 } else {
                     x = block.forward_relu(pass, x);
                 }
+                pass.tap_map(&format!("block{number}"), &x);
+                number += 1;
             }
             pass.tap_map(&format!("stage{}", index + 1), &x);
         }

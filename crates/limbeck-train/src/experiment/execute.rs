@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use limbeck_data::Part;
 use limbeck_methods::Teacher;
 use limbeck_nn::Network;
 
@@ -14,8 +15,8 @@ use crate::{
     job::{Finished, Job, JobEnd},
     model_source,
     observer::Observer,
-    recipe::Recipe,
-    results::{Evaluation, Results},
+    recipe::{ChooseBy, Recipe},
+    results::{EpochRow, Evaluation, Results},
     run_folder::RunFolder,
     step::Learner,
     teacher::FrozenTeacher,
@@ -100,7 +101,7 @@ pub fn execute(
     }
 
     observer.note("\ntesting");
-    let test = EvaluationSet::new(plan.test().clone(), &plan.augment, plan.recipe.data.workers)?;
+    let test = evaluation_set(plan, plan.test().clone())?;
     let taught = match knowledge {
         None => None,
         Some(teacher) => Some(test.measure_teacher(teacher, &students[0].network)?),
@@ -199,11 +200,7 @@ impl<'a> Run<'a> {
         folder: &'a RunFolder,
         interrupt: &'a AtomicBool,
     ) -> Result<Self, TrainError> {
-        let validation = EvaluationSet::new(
-            plan.dataset.validation.clone(),
-            &plan.augment,
-            plan.recipe.data.workers,
-        )?;
+        let validation = evaluation_set(plan, plan.dataset.validation.clone())?;
         let mut run = Self {
             plan,
             folder,
@@ -331,7 +328,7 @@ impl<'a> Run<'a> {
     /// Writes the student that was best on the validation part as the one to deploy.
     fn deploy(&self, students: &[Finished]) -> Result<(), TrainError> {
         let best = students.iter().fold(&students[0], |best, other| {
-            if other.validation_top1() > best.validation_top1() {
+            if other.validation_score() > best.validation_score() {
                 other
             } else {
                 best
@@ -348,6 +345,15 @@ impl<'a> Run<'a> {
             &path,
         )
     }
+}
+
+/// A part of the plan's data to measure on, by what the recipe chooses by.
+fn evaluation_set(plan: &Plan, part: Part) -> Result<EvaluationSet, TrainError> {
+    let set = EvaluationSet::new(part, &plan.augment, plan.recipe.data.workers)?;
+    Ok(match plan.recipe.train.choose_by {
+        ChooseBy::Accuracy => set,
+        ChooseBy::Recall => set.with_recall(),
+    })
 }
 
 impl Job<'_> {
@@ -368,10 +374,10 @@ impl Job<'_> {
 
 impl Finished {
     /// What the chosen epoch reached on the validation part, in percent.
-    pub fn validation_top1(&self) -> f64 {
+    pub fn validation_score(&self) -> f64 {
         self.epochs
             .get(self.best_epoch.saturating_sub(1))
-            .map_or(0.0, |row| row.validation_top1)
+            .map_or(0.0, EpochRow::score)
     }
 
     /// The results of one seed.

@@ -44,8 +44,8 @@ pub(super) fn results(
     outcome: Outcome<'_>,
 ) -> Result<Results, TrainError> {
     let student = &outcome.students[0].network;
-    let top1 = |all: &[Evaluation]| all.iter().map(|e| e.top1).collect::<Vec<f64>>();
-    let gain = paired_gain(&top1(&outcome.tested), &top1(&outcome.baseline_tested));
+    let scores = |all: &[Evaluation]| all.iter().map(Evaluation::score).collect::<Vec<f64>>();
+    let gain = paired_gain(&scores(&outcome.tested), &scores(&outcome.baseline_tested));
     let disagreements = match (outcome.taught, outcome.student_choices.first()) {
         (Some((_, teacher)), Some(student)) => disagreements(plan.test(), student, teacher)?,
         _ => Vec::new(),

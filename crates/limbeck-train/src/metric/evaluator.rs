@@ -128,6 +128,7 @@ impl Evaluator {
         Evaluation {
             top1: self.top1.percent(),
             top5: self.top5.percent(),
+            recall: Vec::new(),
             loss: self.loss.mean(),
             calibration_error: self.calibration.error(),
             agreement: self.agreement.percent(),

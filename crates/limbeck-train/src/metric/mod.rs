@@ -14,6 +14,7 @@ mod confusion;
 mod evaluator;
 mod mean_loss;
 mod prediction;
+mod recall;
 mod top_k;
 
 pub use agreement::Agreement;
@@ -22,6 +23,7 @@ pub use confusion::Confusion;
 pub use evaluator::{Evaluator, MetricError};
 pub use mean_loss::MeanLoss;
 pub use prediction::Prediction;
+pub use recall::{NEIGHBOURS, Recall};
 pub use top_k::TopK;
 
 /// `part` of `whole` in percent; 0 of nothing.

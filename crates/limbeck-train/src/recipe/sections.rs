@@ -306,9 +306,24 @@ pub struct TrainRecipe {
     pub average: Option<f64>,
     /// Batches whose gradients are averaged into one step. Default 1.
     pub accumulate: usize,
+    /// What the best epoch is chosen by on the validation part: `accuracy`, or `recall` for
+    /// embeddings, which then is measured of all networks on the test part too. Default
+    /// `accuracy`.
+    pub choose_by: ChooseBy,
     /// Threads that compute; the number of cores where missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+}
+
+/// What the best epoch is chosen by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChooseBy {
+    /// Top-1 of the logits.
+    #[default]
+    Accuracy,
+    /// Recall@1 of the embeddings.
+    Recall,
 }
 
 impl Default for TrainRecipe {
@@ -322,6 +337,7 @@ impl Default for TrainRecipe {
             clip_norm: None,
             average: None,
             accumulate: 1,
+            choose_by: ChooseBy::Accuracy,
             threads: None,
         }
     }

@@ -1,6 +1,6 @@
 //! What a careful reader should know before believing a run's numbers.
 
-use super::headline::teacher_top1;
+use super::headline::teacher_score;
 use super::numbers::{count, fixed, percent};
 use super::side::{Side, class_name, decimals, student};
 use crate::results::{Results, SeedResult};
@@ -10,7 +10,7 @@ pub fn cautions(results: &Results) -> Vec<String> {
     let mut cautions = Vec::new();
     let side = student(results);
     let classes = results.data.classes.len();
-    if let Some(teacher) = teacher_top1(results) {
+    if let Some(teacher) = teacher_score(results) {
         if near_chance(teacher, classes) {
             cautions.push(format!(
                 "The teacher's {} is near chance for {classes} classes. The usual reasons are \

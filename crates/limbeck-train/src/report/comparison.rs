@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::numbers::{MISSING, bytes, count, fixed, milliseconds, percent, short, significant};
 use super::side::{Role, Side, decimals, sides, swatch};
-use crate::results::{Evaluation, NetworkSummary, Results};
+use crate::results::{Evaluation, NetworkSummary, RECALL_NAME, Results};
 
 /// Classes up to which top-5 says nothing.
 const FEW_CLASSES: usize = 5;
@@ -33,11 +33,21 @@ struct Cost {
     more: &'static str,
 }
 
-const MEASURES: [Measure; 5] = [
+const MEASURES: [Measure; 6] = [
     Measure {
         name: "Top-1",
         unit: "most probable class is right",
         of: |test| test.top1,
+        write: percent,
+    },
+    Measure {
+        name: RECALL_NAME,
+        unit: "nearest embedding is of the same class",
+        of: |test| {
+            test.recall
+                .first()
+                .map_or(f64::NAN, |&(_, percent)| percent)
+        },
         write: percent,
     },
     Measure {
@@ -170,8 +180,8 @@ fn row((name, unit): (&str, &str), cells: Vec<Cell>) -> Markup {
 /// Leaves out top-5 of a few classes, and what nobody was measured by.
 fn shown(measure: &Measure, results: &Results, sides: &[Side]) -> bool {
     let informative = measure.name != "Top-5" || results.data.classes.len() > FEW_CLASSES;
-    let agreement = measure.name.starts_with("Agreement");
-    informative && (!agreement || sides.iter().any(|side| side.mean(measure.of).is_some()))
+    let optional = measure.name == RECALL_NAME || measure.name.starts_with("Agreement");
+    informative && (!optional || sides.iter().any(|side| side.mean(measure.of).is_some()))
 }
 
 fn answer(measure: &Measure, side: &Side, results: &Results) -> Cell {

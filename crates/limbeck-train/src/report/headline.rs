@@ -3,7 +3,7 @@
 use super::cautions::cautions;
 use super::numbers::{counted, fixed, interval, percent, signed, significant};
 use super::side::{decimals, is_plain, student};
-use crate::results::{Gain, Results};
+use crate::results::{Gain, RECALL_NAME, Results};
 
 /// What a run was worth, in words.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +57,7 @@ pub fn headline(results: &Results) -> Headline {
 fn title(results: &Results) -> String {
     let digits = decimals(results);
     let name = &results.student.name;
-    let Some(top1) = student(results).mean(|test| test.top1) else {
+    let Some(score) = student(results).mean(|test| test.score()) else {
         return format!("There is no test result of {name}.");
     };
     let subject = if results.method == "none" {
@@ -66,8 +66,14 @@ fn title(results: &Results) -> String {
         format!("Trained with {}, {name}", results.method)
     };
     let reached = format!(
-        "{subject} gets {} of the test images right",
-        percent(top1, digits)
+        "{subject} {} {} of the test images{}",
+        if by_recall(results) {
+            "finds another image of the class next to"
+        } else {
+            "gets"
+        },
+        percent(score, digits),
+        if by_recall(results) { "" } else { " right" }
     );
     if let Some(gain) = &results.gain {
         let points = format!("{} points", fixed(gain.mean.abs(), digits));
@@ -83,9 +89,9 @@ fn title(results: &Results) -> String {
             Verdict::Broken => format!("{reached}; the gain could not be computed."),
         };
     }
-    match teacher_top1(results) {
+    match teacher_score(results) {
         Some(teacher) => {
-            let difference = compared(top1 - teacher, digits);
+            let difference = compared(score - teacher, digits);
             format!("{reached}, {difference} its teacher.")
         }
         None => format!("{reached}."),
@@ -126,7 +132,7 @@ fn certainty(results: &Results) -> Vec<String> {
     }
     let side = student(results);
     let mut sentences = Vec::new();
-    match side.interval(|test| test.top1) {
+    match side.interval(|test| test.score()) {
         Some([low, high]) => sentences.push(format!(
             "That is the mean of {seeds}; its 95 % interval is {} to {}.",
             fixed(low, digits),
@@ -148,11 +154,11 @@ fn certainty(results: &Results) -> Vec<String> {
 
 /// What the student keeps of its teacher, and at which size.
 fn beside_the_teacher(results: &Results) -> Vec<String> {
-    let (Some(teacher), Some(teacher_top1)) = (&results.teacher, teacher_top1(results)) else {
+    let (Some(teacher), Some(teacher_score)) = (&results.teacher, teacher_score(results)) else {
         return Vec::new();
     };
     let digits = decimals(results);
-    let Some(top1) = student(results).mean(|test| test.top1) else {
+    let Some(score) = student(results).mean(|test| test.score()) else {
         return Vec::new();
     };
     let size = match ratio(teacher.params, results.student.params) {
@@ -168,26 +174,31 @@ fn beside_the_teacher(results: &Results) -> Vec<String> {
         Some(_) => ", with about as many parameters".into(),
         None => String::new(),
     };
-    let against = if top1 >= teacher_top1 {
+    let against = if score >= teacher_score {
         format!(
             "{} its teacher's {}",
-            compared_short(top1 - teacher_top1, digits),
-            percent(teacher_top1, digits)
+            compared_short(score - teacher_score, digits),
+            percent(teacher_score, digits)
         )
     } else {
         format!(
-            "{} of its teacher's accuracy of {}",
-            percent(top1 / teacher_top1 * 100.0, 1),
-            percent(teacher_top1, digits)
+            "{} of its teacher's {} of {}",
+            percent(score / teacher_score * 100.0, 1),
+            if by_recall(results) {
+                results.score_name()
+            } else {
+                "accuracy"
+            },
+            percent(teacher_score, digits)
         )
     };
-    let verb = if top1 >= teacher_top1 {
+    let verb = if score >= teacher_score {
         "scores"
     } else {
         "keeps"
     };
     let mut sentences = vec![format!("The student {verb} {against}{size}.")];
-    if let Some(share) = closed_gap(results, top1, teacher_top1) {
+    if let Some(share) = closed_gap(results, score, teacher_score) {
         sentences.push(format!(
             "Of the gap between baseline and teacher, distillation closes {}.",
             percent(share, 0)
@@ -197,16 +208,21 @@ fn beside_the_teacher(results: &Results) -> Vec<String> {
 }
 
 /// Share of the gap from baseline to teacher that a sure gain closes, in percent.
-fn closed_gap(results: &Results, top1: f64, teacher: f64) -> Option<f64> {
+fn closed_gap(results: &Results, score: f64, teacher: f64) -> Option<f64> {
     let gain = results.gain.as_ref()?;
-    let gap = teacher - (top1 - gain.mean);
-    let sure = verdict(gain) == Verdict::Better && top1 < teacher && gap > 0.0;
+    let gap = teacher - (score - gain.mean);
+    let sure = verdict(gain) == Verdict::Better && score < teacher && gap > 0.0;
     sure.then(|| gain.mean / gap * 100.0)
 }
 
-/// The teacher's accuracy on the test part, in percent.
-pub fn teacher_top1(results: &Results) -> Option<f64> {
-    let teacher = results.teacher.as_ref()?.test.as_ref()?.top1;
+/// Whether networks are compared by recall.
+fn by_recall(results: &Results) -> bool {
+    results.score_name() == RECALL_NAME
+}
+
+/// The teacher's accuracy, or its recall, on the test part, in percent.
+pub fn teacher_score(results: &Results) -> Option<f64> {
+    let teacher = results.teacher.as_ref()?.test.as_ref()?.score();
     teacher.is_finite().then_some(teacher)
 }
 

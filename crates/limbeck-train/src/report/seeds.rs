@@ -43,7 +43,7 @@ pub fn seeds(results: &Results) -> Markup {
                 table {
                     thead { tr {
                         th.number scope="col" { "Seed" }
-                        th.number scope="col" { @if paired { "Student" } @else { "Top-1" } }
+                        th.number scope="col" { @if paired { "Student" } @else { (results.score_name()) } }
                         @if paired {
                             th.number scope="col" { "Baseline" }
                             th.number scope="col" { "Difference" }
@@ -56,10 +56,10 @@ pub fn seeds(results: &Results) -> Markup {
                             @let baseline = results.baselines.get(place);
                             tr {
                                 th.number scope="row" { (student.seed) }
-                                td.number { (percent(student.test.top1, digits)) }
+                                td.number { (percent(student.test.score(), digits)) }
                                 @if paired {
-                                    td.number { (baseline.map_or(MISSING.into(), |run| percent(run.test.top1, digits))) }
-                                    td.number { (baseline.map_or(MISSING.into(), |run| signed(student.test.top1 - run.test.top1, digits))) }
+                                    td.number { (baseline.map_or(MISSING.into(), |run| percent(run.test.score(), digits))) }
+                                    td.number { (baseline.map_or(MISSING.into(), |run| signed(student.test.score() - run.test.score(), digits))) }
                                 }
                                 td.number { (student.best_epoch) " of " (student.epochs.len()) }
                                 td.number { (duration(student.seconds)) }
@@ -103,10 +103,10 @@ fn accuracies(results: &Results) -> Markup {
     let teacher = sides(results)
         .into_iter()
         .find(|side| side.role == Role::Teacher)
-        .and_then(|side| side.mean(|test| test.top1));
+        .and_then(|side| side.mean(|test| test.score()));
     let values = pairs
         .iter()
-        .flat_map(|(student, baseline)| [student.test.top1, baseline.test.top1])
+        .flat_map(|(student, baseline)| [student.test.score(), baseline.test.score()])
         .chain(teacher);
     let Some(x) = Axis::covering(values, 5) else {
         return html! {};
@@ -123,7 +123,7 @@ fn accuracies(results: &Results) -> Markup {
     }
     let mut told = Vec::new();
     for (row, (student, baseline)) in pairs.iter().enumerate() {
-        let (row, to, from) = (row as f64, student.test.top1, baseline.test.top1);
+        let (row, to, from) = (row as f64, student.test.score(), baseline.test.score());
         marks.push(line(vec![(from, row), (to, row)], Ink::Quiet, 2.0, false));
         marks.push(dot((from, row), Ink::Baseline));
         marks.push(dot((to, row), Ink::Student));
@@ -135,7 +135,11 @@ fn accuracies(results: &Results) -> Markup {
         ));
     }
     let chart = Chart {
-        label: format!("Top-1 on the test part by seed. {}.", told.join("; ")),
+        label: format!(
+            "{} on the test part by seed. {}.",
+            results.score_name(),
+            told.join("; ")
+        ),
         width: Chart::WIDTH,
         height: height(pairs.len()),
         x,
@@ -144,7 +148,7 @@ fn accuracies(results: &Results) -> Markup {
     };
     html! {
         figure {
-            figcaption { strong { "Top-1 of each pair" } "percent of the test images" }
+            figcaption { strong { (results.score_name()) " of each pair" } "percent of the test images" }
             (chart.svg())
         }
     }
@@ -156,7 +160,7 @@ fn differences(results: &Results) -> Markup {
     let digits = decimals(results);
     let differences: Vec<f64> = pairs
         .iter()
-        .map(|(student, baseline)| student.test.top1 - baseline.test.top1)
+        .map(|(student, baseline)| student.test.score() - baseline.test.score())
         .collect();
     let interval = results.gain.as_ref().and_then(|gain| gain.ci95);
     let mean = results.gain.as_ref().map(|gain| gain.mean);
@@ -221,8 +225,8 @@ fn differences(results: &Results) -> Markup {
         figure {
             figcaption {
                 strong { "Student minus baseline" }
-                @if has_interval(results) { "points of top-1; the bar is the 95 % interval of the mean" }
-                @else { "points of top-1; there is no interval" }
+                @if has_interval(results) { "points of " (results.score_name()) "; the bar is the 95 % interval of the mean" }
+                @else { "points of " (results.score_name()) "; there is no interval" }
             }
             (chart.svg())
         }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::headline::{Headline, Verdict, ratio, verdict};
 use super::numbers::{bytes, fixed, interval, milliseconds, percent, short, signed, significant};
 use super::side::{Role, decimals, sides};
-use crate::results::Results;
+use crate::results::{RECALL_NAME, Results};
 
 /// A key number.
 struct Tile {
@@ -81,20 +81,23 @@ fn gain(results: &Results) -> Option<Tile> {
 fn accuracy(results: &Results) -> Option<Tile> {
     let digits = decimals(results);
     let sides = sides(results);
-    let top1 = |role: Role| {
+    let score = |role: Role| {
         let side = sides.iter().find(|side| side.role == role)?;
-        side.mean(|test| test.top1)
+        side.mean(|test| test.score())
     };
     let mut note = Vec::new();
-    if let Some(value) = top1(Role::Teacher) {
+    if let Some(value) = score(Role::Teacher) {
         note.push(format!("teacher {}", percent(value, digits)));
     }
-    if let Some(value) = top1(Role::Baseline) {
+    if let Some(value) = score(Role::Baseline) {
         note.push(format!("baseline {}", percent(value, digits)));
     }
     Some(Tile {
-        label: "Test accuracy (top-1)",
-        value: fixed(top1(Role::Student)?, digits),
+        label: match results.score_name() {
+            RECALL_NAME => "Test Recall@1",
+            _ => "Test accuracy (top-1)",
+        },
+        value: fixed(score(Role::Student)?, digits),
         unit: "%".into(),
         note: note.join(", "),
     })

@@ -242,6 +242,13 @@ pub struct InspectArguments {
     /// Compute threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// Images over which the teacher's blocks are compared: the pairs are then those of the
+    /// method `hints`
+    #[arg(long, value_name = "DATA", requires = "student")]
+    pub data: Option<String>,
+    /// Number of hints [default: the student's number of stages]
+    #[arg(long, value_name = "N", requires = "data")]
+    pub hints: Option<usize>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

@@ -14,7 +14,7 @@ use crate::arguments::{EvalArguments, PartName};
 
 /// How the run in the folder `model` split its data, so that nothing it was trained on is tested;
 /// the usual split for a file.
-fn split_of(model: &str) -> anyhow::Result<OpenOptions> {
+pub fn split_of(model: &str) -> anyhow::Result<OpenOptions> {
     let recipe = run_folder::recipe_of(Path::new(model))?;
     Ok(
         recipe.map_or_else(OpenOptions::default, |recipe| OpenOptions {

@@ -1,14 +1,18 @@
 //! `limbeck inspect`: a network from outside.
 
 use std::io::{Write, stdout};
+use std::path::Path;
 
-use limbeck::methods::propose_pairs;
+use limbeck::data::open;
+use limbeck::methods::{HintSelection, HintSettings, HintsConfig, blocks, propose_pairs};
 use limbeck::nn::{InputShape, Network, model};
+use limbeck::train::TrainError;
 use limbeck::train::experiment::build;
+use limbeck::train::hint_pairs::hint_pairs;
 use limbeck::train::model_source::{self, ModelSource};
 use serde_json::{Value, json};
 
-use super::{models::published, threads};
+use super::{eval::split_of, models::published, predict::load_model, threads};
 use crate::arguments::InspectArguments;
 use crate::exit::Usage;
 
@@ -24,13 +28,34 @@ pub fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
         return print_network(&mut out, &first, arguments.json);
     };
     let student = network(student, arguments)?;
-    let pairs = propose_pairs(&student.taps(), &first.taps());
+    let selection = match &arguments.data {
+        Some(data) => Some(select_hints(data, &student, arguments)?),
+        None => None,
+    };
+    let pairs = match &selection {
+        Some(selection) => selection.pairs.clone(),
+        None => propose_pairs(&student.taps(), &first.taps()),
+    };
     if arguments.json {
-        let report = json!({
+        let mut report = json!({
             "teacher": describe(&first),
             "student": describe(&student),
             "pairs": pairs,
         });
+        if let Some(HintSelection {
+            clusters,
+            distances,
+            ..
+        }) = &selection
+        {
+            report["hints"] = json!({
+                "blocks": blocks(&first.taps()),
+                "groups": clusters.assignment,
+                "centres": clusters.centres,
+                "converged": clusters.converged,
+                "distances": distances,
+            });
+        }
         writeln!(out, "{report:#}")?;
         return Ok(());
     }
@@ -45,9 +70,59 @@ pub fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
         ratio(&|network| network.store.trained_count() as u64),
         ratio(&|network| network.cost().macs)
     )?;
+    if let Some(selection) = &selection {
+        print_groups(&mut out, &first, selection)?;
+    }
     writeln!(out, "\nproposed layer pairs (student, teacher)")?;
     for (student, teacher) in pairs {
         writeln!(out, "  {student:<16} {teacher}")?;
+    }
+    Ok(())
+}
+
+/// Hints among the blocks of the trained teacher for `student`, over the training images of `data`.
+fn select_hints(
+    data: &str,
+    student: &Network,
+    arguments: &InspectArguments,
+) -> anyhow::Result<HintSelection> {
+    if let ModelSource::Zoo(name) = ModelSource::recognise(&arguments.model)? {
+        return Err(Usage(format!(
+            "the blocks of an untrained `{name}` tell nothing; give --data together with a \
+             teacher that is trained: a run folder or a weights file"
+        ))
+        .into());
+    }
+    let split = split_of(&arguments.model)?;
+    let data = open(Path::new(data), &split).map_err(TrainError::from)?;
+    let model = load_model(&arguments.model, None, Some(data.classes.len()))?;
+    let normalisation = model_source::normalisation_of(&model)?;
+    let settings = HintSettings {
+        hints: arguments.hints,
+        ..HintsConfig::default().selection()
+    };
+    let taps = student.taps();
+    let found = hint_pairs(&model.network, normalisation, &taps, &data.train, &settings);
+    Ok(found?)
+}
+
+/// The groups of the teacher's blocks, their centres marked.
+fn print_groups(
+    out: &mut impl Write,
+    teacher: &Network,
+    selection: &HintSelection,
+) -> anyhow::Result<()> {
+    let clusters = &selection.clusters;
+    writeln!(out, "\ngroups of the teacher's blocks (* is a centre)")?;
+    for (place, name) in blocks(&teacher.taps()).iter().enumerate() {
+        let mark = match clusters.centres.contains(&place) {
+            true => "*",
+            false => " ",
+        };
+        writeln!(out, "  {mark} {name:<14} {}", clusters.assignment[place])?;
+    }
+    if !clusters.converged {
+        writeln!(out, "  the groups did not settle; these stood at the end")?;
     }
     Ok(())
 }

@@ -278,7 +278,7 @@ fn as_json(results: &Results, path: &str) -> Value {
 /// What was found, in a few lines.
 fn headline(results: &Results) -> String {
     let mean = |all: &[limbeck::train::results::SeedResult]| {
-        all.iter().map(|seed| seed.test.top1).sum::<f64>() / all.len().max(1) as f64
+        all.iter().map(|seed| seed.test.score()).sum::<f64>() / all.len().max(1) as f64
     };
     let mut lines = Vec::new();
     if let Some(test) = results
@@ -287,8 +287,9 @@ fn headline(results: &Results) -> String {
         .and_then(|teacher| teacher.test.as_ref())
     {
         lines.push(format!(
-            "teacher   {:6.2} % top-1 on the test part",
-            test.top1
+            "teacher   {:6.2} % {} on the test part",
+            test.score(),
+            results.score_name()
         ));
     }
     let seeds = results.students.len();
