@@ -118,7 +118,10 @@ macro_rules! procedure {
 pub static METHODS: &[MethodEntry] = &[
     method!(none::Baseline, BaselineConfig, teacher: false),
     method!(at::At, AtConfig, teacher: true, features),
+    procedure!(cskd::Cskd, CskdConfig, teacher: false, Group::Labels),
+    procedure!(ddgsd::Ddgsd, DdgsdConfig, teacher: false, Group::Labels),
     method!(dkd::Dkd, DkdConfig, teacher: true),
+    procedure!(dlb::Dlb, DlbConfig, teacher: false, Group::Labels),
     procedure!(dml::Dml, DmlConfig, teacher: false, Group::Networks),
     method!(drg::Drg, DrgConfig, teacher: false),
     method!(dsr::Dsr, DsrConfig, teacher: false),

@@ -7,6 +7,7 @@
 
 mod catalogue {
     mod combinations;
+    mod company;
     mod documents;
     mod gradients;
     mod procedures;

@@ -44,6 +44,26 @@ fn assert_resumes(method: &str, extra: &[&str], files: &[&str]) {
 }
 
 #[test]
+fn cskd_resumes_to_the_same_bits() {
+    assert_resumes("cskd", &[], &["last.safetensors", "best.safetensors"]);
+}
+
+#[test]
+fn ddgsd_resumes_to_the_same_bits() {
+    for form in ["paper", "port"] {
+        let form = format!("method.ddgsd.form={form}");
+        let files = ["last.safetensors", "best.safetensors"];
+        assert_resumes("ddgsd", &["--set", &form], &files);
+    }
+}
+
+#[test]
+fn dlb_resumes_to_the_same_bits() {
+    let extra = ["--set", "train.label_smoothing=0.1"];
+    assert_resumes("dlb", &extra, &["last.safetensors", "best.safetensors"]);
+}
+
+#[test]
 fn dml_resumes_to_the_same_bits() {
     for update in ["sequential", "simultaneous"] {
         let update = format!("method.dml.update={update}");
