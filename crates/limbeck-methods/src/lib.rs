@@ -20,6 +20,7 @@ mod drg;
 mod dsr;
 mod error;
 mod fitnet;
+mod hssakd;
 mod kd;
 mod method;
 mod none;
@@ -51,6 +52,10 @@ pub use drg::{Auxiliary, Drg, DrgConfig};
 pub use dsr::{Dsr, DsrConfig};
 pub use error::MethodError;
 pub use fitnet::{FitNet, FitNetConfig};
+pub use hssakd::{
+    AuxiliaryBranches, BranchBlock, BranchPlan, BranchStage, Hssakd, HssakdConfig, HssakdForm,
+    Imitation, JointRows, class_scores, joint_labels, joint_shares,
+};
 pub use kd::{Kd, KdConfig};
 pub use method::{Method, build, cast, entries};
 pub use none::{Baseline, BaselineConfig};
@@ -63,6 +68,7 @@ pub use procedure::{
 pub use registry::{Group, METHODS, MethodEntry, find};
 pub use reviewkd::{ReviewKd, ReviewKdConfig};
 pub use rkd::{Rkd, RkdConfig};
+pub use rotation::rotations;
 pub use scene::{Batch, Played, Replay, Scene, Setting};
 pub use sskd::{
     ProjectionHead, RotatedRows, Selection, Sskd, SskdConfig, SskdTerms, pretext_loss,

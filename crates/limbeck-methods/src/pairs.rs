@@ -59,7 +59,7 @@ fn shorter_by(
 }
 
 /// The ends of a network's stages, shallow to deep.
-fn stages(taps: &[Tap]) -> Vec<&Tap> {
+pub(crate) fn stages(taps: &[Tap]) -> Vec<&Tap> {
     taps.iter()
         .filter(|tap| {
             let number = tap.name.strip_prefix("stage");

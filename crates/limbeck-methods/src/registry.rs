@@ -126,6 +126,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(drg::Drg, DrgConfig, teacher: false),
     method!(dsr::Dsr, DsrConfig, teacher: false),
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
+    procedure!(hssakd::Hssakd, HssakdConfig, teacher: true, Group::Stages),
     method!(kd::Kd, KdConfig, teacher: true),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),

@@ -10,6 +10,7 @@ mod catalogue {
     mod company;
     mod documents;
     mod gradients;
+    mod joint_task;
     mod procedures;
     mod rehearsal;
     mod resume;

@@ -73,6 +73,23 @@ fn dml_resumes_to_the_same_bits() {
 }
 
 #[test]
+fn hssakd_resumes_inside_every_stage_of_every_form() {
+    let weights = ["last.safetensors", "best.safetensors"];
+    let stages = |stage| [weights.as_slice(), &[stage, "stage-student.safetensors"]].concat();
+    let offline = ["--teacher", "resnet8"];
+    assert_resumes("hssakd", &offline, &stages("stage-branches.safetensors"));
+    let joint = ["--set", "method.hssakd.form=joint"];
+    assert_resumes("hssakd", &joint, &stages("stage-teacher.safetensors"));
+    let online = [
+        "--set",
+        "method.hssakd.form=online",
+        "--set",
+        "method.hssakd.few_shot=0.5",
+    ];
+    assert_resumes("hssakd", &online, &weights);
+}
+
+#[test]
 fn sskd_resumes_inside_both_stages_and_keeps_the_head() {
     let extra = ["--teacher", "resnet8", "--set", "train.average=0.9"];
     let files = [
