@@ -13,7 +13,10 @@ mod cast;
 mod connector;
 mod crd;
 mod criterion;
+mod cskd;
+mod ddgsd;
 mod dkd;
+mod dlb;
 mod dml;
 mod dpk;
 mod drg;
@@ -25,6 +28,7 @@ mod fusion;
 mod hierarchical_context;
 mod hint_selection;
 mod hints;
+mod hssakd;
 mod kd;
 mod kdcl;
 mod kernel_alignment;
@@ -76,7 +80,10 @@ pub use byot::{Branch, BranchOutput, Byot, ByotConfig, ByotForm};
 pub use cast::{Cast, Member, STUDENT, member_seed};
 pub use crd::{Crd, CrdConfig, Embedded, Others, Positive};
 pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term, TrainingPart};
+pub use cskd::{Cskd, CskdConfig};
+pub use ddgsd::{Ddgsd, DdgsdConfig, DistortedView, DistortionForm};
 pub use dkd::{Dkd, DkdConfig};
+pub use dlb::{Dlb, DlbConfig, MeanOfRows, mean_of_both};
 pub use dml::{Dml, DmlConfig, MutualTarget, MutualUpdate};
 pub use dpk::{Dpk, DpkAlign, DpkConfig, DpkDistance, Prior, RebuiltMap, Tokens, teacher_mask};
 pub use drg::{Auxiliary, Drg, DrgConfig};
@@ -87,6 +94,10 @@ pub use fitnet::{FitNet, FitNetConfig};
 pub use fusion::Fused;
 pub use hint_selection::{HintSelection, HintSettings, HintSurvey};
 pub use hints::{Hints, HintsConfig};
+pub use hssakd::{
+    AuxiliaryBranches, BranchBlock, BranchPlan, BranchStage, Hssakd, HssakdConfig, HssakdForm,
+    Imitation, JointRows, class_scores, joint_labels, joint_shares,
+};
 pub use kd::{Kd, KdConfig};
 pub use kdcl::{Ensemble, ErrorMatrix, Kdcl, KdclConfig, LinearScope, Target};
 pub use kernel_alignment::{linear_alignment, unbiased_alignment};
@@ -111,6 +122,7 @@ pub use recall::recall_at;
 pub use registry::{Group, METHODS, MethodEntry, find};
 pub use reviewkd::{ReviewKd, ReviewKdConfig};
 pub use rkd::{Rkd, RkdConfig};
+pub use rotation::rotations;
 pub use rtk::{Attended, LayerChoice, Rtk, RtkConfig};
 pub use scene::{Batch, Played, Replay, Scene, Setting};
 pub use sharedhead::{

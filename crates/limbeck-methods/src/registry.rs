@@ -71,6 +71,7 @@ pub enum Build {
 
 type MakeCriterion = fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
 type MakeProcedure = fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>;
+
 /// A method's module is its id and the name of its file.
 macro_rules! method {
     ($module:ident::$method:ident, $config:ident, teacher: true) => {
@@ -122,7 +123,10 @@ pub static METHODS: &[MethodEntry] = &[
     method!(at::At, AtConfig, teacher: true, features),
     method!(byot::Byot, ByotConfig, teacher: false),
     method!(crd::Crd, CrdConfig, teacher: true, features),
+    procedure!(cskd::Cskd, CskdConfig, teacher: false, Group::Labels),
+    procedure!(ddgsd::Ddgsd, DdgsdConfig, teacher: false, Group::Labels),
     method!(dkd::Dkd, DkdConfig, teacher: true),
+    procedure!(dlb::Dlb, DlbConfig, teacher: false, Group::Labels),
     procedure!(dml::Dml, DmlConfig, teacher: false, Group::Networks),
     method!(dpk::Dpk, DpkConfig, teacher: true, features),
     method!(drg::Drg, DrgConfig, teacher: false),
@@ -130,6 +134,7 @@ pub static METHODS: &[MethodEntry] = &[
     procedure!(ffl::Ffl, FflConfig, teacher: false, Group::Networks),
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
     procedure!(hints::Hints, HintsConfig, teacher: true, Group::Features),
+    procedure!(hssakd::Hssakd, HssakdConfig, teacher: true, Group::Stages),
     method!(kd::Kd, KdConfig, teacher: true),
     procedure!(kdcl::Kdcl, KdclConfig, teacher: false, Group::Networks),
     procedure!(mfef::Mfef, MfefConfig, teacher: false, Group::Networks),

@@ -9,7 +9,7 @@ pub(crate) const TURNS: usize = 4;
 
 /// Every image `[B, C, S, S]` turned counter-clockwise by 0, 90, 180 and 270 degrees:
 /// `[4·B, C, S, S]`, the four views of an image one after the other.
-pub(crate) fn rotations(images: Tensor<4>) -> Tensor<4> {
+pub fn rotations(images: Tensor<4>) -> Tensor<4> {
     let [batch, channels, height, width] = images.dims();
     let mut views = vec![images];
     for turn in 1..TURNS {

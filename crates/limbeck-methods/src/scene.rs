@@ -171,6 +171,28 @@ impl<'a> Scene<'a> {
         Ok(network.train(&network.store, images, taps, seed).0)
     }
 
+    /// Runs a network in training mode as a constant: over plain numbers, with statistics of the
+    /// batch, dropout on. Its running statistics are updated after the act as by [`Scene::train`].
+    ///
+    /// # Errors
+    /// No network of that name.
+    pub fn train_as_constant(
+        &mut self,
+        member: &str,
+        images: Tensor<4>,
+        taps: &Taps,
+    ) -> Result<Outputs, MethodError> {
+        let seed = self.seed();
+        let network = self.setting.cast.network(member)?;
+        let mut store = network.store.clone();
+        if let Some(updates) = self.updates.get(member) {
+            store.apply(updates.clone());
+        }
+        let (outputs, updates) = network.train(&store, images, taps, seed);
+        self.keep(member, updates);
+        Ok(outputs)
+    }
+
     /// Runs a network in evaluation mode, over plain numbers: gradients reach its images if these
     /// record them, and nothing else.
     ///
@@ -271,6 +293,12 @@ impl<'a> Scene<'a> {
             Some(targets) => soft_cross_entropy(logits, targets.clone(), smoothing),
             None => cross_entropy(logits, self.setting.batch.labels.clone(), smoothing),
         }
+    }
+
+    /// The supervised loss `[1]` of `logits` `[R, K]` of other images, of the classes `labels` `[R]`:
+    /// cross entropy, smoothed as the recipe says.
+    pub fn task_of(&self, logits: Tensor<2>, labels: &Tensor<1, Int>) -> Tensor<1> {
+        cross_entropy(logits, labels.clone(), self.setting.label_smoothing)
     }
 
     /// Ends the act.

@@ -7,8 +7,10 @@
 
 mod catalogue {
     mod combinations;
+    mod company;
     mod documents;
     mod gradients;
+    mod joint_task;
     mod procedures;
     mod rehearsal;
     mod resume;

@@ -44,6 +44,26 @@ fn assert_resumes(method: &str, extra: &[&str], files: &[&str]) {
 }
 
 #[test]
+fn cskd_resumes_to_the_same_bits() {
+    assert_resumes("cskd", &[], &["last.safetensors", "best.safetensors"]);
+}
+
+#[test]
+fn ddgsd_resumes_to_the_same_bits() {
+    for form in ["paper", "port"] {
+        let form = format!("method.ddgsd.form={form}");
+        let files = ["last.safetensors", "best.safetensors"];
+        assert_resumes("ddgsd", &["--set", &form], &files);
+    }
+}
+
+#[test]
+fn dlb_resumes_to_the_same_bits() {
+    let extra = ["--set", "train.label_smoothing=0.1"];
+    assert_resumes("dlb", &extra, &["last.safetensors", "best.safetensors"]);
+}
+
+#[test]
 fn dml_resumes_to_the_same_bits() {
     for update in ["sequential", "simultaneous"] {
         let update = format!("method.dml.update={update}");
@@ -128,6 +148,23 @@ fn okddip_resumes_to_the_same_bits() {
 #[test]
 fn one_resumes_to_the_same_bits() {
     assert_resumes("one", &[], &["last.safetensors", "best.safetensors"]);
+}
+
+#[test]
+fn hssakd_resumes_inside_every_stage_of_every_form() {
+    let weights = ["last.safetensors", "best.safetensors"];
+    let stages = |stage| [weights.as_slice(), &[stage, "stage-student.safetensors"]].concat();
+    let offline = ["--teacher", "resnet8"];
+    assert_resumes("hssakd", &offline, &stages("stage-branches.safetensors"));
+    let joint = ["--set", "method.hssakd.form=joint"];
+    assert_resumes("hssakd", &joint, &stages("stage-teacher.safetensors"));
+    let online = [
+        "--set",
+        "method.hssakd.form=online",
+        "--set",
+        "method.hssakd.few_shot=0.5",
+    ];
+    assert_resumes("hssakd", &online, &weights);
 }
 
 #[test]

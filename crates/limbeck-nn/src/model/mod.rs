@@ -20,5 +20,5 @@ mod table;
 
 pub use image_sizes::ImageSizes;
 pub use registry::{MODELS, ModelEntry, Outline, build, find, outline};
-pub use residual::{Block, ResidualNetwork};
+pub use residual::{Block, ResidualNetwork, ResidualStage};
 pub use table::markdown_table;

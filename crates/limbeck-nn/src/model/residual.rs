@@ -86,7 +86,12 @@ impl ResidualNetwork {
             for i in 0..blocks {
                 let stride = if index > 0 && i == 0 { 2 } else { 1 };
                 let builder = builder.sub(format!("layer{}.{i}", index + 1));
-                stage.push(ResidualBlock::new(builder, width, inner, stride, &config));
+                stage.push(ResidualBlock::new(
+                    builder,
+                    [width, inner, stride],
+                    config.block,
+                    config.shortcut,
+                ));
                 width = inner * config.block.expansion();
             }
             stages.push(stage);
@@ -155,6 +160,42 @@ pub(crate) fn stage_taps(stages: usize) -> Vec<String> {
     names
 }
 
+/// Residual blocks one after the other, such as a stage of a ResNet made once more for a classifier
+/// beside it. State-dict names `{i}.*`, the 1×1 projection `downsample`.
+#[derive(Debug)]
+pub struct ResidualStage {
+    blocks: Vec<ResidualBlock>,
+}
+
+impl ResidualStage {
+    /// `count` blocks from `input` to `output` channels, a multiple of [`Block::expansion`]; the
+    /// first has the stride.
+    pub fn new(
+        mut builder: Builder<'_>,
+        [input, output, stride]: [usize; 3],
+        count: usize,
+        block: Block,
+    ) -> Self {
+        let inner = output / block.expansion();
+        let blocks = (0..count).map(|i| {
+            let shape = match i {
+                0 => [input, inner, stride],
+                _ => [output, inner, 1],
+            };
+            ResidualBlock::new(builder.sub(i), shape, block, "downsample")
+        });
+        Self {
+            blocks: blocks.collect(),
+        }
+    }
+
+    /// `[B, C, H, W]` → `[B, O, ⌈H/stride⌉, ⌈W/stride⌉]`.
+    pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        let blocks = self.blocks.iter();
+        blocks.fold(x, |x, block| block.forward_relu(pass, x))
+    }
+}
+
 #[derive(Debug)]
 struct ResidualBlock {
     /// Each followed by ReLU.
@@ -166,13 +207,12 @@ struct ResidualBlock {
 impl ResidualBlock {
     fn new(
         mut builder: Builder<'_>,
-        input: usize,
-        width: usize,
-        stride: usize,
-        config: &ResidualConfig<'_>,
+        [input, width, stride]: [usize; 3],
+        block: Block,
+        shortcut_name: &str,
     ) -> Self {
-        let output = width * config.block.expansion();
-        let shapes = match config.block {
+        let output = width * block.expansion();
+        let shapes = match block {
             Block::Basic => vec![
                 Conv2dConfig::new(input, width, 3).stride(stride).padding(1),
                 Conv2dConfig::new(width, width, 3).padding(1),
@@ -192,11 +232,10 @@ impl ResidualBlock {
             .collect();
         let last = inner.remove(inner.len() - 1);
         let shortcut = (stride != 1 || input != output).then(|| {
-            let name = config.shortcut;
             ConvNorm::new(
                 &mut builder,
-                format_args!("{name}.0"),
-                format_args!("{name}.1"),
+                format_args!("{shortcut_name}.0"),
+                format_args!("{shortcut_name}.1"),
                 Conv2dConfig::new(input, output, 1)
                     .stride(stride)
                     .kaiming_fan_out(),
