@@ -71,6 +71,7 @@ pub enum Build {
 
 type MakeCriterion = fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
 type MakeProcedure = fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>;
+
 /// A method's module is its id and the name of its file.
 macro_rules! method {
     ($module:ident::$method:ident, $config:ident, teacher: true) => {
