@@ -23,6 +23,7 @@ mod none;
 mod one_stage;
 mod pairs;
 mod procedure;
+mod random;
 mod registry;
 mod reviewkd;
 mod rkd;
@@ -33,6 +34,7 @@ mod tat;
 mod teacher;
 #[cfg(test)]
 mod testing;
+mod wtakd;
 
 pub use at::{At, AtConfig};
 pub use cast::{Cast, Member, STUDENT, member_seed};
@@ -58,3 +60,7 @@ pub use rkd::{Rkd, RkdConfig};
 pub use scene::{Batch, Played, Replay, Scene, Setting};
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Teacher};
+pub use wtakd::{
+    AssistantAverage, AssistantForm, EnsembleObjective, Evolution, EvolutionStrategy,
+    HeldOutPredictions, KlReduction, Trial, Wtakd, WtakdConfig,
+};

@@ -127,6 +127,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
     method!(tat::Tat, TatConfig, teacher: true, features),
+    procedure!(wtakd::Wtakd, WtakdConfig, teacher: true, Group::Stages),
 ];
 
 impl MethodEntry {

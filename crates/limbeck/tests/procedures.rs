@@ -51,3 +51,20 @@ fn dml_resumes_to_the_same_bits() {
         assert_resumes("dml", &extra, &["last.safetensors", "best.safetensors"]);
     }
 }
+
+#[test]
+fn wtakd_resumes_to_the_same_bits() {
+    for form in ["weighted", "dense"] {
+        let form = format!("method.wtakd.form={form}");
+        let extra = [
+            "--teacher",
+            "resnet8",
+            "--set",
+            &form,
+            "--set",
+            "method.wtakd.assistants=resnet8+resnet8",
+        ];
+        let files = ["last.safetensors", "stage-assistant2.safetensors"];
+        assert_resumes("wtakd", &extra, &files);
+    }
+}
