@@ -202,6 +202,16 @@ pub(crate) fn require_weight(
     require(method, key, value, value >= 0.0, "a number of at least 0")
 }
 
+/// Refuses a setting that is not a number from 0 to 1.
+pub(crate) fn require_share(
+    method: &'static str,
+    key: &'static str,
+    value: f64,
+) -> Result<(), MethodError> {
+    let fits = (0.0..=1.0).contains(&value);
+    require(method, key, value, fits, "a number from 0 to 1")
+}
+
 /// Refuses a count below `least`.
 pub(crate) fn require_at_least(
     method: &'static str,

@@ -22,6 +22,7 @@ mod method;
 mod none;
 mod one_stage;
 mod pairs;
+mod pixeldistill;
 mod procedure;
 mod random;
 mod registry;
@@ -50,6 +51,10 @@ pub use method::{Method, build, cast, entries};
 pub use none::{Baseline, BaselineConfig};
 pub use one_stage::OneStage;
 pub use pairs::propose_pairs;
+pub use pixeldistill::{
+    HighResolution, PixelFeature, PixelForm, Pixeldistill, PixeldistillConfig, SuperResolution,
+    attention_error, correlation_error, reconstruction_error, similarity_error, upsampled_error,
+};
 pub use procedure::{
     Act, Balanced, HeldOut, Images, Interlude, OptimizerChange, OptimizerKind, Procedure, Stage,
     Trained,

@@ -124,6 +124,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(dsr::Dsr, DsrConfig, teacher: false),
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
     method!(kd::Kd, KdConfig, teacher: true),
+    procedure!(pixeldistill::Pixeldistill, PixeldistillConfig, teacher: true, Group::Stages),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
     method!(tat::Tat, TatConfig, teacher: true, features),

@@ -77,7 +77,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Act, Cast, Interlude, MethodError, Probe, Procedure, STUDENT, Scene, Stage, State, Term,
-    criterion::{require_at_least, require_positive, require_teacher},
+    criterion::{require_at_least, require_positive, require_share, require_teacher},
     member_seed,
     random::Random,
 };
@@ -406,17 +406,11 @@ fn check(config: &WtakdConfig) -> Result<(), MethodError> {
             found: value.to_string(),
         }),
     };
-    let share = |value: f64| (0.0..=1.0).contains(&value);
+    require_share(Wtakd::ID, "kd_weight", config.kd_weight)?;
+    require_share(Wtakd::ID, "crossover", config.crossover)?;
     let WtakdConfig {
-        kd_weight,
-        crossover,
-        mutation,
-        held_out,
-        ..
+        mutation, held_out, ..
     } = *config;
-    let from_0_to_1 = "a number from 0 to 1";
-    within("kd_weight", kd_weight, share(kd_weight), from_0_to_1)?;
-    within("crossover", crossover, share(crossover), from_0_to_1)?;
     let fits = mutation > 0.0 && mutation <= 2.0;
     within("mutation", mutation, fits, "above 0 and at most 2")?;
     let fits = held_out > 0.0 && held_out < 1.0;

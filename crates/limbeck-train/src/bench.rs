@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use burn::tensor::Tensor;
-use limbeck_data::{Batch, Normalisation, Partners, Replay};
+use limbeck_data::{Batch, Large, Normalisation, Partners, Replay};
 use limbeck_methods::{Images, Probe, Progress, Teacher, TrainingPart};
 use limbeck_nn::{InputShape, Network, Outputs, Tap, Taps};
 use serde::Serialize;
@@ -130,7 +130,10 @@ impl StepBench<'_> {
         let mut learner = self.learner(student, &network, &teacher)?;
         let last = learner.stages.len() - 1;
         learner.enter(last)?;
-        let batch = self.batch_of_noise(learner.stage().images);
+        let wanted = learner.stage().images;
+        let batch = self.batch_of_noise(wanted);
+        let network = build(self.teacher, self.input.enlarged(wanted.enlarged), 0)?;
+        let teacher = FrozenTeacher::new(&network, &plain, &plain);
         let stored = Stored {
             teacher: &teacher,
             asked: Mutex::default(),
@@ -227,6 +230,10 @@ impl StepBench<'_> {
                 indices: indices.clone(),
                 images: images.clone(),
                 labels: self.labels(),
+            }),
+            large: (wanted.enlarged > 1).then(|| Large {
+                images: images.repeat(wanted.enlarged * wanted.enlarged),
+                size: [height * wanted.enlarged, width * wanted.enlarged],
             }),
             indices,
             images,

@@ -68,3 +68,26 @@ fn wtakd_resumes_to_the_same_bits() {
         assert_resumes("wtakd", &extra, &files);
     }
 }
+
+#[test]
+fn pixeldistill_resumes_to_the_same_bits() {
+    for settings in [
+        ["form=one_stage", "feature=none"],
+        ["form=two_stage", "feature=super_resolution"],
+    ] {
+        let settings = settings.map(|setting| format!("method.pixeldistill.{setting}"));
+        let extra = [
+            "--teacher",
+            "resnet8",
+            "--set",
+            &settings[0],
+            "--set",
+            &settings[1],
+            "--set",
+            "method.pixeldistill.ratio=2",
+            "--set",
+            "augment.size=[16,16]",
+        ];
+        assert_resumes("pixeldistill", &extra, &["last.safetensors"]);
+    }
+}

@@ -151,6 +151,7 @@ impl HeldOut for Images {
                 indices: POSITIONS[..4].to_vec(),
                 partners: None,
                 replay: None,
+                large: None,
             })?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use limbeck_methods::{
     Batch, Cast, HeldOut, Interlude, MethodEntry, MethodError, Played, Probe, Procedure, Progress,
     Replay, Scene, Setting, Stage, Teacher, Term, TrainingPart, cast, entries,
 };
-use limbeck_nn::{Init, InputShape, Network, Outputs, Tap, Taps, model};
+use limbeck_nn::{Init, InputShape, Network, Outputs, Tap, Taps, layer::resize_bilinear, model};
 use serde_json::Value;
 
 use super::scene::scenes;
@@ -132,6 +132,11 @@ pub fn batch(name: &str) -> Batch {
             labels: labels(),
             indices,
         }),
+        large: Some(resize_bilinear(
+            images(name),
+            [2 * INPUT.height, 2 * INPUT.width],
+            false,
+        )),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use limbeck_data::Augment;
 use limbeck_methods::Teacher;
 use limbeck_nn::Network;
 
@@ -100,7 +101,7 @@ pub fn execute(
     }
 
     observer.note("\ntesting");
-    let test = EvaluationSet::new(plan.test().clone(), &plan.augment, plan.recipe.data.workers)?;
+    let test = plan.evaluation_set(plan.test())?;
     let taught = match knowledge {
         None => None,
         Some(teacher) => Some(test.measure_teacher(teacher, &students[0].network)?),
@@ -188,6 +189,8 @@ struct Run<'a> {
     folder: &'a RunFolder,
     interrupt: &'a AtomicBool,
     validation: EvaluationSet,
+    /// What is done to the images of a teacher that is trained first.
+    teacher_augment: Augment,
     fingerprint: String,
     jobs: usize,
     begun: std::cell::Cell<usize>,
@@ -199,16 +202,13 @@ impl<'a> Run<'a> {
         folder: &'a RunFolder,
         interrupt: &'a AtomicBool,
     ) -> Result<Self, TrainError> {
-        let validation = EvaluationSet::new(
-            plan.dataset.validation.clone(),
-            &plan.augment,
-            plan.recipe.data.workers,
-        )?;
+        let validation = plan.evaluation_set(&plan.dataset.validation)?;
         let mut run = Self {
             plan,
             folder,
             interrupt,
             validation,
+            teacher_augment: plan.augment.enlarged(plan.enlarged),
             fingerprint: plan.fingerprint()?,
             jobs: 0,
             begun: std::cell::Cell::new(0),
@@ -233,9 +233,11 @@ impl<'a> Run<'a> {
             TeacherPlan::Trained { network } => {
                 let seed = self.plan.recipe.train.seed;
                 let learner = self.learner(network.as_ref().clone(), seed, BASELINE, None)?;
-                let end = self
-                    .job(TEACHER, seed, None, None)
-                    .run_counted(self, learner, observer)?;
+                let job = Job {
+                    augment: &self.teacher_augment,
+                    ..self.job(TEACHER, seed, None, None)
+                };
+                let end = job.run_counted(self, learner, observer)?;
                 let Some(finished) = end else {
                     return Ok(None);
                 };
