@@ -189,8 +189,8 @@ pub struct Wtakd {
     /// Names in the cast, in the order in which they are trained.
     assistants: Vec<String>,
     search: Search,
-    /// Shares of the assistants in the student's target, `[M]`, once they are known.
-    weights: Option<Tensor<1>>,
+    /// Shares of the assistants in the student's target, `[M]`; equal until they are found.
+    weights: Tensor<1>,
 }
 
 /// Name of the weights in checkpoints.
@@ -228,11 +228,12 @@ impl Wtakd {
             seed_unit_vectors: config.seed_unit_vectors,
             seed: probe.seed,
         };
+        let count = assistants.len();
         Ok(Self {
             config,
+            weights: constants(vec![1.0 / count as f64; count], cast),
             assistants,
             search,
-            weights: None,
         })
     }
 
@@ -374,8 +375,8 @@ impl Wtakd {
         }
         let given: Vec<Tensor<2>> = given.into_iter().map(|outputs| outputs.logits).collect();
         let averages = self.config.form == AssistantForm::Weighted && !teacher;
-        if averages && let Some(weights) = &self.weights {
-            return Ok(self.divergence(logits, self.average(&given, weights)?));
+        if averages {
+            return Ok(self.divergence(logits, self.average(&given, &self.weights)?));
         }
         let each = given
             .iter()
@@ -475,7 +476,7 @@ impl Procedure for Wtakd {
         interlude: &mut Interlude<'_>,
     ) -> Result<(), MethodError> {
         if stage == self.assistants.len() && self.config.form == AssistantForm::Weighted {
-            self.weights = Some(self.choose(interlude)?);
+            self.weights = self.choose(interlude)?;
         }
         Ok(())
     }
@@ -488,33 +489,29 @@ impl Procedure for Wtakd {
     }
 
     fn state(&self) -> State {
-        let weights = self.weights.iter();
-        weights
-            .map(|weights| {
-                (
-                    WEIGHTS.to_owned(),
-                    (vec![weights.dims()[0]], weights.clone()),
-                )
-            })
-            .collect()
+        let shape = vec![self.assistants.len()];
+        [(WEIGHTS.to_owned(), (shape, self.weights.clone()))].into()
     }
 
     fn load_state(&mut self, mut state: State) -> Result<(), MethodError> {
-        let weights = state.remove(WEIGHTS).map(|(_, weights)| weights);
-        let found = weights.as_ref().map(|weights| weights.dims()[0]);
-        if found.is_some_and(|count| count != self.assistants.len()) || !state.is_empty() {
-            return Err(MethodError::State {
+        let found: Vec<String> = state
+            .iter()
+            .map(|(name, (shape, _))| format!("{name} {shape:?}"))
+            .collect();
+        let expected = vec![self.assistants.len()];
+        match state.remove(WEIGHTS) {
+            Some((shape, weights)) if shape == expected && state.is_empty() => {
+                self.weights = weights;
+                Ok(())
+            }
+            _ => Err(MethodError::State {
                 method: Self::ID,
                 reason: format!(
-                    "expected a weight for each of {} assistants and nothing else, found {} and {:?}",
-                    self.assistants.len(),
-                    found.unwrap_or(0),
-                    state.keys().collect::<Vec<_>>()
+                    "expected {WEIGHTS} {expected:?}, found {}",
+                    found.join(", ")
                 ),
-            });
+            }),
         }
-        self.weights = weights;
-        Ok(())
     }
 }
 
