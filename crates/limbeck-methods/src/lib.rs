@@ -8,6 +8,7 @@
 //! by `+`; [`cast`] makes any method ready to train with, criteria in a procedure of one stage.
 
 mod at;
+mod cakd;
 mod cast;
 mod connector;
 mod criterion;
@@ -38,6 +39,11 @@ mod testing;
 mod wtakd;
 
 pub use at::{At, AtConfig};
+pub use cakd::{
+    AttentionErrors, Cakd, CakdConfig, CakdForm, CrossAttention, Discriminator, GramAttention,
+    GroupLinear, PatchDiscriminator, Projections, Relations, TokenDiscriminator,
+    binary_cross_entropy,
+};
 pub use cast::{Cast, Member, STUDENT, member_seed};
 pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term, TrainingPart};
 pub use dkd::{Dkd, DkdConfig};

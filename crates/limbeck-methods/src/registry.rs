@@ -118,6 +118,7 @@ macro_rules! procedure {
 pub static METHODS: &[MethodEntry] = &[
     method!(none::Baseline, BaselineConfig, teacher: false),
     method!(at::At, AtConfig, teacher: true, features),
+    procedure!(cakd::Cakd, CakdConfig, teacher: true, Group::Features),
     method!(dkd::Dkd, DkdConfig, teacher: true),
     procedure!(dml::Dml, DmlConfig, teacher: false, Group::Networks),
     method!(drg::Drg, DrgConfig, teacher: false),

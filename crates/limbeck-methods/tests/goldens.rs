@@ -33,6 +33,7 @@ mod goldens {
     pub mod arch_torchvision;
     pub mod arch_vit;
     pub mod at;
+    pub mod cakd;
     pub mod case;
     pub mod compare;
     pub mod dkd;
@@ -78,6 +79,7 @@ static ADAPTERS: &[&[Adapter]] = &[
     goldens::arch_torchvision::ADAPTERS,
     goldens::arch_vit::ADAPTERS,
     goldens::at::ADAPTERS,
+    goldens::cakd::ADAPTERS,
     goldens::dkd::ADAPTERS,
     goldens::dml::ADAPTERS,
     goldens::drg::ADAPTERS,
@@ -92,7 +94,7 @@ static ADAPTERS: &[&[Adapter]] = &[
 ];
 
 /// Files of the default folder without adapter. May only fall: lower it with every adapter.
-const PENDING: usize = 118;
+const PENDING: usize = 114;
 
 const FOLDER_VARIABLE: &str = "LIMBECK_GOLDENS";
 

@@ -91,3 +91,19 @@ fn pixeldistill_resumes_to_the_same_bits() {
         assert_resumes("pixeldistill", &extra, &["last.safetensors"]);
     }
 }
+
+#[test]
+fn cakd_resumes_to_the_same_bits() {
+    for form in ["paper", "released"] {
+        let form = format!("method.cakd.form={form}");
+        let extra = [
+            "--teacher",
+            "vit_nano",
+            "--set",
+            &form,
+            "--set",
+            "method.cakd.ramp_start=0",
+        ];
+        assert_resumes("cakd", &extra, &["last.safetensors"]);
+    }
+}

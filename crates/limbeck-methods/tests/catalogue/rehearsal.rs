@@ -30,6 +30,14 @@ pub fn network(model: &str, seed: u64) -> Network {
     model::build(model, INPUT, seed, &Device::flex(), DType::F64).unwrap()
 }
 
+/// The model of a method's teacher: a transformer where the method asks for one.
+pub fn teacher_of(method: &str) -> &'static str {
+    match method {
+        "cakd" => "vit_nano",
+        _ => "resnet14",
+    }
+}
+
 /// The teacher of all rehearsals.
 pub struct FrozenNetwork(pub Network);
 
@@ -95,7 +103,7 @@ pub fn assemble(entry: &MethodEntry, settings: Value) -> Result<(), MethodError>
 pub fn assemble_named(name: &str, settings: &Settings) -> Result<(), MethodError> {
     let is_procedure = entries(name)?.iter().any(|entry| entry.is_procedure());
     let probe = match is_procedure {
-        true => probe(Some(&network("resnet14", 2))),
+        true => probe(Some(&network(teacher_of(name), 2))),
         false => scenes()[0].probe(),
     };
     cast(name, settings, &probe, network("resnet8", 1)).map(drop)
@@ -155,7 +163,7 @@ pub struct Rehearsal {
 impl Rehearsal {
     /// The method `id`.
     pub fn new(id: &str, settings: Value) -> Self {
-        let teacher = network("resnet14", 2);
+        let teacher = network(teacher_of(id), 2);
         let settings = [(id.to_owned(), settings)].into();
         let probe = probe(Some(&teacher));
         let (procedure, cast) = match cast(id, &settings, &probe, network("resnet8", 1)) {
