@@ -51,7 +51,7 @@ pub use dml::{Dml, DmlConfig, MutualTarget, MutualUpdate};
 pub use drg::{Auxiliary, Drg, DrgConfig};
 pub use dsr::{Dsr, DsrConfig};
 pub use error::MethodError;
-pub use fitnet::{FitNet, FitNetConfig};
+pub use fitnet::{FitNet, FitNetConfig, FitNetStages};
 pub use kd::{Kd, KdConfig};
 pub use method::{Method, build, cast, entries};
 pub use none::{Baseline, BaselineConfig};

@@ -58,7 +58,14 @@ pub struct MethodEntry {
     pub defaults: fn() -> Value,
     /// Builds it from a table of settings; missing ones take their defaults.
     pub build: Build,
+    /// Of a criterion that can also have stages of its own: its procedure, where the settings ask
+    /// for them.
+    pub staged: Option<BuildStaged>,
 }
+
+/// Builds the stages of a criterion that is used alone; `None` where its settings ask for none.
+pub type BuildStaged =
+    fn(Value, &Probe, &mut Cast) -> Result<Option<Box<dyn Procedure>>, MethodError>;
 
 /// How a method is built.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +84,16 @@ macro_rules! method {
     ($module:ident::$method:ident, $config:ident, teacher: true, features) => {
         method!($module::$method, $config, teacher: true, Group::Features)
     };
+    ($module:ident::$method:ident, $config:ident, teacher: true, features, staged: $stages:ident) => {
+        MethodEntry {
+            staged: Some(|settings, probe, cast| {
+                let config = parse(stringify!($module), settings)?;
+                let stages = crate::$module::$stages::new(config, probe, cast)?;
+                Ok(stages.map(|stages| Box::new(stages) as Box<dyn Procedure>))
+            }),
+            ..method!($module::$method, $config, teacher: true, Group::Features)
+        }
+    };
     ($module:ident::$method:ident, $config:ident, teacher: false) => {
         method!($module::$method, $config, teacher: false, Group::Labels)
     };
@@ -92,6 +109,7 @@ macro_rules! method {
                 let method = crate::$module::$method::new(config, probe, builder)?;
                 Ok(Box::new(method))
             }),
+            staged: None,
         }
     };
 }
@@ -110,6 +128,7 @@ macro_rules! procedure {
                 let method = crate::$module::$method::new(config, probe, cast)?;
                 Ok(Box::new(method))
             }),
+            staged: None,
         }
     };
 }
@@ -123,7 +142,7 @@ pub static METHODS: &[MethodEntry] = &[
     procedure!(dml::Dml, DmlConfig, teacher: false, Group::Networks),
     method!(drg::Drg, DrgConfig, teacher: false),
     method!(dsr::Dsr, DsrConfig, teacher: false),
-    method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
+    method!(fitnet::FitNet, FitNetConfig, teacher: true, features, staged: FitNetStages),
     method!(kd::Kd, KdConfig, teacher: true),
     procedure!(pixeldistill::Pixeldistill, PixeldistillConfig, teacher: true, Group::Stages),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),

@@ -107,3 +107,15 @@ fn cakd_resumes_to_the_same_bits() {
         assert_resumes("cakd", &extra, &["last.safetensors"]);
     }
 }
+
+#[test]
+fn fitnet_in_two_stages_resumes_to_the_same_bits() {
+    let extra = [
+        "--teacher",
+        "resnet8",
+        "--set",
+        "method.fitnet.hint_share=0.5",
+    ];
+    let files = ["last.safetensors", "stage-hint.safetensors"];
+    assert_resumes("fitnet", &extra, &files);
+}
