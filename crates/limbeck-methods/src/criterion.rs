@@ -202,7 +202,7 @@ pub(crate) fn require_weight(
     require(method, key, value, value >= 0.0, "a number of at least 0")
 }
 
-/// Refuses a setting that is not a number from 0 to 1.
+/// Refuses a share outside 0..=1.
 pub(crate) fn require_share(
     method: &'static str,
     key: &'static str,

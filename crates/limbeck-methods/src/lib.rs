@@ -29,13 +29,16 @@ mod random;
 mod registry;
 mod reviewkd;
 mod rkd;
+mod rotation;
 mod scene;
 mod softmax;
+mod sskd;
 pub mod supervised;
 mod tat;
 mod teacher;
 #[cfg(test)]
 mod testing;
+pub mod tst;
 mod wtakd;
 
 pub use at::{At, AtConfig};
@@ -69,8 +72,13 @@ pub use registry::{Group, METHODS, MethodEntry, find};
 pub use reviewkd::{ReviewKd, ReviewKdConfig};
 pub use rkd::{Rkd, RkdConfig};
 pub use scene::{Batch, Played, Replay, Scene, Setting};
+pub use sskd::{
+    ProjectionHead, RotatedRows, Selection, Sskd, SskdConfig, SskdTerms, pretext_loss,
+    pretext_targets, similarity,
+};
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Teacher};
+pub use tst::{Tst, TstConfig};
 pub use wtakd::{
     AssistantAverage, AssistantForm, EnsembleObjective, Evolution, EvolutionStrategy,
     HeldOutPredictions, KlReduction, Trial, Wtakd, WtakdConfig,

@@ -71,10 +71,14 @@ pub type BuildStaged =
 #[derive(Clone, Copy, Debug)]
 pub enum Build {
     /// A criterion; its modules are made at the builder's level.
-    Criterion(fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>),
+    Criterion(BuildCriterion),
     /// A procedure; it finds the student in the cast and adds its own members.
-    Procedure(fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>),
+    Procedure(BuildProcedure),
 }
+
+type BuildCriterion =
+    fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
+type BuildProcedure = fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>;
 
 /// A method's module is its id and the name of its file.
 macro_rules! method {
@@ -147,7 +151,9 @@ pub static METHODS: &[MethodEntry] = &[
     procedure!(pixeldistill::Pixeldistill, PixeldistillConfig, teacher: true, Group::Stages),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
+    procedure!(sskd::Sskd, SskdConfig, teacher: true, Group::Stages),
     method!(tat::Tat, TatConfig, teacher: true, features),
+    procedure!(tst::Tst, TstConfig, teacher: true, Group::Stages),
     procedure!(wtakd::Wtakd, WtakdConfig, teacher: true, Group::Stages),
 ];
 

@@ -53,6 +53,39 @@ fn dml_resumes_to_the_same_bits() {
 }
 
 #[test]
+fn sskd_resumes_inside_both_stages_and_keeps_the_head() {
+    let extra = ["--teacher", "resnet8", "--set", "train.average=0.9"];
+    let files = [
+        "last.safetensors",
+        "best.safetensors",
+        "stage-head.safetensors",
+        "stage-student.safetensors",
+    ];
+    assert_resumes("sskd", &extra, &files);
+}
+
+#[test]
+fn tst_resumes_inside_all_its_turns() {
+    let extra = [
+        "--teacher",
+        "resnet8",
+        "--set",
+        "train.epochs=4",
+        "--set",
+        "data.batch=25",
+    ];
+    let files = [
+        "last.safetensors",
+        "best.safetensors",
+        "stage-prior.safetensors",
+        "stage-distil-1.safetensors",
+        "stage-search-1.safetensors",
+        "stage-search-2.safetensors",
+    ];
+    assert_resumes("tst", &extra, &files);
+}
+
+#[test]
 fn wtakd_resumes_to_the_same_bits() {
     for form in ["weighted", "dense"] {
         let form = format!("method.wtakd.form={form}");

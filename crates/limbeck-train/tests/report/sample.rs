@@ -199,6 +199,7 @@ fn seed_result(
                 agreement: Some(46.0 + (top1 - 44.0) * learnt + shake),
                 images_per_second: 812.0 + 9.0 * noise.next(),
                 data_wait: 1.3 + noise.next(),
+                ..EpochRow::default()
             }
         })
         .collect();

@@ -1,0 +1,609 @@
+//! # tst — Teaching What You Should Teach: A Data-Based Distillation Method
+//!
+//! A good lesson is a picture that the teacher understands and the student does not. Small networks
+//! that have learnt to imitate the usual operators make such pictures; how strong and how likely
+//! each operator is, 25 numbers, is searched against the student, in turns with its training.
+//!
+//! ## Definition
+//! 1. `prior`: each of 6 colour and 5 geometric networks imitates its operator at random strengths:
+//!    mean squared error between network(x, m) and operator(x, m).
+//! 2. `distil-1`, `distil-2`, `distil-3`, over the recipe's epochs: with x' the augmented images,
+//!    L = ½ KD(x') + ½ KD(x), KD(x) = CE(z, y) + weight · T²/B · Σ_b KL(softmax(u/T) ‖ softmax(z/T)).
+//! 3. `search-1`, `search-2`, between them: L = teacher_weight · mean(−ln p_u[y]) +
+//!    student_weight · mean(−ln(1 − p_z[y] + 1e-8)) on x', moving the 25 numbers alone.
+//!
+//! x' = x + Σ_k a_k · (operator_k(x; m_k) − x) over `operators` of the 14 operators (the networks,
+//! equalize, invert, cutout), drawn for each batch; m = σ(magnitudes), a_k a relaxed Bernoulli draw
+//! at temperature 0.05 whose logit is σ(probabilities_k), or probabilities_k with `true_logit`.
+//! z: student, u: teacher; gradients of the search pass through both to the images.
+//!
+//! ## Inputs and shapes
+//! Images `[B, 3, H, W]` of at least 5×5 pixels, logits `[B, K]`, labels `[B]` or the shares of the
+//! classes `[B, K]` (the search takes the class with the greatest).
+//!
+//! ## Parameters
+//! | name | default | range | from |
+//! | --- | --- | --- | --- |
+//! | `temperature` | 4 | > 0 | authors' code for CIFAR-100; 1 for ImageNet |
+//! | `weight` | 1 | ≥ 0 | same; 0.5 for ResNet-110 |
+//! | `teacher_weight` | 1 | ≥ 0 | same |
+//! | `student_weight` | 1 | ≥ 0 | same |
+//! | `operators` | 4 | 1 to 14 | same |
+//! | `true_logit` | false | | same |
+//! | `cutout` | none | ≥ 1 | same: 32 for 32×32, 224 for 224×224; none is the height of the images |
+//! | `prior_share` | 0.0833 | > 0 | same: 20 epochs beside 240 |
+//! | `first_search` | 0.125 | 0 to 1 | same: epoch 30 of 240 |
+//! | `second_search` | 0.375 | 0 to 1 | same: epoch 90 of 240 |
+//! | `search_share` | 0.125 | > 0 | same: 30 epochs beside 240 |
+//! | `search_learning_rate` | 0.01 | > 0 | same |
+//!
+//! ## Notes
+//! Geometric networks learn as long as colour networks here, where the code halves their time. The
+//! prior is trained on the run's images at its size and kept as `stage-prior.safetensors`. The
+//! search's rate is multiplied by 0.9 after an epoch in which the mean loss fell by less than 0.02
+//! and by less than 2 %. Each stage's length is at least one epoch, and stages between searches may
+//! be empty in short runs. Detection and segmentation of the paper are left out. Cost: two images
+//! for each one in training, forward and backward passes through both networks in the search, and
+//! 1,961 weights of operator networks.
+//!
+//! ## Reference
+//! Shao, Chen, Huang, Gong, Wang, Wu. "Teaching What You Should Teach: A Data-Based Distillation
+//! Method". IJCAI 2023. <https://arxiv.org/abs/2212.05422>
+//! Authors' code: <https://github.com/shaoshitong/TST> (f9616a2adda0, no licence file).
+
+mod colour;
+mod gate;
+mod geometry;
+mod operators;
+mod policy;
+
+use burn::tensor::{
+    DType, Device, Int, Tensor, TensorData,
+    activation::{log_softmax, softmax},
+};
+use limbeck_nn::{Init, Taps};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Act, Cast, Interlude, MethodError, OptimizerChange, OptimizerKind, Probe, Procedure, Progress,
+    STUDENT, Scene, Stage, State, Term,
+    connector::mean_squared_error,
+    criterion::{
+        require_at_least, require_positive, require_share, require_teacher, require_weight,
+    },
+    softmax::{cross_entropy, softened_kl},
+};
+
+pub use colour::{ColourNetwork, Coloured};
+pub use geometry::{GeometricDraws, GeometricNetwork, Moved};
+pub use operators::{OPERATORS, Operator, Pixels};
+pub use policy::{OperatorNetworks, PixelScale, Policy, PolicyDraws, PolicyNumbers, augment};
+
+use geometry::for_each_image;
+use policy::{ALL, COLOURS, GEOMETRIES, GEOMETRY_PATH};
+
+const COLOUR_MEMBER: &str = "colour-networks";
+const GEOMETRY_MEMBER: &str = "geometric-networks";
+const POLICY_MEMBER: &str = "policy";
+/// Keeps the logarithm of the student's error finite (authors' code).
+const FLOOR: f64 = 1e-8;
+/// Learning rate of the prior's first step, and its factor after each step (authors' code).
+const PRIOR_RATE: (f64, f64) = (1e-3, 0.999);
+/// Weight decay of geometric networks; colour networks have none (authors' code).
+const GEOMETRY_DECAY: f64 = 0.01;
+/// Where the search's loss before its first epoch stands (authors' code).
+const NO_LOSS: f64 = 999.0;
+
+/// Settings of [`Tst`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TstConfig {
+    /// Softens both distributions.
+    pub temperature: f64,
+    /// Factor of the divergence from the teacher.
+    pub weight: f64,
+    /// Factor of the teacher's error in the search.
+    pub teacher_weight: f64,
+    /// Factor of the student's success in the search.
+    pub student_weight: f64,
+    /// Operators that are drawn for a batch.
+    pub operators: usize,
+    /// Whether probabilities are logits themselves.
+    pub true_logit: bool,
+    /// Side of the cutout in pixels.
+    pub cutout: Option<usize>,
+    /// Epochs of the prior as a share of the recipe's.
+    pub prior_share: f64,
+    /// When the first search begins, as a share of the recipe's epochs.
+    pub first_search: f64,
+    /// When the second search begins.
+    pub second_search: f64,
+    /// Epochs of each search as a share of the recipe's.
+    pub search_share: f64,
+    /// Learning rate at the beginning of each search.
+    pub search_learning_rate: f64,
+}
+
+impl Default for TstConfig {
+    fn default() -> Self {
+        Self {
+            temperature: 4.0,
+            weight: 1.0,
+            teacher_weight: 1.0,
+            student_weight: 1.0,
+            operators: 4,
+            true_logit: false,
+            cutout: None,
+            prior_share: 0.0833,
+            first_search: 0.125,
+            second_search: 0.375,
+            search_share: 0.125,
+            search_learning_rate: 0.01,
+        }
+    }
+}
+
+/// Augmentation that is searched against the student.
+#[derive(Clone, Debug)]
+pub struct Tst {
+    config: TstConfig,
+    networks: OperatorNetworks,
+    policy: Policy,
+    scale: PixelScale,
+    search: Search,
+}
+
+/// How far a search is.
+#[derive(Clone, Copy, Debug)]
+struct Search {
+    learning_rate: f64,
+    /// Mean loss of the epoch before.
+    before: f64,
+    /// Sum of this epoch's losses, and their number.
+    sum: f64,
+    steps: f64,
+}
+
+/// What a stage does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Prior,
+    Distil,
+    Search,
+}
+
+impl Kind {
+    fn of(stage: usize) -> Self {
+        match stage {
+            0 => Self::Prior,
+            _ if stage.is_multiple_of(2) => Self::Search,
+            _ => Self::Distil,
+        }
+    }
+}
+
+impl Tst {
+    const ID: &'static str = "tst";
+
+    /// Adds the operator networks and the policy to the cast.
+    ///
+    /// # Errors
+    /// A setting out of range, no teacher, or images that are not of three channels or smaller
+    /// than 5×5 pixels.
+    pub fn new(config: TstConfig, probe: &Probe, cast: &mut Cast) -> Result<Self, MethodError> {
+        require_teacher(Self::ID, probe)?;
+        for (key, value) in [
+            ("temperature", config.temperature),
+            ("prior_share", config.prior_share),
+            ("search_share", config.search_share),
+            ("search_learning_rate", config.search_learning_rate),
+        ] {
+            require_positive(Self::ID, key, value)?;
+        }
+        for (key, value) in [
+            ("weight", config.weight),
+            ("teacher_weight", config.teacher_weight),
+            ("student_weight", config.student_weight),
+        ] {
+            require_weight(Self::ID, key, value)?;
+        }
+        require_share(Self::ID, "first_search", config.first_search)?;
+        require_share(Self::ID, "second_search", config.second_search)?;
+        require_at_least(Self::ID, "operators", config.operators, 1)?;
+        if config.operators > ALL {
+            return Err(MethodError::Setting {
+                method: Self::ID,
+                key: "operators",
+                expected: format!("at most {ALL}"),
+                found: config.operators.to_string(),
+            });
+        }
+        require_at_least(Self::ID, "cutout", config.cutout.unwrap_or(1), 1)?;
+        let input = cast.network(STUDENT)?.input();
+        let scale = PixelScale {
+            mean: probe.training.mean.clone(),
+            deviation: probe.training.deviation.clone(),
+        };
+        if input.channels != 3 || input.height < 5 || input.width < 5 || scale.mean.len() != 3 {
+            return Err(MethodError::Shape {
+                method: Self::ID,
+                feature: format!(
+                    "images of {} channels and {}×{} pixels",
+                    input.channels, input.height, input.width
+                ),
+                reason: "its operators need 3 channels and at least 5×5 pixels; set \
+                         augment.channels to 3"
+                    .to_owned(),
+            });
+        }
+        let seed = probe.seed;
+        let colours = cast.add_modules(COLOUR_MEMBER, seed, |builder| {
+            Ok(OperatorNetworks::colours(builder))
+        })?;
+        let geometries = cast.add_modules(GEOMETRY_MEMBER, seed, |builder| {
+            Ok(OperatorNetworks::geometries(builder))
+        })?;
+        let store = cast.store_mut(GEOMETRY_MEMBER)?;
+        for index in 0..GEOMETRIES {
+            GeometricNetwork::reset(store, &format!("{GEOMETRY_PATH}.{index}"));
+        }
+        let policy = cast.add_modules(POLICY_MEMBER, seed, |builder| Ok(Policy::new(builder)))?;
+        Ok(Self {
+            search: Search {
+                learning_rate: config.search_learning_rate,
+                before: NO_LOSS,
+                sum: 0.0,
+                steps: 0.0,
+            },
+            networks: OperatorNetworks {
+                colours,
+                geometries,
+            },
+            policy,
+            scale,
+            config,
+        })
+    }
+
+    /// Terms of the search from logits `[B, K]` of both networks and labels `[B]`.
+    pub fn search_terms(
+        &self,
+        student: Tensor<2>,
+        teacher: Tensor<2>,
+        labels: &Tensor<1, Int>,
+    ) -> [Term; 2] {
+        let [batch, _] = student.dims();
+        let index = labels.clone().reshape([batch, 1]);
+        let right = softmax(student, 1).gather(1, index.clone());
+        let wrong = (-right).add_scalar(1.0 + FLOOR).log();
+        let knows = log_softmax(teacher, 1).gather(1, index);
+        let mean = |sum: Tensor<2>| sum.sum().mul_scalar(-1.0 / batch as f64);
+        [
+            Term::new("search.teacher", mean(knows), self.config.teacher_weight),
+            Term::new("search.student", mean(wrong), self.config.student_weight),
+        ]
+    }
+
+    /// Terms of the training from logits `[2·B, K]`, augmented images first, and labels `[B]` or
+    /// shares of the classes `[B, K]`: `task.augmented`, `kd.augmented`, `kd`. The supervised loss
+    /// of the original images weighs a half too.
+    pub fn distillation_terms(
+        &self,
+        student: &Tensor<2>,
+        teacher: &Tensor<2>,
+        labels: &Tensor<1, Int>,
+        targets: Option<&Tensor<2>>,
+    ) -> [Term; 3] {
+        let half = |logits: &Tensor<2>, number| {
+            let batch = logits.dims()[0] / 2;
+            logits.clone().narrow(0, number * batch, batch)
+        };
+        let soft = |number| {
+            let teacher = half(teacher, number).inner();
+            softened_kl(half(student, number), teacher, self.config.temperature)
+        };
+        let task = cross_entropy(half(student, 0), labels, targets);
+        let weight = 0.5 * self.config.weight;
+        [
+            Term::new("task.augmented", task, 0.5),
+            Term::new("kd.augmented", soft(0), weight),
+            Term::new("kd", soft(1), weight),
+        ]
+    }
+
+    /// Draws for a batch of `images` `[B, 3, H, W]`.
+    fn draw(&self, seed: u64, images: &Tensor<4>) -> PolicyDraws {
+        let [batch, _, height, width] = images.dims();
+        let options = (&images.device(), images.dtype());
+        let uniform = |name: &str, count: usize| {
+            let numbers = Init::Uniform(1.0).draw(seed, name, count);
+            // Inside (0, 1), where the logarithms are finite.
+            let inside = numbers
+                .into_iter()
+                .map(|x| (0.5 * (x + 1.0)).clamp(1e-7, 1.0 - 1e-7));
+            inside.collect::<Vec<f64>>()
+        };
+        let normal = |name: &str, count: usize| Init::Normal(1.0).draw(seed, name, count);
+        let order = uniform("order", ALL);
+        let mut operators: Vec<usize> = (0..ALL).collect();
+        operators.sort_by(|&a, &b| order[a].total_cmp(&order[b]));
+        operators.truncate(self.config.operators);
+        operators.sort_unstable();
+        let tensor = |numbers: Vec<f64>| {
+            let count = numbers.len();
+            Tensor::<1>::from_data(TensorData::new(numbers, [count]), options)
+        };
+        let name = |what: &str, operator: usize| format!("{what}.{operator}");
+        let mut colours = Vec::new();
+        let mut geometries = Vec::new();
+        for &operator in &operators {
+            let gates = tensor(uniform(&name("gate", operator), batch));
+            if operator < COLOURS {
+                let noise = tensor(normal(&name("noise", operator), 10));
+                colours.push((operator, noise, gates.reshape([batch, 1, 1, 1])));
+            } else if operator < COLOURS + GEOMETRIES {
+                let noise = tensor(normal(&name("noise", operator), 7 * batch));
+                let drawn = GeometricDraws {
+                    noise: noise.reshape([batch, 7]),
+                    uniform: gates.reshape([batch, 1, 1]),
+                };
+                geometries.push((operator - COLOURS, drawn));
+            }
+        }
+        let centre = uniform("centre", 2);
+        PolicyDraws {
+            operators,
+            uniform: tensor(uniform("applied", ALL)),
+            colours,
+            geometries,
+            cutout_centre: [
+                (centre[0] * height as f64) as usize,
+                (centre[1] * width as f64) as usize,
+            ],
+            cutout_size: self.config.cutout.unwrap_or(height),
+        }
+    }
+
+    /// Augmented images; gradients reach the policy if the act trains it.
+    fn augmented(
+        &self,
+        scene: &mut Scene<'_>,
+        images: &Tensor<4>,
+    ) -> Result<Tensor<4>, MethodError> {
+        let draws = self.draw(scene.seed(), images);
+        let numbers = scene.modules(POLICY_MEMBER, |pass| {
+            let uniform = draws.uniform.clone();
+            self.policy.numbers(pass, uniform, self.config.true_logit)
+        })?;
+        let scene = &*scene;
+        scene.evaluate_modules(COLOUR_MEMBER, |colours| {
+            scene.evaluate_modules(GEOMETRY_MEMBER, |geometries| {
+                augment(
+                    &self.networks,
+                    (colours, geometries),
+                    images.clone(),
+                    &numbers,
+                    &draws,
+                    &self.scale,
+                )
+            })
+        })?
+    }
+
+    /// Terms of the prior: what each network of act 0 (colours) or 1 (geometry) misses.
+    fn imitate(&self, act: usize, scene: &mut Scene<'_>) -> Result<Vec<Term>, MethodError> {
+        let images = scene.batch().images.clone();
+        let [batch, _, height, width] = images.dims();
+        let seed = scene.seed();
+        let pixels = self.scale.pixels(&images);
+        let (member, first, count) = match act {
+            0 => (COLOUR_MEMBER, 0, COLOURS),
+            _ => (GEOMETRY_MEMBER, COLOURS, GEOMETRIES),
+        };
+        scene.modules(member, |pass| {
+            let mut terms = Vec::new();
+            for (place, operator) in OPERATORS[first..first + count].iter().enumerate() {
+                let name = format!("{operator:?}").to_lowercase();
+                let drawn = Init::Uniform(1.0).draw(seed, &name, 2);
+                let mut magnitude = 0.5 * (drawn[0] + 1.0);
+                let mut strength = operator.strength(magnitude, height, width);
+                if operator.is_signed() && drawn[1] < 0.0 {
+                    (magnitude, strength) = (-magnitude, -strength);
+                }
+                let changed: Vec<Pixels> = pixels
+                    .iter()
+                    .map(|picture| operator.apply(picture, strength))
+                    .collect();
+                let target = self.scale.images(&changed, &images);
+                let options = (&images.device(), images.dtype());
+                let magnitude = Tensor::<1>::from_data([magnitude], options);
+                let magnitude = for_each_image(magnitude, batch);
+                let made = if act == 0 {
+                    let noise = Init::Normal(1.0).draw(seed, &format!("{name}.noise"), 10);
+                    let noise = Tensor::from_data(TensorData::new(noise, [10]), options);
+                    let network = &self.networks.colours[place];
+                    network
+                        .forward(pass, images.clone(), magnitude, noise, None)
+                        .images
+                } else {
+                    let network = &self.networks.geometries[place];
+                    network
+                        .forward(pass, images.clone(), magnitude, None)
+                        .images
+                };
+                let value = mean_squared_error(made, target);
+                terms.push(Term::new(&format!("prior.{name}"), value, 1.0));
+            }
+            terms
+        })
+    }
+
+    fn distil(&self, scene: &mut Scene<'_>) -> Result<Vec<Term>, MethodError> {
+        let batch = scene.batch();
+        let [count, ..] = batch.images.dims();
+        let augmented = self.augmented(scene, &batch.images)?.inner();
+        let all = Tensor::cat(vec![augmented, batch.images.clone()], 0);
+        let teacher = scene.teacher(Self::ID, all.clone(), &Taps::none())?.logits;
+        let student = scene.train(STUDENT, all, &Taps::none())?.logits;
+        let task = scene.task(student.clone().narrow(0, count, count));
+        let targets = batch.targets.as_ref();
+        let mut terms = vec![Term::new("task", task, 0.5)];
+        terms.extend(self.distillation_terms(&student, &teacher, &batch.labels, targets));
+        Ok(terms)
+    }
+
+    fn seek(&mut self, scene: &mut Scene<'_>) -> Result<Vec<Term>, MethodError> {
+        let batch = scene.batch();
+        let images = self.augmented(scene, &batch.images)?;
+        let none = Taps::none();
+        let student = scene.evaluate(STUDENT, images.clone(), &none)?.logits;
+        let teacher = scene.teacher_through(Self::ID, images, &none)?.logits;
+        let terms = self.search_terms(student, teacher, &batch.labels);
+        for term in &terms {
+            let value = term.value.clone().inner().into_scalar::<f64>();
+            self.search.sum += term.weight * value;
+        }
+        self.search.steps += 1.0;
+        Ok(terms.into())
+    }
+}
+
+impl Procedure for Tst {
+    fn stages(&self, epochs: usize) -> Vec<Stage> {
+        let share = |share: f64| (share * epochs as f64).round() as usize;
+        let first = share(self.config.first_search).min(epochs);
+        let second = share(self.config.second_search).clamp(first, epochs);
+        let adam = |member: &str, weight_decay| {
+            let mut act = Act::training([member]);
+            act.optimizer = OptimizerChange {
+                kind: Some(OptimizerKind::AdamW),
+                weight_decay: Some(weight_decay),
+                ..OptimizerChange::default()
+            };
+            act
+        };
+        let prior = vec![
+            adam(COLOUR_MEMBER, 0.0),
+            adam(GEOMETRY_MEMBER, GEOMETRY_DECAY),
+        ];
+        let distil = |name: &str, from: usize, to: usize| {
+            let mut stage = Stage::new(name, to - from, vec![Act::training([STUDENT])]);
+            stage.schedule_from = from;
+            stage.schedule_epochs = epochs;
+            stage
+        };
+        let search = |name: &str| {
+            let mut act = Act::training([POLICY_MEMBER]);
+            act.optimizer = OptimizerChange {
+                kind: Some(OptimizerKind::Sgd),
+                momentum: Some(0.9),
+                nesterov: Some(false),
+                weight_decay: Some(0.0),
+                fresh: true,
+                ..OptimizerChange::default()
+            };
+            Stage::new(name, share(self.config.search_share).max(1), vec![act])
+        };
+        vec![
+            Stage::new("prior", share(self.config.prior_share).max(1), prior),
+            distil("distil-1", 0, first),
+            search("search-1"),
+            distil("distil-2", first, second),
+            search("search-2"),
+            distil("distil-3", second, epochs),
+        ]
+    }
+
+    fn play(
+        &mut self,
+        stage: usize,
+        act: usize,
+        scene: &mut Scene<'_>,
+    ) -> Result<Vec<Term>, MethodError> {
+        match Kind::of(stage) {
+            Kind::Prior => self.imitate(act, scene),
+            Kind::Distil => self.distil(scene),
+            Kind::Search => self.seek(scene),
+        }
+    }
+
+    fn learning_rate(&self, stage: usize, _act: usize, progress: Progress, recipe: f64) -> f64 {
+        match Kind::of(stage) {
+            Kind::Prior => {
+                let done = progress.epoch.saturating_mul(progress.steps);
+                let done = done.saturating_add(progress.step).min(1 << 20) as i32;
+                PRIOR_RATE.0 * PRIOR_RATE.1.powi(done)
+            }
+            Kind::Distil => recipe,
+            Kind::Search => self.search.learning_rate,
+        }
+    }
+
+    fn begin_stage(
+        &mut self,
+        _stage: usize,
+        _interlude: &mut Interlude<'_>,
+    ) -> Result<(), MethodError> {
+        self.search = Search {
+            learning_rate: self.config.search_learning_rate,
+            before: NO_LOSS,
+            sum: 0.0,
+            steps: 0.0,
+        };
+        Ok(())
+    }
+
+    fn end_epoch(
+        &mut self,
+        _stage: usize,
+        _interlude: &mut Interlude<'_>,
+    ) -> Result<(), MethodError> {
+        let search = &mut self.search;
+        if search.steps > 0.0 {
+            let loss = search.sum / search.steps;
+            let fall = search.before - loss;
+            if fall < 0.02 && (fall / (search.before - 1e-6)).abs() < 0.02 {
+                search.learning_rate *= 0.9;
+            }
+            search.before = loss;
+        }
+        (search.sum, search.steps) = (0.0, 0.0);
+        Ok(())
+    }
+
+    fn state(&self) -> State {
+        let Search {
+            learning_rate,
+            before,
+            sum,
+            steps,
+        } = self.search;
+        let numbers = [learning_rate, before, sum, steps];
+        let value = Tensor::from_data(numbers, (&Device::flex(), DType::F64));
+        [("search".to_owned(), (vec![numbers.len()], value))].into()
+    }
+
+    fn load_state(&mut self, mut state: State) -> Result<(), MethodError> {
+        let numbers: Option<Vec<f64>> = state
+            .remove("search")
+            .map(|(_, value)| value.to_data().iter().collect());
+        match numbers.as_deref() {
+            Some(&[learning_rate, before, sum, steps]) => {
+                self.search = Search {
+                    learning_rate,
+                    before,
+                    sum,
+                    steps,
+                };
+                Ok(())
+            }
+            _ => Err(MethodError::State {
+                method: Self::ID,
+                reason: "expected four numbers called `search`".to_owned(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
