@@ -72,7 +72,7 @@ pub use self::dataset::{Dataset, Part};
 pub use self::decode::{IMAGE_EXTENSIONS, decode, decode_file};
 pub use self::error::DataError;
 pub use self::image::{Image, luma};
-pub use self::loader::{Batch, Epoch, Loader, LoaderConfig, Partners, Replay};
+pub use self::loader::{Batch, Epoch, Large, Loader, LoaderConfig, Partners, Replay};
 pub use self::open::{OpenOptions, open};
 pub use self::resize::resize;
 pub use self::source::{Difficulty, Folder, Packed, Shapes, Source};

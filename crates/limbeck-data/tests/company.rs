@@ -34,6 +34,7 @@ fn accompanied(workers: usize) -> LoaderConfig {
         partners: true,
         replay_from: Some(1),
         balanced: None,
+        enlarged: 1,
     }
 }
 

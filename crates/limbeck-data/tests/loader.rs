@@ -128,6 +128,69 @@ fn shapes_and_targets_fit_together() {
 }
 
 #[test]
+fn images_in_two_sizes_are_one_view_and_the_large_ones_are_those_of_a_larger_loader() {
+    let small = Augment {
+        size: [16, 16],
+        mixup_alpha: 0.0,
+        cutmix_alpha: 0.0,
+        random_erasing: None,
+        ..augment()
+    };
+    let load = |augment: &Augment, enlarged, workers| {
+        let config = LoaderConfig {
+            enlarged,
+            ..config(workers)
+        };
+        let loader = Loader::new(part(), augment.clone(), true, config).unwrap();
+        batches(&loader, 1, 0)
+    };
+    let larger = small.enlarged(2);
+    assert_eq!(
+        (larger.size, larger.pad_crop.unwrap().pixels),
+        ([32, 32], 8)
+    );
+    let two_sizes = load(&small, 2, 0);
+    assert_eq!(two_sizes, load(&small, 2, 3));
+    for (both, alone) in two_sizes.iter().zip(load(&larger, 1, 0)) {
+        assert_eq!(both.shape[2..], [16, 16]);
+        let large = both.large.as_ref().unwrap();
+        assert_eq!(large.size, [32, 32]);
+        assert_eq!(large.images, alone.images);
+        assert!(alone.large.is_none());
+        // A reduced image is as bright as the large one, up to the rounding to 8 bits.
+        let numbers = |images: &[f32], side: usize| -> Vec<f32> {
+            let planes = images.chunks_exact(side * side);
+            planes
+                .map(|plane| plane.iter().sum::<f32>() / plane.len() as f32)
+                .collect()
+        };
+        for (a, b) in numbers(&both.images, 16)
+            .iter()
+            .zip(numbers(&large.images, 32))
+        {
+            assert!((a - b).abs() < 0.1, "{a} and {b}");
+        }
+    }
+    for refused in [
+        Augment {
+            random_erasing: Some(RandomErasing::default()),
+            ..small.clone()
+        },
+        Augment {
+            mixup_alpha: 0.2,
+            ..small
+        },
+    ] {
+        let config = LoaderConfig {
+            enlarged: 2,
+            ..config(0)
+        };
+        let error = Loader::new(part(), refused, true, config).unwrap_err();
+        assert!(error.to_string().contains("two sizes"), "{error}");
+    }
+}
+
+#[test]
 fn a_last_incomplete_batch_is_kept_or_dropped_as_asked() {
     let count = |drop_last| {
         let settings = LoaderConfig {

@@ -23,16 +23,26 @@
 //! | --- | --- | --- | --- |
 //! | `weight` | 100 | ≥ 0 | RepDistiller and mdistiller |
 //! | `use_relu` | true | | mdistiller |
+//! | `hint_share` | 0 | 0 to < 1 | common code; the paper has two stages, how long is left open |
+//! | `temperature` | 4 | > 0 | as `kd`; read in two stages |
+//! | `ce_weight` | 0.1 | ≥ 0 | as `kd`; read in two stages |
+//! | `kd_weight` | 0.9 | ≥ 0 | as `kd`; read in two stages |
 //!
 //! ## Notes
-//! The paper trains the lower part on the hint first and then distils; as in the common code, both
-//! are trained together here. A student map smaller than the teacher's is refused unless it is
+//! By default both terms are trained together, as in the common code. The paper trains the lower
+//! part on the hint first and then distils the whole: with `hint_share` above 0, the first stage
+//! takes this share of the epochs with weight · mean (R(F_s) − F_t)² alone, which teaches the
+//! student up to the hinted layer, and the second the rest with L = ce_weight · CE(z, y) +
+//! kd_weight · T²/B · Σ_b KL(softmax(u/T) ‖ softmax(z/T)), u: teacher logits; each runs through
+//! the recipe's schedule. The two stages cannot be joined with other methods. A student map smaller than the teacher's is refused unless it is
 //! exactly half of it: no convolution of the definition reaches it. Cost: one convolution,
 //! 9·C_s·C_t or 16·C_s·C_t weights, and one forward pass of the teacher.
 //!
 //! ## Reference
 //! Romero, Ballas, Kahou, Chassang, Gatta, Bengio. "FitNets: Hints for Thin Deep Nets". ICLR 2015.
 //! <https://arxiv.org/abs/1412.6550>
+
+mod stages;
 
 use burn::tensor::Tensor;
 use limbeck_nn::{Builder, Pass, Tap, Taps};
@@ -41,9 +51,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Criterion, MethodError, Needs, Probe, Step, Term,
     connector::{Regressor, mean_squared_error},
-    criterion::require_weight,
+    criterion::{require_positive, require_weight},
     pairs::{Pair, map_shape, propose_pairs, resolve_pair},
 };
+
+pub use stages::FitNetStages;
 
 /// Settings of [`FitNet`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +65,15 @@ pub struct FitNetConfig {
     pub weight: f64,
     /// Whether the regressor ends with a ReLU.
     pub use_relu: bool,
+    /// Share of the epochs that go to the hint alone, before the rest distils; 0 trains both
+    /// together.
+    pub hint_share: f64,
+    /// Softens both distributions in the second stage.
+    pub temperature: f64,
+    /// Factor of the second stage's cross entropy with the labels.
+    pub ce_weight: f64,
+    /// Factor of the second stage's divergence from the teacher.
+    pub kd_weight: f64,
 }
 
 impl Default for FitNetConfig {
@@ -60,6 +81,10 @@ impl Default for FitNetConfig {
         Self {
             weight: 100.0,
             use_relu: true,
+            hint_share: 0.0,
+            temperature: 4.0,
+            ce_weight: 0.1,
+            kd_weight: 0.9,
         }
     }
 }
@@ -78,13 +103,32 @@ impl FitNet {
     /// Makes the regressor: `conv.*`, `bn.*`.
     ///
     /// # Errors
-    /// A negative weight, no teacher, layers that are not there or that no regressor bridges.
+    /// A setting out of range, two stages, which are [`FitNetStages`], no teacher, layers that are not there or that no regressor bridges.
     pub fn new(
         config: FitNetConfig,
         probe: &Probe,
         builder: &mut Builder<'_>,
     ) -> Result<Self, MethodError> {
-        require_weight(Self::ID, "weight", config.weight)?;
+        if config.hint_share > 0.0 {
+            return Err(MethodError::Setting {
+                method: Self::ID,
+                key: "hint_share",
+                expected: "0 where it is joined with other methods: two stages have training \
+                           steps of their own"
+                    .to_owned(),
+                found: config.hint_share.to_string(),
+            });
+        }
+        Self::assemble(config, probe, builder)
+    }
+
+    /// The same for one stage or two.
+    fn assemble(
+        config: FitNetConfig,
+        probe: &Probe,
+        builder: &mut Builder<'_>,
+    ) -> Result<Self, MethodError> {
+        check(&config)?;
         let pair = resolve_pair(Self::ID, probe, hint)?;
         let [_, height, width] = pair.teacher_shape;
         if probe.batch * height * width == 1 {
@@ -109,6 +153,23 @@ impl FitNet {
     pub fn regress(&self, pass: &mut Pass<'_>, student: Tensor<4>) -> Tensor<4> {
         self.regressor.forward(pass, student)
     }
+}
+
+fn check(config: &FitNetConfig) -> Result<(), MethodError> {
+    const ID: &str = FitNet::ID;
+    require_weight(ID, "weight", config.weight)?;
+    require_weight(ID, "ce_weight", config.ce_weight)?;
+    require_weight(ID, "kd_weight", config.kd_weight)?;
+    require_positive(ID, "temperature", config.temperature)?;
+    if !(0.0..1.0).contains(&config.hint_share) {
+        return Err(MethodError::Setting {
+            method: ID,
+            key: "hint_share",
+            expected: "a number from 0 to below 1".to_owned(),
+            found: config.hint_share.to_string(),
+        });
+    }
+    Ok(())
 }
 
 /// The pair of the student's second stage, or in a network without one the middle pair; where no

@@ -9,6 +9,7 @@
 
 mod at;
 mod byot;
+mod cakd;
 mod cast;
 mod connector;
 mod crd;
@@ -47,6 +48,7 @@ mod one_stage;
 mod orthonormal;
 mod pairs;
 mod peers;
+mod pixeldistill;
 mod prediction_bank;
 mod procedure;
 mod pskd;
@@ -77,6 +79,13 @@ mod zipf;
 
 pub use at::{At, AtConfig};
 pub use byot::{Branch, BranchOutput, Byot, ByotConfig, ByotForm};
+mod wtakd;
+
+pub use cakd::{
+    AttentionErrors, Cakd, CakdConfig, CakdForm, CrossAttention, Discriminator, GramAttention,
+    GroupLinear, PatchDiscriminator, Projections, Relations, TokenDiscriminator,
+    binary_cross_entropy,
+};
 pub use cast::{Cast, Member, STUDENT, member_seed};
 pub use crd::{Crd, CrdConfig, Embedded, Others, Positive};
 pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term, TrainingPart};
@@ -90,7 +99,7 @@ pub use drg::{Auxiliary, Drg, DrgConfig};
 pub use dsr::{Dsr, DsrConfig};
 pub use error::MethodError;
 pub use ffl::{Ffl, FflConfig};
-pub use fitnet::{FitNet, FitNetConfig};
+pub use fitnet::{FitNet, FitNetConfig, FitNetStages};
 pub use fusion::Fused;
 pub use hint_selection::{HintSelection, HintSettings, HintSurvey};
 pub use hints::{Hints, HintsConfig};
@@ -113,6 +122,10 @@ pub use okddip::{Okddip, OkddipConfig};
 pub use one::{One, OneConfig};
 pub use one_stage::OneStage;
 pub use pairs::{blocks, propose_pairs};
+pub use pixeldistill::{
+    HighResolution, PixelFeature, PixelForm, Pixeldistill, PixeldistillConfig, SuperResolution,
+    attention_error, correlation_error, reconstruction_error, similarity_error, upsampled_error,
+};
 pub use procedure::{
     Act, Balanced, HeldOut, Images, Interlude, OptimizerChange, OptimizerKind, Procedure, Stage,
     Trained,
@@ -138,4 +151,8 @@ pub use teacher::{Classifier, Teacher};
 pub use tfkd::{Tfkd, TfkdConfig, TfkdForm};
 pub use triplets::{NegativeSampler, Triplets, distance_weights, sample_triplets};
 pub use tst::{Tst, TstConfig};
+pub use wtakd::{
+    AssistantAverage, AssistantForm, EnsembleObjective, Evolution, EvolutionStrategy,
+    HeldOutPredictions, KlReduction, Trial, Wtakd, WtakdConfig,
+};
 pub use zipf::{Zipf, ZipfConfig, ZipfDistribution, ZipfDivergence, ZipfRanking};

@@ -85,6 +85,12 @@ pub fn cast(
         refuse_unused_pairs(name, probe, &procedure.pairs())?;
         return Ok((procedure, cast));
     }
+    if let [entry] = entries(name)?.as_slice()
+        && let Some(staged) = entry.staged
+        && let Some(procedure) = staged(settings_of(settings, entry.id), probe, &mut cast)?
+    {
+        return Ok((procedure, cast));
+    }
     let procedure = OneStage::new(build(name, settings, probe)?, &mut cast);
     Ok((Box::new(procedure), cast))
 }

@@ -24,6 +24,9 @@ pub struct Images {
     pub replay: bool,
     /// Batches of so many classes with so many images each, instead of a shuffled order.
     pub balanced: Option<Balanced>,
+    /// How many times as high and wide the first view comes along as well, at least 1; with 1 it
+    /// does not.
+    pub enlarged: usize,
 }
 
 /// Class-balanced batches.
@@ -43,6 +46,7 @@ impl Default for Images {
             partners: false,
             replay: false,
             balanced: None,
+            enlarged: 1,
         }
     }
 }

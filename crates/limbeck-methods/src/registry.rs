@@ -58,7 +58,14 @@ pub struct MethodEntry {
     pub defaults: fn() -> Value,
     /// Builds it from a table of settings; missing ones take their defaults.
     pub build: Build,
+    /// Of a criterion that can also have stages of its own: its procedure, where the settings ask
+    /// for them.
+    pub staged: Option<BuildStaged>,
 }
+
+/// Builds the stages of a criterion that is used alone; `None` where its settings ask for none.
+pub type BuildStaged =
+    fn(Value, &Probe, &mut Cast) -> Result<Option<Box<dyn Procedure>>, MethodError>;
 
 /// How a method is built.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +87,16 @@ macro_rules! method {
     ($module:ident::$method:ident, $config:ident, teacher: true, features) => {
         method!($module::$method, $config, teacher: true, Group::Features)
     };
+    ($module:ident::$method:ident, $config:ident, teacher: true, features, staged: $stages:ident) => {
+        MethodEntry {
+            staged: Some(|settings, probe, cast| {
+                let config = parse(stringify!($module), settings)?;
+                let stages = crate::$module::$stages::new(config, probe, cast)?;
+                Ok(stages.map(|stages| Box::new(stages) as Box<dyn Procedure>))
+            }),
+            ..method!($module::$method, $config, teacher: true, Group::Features)
+        }
+    };
     ($module:ident::$method:ident, $config:ident, teacher: false) => {
         method!($module::$method, $config, teacher: false, Group::Labels)
     };
@@ -95,6 +112,7 @@ macro_rules! method {
                 let method = crate::$module::$method::new(config, probe, builder)?;
                 Ok(Box::new(method))
             }),
+            staged: None,
         }
     };
 }
@@ -113,6 +131,7 @@ macro_rules! procedure {
                 let method = crate::$module::$method::new(config, probe, cast)?;
                 Ok(Box::new(method))
             }),
+            staged: None,
         }
     };
 }
@@ -122,6 +141,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(none::Baseline, BaselineConfig, teacher: false),
     method!(at::At, AtConfig, teacher: true, features),
     method!(byot::Byot, ByotConfig, teacher: false),
+    procedure!(cakd::Cakd, CakdConfig, teacher: true, Group::Features),
     method!(crd::Crd, CrdConfig, teacher: true, features),
     procedure!(cskd::Cskd, CskdConfig, teacher: false, Group::Labels),
     procedure!(ddgsd::Ddgsd, DdgsdConfig, teacher: false, Group::Labels),
@@ -132,6 +152,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(drg::Drg, DrgConfig, teacher: false),
     method!(dsr::Dsr, DsrConfig, teacher: false),
     procedure!(ffl::Ffl, FflConfig, teacher: false, Group::Networks),
+    method!(fitnet::FitNet, FitNetConfig, teacher: true, features, staged: FitNetStages),
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
     procedure!(hints::Hints, HintsConfig, teacher: true, Group::Features),
     procedure!(hssakd::Hssakd, HssakdConfig, teacher: true, Group::Stages),
@@ -141,6 +162,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(mgram::Mgram, MgramConfig, teacher: true, features),
     procedure!(okddip::Okddip, OkddipConfig, teacher: false, Group::Networks),
     procedure!(one::One, OneConfig, teacher: false, Group::Networks),
+    procedure!(pixeldistill::Pixeldistill, PixeldistillConfig, teacher: true, Group::Stages),
     method!(pskd::Pskd, PskdConfig, teacher: false),
     method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
     method!(rkd::Rkd, RkdConfig, teacher: true, features),
@@ -150,6 +172,7 @@ pub static METHODS: &[MethodEntry] = &[
     method!(tat::Tat, TatConfig, teacher: true, features),
     procedure!(tfkd::Tfkd, TfkdConfig, teacher: false, Group::Labels),
     procedure!(tst::Tst, TstConfig, teacher: true, Group::Stages),
+    procedure!(wtakd::Wtakd, WtakdConfig, teacher: true, Group::Stages),
     procedure!(zipf::Zipf, ZipfConfig, teacher: false, Group::Labels),
 ];
 

@@ -28,6 +28,8 @@ pub struct Batch {
     pub partners: Option<Tensor<4>>,
     /// The batch before.
     pub replay: Option<Replay>,
+    /// The images before they were reduced to their size, `[B, C, L, L']`.
+    pub large: Option<Tensor<4>>,
 }
 
 /// The batch before, seen once more.

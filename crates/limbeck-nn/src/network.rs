@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::{Builder, Cost, Mode, NnError, Outputs, ParameterId, Pass, Store, Tap, TapKind, Taps};
+use crate::{
+    Builder, Cost, Mode, NnError, Outputs, ParameterId, Pass, STEM_CONVOLUTION, Store, Tap,
+    TapKind, Taps, layer::FrozenConvolution,
+};
 
 /// What goes in and how many classes come out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,17 @@ pub struct InputShape {
     pub width: usize,
     /// Number of classes.
     pub classes: usize,
+}
+
+impl InputShape {
+    /// The same for images `times` as high and wide.
+    pub fn enlarged(self, times: usize) -> Self {
+        Self {
+            height: self.height.saturating_mul(times),
+            width: self.width.saturating_mul(times),
+            ..self
+        }
+    }
 }
 
 /// Which operations, in which order. Holds no numbers.
@@ -110,7 +124,6 @@ impl Network {
     pub fn taps(&self) -> Vec<Tap> {
         let (outputs, _) = self.count(Taps::all());
         let mut taps: Vec<Tap> = self
-            .architecture
             .tap_names()
             .into_iter()
             .filter_map(|name| {
@@ -125,9 +138,19 @@ impl Network {
         taps
     }
 
-    /// Names of all taps in forward order, `logits` left out.
+    /// Names of all taps in forward order, `logits` left out: [`STEM_CONVOLUTION`], then those of
+    /// the architecture.
     pub fn tap_names(&self) -> Vec<String> {
-        self.architecture.tap_names()
+        let first = [STEM_CONVOLUTION.to_owned()].into_iter();
+        first.chain(self.architecture.tap_names()).collect()
+    }
+
+    /// The convolution that images meet first, as a constant; `None` in a network without one.
+    pub fn first_convolution(&self) -> Option<FrozenConvolution> {
+        let mut pass = Pass::counting(&self.store, Taps::none());
+        self.architecture.forward(&mut pass, self.blank_image());
+        let convolution = pass.first_convolution()?;
+        Some(convolution.frozen(&self.store))
     }
 
     /// Work and memory for one image.
@@ -165,20 +188,24 @@ impl Network {
         })
     }
 
-    /// A counting pass over one image.
-    fn count(&self, taps: Taps) -> (Outputs, Cost) {
+    /// `[1, C, H, W]` of zeros.
+    fn blank_image(&self) -> Tensor<4> {
         let InputShape {
             channels,
             height,
             width,
             ..
         } = self.input;
-        let image = Tensor::zeros(
+        Tensor::zeros(
             [1, channels, height, width],
             (self.store.device(), self.store.dtype()),
-        );
+        )
+    }
+
+    /// A counting pass over one image.
+    fn count(&self, taps: Taps) -> (Outputs, Cost) {
         let mut pass = Pass::counting(&self.store, taps);
-        let logits = self.architecture.forward(&mut pass, image);
+        let logits = self.architecture.forward(&mut pass, self.blank_image());
         let cost = pass.cost();
         (pass.finish(logits).0, cost)
     }

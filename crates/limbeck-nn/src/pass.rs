@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::{Cost, Feature, Outputs, ParameterId, Store, Taps};
+use crate::{Cost, Feature, Outputs, ParameterId, Store, Taps, layer::Conv2d};
+
+/// The tap that every network with a convolution has: what its first one gives out, before
+/// anything follows. A network whose first batch norm has been folded into it has no such value.
+pub const STEM_CONVOLUTION: &str = "stem.conv";
 
 /// Which statistics batch norms use and whether dropout is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub struct Pass<'a> {
     cost: Cost,
     /// Products are left out and their results are zeros.
     counting: bool,
+    /// The first convolution of the pass, once it has run.
+    first_convolution: Option<Conv2d>,
 }
 
 impl<'a> Pass<'a> {
@@ -45,6 +51,7 @@ impl<'a> Pass<'a> {
             updates: BTreeMap::new(),
             cost: Cost::default(),
             counting: false,
+            first_convolution: None,
         }
     }
 
@@ -120,6 +127,23 @@ impl<'a> Pass<'a> {
     /// Records a feature map `[B, C, H, W]` if it was asked for.
     pub fn tap_map(&mut self, name: &str, map: &Tensor<4>) {
         self.tap(name, || Feature::Map(map.clone()));
+    }
+
+    /// Notes that `convolution` has run, and records what the first one of the pass gave out,
+    /// `[B, C, H, W]`; `None` where that is mixed with a batch norm folded into it.
+    pub(crate) fn convolved(&mut self, convolution: Conv2d, output: Option<&Tensor<4>>) {
+        if self.first_convolution.is_some() {
+            return;
+        }
+        self.first_convolution = Some(convolution);
+        if let Some(output) = output {
+            self.tap_map(STEM_CONVOLUTION, output);
+        }
+    }
+
+    /// The first convolution of the pass, once it has run.
+    pub(crate) fn first_convolution(&self) -> Option<Conv2d> {
+        self.first_convolution
     }
 
     /// A seed for the next random draw of this pass.

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use burn::tensor::{DType, Device, Tensor, TensorData, activation::log_softmax};
-use limbeck_nn::{Feature, InputShape, Network, Role, Tap, TapKind, Taps, model};
+use limbeck_nn::{Feature, InputShape, Network, Role, STEM_CONVOLUTION, Tap, TapKind, Taps, model};
 
 /// One small model of each family, and the side of the images it is tried with.
 const SMALL: &[(&str, usize)] = &[
@@ -151,6 +151,8 @@ fn a_frozen_network_gives_what_the_network_gives_and_reads_no_norm_after_a_convo
                     a.to_vector().unwrap_or_else(nothing),
                     b.to_vector().unwrap_or_else(nothing),
                 ),
+                // The norm after the first convolution is folded into it.
+                (Some(_), None) if tap == STEM_CONVOLUTION => continue,
                 _ => panic!("{name} did not record {tap}"),
             };
             assert!(difference < 1e-10, "{tap} of {name}: {difference}");

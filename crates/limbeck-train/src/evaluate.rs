@@ -31,6 +31,8 @@ pub struct Choice {
 /// always in the same order.
 pub struct EvaluationSet {
     loader: Loader,
+    /// The same images in the teacher's size, where that is another one.
+    large: Option<Loader>,
     classes: usize,
     recall: bool,
 }
@@ -41,6 +43,20 @@ impl EvaluationSet {
     /// # Errors
     /// What the loader refuses.
     pub fn new(part: Part, augment: &Augment, workers: usize) -> Result<Self, TrainError> {
+        Self::in_two_sizes(part, augment, 1, workers)
+    }
+
+    /// The same where the teacher, and perhaps others, see the images `enlarged` times as high and
+    /// wide: each network is shown the size that it takes.
+    ///
+    /// # Errors
+    /// What the loader refuses.
+    pub fn in_two_sizes(
+        part: Part,
+        augment: &Augment,
+        enlarged: usize,
+        workers: usize,
+    ) -> Result<Self, TrainError> {
         let classes = part.classes().len();
         let config = LoaderConfig {
             batch: BATCH,
@@ -51,8 +67,14 @@ impl EvaluationSet {
             seed: 0,
             ..LoaderConfig::default()
         };
+        let loader = |part, augment| Loader::new(part, augment, false, config);
+        let large = match enlarged {
+            1 => None,
+            times => Some(loader(part.clone(), augment.enlarged(times))?),
+        };
         Ok(Self {
-            loader: Loader::new(part, augment.clone(), false, config)?,
+            loader: loader(part, augment.clone())?,
+            large,
             classes,
             recall: false,
         })
@@ -75,12 +97,17 @@ impl EvaluationSet {
         teacher_choices: Option<&[Choice]>,
     ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
         let network = network.frozen();
-        self.run(&network, teacher_choices, |images| {
+        let size = [network.input().height, network.input().width];
+        let large = self.large.as_ref();
+        let large = large.filter(|loader| loader.augment().size == size);
+        let loader = large.unwrap_or(&self.loader);
+        self.run(loader, &network, teacher_choices, |images| {
             network.evaluate(images, &self.taps())
         })
     }
 
-    /// Measures `teacher` on the images as the student of `network` sees them.
+    /// Measures `teacher` on the images as the student of `network` sees them, or in its own size
+    /// where the set has them in two.
     ///
     /// # Errors
     /// An image that cannot be read.
@@ -89,7 +116,8 @@ impl EvaluationSet {
         teacher: &dyn Teacher,
         network: &Network,
     ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
-        self.run(network, None, |images| {
+        let loader = self.large.as_ref().unwrap_or(&self.loader);
+        self.run(loader, network, None, |images| {
             teacher.outputs(images, &self.taps())
         })
     }
@@ -103,6 +131,7 @@ impl EvaluationSet {
 
     fn run(
         &self,
+        loader: &Loader,
         network: &Network,
         teacher_choices: Option<&[Choice]>,
         outputs: impl Fn(Tensor<4>) -> Outputs,
@@ -111,7 +140,7 @@ impl EvaluationSet {
         let mut evaluator = Evaluator::new(self.classes);
         let mut choices = Vec::new();
         let mut recall = Recall::default();
-        for batch in self.loader.epoch(0, 0) {
+        for batch in loader.epoch(0, 0) {
             let batch = batch?;
             let images = Tensor::from_data(TensorData::new(batch.images, batch.shape), options);
             let outputs = outputs(images);

@@ -480,6 +480,7 @@ pub(crate) fn loader_config(
         partners: images.partners,
         replay_from: images.replay.then_some(first),
         balanced,
+        enlarged: images.enlarged,
     }
 }
 

@@ -205,9 +205,24 @@ impl Learner {
         };
         let procedure = &mut self.procedure;
         match pause {
-            Pause::Stage => procedure.begin_stage(self.stage, &mut interlude)?,
+            Pause::Stage => {
+                procedure.begin_stage(self.stage, &mut interlude)?;
+                self.start_average()?;
+            }
             Pause::Epoch => procedure.begin_epoch(self.stage, &mut interlude)?,
             Pause::EpochEnd => procedure.end_epoch(self.stage, &mut interlude)?,
+        }
+        Ok(())
+    }
+
+    /// Lets an average that has followed nothing yet start from what the stage has made of its
+    /// student.
+    fn start_average(&mut self) -> Result<(), TrainError> {
+        if let (Some(decay), Some(average)) = (self.decay, &self.average)
+            && average.updates() == 0
+        {
+            let store = self.cast.store(&self.stages[self.stage].student)?;
+            self.average = Some(WeightAverage::new(decay, store));
         }
         Ok(())
     }

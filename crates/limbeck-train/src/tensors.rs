@@ -20,6 +20,11 @@ impl DeviceBatch {
             let shape = [count, channels, height, width];
             Tensor::<4>::from_data(TensorData::new(numbers, shape), (device, dtype))
         };
+        let large = batch.large.map(|large| {
+            let [height, width] = large.size;
+            let shape = [count, channels, height, width];
+            Tensor::from_data(TensorData::new(large.images, shape), (device, dtype))
+        });
         let labels = |labels: Vec<i64>| {
             let count = labels.len();
             Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), device)
@@ -43,6 +48,7 @@ impl DeviceBatch {
                     labels: labels(replay.labels),
                     indices: replay.indices,
                 }),
+                large,
             },
             classes: batch.labels,
         }

@@ -216,6 +216,23 @@ fn rtk_and_its_base_method_resume_to_the_same_bits() {
 }
 
 #[test]
+fn wtakd_resumes_to_the_same_bits() {
+    for form in ["weighted", "dense"] {
+        let form = format!("method.wtakd.form={form}");
+        let extra = [
+            "--teacher",
+            "resnet8",
+            "--set",
+            &form,
+            "--set",
+            "method.wtakd.assistants=resnet8+resnet8",
+        ];
+        let files = ["last.safetensors", "stage-assistant2.safetensors"];
+        assert_resumes("wtakd", &extra, &files);
+    }
+}
+
+#[test]
 fn hints_resumes_with_the_layers_that_it_chose_to_the_same_bits() {
     let extra = ["--teacher", "resnet14", "--set", "method.hints.images=50"];
     assert_resumes("hints", &extra, &["last.safetensors", "best.safetensors"]);
@@ -247,4 +264,55 @@ fn metric_learning_chooses_by_recall_reports_it_and_resumes_to_the_same_bits() {
     }
     let row = &results["students"][0]["epochs"][0];
     assert!(row["validation_recall"].is_number(), "{row}");
+}
+
+#[test]
+fn pixeldistill_resumes_to_the_same_bits() {
+    for settings in [
+        ["form=one_stage", "feature=none"],
+        ["form=two_stage", "feature=super_resolution"],
+    ] {
+        let settings = settings.map(|setting| format!("method.pixeldistill.{setting}"));
+        let extra = [
+            "--teacher",
+            "resnet8",
+            "--set",
+            &settings[0],
+            "--set",
+            &settings[1],
+            "--set",
+            "method.pixeldistill.ratio=2",
+            "--set",
+            "augment.size=[16,16]",
+        ];
+        assert_resumes("pixeldistill", &extra, &["last.safetensors"]);
+    }
+}
+
+#[test]
+fn cakd_resumes_to_the_same_bits() {
+    for form in ["paper", "released"] {
+        let form = format!("method.cakd.form={form}");
+        let extra = [
+            "--teacher",
+            "vit_nano",
+            "--set",
+            &form,
+            "--set",
+            "method.cakd.ramp_start=0",
+        ];
+        assert_resumes("cakd", &extra, &["last.safetensors"]);
+    }
+}
+
+#[test]
+fn fitnet_in_two_stages_resumes_to_the_same_bits() {
+    let extra = [
+        "--teacher",
+        "resnet8",
+        "--set",
+        "method.fitnet.hint_share=0.5",
+    ];
+    let files = ["last.safetensors", "stage-hint.safetensors"];
+    assert_resumes("fitnet", &extra, &files);
 }

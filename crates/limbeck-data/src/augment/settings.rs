@@ -12,7 +12,7 @@ use super::quarter_turn::random_quarter_turn;
 use super::rand_augment::{RandAugment, rand_augment};
 use super::random_erasing::{RandomErasing, random_erasing};
 use super::random_resized_crop::{RandomResizedCrop, random_resized_crop};
-use crate::{DataError, Image, Stream};
+use crate::{DataError, Image, Stream, resize};
 
 /// What is done to images. The default brings them to the size and the channels and nothing
 /// else; without a normalisation, values are 0 to 1.
@@ -192,6 +192,37 @@ impl Augment {
             colour_jitter(&mut image, settings, stream);
         }
         image
+    }
+
+    /// The same for images that are `times` as high and wide; paddings grow with them.
+    #[must_use]
+    pub fn enlarged(&self, times: usize) -> Self {
+        let mut enlarged = self.clone();
+        enlarged.size = self.size.map(|side| side.saturating_mul(times));
+        enlarged.pad_crop = self.pad_crop.map(|crop| PadCrop {
+            pixels: crop.pixels.saturating_mul(times),
+            ..crop
+        });
+        enlarged
+    }
+
+    /// Writes the image as [`Augment::apply`] does to `large`, and reduced to `[height, width]` to
+    /// `small`: one view in two sizes. Nothing is erased.
+    pub(crate) fn apply_in_two_sizes(
+        &self,
+        image: Image,
+        stream: Option<&mut Stream>,
+        [height, width]: [usize; 2],
+        small: &mut [f32],
+        large: &mut [f32],
+    ) {
+        let image = match stream {
+            None => self.plain(image),
+            Some(stream) => self.augmented(image, stream),
+        };
+        let normalisation = self.normalisation.as_ref();
+        write_planes(&image, normalisation, large);
+        write_planes(&resize(&image, height, width), normalisation, small);
     }
 
     /// Writes the image as `[C, H, W]` numbers to `out`, which has [`Augment::numbers`] of them:

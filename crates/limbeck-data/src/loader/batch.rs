@@ -26,6 +26,17 @@ pub struct Batch {
     pub partners: Option<Partners>,
     /// The batch before, in a second view.
     pub replay: Option<Replay>,
+    /// The images before they were reduced to their size.
+    pub large: Option<Large>,
+}
+
+/// The images of a batch in a larger size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Large {
+    /// `[B, C, H, W]`, flat.
+    pub images: Vec<f32>,
+    /// Height and width in pixels.
+    pub size: [usize; 2],
 }
 
 /// Another image of the class of each image of a batch.
@@ -114,7 +125,13 @@ impl Plan {
         go_on: &impl Fn() -> bool,
     ) -> Result<Option<Batch>, DataError> {
         let indices = order[self.range(number)].to_vec();
-        let Some(mut images) = self.view(&indices, epoch, 0, go_on)? else {
+        let made = match self.config.enlarged {
+            1 => self
+                .view(&indices, epoch, 0, go_on)?
+                .map(|images| (images, None)),
+            times => self.two_sizes(&indices, epoch, times, go_on)?,
+        };
+        let Some((mut images, large)) = made else {
             return Ok(None);
         };
         let mut views = Vec::new();
@@ -165,6 +182,7 @@ impl Plan {
             views,
             partners,
             replay,
+            large,
         }))
     }
 
@@ -202,6 +220,38 @@ impl Plan {
                 .apply(self.part.image(position)?, stream.as_mut(), out);
         }
         Ok(Some(images))
+    }
+
+    /// The first view of the images at `positions` in the size of the loader, and `times` as high
+    /// and wide; `None` if `go_on` said no.
+    fn two_sizes(
+        &self,
+        positions: &[usize],
+        epoch: usize,
+        times: usize,
+        go_on: &impl Fn() -> bool,
+    ) -> Result<Option<(Vec<f32>, Option<Large>)>, DataError> {
+        let larger = self.augment.enlarged(times);
+        let (numbers, more) = (self.augment.numbers(), larger.numbers());
+        let mut images = vec![0.0; positions.len() * numbers];
+        let mut large = vec![0.0; positions.len() * more];
+        let places = images
+            .chunks_exact_mut(numbers)
+            .zip(large.chunks_exact_mut(more));
+        for (&position, (small, large)) in positions.iter().zip(places) {
+            if !go_on() {
+                return Ok(None);
+            }
+            let image = self.part.image(position)?;
+            let mut stream = self.train.then(|| self.stream(position, epoch, 0));
+            let size = self.augment.size;
+            larger.apply_in_two_sizes(image, stream.as_mut(), size, small, large);
+        }
+        let large = Large {
+            images: large,
+            size: larger.size,
+        };
+        Ok(Some((images, Some(large))))
     }
 
     /// Draws another image of each one's class. Choice and augmentation depend on the image that

@@ -27,6 +27,9 @@ pub struct LoaderConfig {
     /// Batches of so many classes with so many images each, `(classes, images)`, instead of a
     /// shuffled order; `batch` must be their product.
     pub balanced: Option<(usize, usize)>,
+    /// How many times as high and wide the images come along as well, at least 1; with 1 they do
+    /// not. The images are then the reduced ones.
+    pub enlarged: usize,
 }
 
 impl Default for LoaderConfig {
@@ -43,6 +46,7 @@ impl Default for LoaderConfig {
             partners: false,
             replay_from: None,
             balanced: None,
+            enlarged: 1,
         }
     }
 }
@@ -66,6 +70,19 @@ impl LoaderConfig {
         if self.views == 0 {
             return Err(DataError::setting("views", "at least 1", 0));
         }
+        if self.enlarged == 0 {
+            return Err(DataError::setting("enlarged", "at least 1", 0));
+        }
+        if self.enlarged > 1 {
+            augment.enlarged(self.enlarged).check()?;
+        }
+        if self.enlarged > 1 && augment.random_erasing.is_some() {
+            return Err(DataError::setting(
+                "random_erasing",
+                "left out where images come in two sizes",
+                "it",
+            ));
+        }
         if let Some((classes, each)) = self.balanced
             && classes.checked_mul(each) != Some(self.batch)
         {
@@ -75,12 +92,13 @@ impl LoaderConfig {
                 self.batch,
             ));
         }
-        let accompanied = self.views > 1 || self.partners || self.replay_from.is_some();
+        let accompanied =
+            self.views > 1 || self.partners || self.replay_from.is_some() || self.enlarged > 1;
         if augment.mixes() && (accompanied || self.balanced.is_some()) {
             return Err(DataError::setting(
                 "mixup_alpha` and `cutmix_alpha",
-                "0 where images come with other views, partners or the batch before, or in \
-                 class-balanced batches",
+                "0 where images come with other views, partners or the batch before, in two sizes, \
+                 or in class-balanced batches",
                 format!("{} and {}", augment.mixup_alpha, augment.cutmix_alpha),
             ));
         }

@@ -7,7 +7,7 @@ use limbeck_methods::{
     Batch, Cast, Classifier, HeldOut, Interlude, MethodEntry, MethodError, Played, Probe,
     Procedure, Progress, Replay, Scene, Setting, Stage, Teacher, Term, TrainingPart, cast, entries,
 };
-use limbeck_nn::{Init, InputShape, Network, Outputs, Tap, Taps, model};
+use limbeck_nn::{Init, InputShape, Network, Outputs, Tap, Taps, layer::resize_bilinear, model};
 use serde_json::Value;
 
 use super::scene::scenes;
@@ -28,6 +28,14 @@ pub type Settings = BTreeMap<String, Value>;
 /// A network of the zoo in f64.
 pub fn network(model: &str, seed: u64) -> Network {
     model::build(model, INPUT, seed, &Device::flex(), DType::F64).unwrap()
+}
+
+/// The model of a method's teacher: a transformer where the method asks for one.
+pub fn teacher_of(method: &str) -> &'static str {
+    match method {
+        "cakd" => "vit_nano",
+        _ => "resnet14",
+    }
 }
 
 /// The teacher of all rehearsals.
@@ -95,7 +103,7 @@ pub fn assemble(entry: &MethodEntry, settings: Value) -> Result<(), MethodError>
 pub fn assemble_named(name: &str, settings: &Settings) -> Result<(), MethodError> {
     let is_procedure = entries(name)?.iter().any(|entry| entry.is_procedure());
     let probe = match is_procedure {
-        true => probe(Some(&network("resnet14", 2))),
+        true => probe(Some(&network(teacher_of(name), 2))),
         false => scenes()[0].probe(),
     };
     cast(name, settings, &probe, network("resnet8", 1)).map(drop)
@@ -132,6 +140,11 @@ pub fn batch(name: &str) -> Batch {
             labels: labels(),
             indices,
         }),
+        large: Some(resize_bilinear(
+            images(name),
+            [2 * INPUT.height, 2 * INPUT.width],
+            false,
+        )),
     }
 }
 
@@ -150,7 +163,7 @@ pub struct Rehearsal {
 impl Rehearsal {
     /// The method `id`.
     pub fn new(id: &str, settings: Value) -> Self {
-        let teacher = network("resnet14", 2);
+        let teacher = network(teacher_of(id), 2);
         let settings = [(id.to_owned(), settings)].into();
         let probe = probe(Some(&teacher));
         let (procedure, cast) = match cast(id, &settings, &probe, network("resnet8", 1)) {

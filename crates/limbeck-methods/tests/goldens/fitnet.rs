@@ -35,6 +35,7 @@ fn hint(case: &Case) -> BTreeMap<String, Values> {
     let config = FitNetConfig {
         weight: case.number("feat_weight"),
         use_relu: case.flag("use_relu"),
+        ..FitNetConfig::default()
     };
     let probe = probe(
         2,

@@ -29,10 +29,23 @@ impl SelfAttention {
 
     /// `[B, N, D]` → `[B, N, D]`; records the probabilities `[B, heads, N, N]` as `tap`.
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<3>, tap: &str) -> Tensor<3> {
+        self.forward_showing(pass, x, tap, |_, _| ())
+    }
+
+    /// The same; `show` sees queries, keys and values one after the other, `[B, N, 3 · D]`, the
+    /// heads of each side by side.
+    pub fn forward_showing(
+        &self,
+        pass: &mut Pass<'_>,
+        x: Tensor<3>,
+        tap: &str,
+        show: impl FnOnce(&mut Pass<'_>, &Tensor<3>),
+    ) -> Tensor<3> {
         let shape = x.dims();
         let [batch, tokens, width] = shape;
         let per_head = width / self.heads;
         let qkv = self.qkv.forward(pass, x);
+        show(pass, &qkv);
         if !pass.wants(tap) {
             // Two products of the tokens with each other.
             let macs = batch * tokens * tokens * width;

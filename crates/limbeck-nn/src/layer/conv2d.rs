@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use limbeck_kernels::{Activation, Conv2dOptions, conv2d, conv2d_with};
 
-use crate::{Builder, Init, ParameterId, Pass, Role};
+use crate::{Builder, Init, ParameterId, Pass, Role, Store};
 
 /// Shape of a convolution; start from [`Conv2dConfig::new`].
 #[derive(Clone, Copy, Debug)]
@@ -132,12 +132,26 @@ impl Conv2d {
 
     /// `[B, C, H, W]` → `[B, O, H', W']`.
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        if let Some(zeros) = self.count(pass, &x) {
-            return zeros;
-        }
         let folded = pass.store().folded_bias.get(&self.weight).cloned();
-        let bias = folded.or_else(|| self.bias.map(|id| pass.get(id)));
-        conv2d(x, pass.get(self.weight), bias, self.options())
+        let is_folded = folded.is_some();
+        let y = match self.count(pass, &x) {
+            Some(zeros) => zeros,
+            None => {
+                let bias = folded.or_else(|| self.bias.map(|id| pass.get(id)));
+                conv2d(x, pass.get(self.weight), bias, self.options())
+            }
+        };
+        pass.convolved(*self, (!is_folded).then_some(&y));
+        y
+    }
+
+    /// Its weight in `store` as a constant, with its geometry; the bias is left out.
+    pub(crate) fn frozen(&self, store: &Store) -> FrozenConvolution {
+        FrozenConvolution {
+            weight: store.get::<4>(self.weight).inner(),
+            stride: self.config.stride,
+            padding: self.config.padding,
+        }
     }
 
     /// The convolution with the batch norm that was folded into it, plus `residual` where there is
@@ -150,6 +164,7 @@ impl Conv2d {
         activation: Activation,
     ) -> Option<Tensor<4>> {
         let bias = pass.store().folded_bias.get(&self.weight).cloned()?;
+        pass.convolved(*self, None);
         if let Some(zeros) = self.count(pass, x) {
             return Some(zeros);
         }
@@ -189,5 +204,29 @@ impl Conv2d {
         pass.count(written * per_element, written);
         pass.is_counting()
             .then(|| Tensor::zeros(shape, (pass.device(), pass.dtype())))
+    }
+}
+
+/// A convolution that nothing trains, without bias, of one group and without dilation.
+#[derive(Clone, Debug)]
+pub struct FrozenConvolution {
+    /// `[O, C, kh, kw]`.
+    pub weight: Tensor<4>,
+    /// Step between output positions.
+    pub stride: [usize; 2],
+    /// Zeros added on both sides.
+    pub padding: [usize; 2],
+}
+
+impl FrozenConvolution {
+    /// `[B, C, H, W]` → `[B, O, H', W']`. Gradients flow back to `x`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let options = Conv2dOptions {
+            stride: self.stride,
+            padding: self.padding,
+            dilation: [1; 2],
+            groups: 1,
+        };
+        conv2d(x, self.weight.clone(), None, options)
     }
 }

@@ -16,7 +16,7 @@ pub use attention::SelfAttention;
 pub use batch_norm::BatchNorm2d;
 pub use conv_norm::ConvNorm;
 pub use conv_transpose2d::ConvTranspose2d;
-pub use conv2d::{Conv2d, Conv2dConfig};
+pub use conv2d::{Conv2d, Conv2dConfig, FrozenConvolution};
 pub use dropout::{drop_path, dropout};
 pub use layer_norm::LayerNorm;
 pub use limbeck_kernels::{Activation, channel_shuffle, interleave_channels, relu};

@@ -61,8 +61,19 @@ impl TransformerBlock {
 
     /// `[B, N, D]` → the same shape; records the attention's probabilities as `attention_tap`.
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<3>, attention_tap: &str) -> Tensor<3> {
+        self.forward_showing(pass, x, attention_tap, |_, _| ())
+    }
+
+    /// The same; `show` sees what [`SelfAttention::forward_showing`] shows.
+    pub fn forward_showing(
+        &self,
+        pass: &mut Pass<'_>,
+        x: Tensor<3>,
+        attention_tap: &str,
+        show: impl FnOnce(&mut Pass<'_>, &Tensor<3>),
+    ) -> Tensor<3> {
         let y = self.norm1.forward(pass, x.clone());
-        let y = self.attention.forward(pass, y, attention_tap);
+        let y = self.attention.forward_showing(pass, y, attention_tap, show);
         let x = x + drop_path(pass, y, self.drop_path);
         let y = self.norm2.forward(pass, x.clone());
         let y = gelu(self.fc1.forward(pass, y));

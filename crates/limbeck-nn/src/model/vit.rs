@@ -10,7 +10,8 @@
 //! and the mean over patches as embedding.
 //!
 //! Taps: `stem` (tokens with their positions), `blockN` (tokens after block N, from 0),
-//! `attentionN` (its probabilities), `tokens` (after the last norm), `pooled` (what the head reads;
+//! `attentionN` (its probabilities), `queryN`, `keyN`, `valueN` (what they are made of, the heads
+//! side by side), `tokens` (after the last norm), `pooled` (what the head reads;
 //! for distilled nets the mean of what the two heads read), `head` and `head_dist` (the logits of
 //! a distilled net's two heads). Four stages of equally many blocks, as far as the depth divides:
 //! `stage1` to `stage4` are other names of the last block of each. A distilled net's logits are the
@@ -355,6 +356,7 @@ impl Architecture for VisionTransformer {
     fn tap_names(&self) -> Vec<String> {
         let mut names = vec!["stem".to_owned()];
         for index in 0..self.blocks.len() {
+            names.extend(PROJECTIONS.map(|name| format!("{name}{index}")));
             names.push(format!("attention{index}"));
             names.push(format!("block{index}"));
             if let Some(stage) = stage_ends(self.blocks.len()).position(|end| end == index) {
@@ -374,7 +376,14 @@ impl Architecture for VisionTransformer {
         let mut x = self.embed(pass, images);
         pass.tap("stem", || self.feature(&x));
         for (index, block) in self.blocks.iter().enumerate() {
-            x = block.forward(pass, x, &format!("attention{index}"));
+            let width = self.config.width;
+            x = block.forward_showing(pass, x, &format!("attention{index}"), |pass, qkv| {
+                for (place, name) in PROJECTIONS.iter().enumerate() {
+                    pass.tap(&format!("{name}{index}"), || {
+                        self.feature(&qkv.clone().narrow(2, place * width, width))
+                    });
+                }
+            });
             pass.tap(&format!("block{index}"), || self.feature(&x));
             if let Some(stage) = stage_ends(self.blocks.len()).position(|end| end == index) {
                 pass.tap(&format!("stage{}", stage + 1), || self.feature(&x));
@@ -395,6 +404,9 @@ impl Architecture for VisionTransformer {
         (logits + distilled).mul_scalar(0.5)
     }
 }
+
+/// What attention is made of, in the order of the state-dict's `qkv`.
+const PROJECTIONS: [&str; 3] = ["query", "key", "value"];
 
 /// Drawn as DeiT's linear maps.
 fn linear(builder: Builder<'_>, input: usize, output: usize) -> Linear {

@@ -8,6 +8,7 @@
 //! Out: [`save_safetensors`] writes a store; with [`ModelMetadata`] the file says which network it
 //! is for, so that [`ModelFile`] rebuilds the network from the file alone.
 
+mod adopt;
 mod bicubic;
 mod element;
 mod error;
@@ -28,6 +29,7 @@ mod torch_search;
 mod torch_zip;
 mod whole_file;
 
+pub use adopt::adopt;
 pub use bicubic::resize_bicubic;
 pub use element::ElementType;
 pub use error::WeightsError;

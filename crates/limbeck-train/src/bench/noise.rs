@@ -1,7 +1,7 @@
 //! Made-up numbers: the work does not depend on them.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use limbeck_data::{Batch, Partners, Replay};
+use limbeck_data::{Batch, Large, Partners, Replay};
 use limbeck_methods::Images;
 use limbeck_nn::InputShape;
 
@@ -40,6 +40,13 @@ pub(super) fn batch(input: InputShape, count: usize, wanted: Images) -> Batch {
             indices: indices.clone(),
             images: images.clone(),
             labels: labels.clone(),
+        }),
+        large: (wanted.enlarged > 1).then(|| Large {
+            images: images.repeat(wanted.enlarged * wanted.enlarged),
+            size: [
+                input.height * wanted.enlarged,
+                input.width * wanted.enlarged,
+            ],
         }),
         indices,
         images,

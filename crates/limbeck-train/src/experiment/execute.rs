@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use limbeck_data::Part;
+use limbeck_data::{Augment, Part};
 use limbeck_methods::Teacher;
 use limbeck_nn::Network;
 
@@ -101,7 +101,7 @@ pub fn execute(
     }
 
     observer.note("\ntesting");
-    let test = evaluation_set(plan, plan.test().clone())?;
+    let test = evaluation_set(plan, plan.test())?;
     let taught = match knowledge {
         None => None,
         Some(teacher) => Some(test.measure_teacher(teacher, &students[0].network)?),
@@ -189,6 +189,8 @@ struct Run<'a> {
     folder: &'a RunFolder,
     interrupt: &'a AtomicBool,
     validation: EvaluationSet,
+    /// What is done to the images of a teacher that is trained first.
+    teacher_augment: Augment,
     fingerprint: String,
     jobs: usize,
     begun: std::cell::Cell<usize>,
@@ -200,12 +202,13 @@ impl<'a> Run<'a> {
         folder: &'a RunFolder,
         interrupt: &'a AtomicBool,
     ) -> Result<Self, TrainError> {
-        let validation = evaluation_set(plan, plan.dataset.validation.clone())?;
+        let validation = evaluation_set(plan, &plan.dataset.validation)?;
         let mut run = Self {
             plan,
             folder,
             interrupt,
             validation,
+            teacher_augment: plan.augment.enlarged(plan.enlarged),
             fingerprint: plan.fingerprint()?,
             jobs: 0,
             begun: std::cell::Cell::new(0),
@@ -230,9 +233,11 @@ impl<'a> Run<'a> {
             TeacherPlan::Trained { network } => {
                 let seed = self.plan.recipe.train.seed;
                 let learner = self.learner(network.as_ref().clone(), seed, BASELINE, None)?;
-                let end = self
-                    .job(TEACHER, seed, None, None)
-                    .run_counted(self, learner, observer)?;
+                let job = Job {
+                    augment: &self.teacher_augment,
+                    ..self.job(TEACHER, seed, None, None)
+                };
+                let end = job.run_counted(self, learner, observer)?;
                 let Some(finished) = end else {
                     return Ok(None);
                 };
@@ -348,8 +353,8 @@ impl<'a> Run<'a> {
 }
 
 /// A part of the plan's data to measure on, by what the recipe chooses by.
-fn evaluation_set(plan: &Plan, part: Part) -> Result<EvaluationSet, TrainError> {
-    let set = EvaluationSet::new(part, &plan.augment, plan.recipe.data.workers)?;
+fn evaluation_set(plan: &Plan, part: &Part) -> Result<EvaluationSet, TrainError> {
+    let set = plan.evaluation_set(part)?;
     Ok(match plan.recipe.train.choose_by {
         ChooseBy::Accuracy => set,
         ChooseBy::Recall => set.with_recall(),

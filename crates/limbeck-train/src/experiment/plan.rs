@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     TrainError, augmentation,
+    evaluate::EvaluationSet,
     job::loader_config,
     model_source::{self, ModelSource},
     recipe::Recipe,
@@ -48,6 +49,8 @@ pub struct Plan {
     pub input: InputShape,
     /// What is done to images.
     pub augment: Augment,
+    /// How many times as high and wide the teacher sees the images as the student does.
+    pub enlarged: usize,
     /// How images are normalised.
     pub normalisation: Normalisation,
     /// Layer pairs that the method compares.
@@ -106,6 +109,7 @@ impl Plan {
             teacher,
             input,
             augment,
+            enlarged: 1,
             normalisation,
             pairs: Vec::new(),
             notes: Vec::new(),
@@ -116,6 +120,7 @@ impl Plan {
         let name = plan.recipe.method.name.clone();
         let (procedure, _) = plan.cast(student, plan.recipe.train.seed, &name, None)?;
         plan.check_loaders(procedure.as_ref())?;
+        plan.enlarge(procedure.as_ref())?;
         plan.pairs = procedure.pairs();
         for (student, teacher) in &plan.pairs {
             notes.push(format!("pair: student {student} with teacher {teacher}"));
@@ -193,6 +198,51 @@ impl Plan {
         };
         let settings = self.recipe.method.values();
         Ok(limbeck_methods::cast(name, &settings, &probe, student)?)
+    }
+
+    /// Gives the teacher the size of the images that the method shows it: one that is trained
+    /// first is built anew, one that is there has to take them.
+    fn enlarge(&mut self, procedure: &dyn Procedure) -> Result<(), TrainError> {
+        let stages = procedure.stages(self.recipe.train.epochs);
+        let times = stages.iter().map(|stage| stage.images.enlarged);
+        self.enlarged = times.max().unwrap_or(1);
+        if self.enlarged == 1 {
+            return Ok(());
+        }
+        let wanted = self.input.enlarged(self.enlarged);
+        match &mut self.teacher {
+            TeacherPlan::None => {}
+            TeacherPlan::Trained { network } => {
+                **network = build(network.name(), wanted, self.recipe.train.seed)?;
+            }
+            TeacherPlan::Ready { network, .. } => {
+                let found = network.input();
+                if [found.height, found.width] != [wanted.height, wanted.width] {
+                    return Err(TrainError::Setting(format!(
+                        "the method shows the teacher images of {}×{} pixels, {} times the \
+                         student's {}×{}, and it takes {}×{}; set augment.size or the method's \
+                         ratio accordingly",
+                        wanted.height,
+                        wanted.width,
+                        self.enlarged,
+                        self.input.height,
+                        self.input.width,
+                        found.height,
+                        found.width
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The images of `part` as networks are measured on them.
+    ///
+    /// # Errors
+    /// What the loader refuses.
+    pub fn evaluation_set(&self, part: &Part) -> Result<EvaluationSet, TrainError> {
+        let workers = self.recipe.data.workers;
+        EvaluationSet::in_two_sizes(part.clone(), &self.augment, self.enlarged, workers)
     }
 
     /// Refuses stages whose images cannot be loaded as they want them.
