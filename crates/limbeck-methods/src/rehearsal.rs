@@ -22,6 +22,7 @@ pub fn batch(views: usize) -> Batch {
         random(&format!("view {view}"), shape)
     };
     Batch {
+        large: None,
         images: images(0),
         views: (1..views).map(images).collect(),
         labels: labels(&[0, 1, 2, 3]),
