@@ -70,8 +70,8 @@ mod super_resolution;
 
 use burn::tensor::Tensor;
 use limbeck_nn::{
-    InputShape, Network, Outputs, STEM_CONVOLUTION, Tap, Taps, layer::FrozenConvolution, model,
-    weights::adopt,
+    InputShape, Network, Outputs, STEM_CONVOLUTION, Tap, TapKind, Taps, layer::FrozenConvolution,
+    model, weights::adopt,
 };
 use serde::{Deserialize, Serialize};
 
@@ -374,10 +374,10 @@ fn layers(taps: &[Tap], before_relu: bool) -> Vec<String> {
                 number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
             })
     };
-    let prefix = match numbered("block").next() {
-        Some(_) => "block",
-        None => "stage",
-    };
+    let is_transformer = taps
+        .iter()
+        .any(|tap| tap.name == "block0" && matches!(tap.kind, TapKind::Tokens { .. }));
+    let prefix = if is_transformer { "block" } else { "stage" };
     let ends = numbered(prefix).map(|name| {
         let preact = format!("{name}.preact");
         match before_relu && taps.iter().any(|tap| tap.name == preact) {
