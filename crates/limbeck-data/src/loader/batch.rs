@@ -59,6 +59,9 @@ pub struct Replay {
     pub labels: Vec<i64>,
 }
 
+/// Images in the size that is asked for, and in the larger one where that is wanted.
+type InSizes = (Vec<f32>, Option<Large>);
+
 /// Everything that the batches of all epochs depend on.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -230,7 +233,7 @@ impl Plan {
         epoch: usize,
         times: usize,
         go_on: &impl Fn() -> bool,
-    ) -> Result<Option<(Vec<f32>, Option<Large>)>, DataError> {
+    ) -> Result<Option<InSizes>, DataError> {
         let larger = self.augment.enlarged(times);
         let (numbers, more) = (self.augment.numbers(), larger.numbers());
         let mut images = vec![0.0; positions.len() * numbers];
