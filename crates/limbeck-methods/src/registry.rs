@@ -153,7 +153,6 @@ pub static METHODS: &[MethodEntry] = &[
     method!(dsr::Dsr, DsrConfig, teacher: false),
     procedure!(ffl::Ffl, FflConfig, teacher: false, Group::Networks),
     method!(fitnet::FitNet, FitNetConfig, teacher: true, features, staged: FitNetStages),
-    method!(fitnet::FitNet, FitNetConfig, teacher: true, features),
     procedure!(hints::Hints, HintsConfig, teacher: true, Group::Features),
     procedure!(hssakd::Hssakd, HssakdConfig, teacher: true, Group::Stages),
     method!(kd::Kd, KdConfig, teacher: true),
