@@ -47,9 +47,9 @@ use crate::{
     Cast, MethodError, Probe, Procedure, Scene, Stage, Term,
     connector::pool_map,
     criterion::{require_positive, require_weight},
-    fusion::{Fused, Fusion, FusionNames},
+    fusion::{Fused, Fusion, FusionNames, mutual_terms},
     pairs::map_of,
-    peers::{Peers, mean_logits, require_alike, require_several},
+    peers::{Peers, require_several},
     rampup::rampup,
     softmax::floored_kl,
 };
@@ -164,17 +164,15 @@ impl Ffl {
         fused: &Tensor<2>,
         epoch: usize,
     ) -> Result<Vec<Term>, MethodError> {
-        let all: Vec<Tensor<2>> = logits.iter().chain([fused]).cloned().collect();
-        require_alike(Self::ID, "logits", &all, self.peers.count() + 1)?;
         let weight = rampup(epoch, self.config.rampup_epochs);
-        let learn = |own: &Tensor<2>, target: Tensor<2>| {
-            floored_kl(own.clone(), target.inner(), self.config.temperature)
-        };
-        let values = logits.iter().map(|own| learn(own, fused.clone()));
-        let mut terms = self.peers.terms("kd", values, weight);
-        let value = learn(fused, mean_logits(logits));
-        terms.push(Term::new("kd.fused", value, weight));
-        Ok(terms)
+        mutual_terms(
+            Self::ID,
+            &self.peers,
+            logits,
+            fused,
+            weight,
+            |own, target| floored_kl(own, target, self.config.temperature),
+        )
     }
 }
 

@@ -6,7 +6,10 @@ use limbeck_nn::{
     layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d},
 };
 
-use crate::{MethodError, peers::require_alike};
+use crate::{
+    MethodError, Term,
+    peers::{Peers, mean_logits, require_alike},
+};
 
 /// What the layers of a [`Fusion`] are called.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +86,30 @@ impl Fusion {
             .forward(pass, global_avg_pool2d(map.clone()));
         Ok(Fused { map, logits })
     }
+}
+
+/// What networks and the classifier of their fused maps learn from each other, all weighed by
+/// `weight`: `kd` of each network, from the fused classifier, and `kd.fused`, from the mean of the
+/// networks. Logits are `[B, K]` each; `divergence(own, target)` is given constant targets.
+///
+/// # Errors
+/// Another number of networks, or logits of different shapes.
+pub(crate) fn mutual_terms(
+    method: &'static str,
+    peers: &Peers,
+    logits: &[Tensor<2>],
+    fused: &Tensor<2>,
+    weight: f64,
+    divergence: impl Fn(Tensor<2>, Tensor<2>) -> Tensor<1>,
+) -> Result<Vec<Term>, MethodError> {
+    let all: Vec<Tensor<2>> = logits.iter().chain([fused]).cloned().collect();
+    require_alike(method, "logits", &all, peers.count() + 1)?;
+    let learn = |own: &Tensor<2>, target: Tensor<2>| divergence(own.clone(), target.inner());
+    let values = logits.iter().map(|own| learn(own, fused.clone()));
+    let mut terms = peers.terms("kd", values, weight);
+    let value = learn(fused, mean_logits(logits));
+    terms.push(Term::new("kd.fused", value, weight));
+    Ok(terms)
 }
 
 /// Swaps the two networks' channels in the convolutions of these names, depthwise and 1×1.

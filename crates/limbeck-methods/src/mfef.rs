@@ -58,9 +58,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Cast, MethodError, Probe, Procedure, Scene, Stage, Term,
     criterion::{require_at_least, require_positive, require_weight},
-    fusion::{Fused, Fusion, FusionNames},
+    fusion::{Fused, Fusion, FusionNames, mutual_terms},
     pairs::map_of,
-    peers::{Peers, mean_logits, require_alike, require_several},
+    peers::{Peers, require_alike, require_several},
     rampup::rampup,
     softmax::softened_kl,
 };
@@ -210,17 +210,15 @@ impl Mfef {
         fused: &Tensor<2>,
         epoch: usize,
     ) -> Result<Vec<Term>, MethodError> {
-        let all: Vec<Tensor<2>> = logits.iter().chain([fused]).cloned().collect();
-        require_alike(Self::ID, "logits", &all, self.peers.count() + 1)?;
         let weight = rampup(epoch, self.config.rampup_epochs);
-        let learn = |own: &Tensor<2>, target: Tensor<2>| {
-            softened_kl(own.clone(), target.inner(), self.config.temperature)
-        };
-        let values = logits.iter().map(|own| learn(own, fused.clone()));
-        let mut terms = self.peers.terms("kd", values, weight);
-        let value = learn(fused, mean_logits(logits));
-        terms.push(Term::new("kd.fused", value, weight));
-        Ok(terms)
+        mutual_terms(
+            Self::ID,
+            &self.peers,
+            logits,
+            fused,
+            weight,
+            |own, target| softened_kl(own, target, self.config.temperature),
+        )
     }
 }
 

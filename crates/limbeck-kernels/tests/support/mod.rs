@@ -46,12 +46,18 @@ pub fn noise(count: usize, seed: u64) -> Vec<f64> {
 /// Fails where a number differs from the expected one by more than `tolerance` times the largest
 /// expected one.
 pub fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), expected.len(), "{what}: length");
     let scale = expected.iter().fold(1e-6, |most: f64, v| most.max(v.abs()));
+    assert_within(what, found, expected, tolerance * scale);
+}
+
+/// Fails where a number differs from the expected one by more than `most`: for sums whose terms may
+/// cancel, which are as exact as their terms are large, not as they are.
+pub fn assert_within(what: &str, found: &[f64], expected: &[f64], most: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}: length");
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         let difference = (found - expected).abs();
         assert!(
-            difference <= tolerance * scale,
+            difference <= most,
             "{what}: {found} instead of {expected} at {i}"
         );
     }

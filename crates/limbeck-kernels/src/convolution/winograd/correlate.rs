@@ -1,6 +1,6 @@
 //! The forward pass and the input gradient.
 
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, ops::Range};
 
 use rayon::prelude::*;
 
@@ -255,19 +255,8 @@ pub(super) fn input_points(
     let [height, width] = grid.input;
     for first in (0..grid.channels).step_by(simd::lanes()) {
         let maps = channels(x, grid.channels, height * width, segment.image, first);
-        simd::dispatch(Interleave {
-            maps: &maps,
-            start: rows.start * width,
-            plane: rows.len() * width,
-            images: simd::lanes(),
-            to: room,
-        });
         simd::dispatch(InputPoints {
-            from: Rows {
-                numbers: room,
-                range: rows.clone(),
-                columns: width,
-            },
+            from: rows_in_lanes(&maps, rows.clone(), width, room),
             rows: segment.rows.clone(),
             columns: grid.tiles()[1],
             padding: grid.padding,
@@ -275,6 +264,27 @@ pub(super) fn input_points(
             at: segment.first * layout.tile + first,
             layout,
         });
+    }
+}
+
+/// Some rows of the maps, `columns` wide, with one map in each lane.
+pub(super) fn rows_in_lanes<'r>(
+    maps: &[&[f32]],
+    range: Range<usize>,
+    columns: usize,
+    room: &'r mut [f32],
+) -> Rows<'r> {
+    simd::dispatch(Interleave {
+        maps,
+        start: range.start * columns,
+        plane: range.len() * columns,
+        images: simd::lanes(),
+        to: room,
+    });
+    Rows {
+        numbers: room,
+        range,
+        columns,
     }
 }
 

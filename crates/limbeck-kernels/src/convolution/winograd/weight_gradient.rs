@@ -4,14 +4,14 @@ use rayon::prelude::*;
 
 use super::{
     POINTS, WINDOW,
-    correlate::{channels, input_points, room},
+    correlate::{channels, input_points, room, rows_in_lanes},
     grid::{Grid, Segment, tiles_of},
-    kernels::{GradientPoints, PointLayout, Rows},
+    kernels::{GradientPoints, PointLayout},
     product::{Layout, Part, ROWS},
     transform,
 };
 use crate::{
-    convolution::{Geometry, interleave::Interleave},
+    convolution::Geometry,
     scratch::{with_scratch, with_shared_scratch},
     simd::{self, Kernel, Simd},
 };
@@ -110,19 +110,8 @@ fn gradient_points(
     let [height, width] = grid.output;
     for first in (0..grid.outputs).step_by(simd::lanes()) {
         let maps = channels(gradient, grid.outputs, height * width, segment.image, first);
-        simd::dispatch(Interleave {
-            maps: &maps,
-            start: rows.start * width,
-            plane: rows.len() * width,
-            images: simd::lanes(),
-            to: room,
-        });
         simd::dispatch(GradientPoints {
-            from: Rows {
-                numbers: room,
-                range: rows.clone(),
-                columns: width,
-            },
+            from: rows_in_lanes(&maps, rows.clone(), width, room),
             rows: segment.rows.clone(),
             columns: grid.tiles()[1],
             to: points,
