@@ -36,15 +36,15 @@
 //! | `temperature` | 3 | > 0 | paper |
 //! | `teacher_share` | 0.42 | > 0 | authors' code: 100 epochs for the branches beside 240; `joint` has 240, so 1 |
 //! | `teacher_learning_rate` | 0.05 | > 0 | same; a tenth at 30, 60 and 90 % of the first stage of `offline`; `joint` follows the recipe |
-//! | `block` | `basic` | `basic`, `bottleneck` | kind of residual block in the branches of both networks |
+//! | `block` | none | `basic`, `bottleneck`, `wide` | authors' code: the network's own; none is `wide` for WideResNets, `basic` for all others |
 //! | `blocks` | none | ≥ 1 | blocks of each copied stage; none is as many as the network shows as taps `block0`, `block1`, …, or else 1 |
 //! | `few_shot` | 1 | above 0, to 1 | paper: 0.25, 0.5 and 0.75 of the images of each class |
 //!
 //! ## Notes
 //! The code has branches of the network's own kind of block for each family. Here they are residual
-//! for all networks, with the widths and sizes of the copied stages: the same for ResNets, others
-//! for MobileNet, ShuffleNet, VGG and ViT, and for WideResNets without the norm before the branch's
-//! mean. No cross entropy trains the student's branches offline, as in the code. `joint` and the
+//! for all networks, with the widths and sizes of the copied stages: the same for ResNets (those of
+//! bottlenecks ask for `block`) and WideResNets, whose branches end with a norm and ReLU; others for
+//! MobileNet, ShuffleNet, VGG and ViT. No cross entropy trains the student's branches offline, as in the code. `joint` and the
 //! first stage of `offline` go on from the last step. The terms `joint_accuracy` show how often the
 //! deepest branch is right and weigh nothing. Cost: four images for each one in both networks, and
 //! branches with about as many weights as the network, thrown away afterwards.
@@ -61,11 +61,11 @@ mod joint;
 #[cfg(test)]
 mod tests;
 
-pub use branches::{AuxiliaryBranches, BranchPlan, BranchStage};
+pub use branches::{AuxiliaryBranches, BranchBlock, BranchPlan, BranchStage};
 pub use joint::{Imitation, JointRows, class_scores, joint_labels, joint_shares};
 
 use burn::tensor::Tensor;
-use limbeck_nn::{Outputs, Tap, TapKind, Taps, model::Block};
+use limbeck_nn::{Outputs, Tap, TapKind, Taps};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -101,17 +101,6 @@ pub enum HssakdForm {
     Online,
 }
 
-/// Kind of residual block in the branches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BranchBlock {
-    /// Two 3×3 convolutions.
-    #[default]
-    Basic,
-    /// 1×1, 3×3 and 1×1 with a quarter of the channels inside.
-    Bottleneck,
-}
-
 /// Settings of [`Hssakd`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -126,8 +115,8 @@ pub struct HssakdConfig {
     pub teacher_share: f64,
     /// Learning rate at the beginning of the first stage of the offline form.
     pub teacher_learning_rate: f64,
-    /// Kind of block in the branches.
-    pub block: BranchBlock,
+    /// Kind of block in the branches of both networks; that of each network where missing.
+    pub block: Option<BranchBlock>,
     /// Blocks of each copied stage; as many as the network has, if its taps tell, where missing.
     pub blocks: Option<usize>,
     /// Share of the images of each class that is trained on.
@@ -142,7 +131,7 @@ impl Default for HssakdConfig {
             temperature: 3.0,
             teacher_share: 0.42,
             teacher_learning_rate: 0.05,
-            block: BranchBlock::Basic,
+            block: None,
             blocks: None,
             few_shot: 1.0,
         }
@@ -204,13 +193,9 @@ impl Hssakd {
         require_square(ID, input.height, input.width)?;
         require_classes(name, &other_taps, probe.classes)?;
         let mut side = |side, [network, modules]: [&'static str; 2], taps: &[Tap], seed| {
-            let block = match config.block {
-                BranchBlock::Basic => Block::Basic,
-                BranchBlock::Bottleneck => Block::Bottleneck,
-            };
             let joint_classes = TURNS * probe.classes;
             let (plan, taps) =
-                BranchPlan::of_taps(side, taps, block, config.blocks, joint_classes)?;
+                BranchPlan::of_taps(side, taps, config.block, config.blocks, joint_classes)?;
             let branches = cast.add_modules(modules, seed, |builder| {
                 Ok(AuxiliaryBranches::new(builder, &plan))
             })?;

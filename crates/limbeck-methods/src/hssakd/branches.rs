@@ -3,9 +3,10 @@
 use burn::tensor::Tensor;
 use limbeck_nn::{
     Builder, Init, Pass, Tap,
-    layer::{Linear, global_avg_pool2d},
-    model::{Block, ResidualStage},
+    layer::{BatchNorm2d, Linear, global_avg_pool2d},
+    model::{Block, ResidualStage, cifar_wrn::WideStage},
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{
     MethodError,
@@ -13,6 +14,37 @@ use crate::{
 };
 
 use super::ID;
+
+/// Kind of residual block in the branches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BranchBlock {
+    /// Two 3×3 convolutions.
+    Basic,
+    /// 1×1, 3×3 and 1×1 with a quarter of the channels inside.
+    Bottleneck,
+    /// Norm and ReLU before each of two 3×3 convolutions, and once more at the end of the branch.
+    Wide,
+}
+
+impl BranchBlock {
+    /// Of a network with these taps: [`BranchBlock::Wide`] where stages end before a norm.
+    pub fn of_taps(taps: &[Tap]) -> Self {
+        let place = |name| taps.iter().position(|tap| tap.name == name);
+        match (place("stage1"), place("stage1.preact")) {
+            (Some(end), Some(norm)) if end < norm => Self::Wide,
+            _ => Self::Basic,
+        }
+    }
+
+    /// What the channels of a stage must be a multiple of.
+    fn expansion(self) -> usize {
+        match self {
+            Self::Basic | Self::Wide => 1,
+            Self::Bottleneck => Block::Bottleneck.expansion(),
+        }
+    }
+}
 
 /// A stage of a network, as its copies in the branches are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,15 +63,16 @@ pub struct BranchPlan {
     /// The network's stages, shallow to deep.
     pub stages: Vec<BranchStage>,
     /// Kind of block.
-    pub block: Block,
+    pub block: BranchBlock,
     /// Joint classes: four times the classes.
     pub joint_classes: usize,
 }
 
 impl BranchPlan {
-    /// For a network with these taps, and the names of the taps that the branches read. A copied
-    /// stage has `blocks` blocks; where that is `None`, as many as there are taps `block0`,
-    /// `block1`, … in the stage, and one where there are none.
+    /// For a network with these taps, and the names of the taps that the branches read. Where
+    /// `block` is `None`, [`BranchBlock::of_taps`] chooses it. A copied stage has `blocks` blocks;
+    /// where that is `None`, as many as there are taps `block0`, `block1`, … in the stage, and one
+    /// where there are none.
     ///
     /// # Errors
     /// A network without stages, a stage that is larger than the one before, or channels that the
@@ -47,7 +80,7 @@ impl BranchPlan {
     pub fn of_taps(
         side: &str,
         taps: &[Tap],
-        block: Block,
+        block: Option<BranchBlock>,
         blocks: Option<usize>,
         joint_classes: usize,
     ) -> Result<(Self, Vec<String>), MethodError> {
@@ -58,6 +91,7 @@ impl BranchPlan {
                 reason: format!("branches are put on stages, and the {side} has none"),
             });
         }
+        let block = block.unwrap_or(BranchBlock::of_taps(taps));
         let counts = block_counts(taps);
         let mut planned: Vec<BranchStage> = Vec::new();
         let mut before: Option<[usize; 2]> = None;
@@ -131,7 +165,7 @@ fn stride(from: [usize; 2], to: [usize; 2]) -> Option<usize> {
 
 /// One branch for each stage: fresh copies of the stages after it, for the last one more stage like
 /// it that keeps the size; then the mean over positions and a linear map. State-dict names
-/// `block_extractor{l}.{stage}.{block}.*`, `fc{l}.*`, l counted from 1.
+/// `block_extractor{l}.{stage}.{block}.*`, `fc{l}.*`, l counted from 1, with wide blocks `bn{l}.*`.
 #[derive(Debug)]
 pub struct AuxiliaryBranches {
     branches: Vec<Branch>,
@@ -139,8 +173,37 @@ pub struct AuxiliaryBranches {
 
 #[derive(Debug)]
 struct Branch {
-    stages: Vec<ResidualStage>,
+    stages: Vec<CopiedStage>,
+    /// Of wide blocks, which leave sums that no norm has read.
+    norm: Option<BatchNorm2d>,
     classifier: Linear,
+}
+
+#[derive(Debug)]
+enum CopiedStage {
+    Residual(ResidualStage),
+    Wide(WideStage),
+}
+
+impl CopiedStage {
+    fn new(builder: Builder<'_>, input: usize, stage: BranchStage, block: BranchBlock) -> Self {
+        let shape = [input, stage.channels, stage.stride];
+        let residual = |builder, block| {
+            Self::Residual(ResidualStage::new(builder, shape, stage.blocks, block))
+        };
+        match block {
+            BranchBlock::Basic => residual(builder, Block::Basic),
+            BranchBlock::Bottleneck => residual(builder, Block::Bottleneck),
+            BranchBlock::Wide => Self::Wide(WideStage::new(builder, shape, stage.blocks)),
+        }
+    }
+
+    fn forward(&self, pass: &mut Pass<'_>, map: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Residual(stage) => stage.forward(pass, map),
+            Self::Wide(stage) => stage.forward(pass, map),
+        }
+    }
 }
 
 impl AuxiliaryBranches {
@@ -160,11 +223,12 @@ impl AuxiliaryBranches {
             let mut extractor = builder.sub(format!("block_extractor{number}"));
             let mut made = Vec::new();
             for (place, stage) in copied.into_iter().enumerate() {
-                let shape = [width, stage.channels, stage.stride];
                 let level = extractor.sub(place);
-                made.push(ResidualStage::new(level, shape, stage.blocks, plan.block));
+                made.push(CopiedStage::new(level, width, stage, plan.block));
                 width = stage.channels;
             }
+            let norm = (plan.block == BranchBlock::Wide)
+                .then(|| BatchNorm2d::new(builder.sub(format!("bn{number}")), width));
             let classifier = Linear::with_init(
                 builder.sub(format!("fc{number}")),
                 width,
@@ -174,6 +238,7 @@ impl AuxiliaryBranches {
             );
             Branch {
                 stages: made,
+                norm,
                 classifier,
             }
         });
@@ -208,7 +273,10 @@ impl AuxiliaryBranches {
         }
         let logits = self.branches.iter().zip(features).map(|(branch, map)| {
             let stages = branch.stages.iter();
-            let map = stages.fold(map, |map, stage| stage.forward(pass, map));
+            let mut map = stages.fold(map, |map, stage| stage.forward(pass, map));
+            if let Some(norm) = &branch.norm {
+                map = norm.forward_relu(pass, map);
+            }
             branch.classifier.forward(pass, global_avg_pool2d(map))
         });
         Ok(logits.collect())

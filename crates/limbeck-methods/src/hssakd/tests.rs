@@ -165,7 +165,7 @@ fn branches_copy_the_stages_that_follow_and_the_last_keeps_its_size() {
         stride,
         blocks,
     };
-    let planned = |blocks| BranchPlan::of_taps("student", &taps, Block::Basic, blocks, 20).unwrap();
+    let planned = |blocks| BranchPlan::of_taps("student", &taps, None, blocks, 20).unwrap();
     let (plan, names) = planned(None);
     assert_eq!(names, ["stage1", "stage2", "stage3"]);
     assert_eq!(
@@ -205,6 +205,47 @@ fn branches_copy_the_stages_that_follow_and_the_last_keeps_its_size() {
         error.contains("3 branches") && error.contains("2 maps"),
         "{error}"
     );
+}
+
+#[test]
+fn branches_have_the_blocks_of_their_network() {
+    let taps = |model| network(model, 1).taps();
+    assert_eq!(BranchBlock::of_taps(&taps("resnet8")), BranchBlock::Basic);
+    let taps = taps("wrn_16_1");
+    assert_eq!(BranchBlock::of_taps(&taps), BranchBlock::Wide);
+    let (mut plan, _) = BranchPlan::of_taps("student", &taps, None, Some(2), 20).unwrap();
+    for (block, names) in [
+        (
+            BranchBlock::Wide,
+            [
+                "block_extractor1.1.layer.0.convShortcut.weight",
+                "block_extractor3.0.layer.1.bn1.weight",
+                "bn2.running_mean",
+            ],
+        ),
+        (
+            BranchBlock::Bottleneck,
+            [
+                "block_extractor1.1.0.conv3.weight",
+                "block_extractor3.0.1.bn3.weight",
+                "block_extractor2.0.0.downsample.1.weight",
+            ],
+        ),
+    ] {
+        plan.block = block;
+        let (branches, store) = make_branches(&plan);
+        for name in names {
+            assert!(store.find(name).is_some(), "{block:?}: no {name}");
+        }
+        assert_eq!(
+            store.find("bn1.weight").is_some(),
+            block == BranchBlock::Wide
+        );
+        let shapes = [[2, 16, 16, 16], [2, 32, 8, 8], [2, 64, 4, 4]];
+        let features = shapes.map(|shape| random("f", shape)).to_vec();
+        let logits = branches.forward(&mut pass(&store), features).unwrap();
+        assert!(logits.iter().all(|q| q.dims() == [2, 20]));
+    }
 }
 
 fn make_branches(plan: &BranchPlan) -> (AuxiliaryBranches, Store) {
@@ -361,13 +402,13 @@ fn networks_that_do_not_fit_are_refused() {
     );
     refused(&|probe| probe.teacher = None, &["--teacher"]);
     let taps = [map("stage1", [6, 4, 4]), map("stage2", [8, 8, 8])];
-    let larger = BranchPlan::of_taps("peer", &taps, Block::Basic, None, 20);
+    let larger = BranchPlan::of_taps("peer", &taps, Some(BranchBlock::Basic), None, 20);
     let error = larger.unwrap_err().to_string();
     assert!(
         error.contains("`stage2`") && error.contains("4×4"),
         "{error}"
     );
-    let odd = BranchPlan::of_taps("peer", &taps, Block::Bottleneck, None, 20);
+    let odd = BranchPlan::of_taps("peer", &taps, Some(BranchBlock::Bottleneck), None, 20);
     let error = odd.unwrap_err().to_string();
     assert!(
         error.contains("multiples of 4") && error.contains("basic"),

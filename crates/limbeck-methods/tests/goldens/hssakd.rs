@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor};
 use limbeck_methods::{
-    AuxiliaryBranches, BranchPlan, BranchStage, JointRows, class_scores, joint_labels, rotations,
+    AuxiliaryBranches, BranchBlock, BranchPlan, BranchStage, JointRows, class_scores, joint_labels,
+    rotations,
 };
-use limbeck_nn::{Builder, Store, model::Block};
+use limbeck_nn::{Builder, Store};
 
 use super::{
     Adapter,
@@ -55,8 +56,8 @@ fn rows(run: &mut Run<'_>, prefix: &str) -> JointRows {
 /// The reference's stages halve the size but for the first.
 fn plan(case: &Case) -> BranchPlan {
     let (block, layers) = match case.text("block") {
-        "basicblock" => (Block::Basic, 6),
-        "bottleneck" => (Block::Bottleneck, 9),
+        "basicblock" => (BranchBlock::Basic, 6),
+        "bottleneck" => (BranchBlock::Bottleneck, 9),
         other => panic!("unknown block `{other}`"),
     };
     let blocks = (case.count("depth") - 2) / layers;

@@ -155,6 +155,39 @@ impl Architecture for WideResNet {
     }
 }
 
+/// Blocks of a wide ResNet one after the other, such as a stage made once more for a classifier
+/// beside it. State-dict names `layer.{i}.*`.
+#[derive(Debug)]
+pub struct WideStage {
+    blocks: Vec<WideBlock>,
+}
+
+impl WideStage {
+    /// `count` blocks from `input` to `output` channels; the first has the stride.
+    pub fn new(
+        mut builder: Builder<'_>,
+        [input, output, stride]: [usize; 3],
+        count: usize,
+    ) -> Self {
+        let blocks = (0..count).map(|i| {
+            let shape = match i {
+                0 => [input, output, stride],
+                _ => [output, output, 1],
+            };
+            WideBlock::new(builder.sub(format!("layer.{i}")), shape, 0.0)
+        });
+        Self {
+            blocks: blocks.collect(),
+        }
+    }
+
+    /// Sums that no norm has read yet, `[B, C, H, W]` → `[B, O, ⌈H/stride⌉, ⌈W/stride⌉]`.
+    pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        let blocks = self.blocks.iter();
+        blocks.fold(x, |x, block| block.forward(pass, x, None))
+    }
+}
+
 #[derive(Debug)]
 struct WideBlock {
     bn1: BatchNorm2d,
@@ -185,7 +218,7 @@ impl WideBlock {
             bn1: BatchNorm2d::new(builder.sub("bn1"), input),
             inner: ConvNorm::new(&mut builder, "conv1", "bn2", first),
             conv2: Conv2d::new(builder.sub("conv2"), second),
-            shortcut: (input != output)
+            shortcut: (stride != 1 || input != output)
                 .then(|| Conv2d::new(builder.sub("convShortcut"), projection)),
             dropout_rate,
         }
