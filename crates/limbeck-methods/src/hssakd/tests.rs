@@ -213,7 +213,7 @@ fn branches_have_the_blocks_of_their_network() {
     assert_eq!(BranchBlock::of_taps(&taps("resnet8")), BranchBlock::Basic);
     let taps = taps("wrn_16_1");
     assert_eq!(BranchBlock::of_taps(&taps), BranchBlock::Wide);
-    let (mut plan, _) = BranchPlan::of_taps("student", &taps, None, Some(2), 20).unwrap();
+    let (mut plan, _) = BranchPlan::of_taps("student", &taps, None, None, 20).unwrap();
     for (block, names) in [
         (
             BranchBlock::Wide,
