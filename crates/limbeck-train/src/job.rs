@@ -30,11 +30,11 @@ use crate::{
 /// Time between two checkpoints inside an epoch; each epoch ends with one in any case.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 /// File of a job that holds all that is needed to go on.
-const CHECKPOINT: &str = "checkpoint.safetensors";
+pub(crate) const CHECKPOINT: &str = "checkpoint.safetensors";
 /// Weights of the epoch that was best on the validation part.
 const BEST: &str = "best.safetensors";
 /// Weights after the last step.
-const LAST: &str = "last.safetensors";
+pub(crate) const LAST: &str = "last.safetensors";
 /// One line an epoch.
 const METRICS: &str = "metrics.jsonl";
 

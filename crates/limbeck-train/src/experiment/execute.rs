@@ -8,7 +8,7 @@ use limbeck_data::{Augment, Part};
 use limbeck_methods::Teacher;
 use limbeck_nn::Network;
 
-use super::{Plan, TeacherPlan, needs_teacher, summary};
+use super::{Plan, TeacherPlan, needs_teacher, series, summary};
 use crate::{
     TrainError,
     evaluate::{Choice, EvaluationSet},
@@ -184,6 +184,13 @@ impl Teaching<'_> {
     }
 }
 
+/// What decides the bits of each kind of training.
+struct Fingerprints {
+    teacher: String,
+    student: String,
+    baseline: String,
+}
+
 struct Run<'a> {
     plan: &'a Plan,
     folder: &'a RunFolder,
@@ -191,7 +198,7 @@ struct Run<'a> {
     validation: EvaluationSet,
     /// What is done to the images of a teacher that is trained first.
     teacher_augment: Augment,
-    fingerprint: String,
+    fingerprints: Fingerprints,
     jobs: usize,
     begun: std::cell::Cell<usize>,
 }
@@ -209,7 +216,11 @@ impl<'a> Run<'a> {
             interrupt,
             validation,
             teacher_augment: plan.augment.enlarged(plan.enlarged),
-            fingerprint: plan.fingerprint()?,
+            fingerprints: Fingerprints {
+                teacher: plan.fingerprint_of_teacher()?,
+                student: plan.fingerprint()?,
+                baseline: plan.fingerprint_of_baseline()?,
+            },
             jobs: 0,
             begun: std::cell::Cell::new(0),
         };
@@ -233,9 +244,11 @@ impl<'a> Run<'a> {
             TeacherPlan::Trained { network } => {
                 let seed = self.plan.recipe.train.seed;
                 let learner = self.learner(network.as_ref().clone(), seed, BASELINE, None)?;
+                let fingerprint = &self.fingerprints.teacher;
+                self.take_over(TEACHER, fingerprint, observer)?;
                 let job = Job {
                     augment: &self.teacher_augment,
-                    ..self.job(TEACHER, seed, None, None)
+                    ..self.job(TEACHER, seed, fingerprint, None, None)
                 };
                 let end = job.run_counted(self, learner, observer)?;
                 let Some(finished) = end else {
@@ -291,8 +304,28 @@ impl<'a> Run<'a> {
         let network = teacher.map(|(network, _)| network);
         let learner = self.learner(self.plan.student(seed)?, seed, method, network)?;
         let teacher = teacher.map(|(_, teacher)| teacher);
-        self.job(name, seed, teacher, validation_choices)
+        let fingerprint = match method {
+            BASELINE => &self.fingerprints.baseline,
+            _ => &self.fingerprints.student,
+        };
+        if method == BASELINE {
+            self.take_over(name, fingerprint, observer)?;
+        }
+        self.job(name, seed, fingerprint, teacher, validation_choices)
             .run_counted(self, learner, observer)
+    }
+
+    /// Takes a training from labels alone over from another run of the series, if it is there.
+    fn take_over(
+        &self,
+        name: &str,
+        fingerprint: &str,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        if let Some(run) = series::take_over(self.folder, name, fingerprint)? {
+            observer.note(&format!("\n{name} is that of {}", run.display()));
+        }
+        Ok(())
     }
 
     fn learner(
@@ -310,6 +343,7 @@ impl<'a> Run<'a> {
         &'b self,
         name: &str,
         seed: u64,
+        fingerprint: &'b str,
         teacher: Option<&'b dyn Teacher>,
         validation_choices: Option<&'b [Choice]>,
     ) -> Job<'b> {
@@ -318,7 +352,7 @@ impl<'a> Run<'a> {
             seed,
             folder: self.folder.job(name),
             recipe: &self.plan.recipe,
-            fingerprint: &self.fingerprint,
+            fingerprint,
             train: &self.plan.dataset.train,
             augment: &self.plan.augment,
             validation: &self.validation,

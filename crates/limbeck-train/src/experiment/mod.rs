@@ -2,7 +2,9 @@
 
 mod execute;
 mod plan;
+mod series;
 mod summary;
 
 pub use execute::{RunEnd, execute};
 pub use plan::{Plan, TeacherPlan, build, needs_teacher};
+pub use series::Series;

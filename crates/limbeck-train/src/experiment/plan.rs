@@ -13,7 +13,7 @@ use crate::{
     evaluate::EvaluationSet,
     job::loader_config,
     model_source::{self, ModelSource},
-    recipe::Recipe,
+    recipe::{MethodRecipe, Recipe, StudentRecipe},
     teacher::FrozenTeacher,
 };
 
@@ -260,15 +260,42 @@ impl Plan {
         Ok(())
     }
 
-    /// Changes with everything that decides the bits of a run: the recipe (threads and workers
+    /// Changes with everything that decides the bits of a student: the recipe (threads and workers
     /// left out), the data and the teacher.
     ///
     /// # Errors
     /// A recipe that TOML cannot hold.
     pub fn fingerprint(&self) -> Result<String, TrainError> {
+        self.fingerprint_of(&self.recipe)
+    }
+
+    /// The same for a baseline, in which the method has no part: runs by several methods may have
+    /// it in common.
+    ///
+    /// # Errors
+    /// A recipe that TOML cannot hold.
+    pub fn fingerprint_of_baseline(&self) -> Result<String, TrainError> {
+        let mut recipe = self.recipe.clone();
+        recipe.method = MethodRecipe::default();
+        self.fingerprint_of(&recipe)
+    }
+
+    /// The same for a teacher that is trained first, in which the student has no part either.
+    ///
+    /// # Errors
+    /// A recipe that TOML cannot hold.
+    pub fn fingerprint_of_teacher(&self) -> Result<String, TrainError> {
+        let mut recipe = self.recipe.clone();
+        recipe.method = MethodRecipe::default();
+        recipe.student = StudentRecipe::default();
+        self.fingerprint_of(&recipe)
+    }
+
+    fn fingerprint_of(&self, recipe: &Recipe) -> Result<String, TrainError> {
         let mut hash = Sha256::new();
-        hash.update(self.recipe.fingerprint()?);
+        hash.update(recipe.fingerprint()?);
         hash.update(&self.dataset.fingerprint);
+        hash.update(self.enlarged.to_le_bytes());
         if let TeacherPlan::Ready { sha256, .. } = &self.teacher {
             hash.update(sha256);
         }

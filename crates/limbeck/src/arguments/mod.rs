@@ -138,15 +138,16 @@ pub struct DistillArguments {
     /// Name of the model in a weights file that does not tell it
     #[arg(long, value_name = "NAME")]
     pub teacher_model: Option<String>,
-    /// Network to train (see `limbeck models`)
-    #[arg(long, value_name = "NAME")]
-    pub student: Option<String>,
+    /// Network to train (see `limbeck models`); several, with commas, give a run each
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub student: Vec<String>,
     /// Start the student from these weights
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// Method (see `limbeck methods`); several are joined by +
-    #[arg(long, value_name = "NAME")]
-    pub method: Option<String>,
+    /// Method (see `limbeck methods`); joined by + where one run adds the terms of several, with
+    /// commas where each gets a run of its own
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub method: Vec<String>,
     /// Also train the same student on labels alone: same seeds, data order, weights and budget
     #[arg(long)]
     pub baseline: bool,
@@ -290,7 +291,7 @@ pub struct ReportArguments {
 /// `limbeck resume`.
 #[derive(Debug, Args)]
 pub struct ResumeArguments {
-    /// Run folder
+    /// Run folder, or a folder of several
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
     /// Compute threads; results do not depend on them [default: as the run began]

@@ -3,7 +3,7 @@
 use limbeck::train::recipe::Layers;
 
 use super::runs;
-use crate::arguments::DemoArguments;
+use crate::arguments::{DemoArguments, RunArguments};
 
 /// The demo's recipe; also an example of one.
 const RECIPE: &str = include_str!("demo.toml");
@@ -15,11 +15,10 @@ pub fn run(arguments: &DemoArguments, quiet: bool) -> anyhow::Result<()> {
     if let Some(threads) = arguments.threads {
         layers.set(&format!("train.threads={threads}"))?;
     }
-    runs::start(
-        layers.resolve()?,
-        arguments.out.as_deref(),
-        arguments.json,
-        false,
-        quiet,
-    )
+    let run = RunArguments {
+        out: arguments.out.clone(),
+        json: arguments.json,
+        ..RunArguments::default()
+    };
+    runs::start(layers.resolve()?, &run, quiet)
 }

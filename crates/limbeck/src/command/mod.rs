@@ -11,6 +11,7 @@ mod models;
 mod predict;
 mod report;
 mod runs;
+mod series;
 mod threads;
 
 use crate::arguments::{Arguments, Command};

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use limbeck::train::experiment::{Plan, RunEnd, execute};
+use limbeck::train::experiment::{Plan, RunEnd, Series, execute};
 use limbeck::train::observer::Observer;
 use limbeck::train::recipe::{Layers, Recipe, TeacherRecipe};
 use limbeck::train::results::Results;
 use limbeck::train::run_folder::{self, RunFolder};
 use serde_json::{Value, json};
 
-use super::threads;
+use super::{series, threads};
 use crate::arguments::{DistillArguments, ResumeArguments, RunArguments, TrainArguments};
 use crate::exit::{Interrupted, Usage};
 use crate::progress::Progress;
@@ -26,37 +26,82 @@ pub fn train(arguments: &TrainArguments, quiet: bool) -> anyhow::Result<()> {
     flags.put("student", "weights", path(arguments.weights.as_deref()));
     flags.put("method", "name", Some("none"));
     flags.put("train", "baseline", Some(false));
-    finish(flags, &arguments.run, "--model", quiet)
+    let recipe = resolve(flags, &arguments.run, "--model")?;
+    start(recipe, &arguments.run, quiet)
 }
 
-/// `limbeck distill`.
+/// `limbeck distill`: one run, or one for each method and student.
 pub fn distill(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
-    let mut flags = Flags::default();
-    flags.put("data", "path", arguments.data.as_deref());
-    flags.put("teacher", "source", arguments.teacher.as_deref());
-    flags.put("teacher", "model", arguments.teacher_model.as_deref());
-    flags.put("student", "model", arguments.student.as_deref());
-    flags.put("student", "weights", path(arguments.weights.as_deref()));
-    flags.put("method", "name", arguments.method.as_deref());
-    flags.put("train", "baseline", arguments.baseline.then_some(true));
-    finish(flags, &arguments.run, "--student", quiet)
+    let mut recipes = Vec::new();
+    for student in each(&arguments.student) {
+        for method in each(&arguments.method) {
+            let mut flags = Flags::default();
+            flags.put("data", "path", arguments.data.as_deref());
+            flags.put("teacher", "source", arguments.teacher.as_deref());
+            flags.put("teacher", "model", arguments.teacher_model.as_deref());
+            flags.put("student", "model", student);
+            flags.put("student", "weights", path(arguments.weights.as_deref()));
+            flags.put("method", "name", method);
+            flags.put("train", "baseline", arguments.baseline.then_some(true));
+            recipes.push(resolve(flags, &arguments.run, "--student")?);
+        }
+    }
+    match recipes.len() {
+        1 => start(recipes.remove(0), &arguments.run, quiet),
+        _ => series::start(recipes, &arguments.run, quiet),
+    }
+}
+
+/// The names of a list, or nothing once where there are none.
+fn each(names: &[String]) -> Vec<Option<&str>> {
+    match names {
+        [] => vec![None],
+        names => names.iter().map(|name| Some(name.as_str())).collect(),
+    }
 }
 
 /// `limbeck resume`.
 pub fn resume(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
     threads::check(arguments.threads)?;
-    let folder = RunFolder::open(&arguments.run)?;
+    let series = Series::open(&arguments.run)?;
+    let first = series.as_ref().and_then(|series| series.runs().next());
+    let begun = run_folder::recipe_of(first.as_ref().unwrap_or(&arguments.run))?;
+    let begun = begun.and_then(|recipe| recipe.train.threads);
+    threads::set(arguments.threads.or(begun))?;
+    if let Some(series) = series {
+        return series::go_on(&series, arguments.threads, arguments.json, quiet);
+    }
+    let interrupt = watch_for_interrupt()?;
+    let results = go_on(&arguments.run, arguments.threads, quiet, &interrupt)?;
+    if arguments.json {
+        print_json(&as_json(&results, &arguments.run))?;
+    }
+    Ok(())
+}
+
+/// Goes on with the run in `path`, or says what it found where it is finished. The compute threads
+/// have been set.
+pub fn go_on(
+    path: &Path,
+    threads: Option<usize>,
+    quiet: bool,
+    interrupt: &AtomicBool,
+) -> anyhow::Result<Results> {
+    let folder = RunFolder::open(path)?;
     if let Ok(results) = run_folder::results_of(folder.path()) {
         if !quiet {
-            eprintln!("this run is finished; nothing was changed");
+            eprintln!(
+                "the run {} is finished; nothing was changed",
+                folder.path().display()
+            );
         }
-        return conclude(&results, &folder, arguments.json, quiet);
+        conclude(&results, &folder, quiet);
+        return Ok(results);
     }
     let mut recipe = folder.recipe()?;
-    recipe.train.threads = arguments.threads.or(recipe.train.threads);
-    threads::set(recipe.train.threads)?;
+    recipe.train.threads = threads.or(recipe.train.threads);
     let plan = Plan::new(recipe)?;
-    carry_out(&plan, &folder, arguments.json, quiet)
+    carry_out(&plan, &folder, quiet, interrupt)
 }
 
 /// What was asked for by flags, as the tables of a recipe.
@@ -86,14 +131,9 @@ fn path(path: Option<&Path>) -> Option<String> {
     path.map(|path| path.to_string_lossy().into_owned())
 }
 
-/// Lays defaults, recipe file, flags and assignments over each other, checks, and runs.
-/// `model` is the flag that names the network to train.
-fn finish(
-    mut flags: Flags,
-    arguments: &RunArguments,
-    model: &str,
-    quiet: bool,
-) -> anyhow::Result<()> {
+/// Lays defaults, recipe file, flags and assignments over each other. `model` is the flag that
+/// names the network to train.
+fn resolve(mut flags: Flags, arguments: &RunArguments, model: &str) -> anyhow::Result<Recipe> {
     flags.number("train", "epochs", arguments.epochs);
     flags.number("train", "seeds", arguments.seeds);
     flags.put("train", "seed", arguments.seed.map(|seed| seed as i64));
@@ -129,44 +169,43 @@ fn finish(
             .into());
         }
     }
-    start(
-        recipe,
-        arguments.out.as_deref(),
-        arguments.json,
-        arguments.dry_run,
-        quiet,
-    )
+    Ok(recipe)
 }
 
 /// Checks a recipe whole and runs it in a new folder.
-pub fn start(
-    recipe: Recipe,
-    out: Option<&Path>,
-    json: bool,
-    dry_run: bool,
-    quiet: bool,
-) -> anyhow::Result<()> {
+pub fn start(recipe: Recipe, arguments: &RunArguments, quiet: bool) -> anyhow::Result<()> {
     threads::set(recipe.train.threads)?;
     let plan = Plan::new(recipe)?;
-    if dry_run {
-        if let Some(out) = out.filter(|out| out.exists()) {
-            return Err(Usage(format!("the output `{}` exists", out.display())).into());
-        }
-        return describe(&plan, json, quiet);
+    let out = arguments.out.as_deref();
+    if arguments.dry_run {
+        refuse_existing(out)?;
+        return describe(&plan, arguments.json, quiet);
     }
     let stem = format!("{}-{}", plan.recipe.method.name, plan.recipe.student.model);
     let folder = RunFolder::create(out, &stem)?;
     folder.write_recipe(&plan.recipe)?;
-    carry_out(&plan, &folder, json, quiet)
+    let interrupt = watch_for_interrupt()?;
+    let results = carry_out(&plan, &folder, quiet, &interrupt)?;
+    if arguments.json {
+        print_json(&as_json(&results, folder.path()))?;
+    }
+    Ok(())
+}
+
+/// An output that exists is not overwritten.
+pub fn refuse_existing(out: Option<&Path>) -> anyhow::Result<()> {
+    match out.filter(|out| out.exists()) {
+        Some(out) => Err(Usage(format!("the output `{}` exists", out.display())).into()),
+        None => Ok(()),
+    }
 }
 
 /// The recipe goes to standard output, so that it can be kept; the rest to standard error.
-fn describe(plan: &Plan, json: bool, quiet: bool) -> anyhow::Result<()> {
-    let mut out = stdout().lock();
+pub fn describe(plan: &Plan, json: bool, quiet: bool) -> anyhow::Result<()> {
     if json {
-        let report = json!({ "notes": plan.notes, "warnings": plan.warnings, "recipe": plan.recipe.to_toml()? });
-        writeln!(out, "{report:#}")?;
-        return Ok(());
+        return print_json(
+            &json!({ "notes": plan.notes, "warnings": plan.warnings, "recipe": plan.recipe.to_toml()? }),
+        );
     }
     if !quiet {
         for note in &plan.notes {
@@ -176,12 +215,22 @@ fn describe(plan: &Plan, json: bool, quiet: bool) -> anyhow::Result<()> {
     for warning in &plan.warnings {
         eprintln!("warning: {warning}");
     }
-    write!(out, "{}", plan.recipe.to_toml()?)?;
+    write!(stdout().lock(), "{}", plan.recipe.to_toml()?)?;
     Ok(())
 }
 
-fn carry_out(plan: &Plan, folder: &RunFolder, json: bool, quiet: bool) -> anyhow::Result<()> {
-    let interrupt = watch_for_interrupt()?;
+/// Prints one value on standard output.
+pub fn print_json(value: &Value) -> anyhow::Result<()> {
+    Ok(writeln!(stdout().lock(), "{value:#}")?)
+}
+
+/// Runs a plan in its folder and says what was found.
+fn carry_out(
+    plan: &Plan,
+    folder: &RunFolder,
+    quiet: bool,
+    interrupt: &AtomicBool,
+) -> anyhow::Result<Results> {
     let mut progress = Progress::new(quiet);
     progress.note(&format!("run: {}", folder.path().display()));
     let verb = match plan.recipe.method.name.as_str() {
@@ -192,7 +241,7 @@ fn carry_out(plan: &Plan, folder: &RunFolder, json: bool, quiet: bool) -> anyhow
         "limbeck {verb} --recipe {}/recipe.toml",
         folder.path().display()
     );
-    let end = threads::compute(|| execute(plan, folder, &command, &mut progress, &interrupt))?;
+    let end = threads::compute(|| execute(plan, folder, &command, &mut progress, interrupt))?;
     drop(progress);
     match end {
         RunEnd::Interrupted => Err(Interrupted(format!(
@@ -200,26 +249,24 @@ fn carry_out(plan: &Plan, folder: &RunFolder, json: bool, quiet: bool) -> anyhow
             folder.path().display()
         ))
         .into()),
-        RunEnd::Finished(results) => conclude(&results, folder, json, quiet),
+        RunEnd::Finished(results) => {
+            conclude(&results, folder, quiet);
+            Ok(*results)
+        }
     }
 }
 
 /// Says what was found, and where it is.
-fn conclude(results: &Results, folder: &RunFolder, json: bool, quiet: bool) -> anyhow::Result<()> {
+fn conclude(results: &Results, folder: &RunFolder, quiet: bool) {
     if !quiet {
         eprintln!("\n{}", headline(results));
         eprintln!("student: {}", folder.student().display());
         eprintln!("report:  {}", folder.report().display());
     }
-    if json {
-        let path = folder.path().display().to_string();
-        writeln!(stdout().lock(), "{:#}", as_json(results, &path))?;
-    }
-    Ok(())
 }
 
-/// Ctrl-C once asks for a checkpoint and a stop; twice stops at once.
-fn watch_for_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+/// Ctrl-C once asks for a checkpoint and a stop; twice stops at once. To be called once.
+pub fn watch_for_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&flag);
     ctrlc::set_handler(move || {
@@ -233,7 +280,7 @@ fn watch_for_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
 }
 
 /// The run in one object, for machines.
-fn as_json(results: &Results, path: &str) -> Value {
+pub fn as_json(results: &Results, path: &Path) -> Value {
     let by_seed = |all: &[limbeck::train::results::SeedResult]| {
         all.iter().map(|seed| seed.test.top1).collect::<Vec<f64>>()
     };
@@ -245,7 +292,7 @@ fn as_json(results: &Results, path: &str) -> Value {
     let mean_agreement =
         (!agreement.is_empty()).then(|| agreement.iter().sum::<f64>() / agreement.len() as f64);
     let mut report = json!({
-        "run": path,
+        "run": path.display().to_string(),
         "method": results.method,
         "data": results.data.name,
         "student": {

@@ -191,7 +191,8 @@ pub fn kill_and_resume(place: &Place, arguments: impl Fn(&str) -> Vec<String>, k
         std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * share * 0.6));
         child.kill().unwrap();
         child.wait().unwrap();
-        if place.path("killed/recipe.toml").is_file() {
+        let begun = ["killed/recipe.toml", "killed/series.json"];
+        if begun.iter().any(|file| place.path(file).is_file()) {
             next = vec!["resume", "killed", "--quiet"];
         } else {
             let _ = std::fs::remove_dir_all(place.path("killed"));

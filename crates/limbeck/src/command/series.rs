@@ -1,0 +1,68 @@
+//! `limbeck distill` with several methods or students: runs that have data and teacher in common.
+
+use anyhow::Context;
+use limbeck::train::experiment::{Plan, Series};
+use limbeck::train::recipe::Recipe;
+use limbeck::train::{files, report};
+use serde_json::Value;
+
+use super::{runs, threads};
+use crate::arguments::RunArguments;
+use crate::exit::Interrupted;
+
+/// Checks all recipes and runs them one after the other in a new folder.
+pub fn start(recipes: Vec<Recipe>, arguments: &RunArguments, quiet: bool) -> anyhow::Result<()> {
+    threads::set(recipes[0].train.threads)?;
+    let out = arguments.out.as_deref();
+    let mut resolved = Vec::new();
+    for recipe in recipes {
+        let plan = Plan::new(recipe)?;
+        if arguments.dry_run {
+            runs::refuse_existing(out)?;
+            runs::describe(&plan, arguments.json, quiet)?;
+        }
+        resolved.push(plan.recipe);
+    }
+    if arguments.dry_run {
+        return Ok(());
+    }
+    let series = Series::create(out, &resolved)?;
+    go_on(&series, None, arguments.json, quiet)
+}
+
+/// Goes on with whatever is left of a series, and compares the runs.
+pub fn go_on(
+    series: &Series,
+    threads: Option<usize>,
+    json: bool,
+    quiet: bool,
+) -> anyhow::Result<()> {
+    let interrupt = runs::watch_for_interrupt()?;
+    let mut results = Vec::new();
+    let mut objects = Vec::new();
+    for run in series.runs() {
+        let found = match runs::go_on(&run, threads, quiet, &interrupt) {
+            Err(error) if error.is::<Interrupted>() => {
+                return Err(Interrupted(format!(
+                    "interrupted; go on with: limbeck resume {}",
+                    series.path().display()
+                ))
+                .into());
+            }
+            found => found?,
+        };
+        objects.push(runs::as_json(&found, &run));
+        results.push(found);
+    }
+    let page = series.comparison();
+    files::write_whole(&page, report::compare(&results).as_bytes())
+        .with_context(|| format!("`{}` cannot be written", page.display()))?;
+    if !quiet {
+        eprintln!("\n{}", report::compare_text(&results));
+        eprintln!("comparison: {}", page.display());
+    }
+    if json {
+        runs::print_json(&Value::Array(objects))?;
+    }
+    Ok(())
+}
