@@ -2,10 +2,7 @@
 
 use std::io::{Write, stdout};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context;
 use limbeck::train::experiment::{Plan, RunEnd, execute};
 use limbeck::train::observer::Observer;
 use limbeck::train::recipe::{Layers, Recipe, TeacherRecipe};
@@ -13,7 +10,7 @@ use limbeck::train::results::Results;
 use limbeck::train::run_folder::{self, RunFolder};
 use serde_json::{Value, json};
 
-use super::threads;
+use super::{interrupt, threads};
 use crate::arguments::{DistillArguments, ResumeArguments, RunArguments, TrainArguments};
 use crate::exit::{Interrupted, Usage};
 use crate::progress::Progress;
@@ -61,10 +58,11 @@ pub fn resume(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
 
 /// What was asked for by flags, as the tables of a recipe.
 #[derive(Default)]
-struct Flags(toml::Table);
+pub struct Flags(toml::Table);
 
 impl Flags {
-    fn put(&mut self, section: &str, key: &str, value: Option<impl Into<toml::Value>>) {
+    /// A value that was given, if any.
+    pub fn put(&mut self, section: &str, key: &str, value: Option<impl Into<toml::Value>>) {
         let Some(value) = value else {
             return;
         };
@@ -77,8 +75,14 @@ impl Flags {
         }
     }
 
-    fn number(&mut self, section: &str, key: &str, value: Option<usize>) {
+    /// The same for a number.
+    pub fn number(&mut self, section: &str, key: &str, value: Option<usize>) {
         self.put(section, key, value.map(|value| value as i64));
+    }
+
+    /// Lays them over what was asked for so far.
+    pub fn merge_into(&self, layers: &mut Layers) {
+        layers.merge(&self.0, "command line");
     }
 }
 
@@ -105,7 +109,7 @@ fn finish(
     if let Some(path) = &arguments.recipe {
         layers.read(path)?;
     }
-    layers.merge(&flags.0, "command line");
+    flags.merge_into(&mut layers);
     for assignment in &arguments.set {
         layers.set(assignment)?;
     }
@@ -181,7 +185,7 @@ fn describe(plan: &Plan, json: bool, quiet: bool) -> anyhow::Result<()> {
 }
 
 fn carry_out(plan: &Plan, folder: &RunFolder, json: bool, quiet: bool) -> anyhow::Result<()> {
-    let interrupt = watch_for_interrupt()?;
+    let interrupt = interrupt::watch("stopping after this step, with a checkpoint")?;
     let mut progress = Progress::new(quiet);
     progress.note(&format!("run: {}", folder.path().display()));
     let verb = match plan.recipe.method.name.as_str() {
@@ -216,20 +220,6 @@ fn conclude(results: &Results, folder: &RunFolder, json: bool, quiet: bool) -> a
         writeln!(stdout().lock(), "{:#}", as_json(results, &path))?;
     }
     Ok(())
-}
-
-/// Ctrl-C once asks for a checkpoint and a stop; twice stops at once.
-fn watch_for_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(crate::exit::INTERRUPTED));
-        }
-        eprintln!("\nstopping after this step, with a checkpoint (Ctrl-C again stops at once)");
-    })
-    .context("the interrupt handler cannot be set")?;
-    Ok(flag)
 }
 
 /// The run in one object, for machines.
