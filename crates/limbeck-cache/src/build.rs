@@ -99,7 +99,7 @@ impl Build {
     ///
     /// # Errors
     /// A number beyond the last shard, and what the operating system refuses.
-    pub fn shard(&self, number: u64) -> Result<Option<ShardWriter>, CacheError> {
+    pub fn shard(&self, number: u64) -> Result<Option<ShardWriter<'_>>, CacheError> {
         self.known(number)?;
         // Under the folder's lock nobody else opens, names or removes a shard, so the file that is
         // locked here is the one that has the name.
@@ -117,13 +117,12 @@ impl Build {
         // What a killed process left.
         file.set_len(0).map_err(files::failed("write", &path))?;
         let mut writer = ShardWriter {
-            folder: self.folder.clone(),
+            build: self,
             file: BufWriter::with_capacity(BUFFER, file),
             number,
-            manifest: self.manifest.clone(),
-            layout: self.layout.clone(),
             next: self.layout.positions(number).start,
             record: Vec::with_capacity(self.layout.record_bytes),
+            broken: false,
             named: false,
         };
         let header = shard::header(&self.layout, &self.manifest_sha256, number);
@@ -131,7 +130,9 @@ impl Build {
         Ok(Some(writer))
     }
 
-    /// Removes a shard that is damaged, so that it is missing and can be written again.
+    /// Removes a shard that is damaged, so that it is missing and can be written again. A
+    /// [`crate::Cache`] that has read from it goes on with the old one; opened anew, it reads the
+    /// new one.
     ///
     /// # Errors
     /// A number beyond the last shard, and what the operating system refuses.
@@ -201,21 +202,24 @@ fn fitting(folder: &Path, manifest: &Manifest) -> Result<Option<(Manifest, [u8; 
 
 /// A shard that is being written. Dropped before it is finished, it leaves nothing.
 #[derive(Debug)]
-pub struct ShardWriter {
-    folder: PathBuf,
+pub struct ShardWriter<'a> {
+    build: &'a Build,
     file: BufWriter<File>,
     number: u64,
-    manifest: Manifest,
-    layout: Layout,
+    /// Position of the next record.
     next: u64,
+    /// Room for the bytes of a record.
     record: Vec<u8>,
+    /// Whether a write failed, after which nobody knows what is in the file.
+    broken: bool,
+    /// Whether the file has its final name.
     named: bool,
 }
 
-impl ShardWriter {
+impl ShardWriter<'_> {
     /// The positions of the records, in the order in which they are pushed.
     pub fn positions(&self) -> Range<u64> {
-        self.layout.positions(self.number)
+        self.build.layout.positions(self.number)
     }
 
     /// Appends the record at the next position: all outputs of the manifest, in its order, each of
@@ -232,15 +236,20 @@ impl ShardWriter {
                 records: positions.end - positions.start,
             });
         }
-        if outputs.len() != self.manifest.outputs.len() {
+        if outputs.len() != self.build.manifest.outputs.len() {
             return Err(CacheError::Outputs {
                 position: self.next,
-                expected: self.manifest.outputs.len(),
+                expected: self.build.manifest.outputs.len(),
                 found: outputs.len(),
             });
         }
         self.record.clear();
-        let described = self.manifest.outputs.iter().zip(&self.layout.outputs);
+        let described = self
+            .build
+            .manifest
+            .outputs
+            .iter()
+            .zip(&self.build.layout.outputs);
         for ((described, place), numbers) in described.zip(outputs) {
             if numbers.len() != described.len() {
                 return Err(CacheError::Length {
@@ -260,12 +269,13 @@ impl ShardWriter {
                 })?;
         }
         self.record
-            .resize(self.layout.record_bytes - CHECKSUM_BYTES, 0);
+            .resize(self.build.layout.record_bytes - CHECKSUM_BYTES, 0);
         let checksum = checksum::of_record(self.next, &self.record);
         self.record.extend(checksum.to_le_bytes());
-        self.file
-            .write_all(&self.record)
-            .map_err(|error| self.failed(error))?;
+        let record = std::mem::take(&mut self.record);
+        let written = self.write(&record);
+        self.record = record;
+        written?;
         self.next += 1;
         Ok(())
     }
@@ -277,7 +287,7 @@ impl ShardWriter {
     /// then not there.
     pub fn finish(mut self) -> Result<(), CacheError> {
         let positions = self.positions();
-        if self.next != positions.end {
+        if self.next != positions.end || self.broken {
             return Err(CacheError::Unfinished {
                 number: self.number,
                 records: positions.end - positions.start,
@@ -288,34 +298,34 @@ impl ShardWriter {
         written
             .and_then(|()| self.file.get_ref().sync_all())
             .map_err(|error| self.failed(error))?;
-        let _lock = files::lock(&self.folder)?;
-        let path = files::shard(&self.folder, self.number);
-        fs::rename(files::partial_shard(&self.folder, self.number), &path)
+        let _lock = files::lock(&self.build.folder)?;
+        let path = files::shard(&self.build.folder, self.number);
+        fs::rename(files::partial_shard(&self.build.folder, self.number), &path)
             .map_err(files::failed("name", &path))?;
         self.named = true;
-        files::sync_names(&files::shards(&self.folder));
+        files::sync_names(&files::shards(&self.build.folder));
         Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
-        self.file
-            .write_all(bytes)
+        (self.file.write_all(bytes))
+            .inspect_err(|_| self.broken = true)
             .map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: std::io::Error) -> CacheError {
-        files::failed("write", &files::shard(&self.folder, self.number))(error)
+        files::failed("write", &files::shard(&self.build.folder, self.number))(error)
     }
 }
 
-impl Drop for ShardWriter {
+impl Drop for ShardWriter<'_> {
     fn drop(&mut self) {
         if self.named {
             return;
         }
         // While the folder's lock is held nobody else can open the file, which is still locked.
-        if let Ok(_lock) = files::lock(&self.folder) {
-            let _ = fs::remove_file(files::partial_shard(&self.folder, self.number));
+        if let Ok(_lock) = files::lock(&self.build.folder) {
+            let _ = fs::remove_file(files::partial_shard(&self.build.folder, self.number));
         }
     }
 }

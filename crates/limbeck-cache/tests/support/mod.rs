@@ -1,7 +1,7 @@
 //! Small caches with made-up outputs.
 #![allow(dead_code, reason = "tests choose what they need")]
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use limbeck_cache::{
     Build, Cache, CacheError, DataFacts, Encoding, FORMAT, Manifest, Output, Section, ShardPlan,
@@ -115,18 +115,15 @@ pub fn decoded(cache: &Cache, position: u64, output: usize) -> Result<Vec<f32>, 
     Ok(numbers)
 }
 
-/// The content of every file below a folder but the lock's, by path within it.
-pub fn content(folder: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
-    let mut content = std::collections::BTreeMap::new();
-    for folder in [folder.to_owned(), folder.join("shards")] {
-        for entry in std::fs::read_dir(&folder).unwrap() {
+/// The content of every file of a cache but the lock's, by path within its folder.
+pub fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut content = BTreeMap::new();
+    for within in ["", "shards/"] {
+        for entry in std::fs::read_dir(folder.join(within)).unwrap() {
             let path = entry.unwrap().path();
-            let name = path.to_string_lossy().into_owned();
-            if path.is_file() && !name.ends_with("/.lock") {
-                content.insert(
-                    name[folder.to_string_lossy().len()..].to_owned(),
-                    std::fs::read(&path).unwrap(),
-                );
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_file() && name != ".lock" {
+                content.insert(format!("{within}{name}"), std::fs::read(&path).unwrap());
             }
         }
     }
