@@ -44,6 +44,8 @@ pub struct DataFacts {
     pub name: String,
     /// Changes with the images.
     pub fingerprint: String,
+    /// Which of them each section has, as the recipe tells it.
+    pub split: Value,
     /// Names of the classes, in the order of the labels.
     pub classes: Vec<String>,
 }

@@ -41,6 +41,7 @@ pub fn manifest() -> Manifest {
         data: DataFacts {
             name: "images".to_owned(),
             fingerprint: "cd".repeat(32),
+            split: serde_json::json!({ "validation": 0.1, "limit": null }),
             classes: names("c", CLASSES),
         },
         augment: serde_json::json!({"crop": {"padding": 4, "scale": 0.1}, "flip": true}),
