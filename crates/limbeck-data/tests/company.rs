@@ -35,6 +35,7 @@ fn accompanied(workers: usize) -> LoaderConfig {
         replay_from: Some(1),
         balanced: None,
         enlarged: 1,
+        ..LoaderConfig::default()
     }
 }
 

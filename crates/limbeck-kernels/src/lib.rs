@@ -18,6 +18,7 @@ mod layer_norm;
 #[cfg(test)]
 mod levels;
 mod linear;
+mod mapped_file;
 mod memory;
 mod normalisation;
 mod ops;
@@ -42,6 +43,7 @@ pub use conv2d::{
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
+pub use mapped_file::MappedFile;
 pub use memory::keep_freed_memory;
 pub use optimizer::{
     AdamWStep, AdamWTensors, SgdStep, adamw_step, moving_average, sgd_step, sum_of_squares,

@@ -79,7 +79,7 @@ use limbeck_nn::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Act, Cast, MethodError, Probe, Procedure, Progress, STUDENT, Scene, Stage, Term,
+    Act, Cast, MethodError, Probe, Procedure, Progress, Questions, STUDENT, Scene, Stage, Term,
     connector::mean_squared_error,
     criterion::{require_at_least, require_share, require_weight},
     random::Random,
@@ -459,7 +459,7 @@ impl Procedure for Cakd {
             return Ok(vec![Term::new("discriminator", loss, 1.0)]);
         }
         let images = scene.batch().images.clone();
-        let teacher = scene.teacher(Self::ID, images.clone(), &self.source.teacher_taps())?;
+        let teacher = scene.teacher_of_batch(Self::ID, &self.source.teacher_taps())?;
         let images = match self.config.form {
             CakdForm::Paper => {
                 let mut random = Random::new(&[scene.seed()]);
@@ -490,6 +490,13 @@ impl Procedure for Cakd {
         match act {
             0 => recipe,
             _ => recipe * self.config.discriminator_rate,
+        }
+    }
+
+    fn questions(&self) -> Questions {
+        Questions {
+            taps: self.source.teacher_taps(),
+            beyond: None,
         }
     }
 

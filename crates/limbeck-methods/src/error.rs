@@ -49,6 +49,14 @@ pub enum MethodError {
         /// Teacher.
         teacher: String,
     },
+    /// Stored outputs of a teacher do not answer.
+    #[error("the stored outputs of `{teacher}`: {reason}")]
+    StoredTeacher {
+        /// Teacher.
+        teacher: String,
+        /// What is missing or damaged, what to do.
+        reason: String,
+    },
     /// A procedure names a member of its cast that is not there.
     #[error("the cast's `{name}` {reason}")]
     Member {

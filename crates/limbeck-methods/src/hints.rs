@@ -63,7 +63,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Act, Cast, CentreRule, HintSelection, HintSettings, Interlude, LayerSimilarity, MethodError,
-    Probe, Procedure, STUDENT, Scene, Stage, State, Term,
+    Probe, Procedure, Questions, STUDENT, Scene, Stage, State, Term,
     at::energy_distance,
     criterion::{require_positive, require_teacher, require_weight},
     hint_selection::{HintSurvey, hint_points},
@@ -264,7 +264,7 @@ impl Procedure for Hints {
         };
         let mut survey = HintSurvey::new(&self.teacher, self.config.images);
         let taps = Taps::from_iter(&self.teacher);
-        images.look(&mut |batch| survey.add(&teacher.outputs(batch.images.clone(), &taps)))?;
+        images.look(&mut |batch| survey.add(&teacher.outputs(batch.images.clone(), &taps)?))?;
         let HintSelection { clusters, .. } = survey.select(&self.settings, &self.student)?;
         let mut centres = clusters.centres;
         centres.dedup();
@@ -282,7 +282,7 @@ impl Procedure for Hints {
         let batch = scene.batch();
         let (points, centres): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
         let taps = Taps::from_iter(&centres);
-        let teacher = scene.teacher(Self::ID, batch.images.clone(), &taps)?;
+        let teacher = scene.teacher_of_batch(Self::ID, &taps)?;
         let taps = Taps::from_iter(&points);
         let student = scene.train(STUDENT, batch.images.clone(), &taps)?;
         let maps = |side, outputs, names: &[String]| {
@@ -309,6 +309,13 @@ impl Procedure for Hints {
             terms.push(Term::new("wsl", value, self.config.wsl_weight));
         }
         Ok(terms)
+    }
+
+    fn questions(&self) -> Questions {
+        Questions {
+            taps: Taps::from_iter(&self.teacher),
+            beyond: Some("images without augmentation, to choose the hints by"),
+        }
     }
 
     fn state(&self) -> State {

@@ -69,7 +69,7 @@ use limbeck_nn::{Outputs, Tap, TapKind, Taps};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Act, Cast, MethodError, Probe, Procedure, Progress, STUDENT, Scene, Stage, Term,
+    Act, Cast, MethodError, Probe, Procedure, Progress, Questions, STUDENT, Scene, Stage, Term,
     criterion::{require_at_least, require_positive, require_teacher},
     member_seed,
     pairs::map_of,
@@ -441,5 +441,15 @@ impl Procedure for Hssakd {
 
     fn held_out(&self) -> f64 {
         1.0 - self.config.few_shot
+    }
+
+    fn questions(&self) -> Questions {
+        match self.config.form {
+            HssakdForm::Offline => Questions {
+                taps: self.other.wanted(),
+                beyond: Some("rotated images"),
+            },
+            _ => Questions::default(),
+        }
     }
 }

@@ -147,7 +147,7 @@ pub use sskd::{
     pretext_targets, similarity,
 };
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
-pub use teacher::{Classifier, Teacher};
+pub use teacher::{Classifier, Origin, Questions, Section, Teacher};
 pub use tfkd::{Tfkd, TfkdConfig, TfkdForm};
 pub use triplets::{NegativeSampler, Triplets, distance_weights, sample_triplets};
 pub use tst::{Tst, TstConfig};

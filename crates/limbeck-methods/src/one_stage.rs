@@ -1,8 +1,8 @@
 //! The procedure that runs criteria: one stage, one act.
 
 use crate::{
-    Act, Cast, Interlude, Method, MethodError, Procedure, Scene, Stage, State, Step, Term,
-    cast::STUDENT,
+    Act, Cast, Interlude, Method, MethodError, Procedure, Questions, Scene, Stage, State, Step,
+    Term, cast::STUDENT,
 };
 
 /// Name of the criteria's modules in the cast.
@@ -41,7 +41,7 @@ impl Procedure for OneStage {
         let batch = scene.batch();
         let needs = self.method.needs();
         let teacher = match scene.has_teacher() {
-            true => Some(scene.teacher(MODULES, batch.images.clone(), &needs.teacher)?),
+            true => Some(scene.teacher_of_batch(MODULES, &needs.teacher)?),
             false => None,
         };
         let student = scene.train(STUDENT, batch.images.clone(), &needs.student)?;
@@ -75,6 +75,13 @@ impl Procedure for OneStage {
 
     fn load_state(&mut self, state: State) -> Result<(), MethodError> {
         self.method.load_state(state)
+    }
+
+    fn questions(&self) -> Questions {
+        Questions {
+            taps: self.method.needs().teacher,
+            beyond: None,
+        }
     }
 
     fn pairs(&self) -> Vec<(String, String)> {

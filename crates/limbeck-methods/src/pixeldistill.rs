@@ -76,7 +76,8 @@ use limbeck_nn::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Act, Cast, Images, Interlude, MethodError, Probe, Procedure, STUDENT, Scene, Stage, Term,
+    Act, Cast, Images, Interlude, MethodError, Probe, Procedure, Questions, STUDENT, Scene, Stage,
+    Term,
     criterion::{
         require_at_least, require_positive, require_share, require_teacher, require_weight,
     },
@@ -506,6 +507,13 @@ impl Procedure for Pixeldistill {
             interlude.cast.add_network(STUDENT, student);
         }
         Ok(())
+    }
+
+    fn questions(&self) -> Questions {
+        Questions {
+            taps: Taps::from_iter(self.compared()),
+            beyond: Some("the images in a larger size"),
+        }
     }
 }
 

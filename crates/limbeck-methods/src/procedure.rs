@@ -9,7 +9,7 @@
 //! The procedure holds no numbers that are trained: they are in the [`Cast`]. It says what
 //! happens; loader, optimisers, schedule, checkpoints and validation are the trainer's.
 
-use crate::{Cast, MethodError, Progress, Scene, State, Teacher, Term, scene::Batch};
+use crate::{Cast, MethodError, Progress, Questions, Scene, State, Teacher, Term, scene::Batch};
 
 /// What of each image a stage wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,6 +272,11 @@ pub trait Procedure: Send + std::fmt::Debug {
     /// [`MethodError::State`] where it does not fit.
     fn load_state(&mut self, _state: State) -> Result<(), MethodError> {
         Ok(())
+    }
+
+    /// What it asks the teacher. By default the logits of the batch's own images.
+    fn questions(&self) -> Questions {
+        Questions::default()
     }
 
     /// Layer pairs `(student tap, teacher tap)` that are compared, for the user to see.

@@ -28,6 +28,7 @@ pub fn batch(views: usize) -> Batch {
         labels: labels(&[0, 1, 2, 3]),
         targets: None,
         indices: POSITIONS[..BATCH].to_vec(),
+        origin: None,
         partners: None,
         replay: None,
     }

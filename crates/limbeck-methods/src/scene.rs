@@ -6,7 +6,7 @@ use burn::tensor::{Int, Tensor};
 use limbeck_nn::{Mode, Outputs, ParameterId, Pass, Store, Taps};
 
 use crate::{
-    Act, Cast, MethodError, Progress, Teacher,
+    Act, Cast, MethodError, Origin, Progress, Teacher,
     supervised::{cross_entropy, soft_cross_entropy},
 };
 
@@ -24,6 +24,8 @@ pub struct Batch {
     pub targets: Option<Tensor<2>>,
     /// Position of each image in the training part, `[B]`.
     pub indices: Vec<usize>,
+    /// Which view of which images `images` are; `None` of images that come from elsewhere.
+    pub origin: Option<Origin>,
     /// Another image of each one's class, `[B, C, H, W]`.
     pub partners: Option<Tensor<4>>,
     /// The batch before.
@@ -248,7 +250,9 @@ impl<'a> Scene<'a> {
         self.setting.teacher.is_some()
     }
 
-    /// What the teacher gives out for `images`, as constants.
+    /// What the teacher gives out for `images`, as constants. A method that asks about anything
+    /// but the batch's own images ([`Scene::teacher_of_batch`]) says so in
+    /// [`crate::Procedure::questions`].
     ///
     /// # Errors
     /// [`MethodError::NoTeacher`].
@@ -260,7 +264,26 @@ impl<'a> Scene<'a> {
     ) -> Result<Outputs, MethodError> {
         let teacher = self.setting.teacher;
         let teacher = teacher.ok_or(MethodError::NoTeacher { method })?;
-        Ok(teacher.outputs(images, taps))
+        teacher.outputs(images, taps)
+    }
+
+    /// What the teacher gives out for the batch's own images in their first view, as constants:
+    /// the one question that stored outputs answer.
+    ///
+    /// # Errors
+    /// [`MethodError::NoTeacher`]; stored outputs that cannot be read.
+    pub fn teacher_of_batch(
+        &self,
+        method: &'static str,
+        taps: &Taps,
+    ) -> Result<Outputs, MethodError> {
+        let teacher = self.setting.teacher;
+        let teacher = teacher.ok_or(MethodError::NoTeacher { method })?;
+        let Batch { images, origin, .. } = self.setting.batch;
+        match origin {
+            Some(origin) => teacher.outputs_of(origin, images.clone(), taps),
+            None => teacher.outputs(images.clone(), taps),
+        }
     }
 
     /// The same with gradients that flow back to `images`.

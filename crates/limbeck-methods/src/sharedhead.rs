@@ -66,8 +66,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::losses::{SharedHeadInputs, SharedHeadLosses};
 use crate::{
-    Act, Cast, Classifier, Interlude, MethodError, Probe, Procedure, STUDENT, Scene, Stage, Term,
-    Trained,
+    Act, Cast, Classifier, Interlude, MethodError, Probe, Procedure, Questions, STUDENT, Scene,
+    Stage, Term, Trained,
     cast::member_seed,
     criterion::{require_at_least, require_teacher},
     pairs::{find_map, vector_of},
@@ -300,7 +300,7 @@ impl SharedHead {
     fn play_teacher_head(&mut self, scene: &mut Scene<'_>) -> Result<Vec<Term>, MethodError> {
         let batch = scene.batch();
         let taps = Taps::from_iter([Self::EMBEDDING]);
-        let teacher = scene.teacher(Self::ID, batch.images.clone(), &taps)?;
+        let teacher = scene.teacher_of_batch(Self::ID, &taps)?;
         let student = scene.train(STUDENT, batch.images.clone(), &taps)?;
         let mut embedding = vector_of(Self::ID, "student", &student, Self::EMBEDDING)?;
         if let Some(adapter) = &self.adapter {
@@ -324,7 +324,7 @@ impl SharedHead {
     /// The forerunner learns from the given teacher.
     fn play_forerunner(&self, scene: &mut Scene<'_>) -> Result<Vec<Term>, MethodError> {
         let images = scene.batch().images.clone();
-        let teacher = scene.teacher(Self::ID, images.clone(), &Taps::none())?;
+        let teacher = scene.teacher_of_batch(Self::ID, &Taps::none())?;
         let logits = scene.train(FORERUNNER, images, &Taps::none())?.logits;
         let kd = softened_kl(logits.clone(), teacher.logits, self.config.temperature);
         Ok(vec![
@@ -435,6 +435,16 @@ impl Procedure for SharedHead {
                 Ok(vec![Term::new("task", scene.task(logits), 1.0)])
             }
             (SharedHeadForm::StudentHead, _) => self.play_student(scene),
+        }
+    }
+
+    fn questions(&self) -> Questions {
+        match self.config.form {
+            SharedHeadForm::TeacherHead => Questions {
+                taps: Taps::from_iter([Self::EMBEDDING]),
+                beyond: None,
+            },
+            _ => Questions::default(),
         }
     }
 }

@@ -59,7 +59,7 @@ use limbeck_nn::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Act, Cast, MethodError, Probe, Procedure, Progress, STUDENT, Scene, Stage, Term,
+    Act, Cast, MethodError, Probe, Procedure, Progress, Questions, STUDENT, Scene, Stage, Term,
     criterion::{require_positive, require_share, require_teacher, require_weight},
     pairs::{find_map, vector_of},
     rotation::{TURNS, require_square, rotations},
@@ -484,6 +484,13 @@ impl Procedure for Sskd {
         let accuracy = pretext_accuracy(&similarity(student.projection));
         terms.push(Term::new("pretext_accuracy", accuracy, 0.0));
         Ok(terms)
+    }
+
+    fn questions(&self) -> Questions {
+        Questions {
+            taps: Taps::from_iter([EMBEDDING]),
+            beyond: Some("rotated images"),
+        }
     }
 }
 

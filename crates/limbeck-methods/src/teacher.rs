@@ -3,6 +3,46 @@
 use burn::tensor::Tensor;
 use limbeck_nn::{Network, Outputs, ParameterId, Tap, Taps};
 
+use crate::MethodError;
+
+/// A part of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// What is trained on.
+    Train,
+    /// What epochs are chosen by.
+    Validation,
+    /// What is tested on.
+    Test,
+}
+
+/// Which images of the data a batch shows, and in which view: all that a teacher needs to know
+/// whose outputs were stored earlier.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    /// The part that the images are from.
+    pub section: Section,
+    /// Number of the view of the training images, counted from 0; 0 of images that are not
+    /// augmented.
+    pub view: u64,
+    /// Number of each image in its source, `[B]`.
+    pub samples: Vec<usize>,
+    /// Share that image `i` keeps of itself where it is mixed with image `B − 1 − i`; `None` where
+    /// images are not mixed.
+    pub share: Option<f64>,
+}
+
+/// What a method asks the teacher about the batch's own images, and whether it asks more than
+/// that.
+#[derive(Clone, Debug, Default)]
+pub struct Questions {
+    /// Taps that it reads; logits are always there.
+    pub taps: Taps,
+    /// Which other images it shows the teacher, such as `rotated images`, or what else it wants
+    /// that only a network can give; `None` where stored outputs serve.
+    pub beyond: Option<&'static str>,
+}
+
 /// A source of outputs for a batch of the student's images.
 pub trait Teacher: Send + Sync {
     /// Zoo name, or what it is made of.
@@ -11,9 +51,32 @@ pub trait Teacher: Send + Sync {
     /// Taps with their shapes, in forward order, `logits` last.
     fn taps(&self) -> Vec<Tap>;
 
+    /// Whether it looks at images, so that it can be asked about any; stored outputs are there for
+    /// those of [`Teacher::outputs_of`] alone.
+    fn looks_at_images(&self) -> bool {
+        true
+    }
+
     /// Outputs for `images` `[B, C, H, W]`, normalised as the student sees them. They carry no
     /// gradient.
-    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Outputs;
+    ///
+    /// # Errors
+    /// A teacher that cannot look at images.
+    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Result<Outputs, MethodError>;
+
+    /// The same for `images` that are known to be those of `origin`, as the loader made them. A
+    /// teacher that looks at images makes no difference.
+    ///
+    /// # Errors
+    /// As [`Teacher::outputs`]; outputs that are not stored, or cannot be read.
+    fn outputs_of(
+        &self,
+        _origin: &Origin,
+        images: Tensor<4>,
+        taps: &Taps,
+    ) -> Result<Outputs, MethodError> {
+        self.outputs(images, taps)
+    }
 
     /// The same with gradients that flow back to `images`, and never into the teacher's numbers.
     /// `None` where outputs do not depend on the images at hand, such as stored ones.

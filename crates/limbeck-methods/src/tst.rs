@@ -66,7 +66,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Act, Cast, Interlude, MethodError, OptimizerChange, OptimizerKind, Probe, Procedure, Progress,
-    STUDENT, Scene, Stage, State, Term,
+    Questions, STUDENT, Scene, Stage, State, Term,
     connector::mean_squared_error,
     criterion::{
         require_at_least, require_positive, require_share, require_teacher, require_weight,
@@ -601,6 +601,13 @@ impl Procedure for Tst {
                 method: Self::ID,
                 reason: "expected four numbers called `search`".to_owned(),
             }),
+        }
+    }
+
+    fn questions(&self) -> Questions {
+        Questions {
+            beyond: Some("images that it augments itself, with gradients to them"),
+            ..Questions::default()
         }
     }
 }

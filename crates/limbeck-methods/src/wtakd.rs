@@ -369,7 +369,7 @@ impl Wtakd {
         let mut given = Vec::new();
         for source in sources {
             given.push(match source {
-                None => scene.teacher(Self::ID, images.clone(), &Taps::none())?,
+                None => scene.teacher_of_batch(Self::ID, &Taps::none())?,
                 Some(name) => scene.evaluate(name, images.clone(), &Taps::none())?,
             });
         }

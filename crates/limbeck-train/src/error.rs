@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use limbeck_cache::{CacheError, Difference};
 use limbeck_data::DataError;
 use limbeck_methods::MethodError;
 use limbeck_nn::{NnError, weights::WeightsError};
@@ -37,6 +38,27 @@ pub enum TrainError {
     /// Outputs and labels do not fit each other.
     #[error(transparent)]
     Metric(#[from] MetricError),
+    /// Stored outputs of a teacher cannot be read or written.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// Stored outputs are those of other images than a run's.
+    #[error("the cache `{}` does not fit this run: {difference}; {mend}", path.display())]
+    CacheFit {
+        /// The cache's folder.
+        path: PathBuf,
+        /// The first field that differs.
+        difference: Difference,
+        /// What to do.
+        mend: String,
+    },
+    /// Something in a cache's folder cannot be used.
+    #[error("the cache `{}` cannot be used: {reason}", path.display())]
+    CacheFile {
+        /// The cache's folder, or a file in it.
+        path: PathBuf,
+        /// What was found, and what to do.
+        reason: String,
+    },
     /// A loss term became infinite or not a number.
     #[error(
         "loss term `{term}` became {value} in epoch {epoch}, step {step}; the run stopped. Start it anew from its recipe (--recipe RUN/recipe.toml) with a lower learning rate (--set optimizer.learning_rate=…), more warm-up (--set schedule.warmup_epochs=…) or clipping (--set train.clip_norm=1)"

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData, activation::softmax};
 use limbeck_data::{Augment, Loader, LoaderConfig, Part};
-use limbeck_methods::Teacher;
+use limbeck_methods::{Origin, Section, Teacher};
 use limbeck_nn::{Feature, Network, Outputs, Taps};
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The tap that holds a network's embedding.
-const EMBEDDING: &str = "pooled";
+pub(crate) const EMBEDDING: &str = "pooled";
 
 /// Images of an evaluation batch: large enough for the products to be efficient, small enough for
 /// the maps of a wide network to stay in memory.
@@ -35,6 +35,8 @@ pub struct EvaluationSet {
     large: Option<Loader>,
     classes: usize,
     recall: bool,
+    /// Which part of the data it is.
+    section: Section,
 }
 
 impl EvaluationSet {
@@ -77,7 +79,15 @@ impl EvaluationSet {
             large,
             classes,
             recall: false,
+            section: Section::Test,
         })
+    }
+
+    /// Says which part of the data it is; the test part by default.
+    #[must_use]
+    pub fn of(mut self, section: Section) -> Self {
+        self.section = section;
+        self
     }
 
     /// Measures recall too, of the networks' embeddings.
@@ -101,8 +111,8 @@ impl EvaluationSet {
         let large = self.large.as_ref();
         let large = large.filter(|loader| loader.augment().size == size);
         let loader = large.unwrap_or(&self.loader);
-        self.run(loader, &network, teacher_choices, |images| {
-            network.evaluate(images, &self.taps())
+        self.run(loader, &network, teacher_choices, |images, _| {
+            Ok(network.evaluate(images, &self.taps()))
         })
     }
 
@@ -117,8 +127,14 @@ impl EvaluationSet {
         network: &Network,
     ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
         let loader = self.large.as_ref().unwrap_or(&self.loader);
-        self.run(loader, network, None, |images| {
-            teacher.outputs(images, &self.taps())
+        self.run(loader, network, None, |images, samples| {
+            let origin = Origin {
+                section: self.section,
+                view: 0,
+                samples,
+                share: None,
+            };
+            Ok(teacher.outputs_of(&origin, images, &self.taps())?)
         })
     }
 
@@ -134,7 +150,7 @@ impl EvaluationSet {
         loader: &Loader,
         network: &Network,
         teacher_choices: Option<&[Choice]>,
-        outputs: impl Fn(Tensor<4>) -> Outputs,
+        outputs: impl Fn(Tensor<4>, Vec<usize>) -> Result<Outputs, TrainError>,
     ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
         let options = (network.store.device(), network.store.dtype());
         let mut evaluator = Evaluator::new(self.classes);
@@ -143,7 +159,7 @@ impl EvaluationSet {
         for batch in loader.epoch(0, 0) {
             let batch = batch?;
             let images = Tensor::from_data(TensorData::new(batch.images, batch.shape), options);
-            let outputs = outputs(images);
+            let outputs = outputs(images, batch.samples)?;
             let embeddings = outputs.feature(EMBEDDING).and_then(Feature::to_vector);
             if let Some(embeddings) = embeddings.filter(|_| self.recall) {
                 let width = embeddings.dims()[1];

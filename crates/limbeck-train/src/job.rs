@@ -476,6 +476,8 @@ pub(crate) fn loader_config(
         workers: recipe.data.workers,
         prefetch: 4,
         seed,
+        view_seed: recipe.data.view_seed,
+        repeats_after: recipe.data.views,
         views: images.views,
         partners: images.partners,
         replay_from: images.replay.then_some(first),

@@ -3,6 +3,7 @@
 mod augmentation;
 pub mod average;
 pub mod bench;
+pub mod cache;
 pub mod checkpoint;
 pub mod clip;
 pub mod environment;

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use limbeck_data::Normalisation;
-use limbeck_methods::Teacher;
+use limbeck_methods::{MethodError, Teacher};
 use limbeck_nn::{Network, Outputs, Tap, Taps, layer::resize_bilinear};
 
 /// A network in evaluation mode with its batch norms folded. It has no way to be trained: it is
@@ -78,8 +78,8 @@ impl Teacher for FrozenTeacher {
         self.network.taps()
     }
 
-    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Outputs {
-        self.run(images.inner(), taps)
+    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Result<Outputs, MethodError> {
+        Ok(self.run(images.inner(), taps))
     }
 
     fn outputs_through(&self, images: Tensor<4>, taps: &Taps) -> Option<Outputs> {

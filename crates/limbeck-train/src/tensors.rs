@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use limbeck_data::Batch;
-use limbeck_methods::{Batch as Tensors, Replay};
+use limbeck_methods::{Batch as Tensors, Origin, Replay, Section};
 
 /// A batch on the device, with the class of each image at hand for counting.
 pub struct DeviceBatch {
@@ -38,6 +38,13 @@ impl DeviceBatch {
                 targets: batch.targets.map(|targets| {
                     let shape = [count, targets.len() / count];
                     Tensor::from_data(TensorData::new(targets, shape), (device, dtype))
+                }),
+                // Only images of the training part are augmented.
+                origin: batch.view.map(|view| Origin {
+                    section: Section::Train,
+                    view: view as u64,
+                    samples: batch.samples,
+                    share: batch.share,
                 }),
                 indices: batch.indices,
                 partners: batch

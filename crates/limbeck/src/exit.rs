@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use limbeck::cache::CacheError;
 use limbeck::data::DataError;
 use limbeck::methods::MethodError;
 use limbeck::nn::NnError;
@@ -53,6 +54,10 @@ fn sentence(error: &anyhow::Error) -> String {
 
 /// Whether the mistake is in the arguments or the recipe, found before anything was run.
 fn is_usage(error: &anyhow::Error) -> bool {
+    // What is found while a run reads is no mistake in what was asked for.
+    if let Some(TrainError::Method(MethodError::StoredTeacher { .. })) = error.downcast_ref() {
+        return false;
+    }
     error.is::<Usage>()
         || error.is::<RecipeError>()
         || error.is::<MethodError>()
@@ -65,6 +70,13 @@ fn is_usage(error: &anyhow::Error) -> bool {
                     | TrainError::Network(_)
                     | TrainError::ClassCount { .. }
                     | TrainError::Setting(_)
+                    | TrainError::CacheFit { .. }
+                    | TrainError::Cache(
+                        CacheError::Differs { .. }
+                            | CacheError::Foreign { .. }
+                            | CacheError::NoManifest { .. }
+                            | CacheError::Plan(_)
+                    )
                     | TrainError::ModelSource(_)
                     | TrainError::Data(DataError::Setting { .. })
             )

@@ -1,5 +1,6 @@
 //! Vision knowledge distillation: the façade that library users import.
 
+pub use limbeck_cache as cache;
 pub use limbeck_data as data;
 pub use limbeck_kernels as kernels;
 pub use limbeck_methods as methods;

@@ -140,6 +140,69 @@ impl Observer for Progress {
     }
 }
 
+/// Something that is counted: a live line on a terminal, a line each tenth elsewhere.
+pub struct Counted {
+    what: &'static str,
+    quiet: bool,
+    bar: Option<ProgressBar>,
+    started: Instant,
+    tenth: u64,
+}
+
+impl Counted {
+    /// Counts `what`, such as `records`; says nothing if `quiet`.
+    pub fn new(what: &'static str, quiet: bool) -> Self {
+        let live = !quiet && std::io::stderr().is_terminal();
+        Self {
+            what,
+            quiet,
+            bar: live.then(|| {
+                let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+                match ProgressStyle::with_template("{bar:24.cyan/dim} {msg}") {
+                    Ok(style) => bar.with_style(style),
+                    Err(_) => bar,
+                }
+            }),
+            started: Instant::now(),
+            tenth: 0,
+        }
+    }
+
+    /// `done` of `all`.
+    pub fn show(&mut self, done: u64, all: u64) {
+        if self.quiet {
+            return;
+        }
+        let seconds = self.started.elapsed().as_secs_f64();
+        let left = seconds / done.max(1) as f64 * all.saturating_sub(done) as f64;
+        let text = format!(
+            "{done} of {all} {}  {:.0}/s  left {}",
+            self.what,
+            done as f64 / seconds.max(1e-9),
+            duration(left)
+        );
+        if let Some(bar) = &self.bar {
+            bar.set_length(all);
+            bar.set_position(done);
+            bar.set_message(text);
+            return;
+        }
+        let tenth = 10 * done / all.max(1);
+        if tenth > self.tenth {
+            self.tenth = tenth;
+            eprintln!("{text}");
+        }
+    }
+
+    /// Takes the line away; gives the seconds that it took.
+    pub fn finish(&mut self) -> f64 {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.started.elapsed().as_secs_f64()
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {

@@ -12,6 +12,14 @@ use crate::{Augment, DataError, Part, Purpose, Stream};
 pub struct Batch {
     /// Position of each image in its part, `[B]`.
     pub indices: Vec<usize>,
+    /// Number of each image in its source, `[B]`.
+    pub samples: Vec<usize>,
+    /// Number of the first view, which `images` are: the epoch, or as
+    /// [`LoaderConfig::repeats_after`] says. `None` where images are not augmented.
+    pub view: Option<usize>,
+    /// Share that image `i` keeps of itself where it is mixed with image `B − 1 − i`; `None` where
+    /// images are not mixed.
+    pub share: Option<f64>,
     /// Normalised images `[B, C, H, W]`, flat.
     pub images: Vec<f32>,
     /// `[B, C, H, W]`.
@@ -168,6 +176,7 @@ impl Plan {
         let [height, width] = self.augment.size;
         let shape = [indices.len(), self.augment.channels, height, width];
         let mut targets = None;
+        let mut mixed = None;
         if self.train && self.augment.mixes() {
             let key = (epoch as u64, number as u64);
             let mut stream = Stream::new(self.config.seed, Purpose::Mix, key.0, key.1, 0);
@@ -175,8 +184,12 @@ impl Plan {
             let share = mix(&mut images, shape, mixup, cutmix, &mut stream);
             targets = Some(mixed_targets(&labels, self.part.classes().len(), share));
             labels = main_labels(&labels, share);
+            mixed = Some(share);
         }
         Ok(Some(Batch {
+            samples: indices.iter().map(|&i| self.part.indices[i]).collect(),
+            view: self.train.then(|| self.first_view(epoch)),
+            share: mixed,
             indices,
             images,
             shape,
@@ -316,7 +329,18 @@ impl Plan {
     /// limit or split shows the image in the same way.
     fn stream(&self, position: usize, epoch: usize, view: u32) -> Stream {
         let sample = self.part.indices[position] as u64;
-        let seed = self.config.seed;
-        Stream::new(seed, Purpose::Augment, epoch as u64, sample, view)
+        let mut key = (self.config.seed, epoch);
+        if view == 0 {
+            key.0 = self.config.view_seed.unwrap_or(key.0);
+            key.1 = self.first_view(epoch);
+        }
+        Stream::new(key.0, Purpose::Augment, key.1 as u64, sample, view)
+    }
+
+    /// Number of the first view that an epoch shows.
+    fn first_view(&self, epoch: usize) -> usize {
+        self.config
+            .repeats_after
+            .map_or(epoch, |views| epoch % views)
     }
 }

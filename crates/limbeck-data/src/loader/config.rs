@@ -17,6 +17,12 @@ pub struct LoaderConfig {
     pub prefetch: usize,
     /// Decides order, augmentation and mixing.
     pub seed: u64,
+    /// Decides the augmentation of the first view instead of `seed`, so that runs of several seeds
+    /// can show the same images; `seed` where missing.
+    pub view_seed: Option<u64>,
+    /// After how many epochs the first view of each image comes again, at least 1: epoch `e` shows
+    /// what epoch `e mod repeats_after` does. Never where missing.
+    pub repeats_after: Option<usize>,
     /// Independent augmentations of each image, at least 1.
     pub views: usize,
     /// Whether each image comes with another one of its class.
@@ -42,6 +48,8 @@ impl Default for LoaderConfig {
             workers: 1,
             prefetch: 2,
             seed: 0,
+            view_seed: None,
+            repeats_after: None,
             views: 1,
             partners: false,
             replay_from: None,
@@ -69,6 +77,9 @@ impl LoaderConfig {
         }
         if self.views == 0 {
             return Err(DataError::setting("views", "at least 1", 0));
+        }
+        if self.repeats_after == Some(0) {
+            return Err(DataError::setting("repeats_after", "at least 1", 0));
         }
         if self.enlarged == 0 {
             return Err(DataError::setting("enlarged", "at least 1", 0));

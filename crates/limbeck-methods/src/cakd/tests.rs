@@ -172,8 +172,8 @@ impl Teacher for Frozen {
         self.0.taps()
     }
 
-    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Outputs {
-        self.0.evaluate(images, taps)
+    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Result<Outputs, MethodError> {
+        Ok(self.0.evaluate(images, taps))
     }
 }
 
@@ -188,6 +188,7 @@ fn learners(config: CakdConfig, epoch: usize) -> [Vec<(String, usize)>; 2] {
         labels: labels(&[0, 1, 2, 3]),
         targets: None,
         indices: POSITIONS[..4].to_vec(),
+        origin: None,
         partners: None,
         replay: None,
         large: None,
@@ -279,6 +280,7 @@ fn the_discriminator_does_not_learn_alone() {
         labels: labels(&[0]),
         targets: None,
         indices: vec![0],
+        origin: None,
         partners: None,
         replay: None,
         large: None,

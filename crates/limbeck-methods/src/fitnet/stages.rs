@@ -4,8 +4,8 @@ use limbeck_nn::Taps;
 
 use super::{FitNet, FitNetConfig};
 use crate::{
-    Act, Cast, Criterion, MethodError, OptimizerChange, Probe, Procedure, STUDENT, Scene, Stage,
-    Term, connector::mean_squared_error, softmax::softened_kl,
+    Act, Cast, Criterion, MethodError, OptimizerChange, Probe, Procedure, Questions, STUDENT,
+    Scene, Stage, Term, connector::mean_squared_error, softmax::softened_kl,
 };
 
 /// The regressor in the cast.
@@ -69,7 +69,7 @@ impl Procedure for FitNetStages {
         let images = scene.batch().images.clone();
         if stage == 0 {
             let needs = self.hint.needs();
-            let teacher = scene.teacher(FitNet::ID, images.clone(), &needs.teacher)?;
+            let teacher = scene.teacher_of_batch(FitNet::ID, &needs.teacher)?;
             let student = scene.train(STUDENT, images, &needs.student)?;
             let target = self.hint.pair.teacher_map(FitNet::ID, &teacher.detach())?;
             let map = self.hint.pair.student_map(FitNet::ID, &student)?;
@@ -77,7 +77,7 @@ impl Procedure for FitNetStages {
             let value = mean_squared_error(map, target);
             return Ok(vec![Term::new("hint", value, self.config.weight)]);
         }
-        let teacher = scene.teacher(FitNet::ID, images.clone(), &Taps::none())?;
+        let teacher = scene.teacher_of_batch(FitNet::ID, &Taps::none())?;
         let logits = scene.train(STUDENT, images, &Taps::none())?.logits;
         let kd = softened_kl(
             logits.clone(),
@@ -89,6 +89,13 @@ impl Procedure for FitNetStages {
             Term::new("task", task, self.config.ce_weight),
             Term::new("kd", kd, self.config.kd_weight),
         ])
+    }
+
+    fn questions(&self) -> Questions {
+        Questions {
+            taps: self.hint.needs().teacher,
+            beyond: None,
+        }
     }
 
     fn pairs(&self) -> Vec<(String, String)> {
@@ -118,8 +125,8 @@ mod tests {
             self.0.taps()
         }
 
-        fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Outputs {
-            self.0.evaluate(images, taps)
+        fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Result<Outputs, MethodError> {
+            Ok(self.0.evaluate(images, taps))
         }
     }
 
@@ -138,6 +145,7 @@ mod tests {
             labels: labels(&[0, 1, 2, 3]),
             targets: None,
             indices: POSITIONS[..4].to_vec(),
+            origin: None,
             partners: None,
             replay: None,
             large: None,

@@ -171,6 +171,36 @@ fn procedures_that_learn_from_a_teacher_say_so_without_one() {
 }
 
 #[test]
+fn what_a_method_asks_its_teacher_is_what_it_says() {
+    let mut forms: Vec<(&str, serde_json::Value)> =
+        METHODS.iter().map(|entry| (entry.id, json!({}))).collect();
+    forms.push(("fitnet", json!({ "hint_share": 0.4 })));
+    forms.push((
+        "sharedhead",
+        json!({ "form": "student_head", "teacher_model": "resnet14" }),
+    ));
+    forms.push(("wtakd", json!({ "form": "dense" })));
+    for (id, settings) in forms {
+        let mut rehearsal = Rehearsal::new(id, settings);
+        for stage in 0..rehearsal.stages.len() {
+            rehearsal.begin(stage);
+            rehearsal.step(stage, "a");
+            rehearsal.end_epoch(stage);
+        }
+        let said = rehearsal.procedure.questions();
+        let asked = &rehearsal.teacher.1;
+        let beyond = asked.beyond.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(said.beyond.is_some(), beyond, "{id}");
+        for tap in asked.taps.lock().unwrap().names() {
+            assert!(
+                said.taps.wants(tap),
+                "{id} asks about {tap} and does not say so"
+            );
+        }
+    }
+}
+
+#[test]
 fn procedures_cannot_be_joined() {
     for entry in procedures() {
         let error = entries(&format!("kd+{}", entry.id))

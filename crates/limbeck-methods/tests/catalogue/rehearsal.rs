@@ -1,11 +1,14 @@
 //! Real but small networks to try procedures on, and the plainest trainer there is.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use limbeck_methods::{
-    Batch, Cast, Classifier, HeldOut, Interlude, MethodEntry, MethodError, Played, Probe,
-    Procedure, Progress, Replay, Scene, Setting, Stage, Teacher, Term, TrainingPart, cast, entries,
+    Batch, Cast, Classifier, HeldOut, Interlude, MethodEntry, MethodError, Origin, Played, Probe,
+    Procedure, Progress, Replay, Scene, Section, Setting, Stage, Teacher, Term, TrainingPart, cast,
+    entries,
 };
 use limbeck_nn::{Init, InputShape, Network, Outputs, Tap, Taps, layer::resize_bilinear, model};
 use serde_json::Value;
@@ -39,7 +42,16 @@ pub fn teacher_of(method: &str) -> &'static str {
 }
 
 /// The teacher of all rehearsals.
-pub struct FrozenNetwork(pub Network);
+pub struct FrozenNetwork(pub Network, pub Asked);
+
+/// What a teacher has been asked.
+#[derive(Default)]
+pub struct Asked {
+    /// Taps of the batch's own images.
+    pub taps: Mutex<Taps>,
+    /// Whether it has been shown anything else.
+    pub beyond: AtomicBool,
+}
 
 impl Teacher for FrozenNetwork {
     fn name(&self) -> &str {
@@ -50,11 +62,23 @@ impl Teacher for FrozenNetwork {
         self.0.taps()
     }
 
-    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Outputs {
-        self.0.evaluate(images.inner(), taps)
+    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Result<Outputs, MethodError> {
+        self.1.beyond.store(true, Ordering::Relaxed);
+        Ok(self.0.evaluate(images.inner(), taps))
+    }
+
+    fn outputs_of(
+        &self,
+        _origin: &Origin,
+        images: Tensor<4>,
+        taps: &Taps,
+    ) -> Result<Outputs, MethodError> {
+        self.1.taps.lock().unwrap().merge(taps);
+        Ok(self.0.evaluate(images.inner(), taps))
     }
 
     fn outputs_through(&self, images: Tensor<4>, taps: &Taps) -> Option<Outputs> {
+        self.1.beyond.store(true, Ordering::Relaxed);
         Some(self.0.evaluate(images, taps))
     }
 }
@@ -133,6 +157,12 @@ pub fn batch(name: &str) -> Batch {
             .collect(),
         labels: labels(),
         targets: None,
+        origin: Some(Origin {
+            section: Section::Train,
+            view: 0,
+            samples: indices.clone(),
+            share: None,
+        }),
         indices: indices.clone(),
         partners: Some(images(&format!("{name}, partners"))),
         replay: Some(Replay {
@@ -174,7 +204,7 @@ impl Rehearsal {
             stages: procedure.stages(3),
             procedure,
             cast,
-            teacher: FrozenNetwork(teacher),
+            teacher: FrozenNetwork(teacher, Asked::default()),
         }
     }
 

@@ -103,6 +103,20 @@ pub fn build(
     Network::new(entry.name, input, seed, device, dtype, entry.build)
 }
 
+/// The model called `name` without its numbers: they are zero and take no memory.
+///
+/// # Errors
+/// An unknown name, or an input that the family does not take.
+pub fn blank(
+    name: &str,
+    input: InputShape,
+    device: &Device,
+    dtype: DType,
+) -> Result<Network, NnError> {
+    let entry = find(name)?;
+    Network::blank(entry.name, input, device, dtype, entry.build)
+}
+
 /// What is known of a model without making it.
 #[derive(Clone, Debug)]
 pub struct Outline {
@@ -120,8 +134,7 @@ pub struct Outline {
 /// # Errors
 /// An unknown name, or an input that the family does not take.
 pub fn outline(name: &str, input: InputShape) -> Result<Outline, NnError> {
-    let entry = find(name)?;
-    let network = Network::blank(entry.name, input, &Device::flex(), DType::F32, entry.build)?;
+    let network = blank(name, input, &Device::flex(), DType::F32)?;
     Ok(Outline {
         parameters: network.store.trained_count(),
         cost: network.cost(),

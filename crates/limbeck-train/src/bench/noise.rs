@@ -31,6 +31,9 @@ pub(super) fn batch(input: InputShape, count: usize, wanted: Images) -> Batch {
     Batch {
         shape,
         targets: None,
+        samples: indices.clone(),
+        view: Some(0),
+        share: None,
         views: vec![images.clone(); wanted.views - 1],
         partners: wanted.partners.then(|| Partners {
             indices: indices.clone(),

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use burn::tensor::Tensor;
-use limbeck_methods::Teacher;
+use limbeck_methods::{MethodError, Teacher};
 use limbeck_nn::{Outputs, Tap, Taps};
 
 use crate::teacher::FrozenTeacher;
@@ -33,17 +33,17 @@ impl Teacher for Stored<'_> {
         self.teacher.taps()
     }
 
-    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Outputs {
+    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Result<Outputs, MethodError> {
         let Ok(mut asked) = self.asked.lock() else {
             return self.teacher.outputs(images, taps);
         };
         if asked.given == asked.answers.len() {
-            let answer = self.teacher.outputs(images.clone(), taps);
+            let answer = self.teacher.outputs(images.clone(), taps)?;
             asked.questions.push((images, taps.clone()));
             asked.answers.push(answer);
         }
         asked.given += 1;
-        asked.answers[asked.given - 1].clone()
+        Ok(asked.answers[asked.given - 1].clone())
     }
 
     fn outputs_through(&self, images: Tensor<4>, taps: &Taps) -> Option<Outputs> {
@@ -68,12 +68,16 @@ impl<'a> Stored<'a> {
     }
 
     /// Asks the teacher itself for all that a step asks for.
-    pub fn ask_again(&self) {
+    ///
+    /// # Errors
+    /// None: a network answers.
+    pub fn ask_again(&self) -> Result<(), MethodError> {
         if let Ok(asked) = self.asked.lock() {
             for (images, taps) in &asked.questions {
-                let outputs = self.teacher.outputs(images.clone(), taps);
+                let outputs = self.teacher.outputs(images.clone(), taps)?;
                 let _ = outputs.logits.into_data();
             }
         }
+        Ok(())
     }
 }

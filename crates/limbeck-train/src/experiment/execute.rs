@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use limbeck_data::{Augment, Part};
-use limbeck_methods::Teacher;
+use limbeck_data::Augment;
+use limbeck_methods::{Section, Teacher};
 use limbeck_nn::Network;
 
 use super::{Plan, TeacherPlan, needs_teacher, series, summary};
@@ -101,7 +101,7 @@ pub fn execute(
     }
 
     observer.note("\ntesting");
-    let test = evaluation_set(plan, plan.test())?;
+    let test = evaluation_set(plan, Section::Test)?;
     let taught = match knowledge {
         None => None,
         Some(teacher) => Some(test.measure_teacher(teacher, &students[0].network)?),
@@ -209,7 +209,7 @@ impl<'a> Run<'a> {
         folder: &'a RunFolder,
         interrupt: &'a AtomicBool,
     ) -> Result<Self, TrainError> {
-        let validation = evaluation_set(plan, &plan.dataset.validation)?;
+        let validation = evaluation_set(plan, Section::Validation)?;
         let mut run = Self {
             plan,
             folder,
@@ -387,8 +387,8 @@ impl<'a> Run<'a> {
 }
 
 /// A part of the plan's data to measure on, by what the recipe chooses by.
-fn evaluation_set(plan: &Plan, part: &Part) -> Result<EvaluationSet, TrainError> {
-    let set = plan.evaluation_set(part)?;
+fn evaluation_set(plan: &Plan, section: Section) -> Result<EvaluationSet, TrainError> {
+    let set = plan.evaluation_set(section)?;
     Ok(match plan.recipe.train.choose_by {
         ChooseBy::Accuracy => set,
         ChooseBy::Recall => set.with_recall(),

@@ -3,17 +3,21 @@
 use std::path::Path;
 
 use burn::tensor::{DType, Device};
-use limbeck_data::{Augment, Dataset, Loader, Normalisation, OpenOptions, Part};
-use limbeck_methods::{Cast, Classifier, Probe, Procedure, Teacher, TrainingPart};
-use limbeck_nn::{InputShape, Network, model};
+use limbeck_data::{Augment, Dataset, Loader, Normalisation, Part};
+use limbeck_methods::{
+    Cast, Classifier, Probe, Procedure, Questions, Section, Teacher, TrainingPart,
+};
+use limbeck_nn::{InputShape, Network, Taps, model};
 use sha2::{Digest, Sha256};
 
+use super::data::{input_shape, open_data};
 use crate::{
     TrainError, augmentation,
-    evaluate::EvaluationSet,
+    cache::{FittedCache, cache_folder},
+    evaluate::{EMBEDDING, EvaluationSet},
     job::loader_config,
-    model_source::{self, ModelSource},
-    recipe::{MethodRecipe, Recipe, StudentRecipe},
+    model_source::{self, LoadedModel, ModelSource},
+    recipe::{ChooseBy, MethodRecipe, Recipe, StudentRecipe},
     teacher::FrozenTeacher,
 };
 
@@ -27,7 +31,7 @@ pub enum TeacherPlan {
         network: Box<Network>,
         /// What gives outputs.
         teacher: Box<dyn Teacher>,
-        /// Hash of its weights file.
+        /// Hash of its weights file, or of what its cache says of itself.
         sha256: String,
     },
     /// A model of the zoo that is trained first, on the same data.
@@ -68,12 +72,7 @@ impl Plan {
     /// Whatever is wrong with recipe, data, teacher or method.
     pub fn new(mut recipe: Recipe) -> Result<Self, TrainError> {
         recipe.check()?;
-        let options = OpenOptions {
-            seed: recipe.data.split_seed,
-            validation: recipe.data.validation,
-            limit: recipe.data.limit,
-        };
-        let dataset = limbeck_data::open(Path::new(&recipe.data.path), &options)?;
+        let dataset = open_data(&recipe)?;
         let mut notes = vec![format!(
             "data: {}, {} classes, {} to train, {} to validate, {} to test",
             dataset.name,
@@ -83,26 +82,38 @@ impl Plan {
             dataset.test.len()
         )];
         let mut warnings = Vec::new();
+        let cache = match recipe.teacher.source.as_deref().and_then(cache_folder) {
+            None => None,
+            Some(folder) => Some(FittedCache::open(&folder.to_owned(), &mut recipe)?),
+        };
         let student = model::find(&recipe.student.model)?;
         let (augment, normalisation) = augmentation::settle(&mut recipe, &dataset, student.size)?;
-        let input = InputShape {
-            channels: augment.channels,
-            height: augment.size[0],
-            width: augment.size[1],
-            classes: dataset.classes.len(),
-        };
+        let input = input_shape(&augment, &dataset);
         if recipe.train.baseline && recipe.method.name == "none" {
             warnings.push(
                 "the method `none` is the baseline itself; no second one is trained".to_owned(),
             );
         }
-        let teacher = plan_teacher(
-            &recipe,
-            input,
-            &normalisation,
-            &dataset.classes,
-            &mut warnings,
-        )?;
+        let teacher = match cache {
+            None => plan_teacher(
+                &recipe,
+                input,
+                &normalisation,
+                &dataset.classes,
+                &mut warnings,
+            )?,
+            Some(cache) => {
+                cache.check(&recipe, &dataset, &augment)?;
+                notes.push(cache.note(&recipe));
+                let sha256 = cache.sha256();
+                let (network, teacher) = cache.teacher(&dataset)?;
+                TeacherPlan::Ready {
+                    network: Box::new(network),
+                    teacher: Box::new(teacher),
+                    sha256,
+                }
+            }
+        };
         let mut plan = Self {
             recipe,
             dataset,
@@ -119,6 +130,7 @@ impl Plan {
         let trained = student.store.trained_count();
         let name = plan.recipe.method.name.clone();
         let (procedure, _) = plan.cast(student, plan.recipe.train.seed, &name, None)?;
+        plan.check_questions(procedure.as_ref())?;
         plan.check_loaders(procedure.as_ref())?;
         plan.enlarge(procedure.as_ref())?;
         plan.pairs = procedure.pairs();
@@ -236,13 +248,74 @@ impl Plan {
         Ok(())
     }
 
-    /// The images of `part` as networks are measured on them.
+    /// The images of a part of the data as networks are measured on them.
     ///
     /// # Errors
     /// What the loader refuses.
-    pub fn evaluation_set(&self, part: &Part) -> Result<EvaluationSet, TrainError> {
+    pub fn evaluation_set(&self, section: Section) -> Result<EvaluationSet, TrainError> {
         let workers = self.recipe.data.workers;
-        EvaluationSet::in_two_sizes(part.clone(), &self.augment, self.enlarged, workers)
+        let part = match section {
+            Section::Train => &self.dataset.train,
+            Section::Validation => &self.dataset.validation,
+            Section::Test => &self.dataset.test,
+        };
+        let set = EvaluationSet::in_two_sizes(part.clone(), &self.augment, self.enlarged, workers)?;
+        Ok(set.of(section))
+    }
+
+    /// Refuses a method that asks its teacher what stored outputs do not tell.
+    fn check_questions(&self, procedure: &dyn Procedure) -> Result<(), TrainError> {
+        let TeacherPlan::Ready {
+            network, teacher, ..
+        } = &self.teacher
+        else {
+            return Ok(());
+        };
+        if teacher.looks_at_images() {
+            return Ok(());
+        }
+        let method = &self.recipe.method.name;
+        let mut questions = match needs_teacher(method)? {
+            true => procedure.questions(),
+            false => Questions::default(),
+        };
+        if let Some(beyond) = questions.beyond {
+            return Err(TrainError::Setting(format!(
+                "the method `{method}` asks the teacher about {beyond}, and stored outputs answer \
+                 for the images of their cache alone; give the teacher itself with --teacher"
+            )));
+        }
+        if self.augment.mixes()
+            && network
+                .taps()
+                .iter()
+                .any(|tap| questions.taps.wants(&tap.name))
+        {
+            return Err(TrainError::Setting(format!(
+                "the method `{method}` reads features of the teacher, and those of mixed images \
+                 cannot be told from stored ones; set augment.mixup_alpha and augment.cutmix_alpha \
+                 to 0, or give the teacher itself with --teacher"
+            )));
+        }
+        if self.recipe.train.choose_by == ChooseBy::Recall {
+            questions.taps.merge(&Taps::from_iter([EMBEDDING]));
+        }
+        let stored = teacher.taps();
+        let network = network.taps();
+        let wanted = network.iter().map(|tap| tap.name.as_str());
+        let missing: Vec<&str> = wanted
+            .filter(|name| questions.taps.wants(name))
+            .filter(|name| !stored.iter().any(|tap| tap.name == *name))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(TrainError::Setting(format!(
+            "the run reads outputs of the teacher that the cache does not hold: {}; build one that \
+             does with `limbeck cache build … --taps {}`, or give the teacher itself with --teacher",
+            missing.join(", "),
+            missing.join(",")
+        )))
     }
 
     /// Refuses stages whose images cannot be loaded as they want them.
@@ -355,11 +428,33 @@ fn plan_teacher(
         }
         ModelSource::File(file) => file,
     };
-    let loaded = model_source::load(&file, recipe.teacher.model.as_deref(), Some(input))?;
+    let (loaded, own) = load_teacher(recipe, &file, input, normalisation, classes, warnings)?;
+    let teacher = FrozenTeacher::new(&loaded.network, &own, normalisation);
+    Ok(TeacherPlan::Ready {
+        network: Box::new(loaded.network),
+        teacher: Box::new(teacher),
+        sha256: loaded.sha256,
+    })
+}
+
+/// The teacher of the recipe from its weights file, and the normalisation that it was trained with.
+///
+/// # Errors
+/// A file that is damaged, or a network for other images or classes than the data's.
+pub(crate) fn load_teacher(
+    recipe: &Recipe,
+    file: &Path,
+    input: InputShape,
+    normalisation: &Normalisation,
+    classes: &[String],
+    warnings: &mut Vec<String>,
+) -> Result<(LoadedModel, Normalisation), TrainError> {
+    let source = recipe.teacher.source.clone().unwrap_or_default();
+    let loaded = model_source::load(file, recipe.teacher.model.as_deref(), Some(input))?;
     let found = loaded.network.input().classes;
     if found != input.classes {
         return Err(TrainError::ClassCount {
-            teacher: source.clone(),
+            teacher: source,
             teacher_classes: found,
             data_classes: input.classes,
         });
@@ -386,11 +481,7 @@ fn plan_teacher(
             file.display()
         ));
     }
-    let own = loaded.normalisation.as_ref().unwrap_or(normalisation);
-    let teacher = FrozenTeacher::new(&loaded.network, own, normalisation);
-    Ok(TeacherPlan::Ready {
-        network: Box::new(loaded.network),
-        teacher: Box::new(teacher),
-        sha256: loaded.sha256,
-    })
+    let own = loaded.normalisation.clone();
+    let own = own.unwrap_or_else(|| normalisation.clone());
+    Ok((loaded, own))
 }

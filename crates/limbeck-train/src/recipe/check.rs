@@ -41,6 +41,17 @@ impl Recipe {
         if let Some(limit) = data.limit {
             count("data.limit", limit)?;
         }
+        if let Some(seed) = data.view_seed {
+            fits(
+                "data.view_seed",
+                seed,
+                seed <= i64::MAX as u64,
+                "a whole number below 2^63",
+            )?;
+        }
+        if let Some(views) = data.views {
+            count("data.views", views)?;
+        }
         bounded("data.batch", data.batch, 1 << 20)?;
         fits(
             "data.split_seed",

@@ -73,6 +73,15 @@ pub struct DataRecipe {
     /// where missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Seed of what augmentation draws for the images that the student sees; the seed of training
+    /// where missing. With it, the students of all seeds see the same views, in orders of their
+    /// own; stored outputs of a teacher need that and bring theirs along.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view_seed: Option<u64>,
+    /// How many views of each image there are: epoch `e`, counted from 0, shows view `e mod views`.
+    /// A new one in every epoch where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub views: Option<usize>,
     /// Images of one forward pass. Default 64, as in the CIFAR protocol.
     pub batch: usize,
     /// Threads that decode and augment; with 0 the trainer does it itself. Default 1: small
@@ -88,6 +97,8 @@ impl Default for DataRecipe {
             validation: 0.1,
             split_seed: 0,
             limit: None,
+            view_seed: None,
+            views: None,
             batch: 64,
             workers: 1,
         }

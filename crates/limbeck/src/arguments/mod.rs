@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod bench;
+mod cache;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use bench::{
     Bench, BenchArguments, ConvolutionArguments, NetworkArguments, NetworkOptimizer, NetworkPart,
     StepArguments,
+};
+
+pub use cache::{
+    CacheArguments, CacheBuildArguments, CacheCommand, CacheInfoArguments, CacheMergeArguments,
+    CacheVerifyArguments, StoredNumbers,
 };
 
 /// Vision knowledge distillation: train small image models from big ones, next to a fair baseline.
@@ -48,6 +54,8 @@ pub enum Command {
     Report(ReportArguments),
     /// Go on with a run that was stopped, to the same bits
     Resume(ResumeArguments),
+    /// Store a teacher's outputs once, for any number of students
+    Cache(CacheArguments),
     /// Measure the speed of convolutions, networks and steps
     Bench(BenchArguments),
     /// Print the completion script of a shell
@@ -132,7 +140,8 @@ pub struct DistillArguments {
     /// Folder of images (IDX, CIFAR, class folders) or `shapes` [default: the recipe's]
     #[arg(value_name = "DATA")]
     pub data: Option<String>,
-    /// A run folder, a weights file, or the name of a model, which is then trained first
+    /// A run folder, a weights file, the name of a model, which is then trained first, or cache:DIR
+    /// with what `limbeck cache build` stored
     #[arg(long, value_name = "TEACHER")]
     pub teacher: Option<String>,
     /// Name of the model in a weights file that does not tell it

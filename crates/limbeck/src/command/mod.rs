@@ -1,12 +1,14 @@
 //! One file per command.
 
 mod bench;
+mod cache;
 mod catalogue;
 mod compare;
 mod completions;
 mod demo;
 mod eval;
 mod inspect;
+mod interrupt;
 mod models;
 mod predict;
 mod report;
@@ -31,6 +33,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Models(arguments) => models::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Cache(arguments) => cache::run(&arguments, quiet),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }

@@ -2,10 +2,8 @@
 
 use std::io::{Write, stdout};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use anyhow::Context;
 use limbeck::train::experiment::{Plan, RunEnd, Series, execute};
 use limbeck::train::observer::Observer;
 use limbeck::train::recipe::{Layers, Recipe, TeacherRecipe};
@@ -13,10 +11,13 @@ use limbeck::train::results::Results;
 use limbeck::train::run_folder::{self, RunFolder};
 use serde_json::{Value, json};
 
-use super::{series, threads};
+use super::{interrupt, series, threads};
 use crate::arguments::{DistillArguments, ResumeArguments, RunArguments, TrainArguments};
 use crate::exit::{Interrupted, Usage};
 use crate::progress::Progress;
+
+/// What the first Ctrl-C brings about.
+pub const STOPPING: &str = "stopping after this step, with a checkpoint";
 
 /// `limbeck train`.
 pub fn train(arguments: &TrainArguments, quiet: bool) -> anyhow::Result<()> {
@@ -71,7 +72,7 @@ pub fn resume(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
     if let Some(series) = series {
         return series::go_on(&series, arguments.threads, arguments.json, quiet);
     }
-    let interrupt = watch_for_interrupt()?;
+    let interrupt = interrupt::watch(STOPPING)?;
     let results = go_on(&arguments.run, arguments.threads, quiet, &interrupt)?;
     if arguments.json {
         print_json(&as_json(&results, &arguments.run))?;
@@ -106,10 +107,11 @@ pub fn go_on(
 
 /// What was asked for by flags, as the tables of a recipe.
 #[derive(Default)]
-struct Flags(toml::Table);
+pub struct Flags(toml::Table);
 
 impl Flags {
-    fn put(&mut self, section: &str, key: &str, value: Option<impl Into<toml::Value>>) {
+    /// A value that was given, if any.
+    pub fn put(&mut self, section: &str, key: &str, value: Option<impl Into<toml::Value>>) {
         let Some(value) = value else {
             return;
         };
@@ -122,8 +124,14 @@ impl Flags {
         }
     }
 
-    fn number(&mut self, section: &str, key: &str, value: Option<usize>) {
+    /// The same for a number.
+    pub fn number(&mut self, section: &str, key: &str, value: Option<usize>) {
         self.put(section, key, value.map(|value| value as i64));
+    }
+
+    /// Lays them over what was asked for so far.
+    pub fn merge_into(&self, layers: &mut Layers) {
+        layers.merge(&self.0, "command line");
     }
 }
 
@@ -145,7 +153,7 @@ fn resolve(mut flags: Flags, arguments: &RunArguments, model: &str) -> anyhow::R
     if let Some(path) = &arguments.recipe {
         layers.read(path)?;
     }
-    layers.merge(&flags.0, "command line");
+    flags.merge_into(&mut layers);
     for assignment in &arguments.set {
         layers.set(assignment)?;
     }
@@ -184,7 +192,7 @@ pub fn start(recipe: Recipe, arguments: &RunArguments, quiet: bool) -> anyhow::R
     let stem = format!("{}-{}", plan.recipe.method.name, plan.recipe.student.model);
     let folder = RunFolder::create(out, &stem)?;
     folder.write_recipe(&plan.recipe)?;
-    let interrupt = watch_for_interrupt()?;
+    let interrupt = interrupt::watch(STOPPING)?;
     let results = carry_out(&plan, &folder, quiet, &interrupt)?;
     if arguments.json {
         print_json(&as_json(&results, folder.path()))?;
@@ -263,20 +271,6 @@ fn conclude(results: &Results, folder: &RunFolder, quiet: bool) {
         eprintln!("student: {}", folder.student().display());
         eprintln!("report:  {}", folder.report().display());
     }
-}
-
-/// Ctrl-C once asks for a checkpoint and a stop; twice stops at once. To be called once.
-pub fn watch_for_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(crate::exit::INTERRUPTED));
-        }
-        eprintln!("\nstopping after this step, with a checkpoint (Ctrl-C again stops at once)");
-    })
-    .context("the interrupt handler cannot be set")?;
-    Ok(flag)
 }
 
 /// The run in one object, for machines.

@@ -6,7 +6,7 @@ use limbeck::train::recipe::Recipe;
 use limbeck::train::{files, report};
 use serde_json::Value;
 
-use super::{runs, threads};
+use super::{interrupt, runs, threads};
 use crate::arguments::RunArguments;
 use crate::exit::Interrupted;
 
@@ -37,7 +37,7 @@ pub fn go_on(
     json: bool,
     quiet: bool,
 ) -> anyhow::Result<()> {
-    let interrupt = runs::watch_for_interrupt()?;
+    let interrupt = interrupt::watch(runs::STOPPING)?;
     let mut results = Vec::new();
     let mut objects = Vec::new();
     for run in series.runs() {

@@ -1,0 +1,137 @@
+//! How an output is stored.
+
+use std::fmt;
+
+use half::{f16, slice::HalfFloatSliceExt};
+use serde::{Deserialize, Serialize};
+
+use crate::sparse::{self, Minor};
+
+/// How the numbers of an output are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// As they are, 4 bytes each.
+    F32,
+    /// Rounded to IEEE half precision, 2 bytes each: relative error at most 2⁻¹¹ between 6·10⁻⁵
+    /// and 65,504, the largest that can be stored.
+    F16,
+    /// One scale for the whole output, max |v| / 127 (4 bytes), and a byte each: absolute error at
+    /// most half the scale.
+    I8,
+    /// Of logits only: the K most probable classes with their probabilities; see
+    /// [`Minor`] for the rest. 4 bytes a class, 6 where there are more than 65,536 classes.
+    TopK(usize),
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::F32 => write!(f, "f32"),
+            Self::F16 => write!(f, "f16"),
+            Self::I8 => write!(f, "i8"),
+            Self::TopK(k) => write!(f, "top-{k}"),
+        }
+    }
+}
+
+impl Encoding {
+    /// Bytes of `numbers` numbers; `None` where that overflows.
+    pub(crate) fn bytes(self, numbers: usize) -> Option<usize> {
+        match self {
+            Self::F32 => numbers.checked_mul(4),
+            Self::F16 => numbers.checked_mul(2),
+            Self::I8 => numbers.checked_add(4),
+            Self::TopK(k) => k.checked_mul(sparse::entry_bytes(numbers)),
+        }
+    }
+
+    /// Whether an output of this shape can be stored so.
+    pub(crate) fn check(self, shape: &[usize]) -> Result<(), String> {
+        let Self::TopK(k) = self else { return Ok(()) };
+        let &[classes] = shape else {
+            return Err(format!(
+                "only logits, of shape [classes], can be stored as top-{k}, not {shape:?}"
+            ));
+        };
+        if k == 0 || k >= classes {
+            return Err(format!(
+                "top-{k} of {classes} classes; expected at least 1 and fewer than there are"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Appends `numbers`. The first number that cannot be stored is given back, and what was
+    /// appended is then worth nothing.
+    pub(crate) fn encode(self, numbers: &[f32], into: &mut Vec<u8>) -> Result<(), f32> {
+        /// Numbers that are rounded at once.
+        const PIECE: usize = 64;
+        if let Some(&broken) = numbers.iter().find(|number| !number.is_finite()) {
+            return Err(broken);
+        }
+        match self {
+            Self::F32 => into.extend(numbers.iter().flat_map(|number| number.to_le_bytes())),
+            Self::F16 => {
+                let mut rounded = [f16::ZERO; PIECE];
+                for numbers in numbers.chunks(PIECE) {
+                    let rounded = &mut rounded[..numbers.len()];
+                    rounded.convert_from_f32_slice(numbers);
+                    if let Some(large) = rounded.iter().position(|number| !number.is_finite()) {
+                        return Err(numbers[large]);
+                    }
+                    into.extend(rounded.iter().flat_map(|number| number.to_le_bytes()));
+                }
+            }
+            Self::I8 => {
+                let largest = numbers.iter().fold(0.0_f32, |max, n| max.max(n.abs()));
+                let scale = largest / 127.0;
+                into.extend(scale.to_le_bytes());
+                // Smaller than the smallest normal number times 127 there is no scale to divide by.
+                let inverse = if scale.is_normal() { 1.0 / scale } else { 0.0 };
+                into.extend((numbers.iter()).map(|number| (number * inverse).round() as i8 as u8));
+            }
+            Self::TopK(k) => sparse::encode(numbers, k, into),
+        }
+        Ok(())
+    }
+
+    /// Decodes what [`Encoding::encode`] wrote for `into.len()` numbers; refuses bytes that it
+    /// cannot have written.
+    pub(crate) fn decode(
+        self,
+        bytes: &[u8],
+        minor: Minor,
+        into: &mut [f32],
+    ) -> Result<(), &'static str> {
+        match self {
+            Self::F32 => {
+                for (number, bytes) in into.iter_mut().zip(bytes.as_chunks().0) {
+                    *number = f32::from_le_bytes(*bytes);
+                }
+            }
+            Self::F16 => decode_f16(bytes, into),
+            Self::I8 => {
+                let (scale, bytes) = bytes.split_first_chunk().ok_or("no scale")?;
+                let scale = f32::from_le_bytes(*scale);
+                for (number, &byte) in into.iter_mut().zip(bytes) {
+                    *number = f32::from(byte as i8) * scale;
+                }
+            }
+            Self::TopK(k) => return sparse::decode(bytes, k, minor, into),
+        }
+        Ok(())
+    }
+}
+
+fn decode_f16(bytes: &[u8], into: &mut [f32]) {
+    const PIECE: usize = 64;
+    let mut halves = [f16::ZERO; PIECE];
+    for (numbers, bytes) in into.chunks_mut(PIECE).zip(bytes.chunks(2 * PIECE)) {
+        let halves = &mut halves[..numbers.len()];
+        for (half, bytes) in halves.iter_mut().zip(bytes.as_chunks().0) {
+            *half = f16::from_le_bytes(*bytes);
+        }
+        halves.convert_to_f32_slice(numbers);
+    }
+}

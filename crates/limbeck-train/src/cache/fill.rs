@@ -1,0 +1,193 @@
+//! Filling a cache: the teacher is run once over every view.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::{Tensor, TensorData};
+use limbeck_cache::{Build, ShardWriter};
+use limbeck_data::{Loader, LoaderConfig, Part};
+use limbeck_methods::Teacher;
+use limbeck_nn::{Feature, Outputs, Taps};
+
+use super::{CachePlan, contents::LOGITS};
+use crate::TrainError;
+
+/// Images of a forward pass. An image's outputs do not depend on the others of its batch.
+const BATCH: usize = 100;
+
+/// How far a build is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FillMoment {
+    /// Records written by this process.
+    pub done: u64,
+    /// Records that it set out to write.
+    pub all: u64,
+}
+
+/// How a build ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FillEnd {
+    /// All shards of the share are there.
+    Whole,
+    /// Others are at work on this many of them.
+    InOtherHands(usize),
+    /// Stopped; finished shards are kept.
+    Interrupted,
+}
+
+/// Writes the shards that are missing in the share of `build`, which is in `folder`, and tells `progress` after each
+/// batch.
+///
+/// # Errors
+/// Images that cannot be read, outputs that cannot be stored, a file system that refuses. Finished
+/// shards are kept, and the next build goes on from there.
+pub fn fill(
+    plan: &CachePlan,
+    folder: &Path,
+    build: &Build,
+    interrupt: &AtomicBool,
+    progress: &mut dyn FnMut(FillMoment),
+) -> Result<FillEnd, TrainError> {
+    super::classifier::write(folder, &plan.network, &plan.manifest.teacher.weights_sha256)?;
+    let missing = build.missing();
+    let mut moment = FillMoment {
+        done: 0,
+        all: missing
+            .iter()
+            .map(|shard| shard.positions.end - shard.positions.start)
+            .sum(),
+    };
+    for shard in missing {
+        let Some(mut writer) = build.shard(shard.number)? else {
+            moment.all -= shard.positions.end - shard.positions.start;
+            continue;
+        };
+        let mut next = shard.positions.start;
+        while next < shard.positions.end {
+            let run = Run::at(plan, next, shard.positions.end)?;
+            next += run.part.len() as u64;
+            for outputs in run.outputs(plan)? {
+                if interrupt.load(Ordering::Relaxed) {
+                    return Ok(FillEnd::Interrupted);
+                }
+                moment.done += push(&mut writer, plan, outputs?)?;
+                progress(moment);
+            }
+        }
+        writer.finish()?;
+    }
+    Ok(match build.missing().len() {
+        0 => FillEnd::Whole,
+        count => FillEnd::InOtherHands(count),
+    })
+}
+
+/// Images one after the other in one view: as much of a section as lies within a shard.
+pub(super) struct Run {
+    pub part: Part,
+    view: u64,
+    augments: bool,
+}
+
+impl Run {
+    /// The longest one from `position` on that ends before `end`.
+    pub fn at(plan: &CachePlan, position: u64, end: u64) -> Result<Self, TrainError> {
+        let beyond = || TrainError::Setting(format!("a cache has no position {position}"));
+        let (section, view, sample) = plan.manifest.place(position).ok_or_else(beyond)?;
+        let part = match section.name.as_str() {
+            "train" => &plan.dataset.train,
+            "validation" => &plan.dataset.validation,
+            _ => &plan.dataset.test,
+        };
+        let count = (section.samples - sample).min(end - position) as usize;
+        let from = sample as usize;
+        let indices = part.indices.get(from..from + count).ok_or_else(beyond)?;
+        Ok(Self {
+            part: Part {
+                source: part.source.clone(),
+                indices: indices.to_vec(),
+            },
+            view,
+            augments: section.name == "train",
+        })
+    }
+
+    /// Takes the images of another one along, if they are of the same part and view.
+    pub fn joined(mut self, other: Self) -> Result<Self, (Self, Self)> {
+        if self.view != other.view
+            || !Arc::ptr_eq(&self.part.source, &other.part.source)
+            || self.augments != other.augments
+        {
+            return Err((self, other));
+        }
+        self.part.indices.extend(other.part.indices);
+        Ok(self)
+    }
+
+    /// What the teacher gives out for them, batch by batch.
+    pub fn outputs<'a>(
+        &self,
+        plan: &'a CachePlan,
+    ) -> Result<impl Iterator<Item = Result<Outputs, TrainError>> + use<'a>, TrainError> {
+        let config = LoaderConfig {
+            batch: BATCH,
+            seed: plan.manifest.view_seed,
+            workers: plan.recipe.data.workers,
+            ..LoaderConfig::default()
+        };
+        // Mixing comes after the views.
+        let augment = limbeck_data::Augment {
+            mixup_alpha: 0.0,
+            cutmix_alpha: 0.0,
+            ..plan.augment.clone()
+        };
+        let loader = Loader::new(self.part.clone(), augment, self.augments, config)?;
+        let taps = Taps::from_iter(plan.manifest.outputs.iter().map(|output| &output.name));
+        let options = (plan.network.store.device(), plan.network.store.dtype());
+        Ok(loader.epoch(self.view as usize, 0).map(move |batch| {
+            let batch = batch?;
+            let data = TensorData::new(batch.images, batch.shape);
+            let images = Tensor::<4>::from_data(data, options);
+            Ok(plan.teacher.outputs(images, &taps)?)
+        }))
+    }
+}
+
+/// The numbers of a batch's outputs, in the manifest's order, each `[B, …]` flat.
+pub(super) fn numbers(plan: &CachePlan, outputs: &Outputs) -> Result<Vec<Vec<f32>>, TrainError> {
+    let flat = |name: &str| {
+        if name == LOGITS {
+            return Some(outputs.logits.to_data());
+        }
+        Some(match outputs.feature(name)? {
+            Feature::Map(map) | Feature::Attention(map) => map.to_data(),
+            Feature::Tokens { tokens, .. } => tokens.to_data(),
+            Feature::Vector(vector) => vector.to_data(),
+        })
+    };
+    let outputs = plan.manifest.outputs.iter().map(|output| {
+        let data = flat(&output.name).ok_or_else(|| {
+            TrainError::Setting(format!("the teacher gave out no `{}`", output.name))
+        })?;
+        Ok(data.iter::<f32>().collect())
+    });
+    outputs.collect()
+}
+
+/// Writes the records of a batch; gives their number.
+fn push(writer: &mut ShardWriter, plan: &CachePlan, outputs: Outputs) -> Result<u64, TrainError> {
+    let [batch, _] = outputs.logits.dims();
+    let numbers = numbers(plan, &outputs)?;
+    for row in 0..batch {
+        let record: Vec<&[f32]> = numbers
+            .iter()
+            .map(|values| {
+                let each = values.len() / batch;
+                &values[row * each..(row + 1) * each]
+            })
+            .collect();
+        writer.push(&record)?;
+    }
+    Ok(batch as u64)
+}

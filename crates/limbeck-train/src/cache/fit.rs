@@ -1,0 +1,197 @@
+//! Whether a cache is right for a run, and what the run takes from it.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{DType, Device};
+use limbeck_cache::{Cache, Difference, Manifest};
+use limbeck_data::{Augment, Dataset};
+use limbeck_nn::{InputShape, Network, model};
+use sha2::{Digest, Sha256};
+
+use super::{StoredTeacher, classifier, facts};
+use crate::{TrainError, model_source::hex, recipe::Recipe};
+
+/// What a teacher's source begins with where its outputs are stored: `cache:DIR`.
+pub const CACHE_PREFIX: &str = "cache:";
+
+/// Height and width of a teacher's images at the most, as in weights files.
+const MAX_SIDE: usize = 1 << 13;
+
+/// The folder of a teacher's source that names a cache.
+pub fn cache_folder(source: &str) -> Option<&Path> {
+    source.strip_prefix(CACHE_PREFIX).map(Path::new)
+}
+
+/// A finished cache whose images are those of a run.
+pub struct FittedCache {
+    folder: PathBuf,
+    cache: Cache,
+}
+
+impl FittedCache {
+    /// Opens the cache and takes from it what `recipe` leaves open: seed and number of the views,
+    /// size, channels and normalisation of the images.
+    ///
+    /// # Errors
+    /// A folder that is no cache or not whole, or a recipe that asks for other views.
+    pub fn open(folder: &Path, recipe: &mut Recipe) -> Result<Self, TrainError> {
+        let cache = Cache::open(folder)?;
+        let fitted = Self {
+            folder: folder.to_owned(),
+            cache,
+        };
+        let missing = fitted.cache.missing_shards();
+        if !missing.is_empty() {
+            return Err(fitted.unusable(format!(
+                "{} of its {} shards are not there yet; `limbeck cache build` with the arguments \
+                 that began it goes on, and shards built elsewhere are put together by `limbeck \
+                 cache merge`",
+                missing.len(),
+                fitted.cache.shards()
+            )));
+        }
+        let augment = fitted.augment()?;
+        let own = &mut recipe.augment;
+        if own.size == [0, 0] {
+            own.size = augment.size;
+        }
+        if own.channels == 0 {
+            own.channels = augment.channels;
+        }
+        if own.normalisation.is_none() {
+            own.normalisation = augment.normalisation;
+        }
+        recipe
+            .data
+            .view_seed
+            .get_or_insert(fitted.manifest().view_seed);
+        let views = *recipe.data.views.get_or_insert(fitted.views());
+        if views > fitted.views() {
+            return Err(TrainError::Setting(format!(
+                "data.views asks for {views} views of each image, and the cache `{}` has {}; leave \
+                 data.views out, or build a cache with --views {views}",
+                folder.display(),
+                fitted.views()
+            )));
+        }
+        Ok(fitted)
+    }
+
+    /// What the cache says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        self.cache.manifest()
+    }
+
+    /// Views of each training image.
+    pub fn views(&self) -> usize {
+        let train = self.manifest().section("train");
+        train.map_or(0, |section| section.views as usize)
+    }
+
+    /// Changes with everything that the cache says of itself.
+    pub fn sha256(&self) -> String {
+        let manifest = serde_json::to_vec(self.manifest()).unwrap_or_default();
+        hex(&Sha256::digest(manifest))
+    }
+
+    /// What the run takes from the cache, for the user.
+    pub fn note(&self, recipe: &Recipe) -> String {
+        let views = recipe.data.views.unwrap_or_default();
+        let reused = match recipe.train.epochs > views {
+            true => format!("; epoch e shows view e mod {views}"),
+            false => String::new(),
+        };
+        format!(
+            "cache: outputs of {} for {views} views of each image, drawn from data.view_seed {}{reused}",
+            self.manifest().teacher.name,
+            self.manifest().view_seed,
+        )
+    }
+
+    /// Refuses a run whose images are others than those of the cache.
+    ///
+    /// # Errors
+    /// [`TrainError::CacheFit`] with the field that differs and what to do.
+    pub fn check(
+        &self,
+        recipe: &Recipe,
+        dataset: &Dataset,
+        augment: &Augment,
+    ) -> Result<(), TrainError> {
+        let cache = self.manifest();
+        let run = Manifest {
+            limbeck: env!("CARGO_PKG_VERSION").to_owned(),
+            data: facts::data(dataset, &recipe.data),
+            augment: facts::augment(augment),
+            view_seed: recipe.data.view_seed.unwrap_or(recipe.train.seed),
+            sections: facts::sections(dataset, self.views() as u64),
+            ..cache.clone()
+        };
+        match cache.difference(&run) {
+            None => Ok(()),
+            Some(difference) => Err(TrainError::CacheFit {
+                path: self.folder.clone(),
+                mend: mend(&difference),
+                difference,
+            }),
+        }
+    }
+
+    /// The teacher's network without its numbers, those of its classifier excepted, and what
+    /// answers in its place for the images of `dataset`.
+    ///
+    /// # Errors
+    /// A cache of a network that is not known, or that says other things than its network.
+    pub fn teacher(self, dataset: &Dataset) -> Result<(Network, StoredTeacher), TrainError> {
+        let facts = &self.manifest().teacher;
+        let [channels, height, width] = facts.input;
+        if [height, width].iter().any(|side| *side > MAX_SIDE) || channels > 3 {
+            return Err(self.unusable(format!("its teacher takes images of {:?}", facts.input)));
+        }
+        let input = InputShape {
+            channels,
+            height,
+            width,
+            classes: facts.classes.len(),
+        };
+        let mut network = model::blank(&facts.name, input, &Device::flex(), DType::F32)?;
+        classifier::read(&self.folder, &mut network, &facts.weights_sha256)?;
+        let teacher = StoredTeacher::new(self.cache, &network, dataset)?;
+        Ok((network, teacher))
+    }
+
+    /// The augmentation that its views were made with.
+    fn augment(&self) -> Result<Augment, TrainError> {
+        serde_json::from_value(self.manifest().augment.clone())
+            .map_err(|error| self.unusable(format!("its augmentation is not known: {error}")))
+    }
+
+    fn unusable(&self, reason: String) -> TrainError {
+        TrainError::CacheFile {
+            path: self.folder.clone(),
+            reason,
+        }
+    }
+}
+
+/// What to do about a difference.
+fn mend(difference: &Difference) -> String {
+    const ANEW: &str = "or build a cache for this run with `limbeck cache build`";
+    let field = &difference.field;
+    let setting = match field.strip_prefix("data.split.") {
+        Some(split) => Some(format!("data.{split}")),
+        None if field.starts_with("augment.") => Some(field.clone()),
+        None => None,
+    };
+    match setting {
+        Some(setting) if difference.cache == "null" => {
+            format!("leave {setting} out, {ANEW}")
+        }
+        Some(setting) => format!("set {setting} as in the cache, {ANEW}"),
+        None if field == "view_seed" => format!("leave data.view_seed out, {ANEW}"),
+        None if field.starts_with("data.") || field.starts_with("sections") => {
+            format!("name the data that it was built from, {ANEW}")
+        }
+        None => "build it anew with `limbeck cache build`".to_owned(),
+    }
+}

@@ -1,0 +1,29 @@
+//! A teacher whose work is done once: its outputs for the very views that training will see, and
+//! for the images that are only measured on, in the files of [`limbeck_cache`].
+//!
+//! A view is a pure function of seed, number and image, so a cache says with which seed its views
+//! were drawn and how many there are of each image, and a run that reads it shows the same ones:
+//! `data.view_seed` and `data.views` of its recipe are the cache's.
+//!
+//! - [`FittedCache`] says what a run and a cache have to agree on.
+//! - [`CachePlan`] is everything about a cache that can be settled before it is built.
+//! - [`fill`] builds it; [`compare`] asks the teacher again; [`merge`] puts shards together.
+//! - [`StoredTeacher`] answers from it.
+
+mod classifier;
+mod contents;
+mod facts;
+mod fill;
+mod fit;
+mod merge;
+mod plan;
+mod stored_teacher;
+mod verify;
+
+pub use contents::CacheContents;
+pub use fill::{FillEnd, FillMoment, fill};
+pub use fit::{CACHE_PREFIX, FittedCache, cache_folder};
+pub use merge::{Merged, merge};
+pub use plan::{CachePlan, CacheSource};
+pub use stored_teacher::StoredTeacher;
+pub use verify::{Comparison, OutputDifference, compare, damage};

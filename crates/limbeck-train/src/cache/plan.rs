@@ -1,0 +1,217 @@
+//! Everything about a cache that can be settled before it is built.
+
+use std::path::Path;
+
+use limbeck_cache::{
+    Cache, CacheError, Encoding, FORMAT, Manifest, TeacherFacts, record_bytes, shard_records,
+};
+use limbeck_data::{Augment, Dataset, Normalisation};
+use limbeck_nn::{InputShape, Network};
+
+use super::{CacheContents, contents::LOGITS, facts};
+use crate::{
+    TrainError, augmentation,
+    experiment::{input_shape, load_teacher, open_data},
+    model_source::{self, ModelSource},
+    recipe::{Recipe, TeacherRecipe},
+    teacher::FrozenTeacher,
+};
+
+/// A cache that can be built: data opened, augmentation settled as for a training run, teacher
+/// loaded.
+pub struct CachePlan {
+    /// Resolved.
+    pub recipe: Recipe,
+    /// The data.
+    pub dataset: Dataset,
+    /// What is done to images.
+    pub augment: Augment,
+    /// The teacher's network.
+    pub network: Network,
+    /// What gives outputs.
+    pub teacher: FrozenTeacher,
+    /// What the cache is.
+    pub manifest: Manifest,
+    /// Things that look wrong, a line each.
+    pub warnings: Vec<String>,
+}
+
+impl CachePlan {
+    /// Settles what a cache of `contents` for the data, the augmentation and the teacher of
+    /// `recipe` holds. Of the recipe's other sections, `train.seed` is read: the views are drawn
+    /// from it where `data.view_seed` is missing, and the normalisation is measured by it.
+    ///
+    /// # Errors
+    /// Whatever is wrong with recipe, data or teacher, and contents that cannot be stored.
+    pub fn new(mut recipe: Recipe, contents: &CacheContents) -> Result<Self, TrainError> {
+        recipe.check()?;
+        let dataset = open_data(&recipe)?;
+        let file = teacher_file(&recipe)?;
+        let size = match dataset.shape {
+            Some(_) => 0,
+            None => {
+                let model = recipe.teacher.model.as_deref();
+                model_source::load(&file, model, None)?
+                    .network
+                    .input()
+                    .height
+            }
+        };
+        let (augment, normalisation) = augmentation::settle(&mut recipe, &dataset, size)?;
+        let input = input_shape(&augment, &dataset);
+        let mut warnings = Vec::new();
+        let (loaded, own) = load_teacher(
+            &recipe,
+            &file,
+            input,
+            &normalisation,
+            &dataset.classes,
+            &mut warnings,
+        )?;
+        let teacher = FrozenTeacher::new(&loaded.network, &own, &normalisation);
+        let view_seed = recipe.data.view_seed.unwrap_or(recipe.train.seed);
+        recipe.data.view_seed = Some(view_seed);
+        let outputs = contents.outputs(&loaded.network.taps())?;
+        let sections = facts::sections(&dataset, contents.views as u64);
+        let records = sections
+            .iter()
+            .map(|section| section.samples.saturating_mul(section.views))
+            .fold(0, u64::saturating_add);
+        let manifest = Manifest {
+            format: FORMAT,
+            limbeck: env!("CARGO_PKG_VERSION").to_owned(),
+            teacher: teacher_facts(&loaded.network, &own, loaded.sha256, &dataset.classes),
+            data: facts::data(&dataset, &recipe.data),
+            augment: facts::augment(&augment),
+            view_seed,
+            sections,
+            shard_records: shard_records(record_bytes(&outputs), records),
+            outputs,
+        };
+        manifest.check()?;
+        Ok(Self {
+            recipe,
+            dataset,
+            augment,
+            network: loaded.network,
+            teacher,
+            manifest,
+            warnings,
+        })
+    }
+
+    /// The plan that `cache` was built by, with the teacher and the data of `source`: to ask the
+    /// teacher again, and to build what is missing.
+    ///
+    /// # Errors
+    /// As [`CachePlan::new`]; [`CacheError::Differs`] where teacher or data are others than the
+    /// cache's.
+    pub fn of_cache(cache: &Cache, source: &CacheSource<'_>) -> Result<Self, TrainError> {
+        let unusable = |error: serde_json::Error| TrainError::CacheFile {
+            path: cache.folder().to_owned(),
+            reason: format!("its manifest says what nobody asked for: {error}"),
+        };
+        let (mut recipe, contents) = asked_for(cache.manifest()).map_err(unusable)?;
+        recipe.data.path = source.data.to_owned();
+        recipe.teacher = TeacherRecipe {
+            source: Some(source.teacher.to_owned()),
+            model: source.teacher_model.map(str::to_owned),
+        };
+        let plan = Self::new(recipe, &contents)?;
+        match cache.manifest().difference(&plan.manifest) {
+            None => Ok(plan),
+            Some(difference) => Err(CacheError::Differs {
+                path: cache.folder().to_owned(),
+                difference,
+            }
+            .into()),
+        }
+    }
+}
+
+/// Where the teacher and the images of a cache are.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheSource<'a> {
+    /// A run folder or a weights file.
+    pub teacher: &'a str,
+    /// Name of the model in a weights file that does not tell it.
+    pub teacher_model: Option<&'a str>,
+    /// Where the images are.
+    pub data: &'a str,
+}
+
+/// Which images of a data set the parts of a cache have.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Split {
+    split_seed: u64,
+    validation: f64,
+    limit: Option<usize>,
+}
+
+/// The recipe under which the cache of `manifest` was built, and what it holds.
+fn asked_for(manifest: &Manifest) -> Result<(Recipe, CacheContents), serde_json::Error> {
+    let split: Split = serde_json::from_value(manifest.data.split.clone())?;
+    let mut recipe = Recipe::default();
+    recipe.data.split_seed = split.split_seed;
+    recipe.data.validation = split.validation;
+    recipe.data.limit = split.limit;
+    recipe.data.view_seed = Some(manifest.view_seed);
+    recipe.augment = serde_json::from_value(manifest.augment.clone())?;
+    let (logits, taps): (Vec<_>, Vec<_>) = manifest
+        .outputs
+        .iter()
+        .partition(|output| output.name == LOGITS);
+    let train = manifest.section("train");
+    let contents = CacheContents {
+        views: train.map_or(0, |section| section.views as usize),
+        logits: logits
+            .first()
+            .map_or(Encoding::F32, |output| output.encoding),
+        features: taps.first().map_or(Encoding::F32, |output| output.encoding),
+        taps: taps.into_iter().map(|output| output.name.clone()).collect(),
+    };
+    Ok((recipe, contents))
+}
+
+/// The file of the recipe's teacher.
+fn teacher_file(recipe: &Recipe) -> Result<std::path::PathBuf, TrainError> {
+    let Some(source) = &recipe.teacher.source else {
+        return Err(TrainError::Setting(
+            "a cache needs a trained teacher; name its run folder or weights file with --teacher"
+                .to_owned(),
+        ));
+    };
+    match ModelSource::recognise(source)? {
+        ModelSource::File(file) => Ok(file),
+        ModelSource::Zoo(name) => Err(TrainError::ModelSource(format!(
+            "`{name}` is a network without weights; train it first (limbeck train {} --model \
+             {name}) and give its run folder as the teacher",
+            Path::new(&recipe.data.path).display()
+        ))),
+    }
+}
+
+fn teacher_facts(
+    network: &Network,
+    own: &Normalisation,
+    weights_sha256: String,
+    classes: &[String],
+) -> TeacherFacts {
+    let InputShape {
+        channels,
+        height,
+        width,
+        ..
+    } = network.input();
+    TeacherFacts {
+        name: network.name().to_owned(),
+        weights_sha256,
+        mean: own.mean.clone(),
+        std: own.std.clone(),
+        input: [channels, height, width],
+        params: network.store.trained_count() as u64,
+        macs: network.cost().macs,
+        classes: classes.to_vec(),
+    }
+}

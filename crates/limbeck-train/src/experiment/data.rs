@@ -1,0 +1,31 @@
+//! The data of a recipe.
+
+use std::path::Path;
+
+use limbeck_data::{Augment, Dataset, OpenOptions};
+use limbeck_nn::InputShape;
+
+use crate::{TrainError, recipe::Recipe};
+
+/// Opens and splits the data as the recipe says.
+///
+/// # Errors
+/// Data that cannot be read or split.
+pub(crate) fn open_data(recipe: &Recipe) -> Result<Dataset, TrainError> {
+    let options = OpenOptions {
+        seed: recipe.data.split_seed,
+        validation: recipe.data.validation,
+        limit: recipe.data.limit,
+    };
+    Ok(limbeck_data::open(Path::new(&recipe.data.path), &options)?)
+}
+
+/// What a network sees of the data.
+pub(crate) fn input_shape(augment: &Augment, dataset: &Dataset) -> InputShape {
+    InputShape {
+        channels: augment.channels,
+        height: augment.size[0],
+        width: augment.size[1],
+        classes: dataset.classes.len(),
+    }
+}
