@@ -12,8 +12,9 @@ use crate::CacheError;
 pub const MANIFEST: &str = "manifest.json";
 /// The folder of the shards.
 const SHARDS: &str = "shards";
-/// Held for the moments in which files get their names or lose them.
-const LOCK: &str = ".lock";
+/// Name of the file that is held, by [`lock`], for the moments in which files get their names or
+/// lose them.
+pub const LOCK: &str = ".lock";
 
 /// The manifest of the cache in `folder`.
 pub fn manifest(folder: &Path) -> PathBuf {
@@ -50,6 +51,9 @@ pub fn failed<'a>(
 
 /// Waits for the folder's lock and holds it until what is returned is dropped, by this process or
 /// by its death. It is held for moments only: to claim, to name, or to remove a file.
+///
+/// # Errors
+/// A folder that is missing or cannot be written to, a file system that cannot lock.
 pub fn lock(folder: &Path) -> Result<File, CacheError> {
     let path = folder.join(LOCK);
     let file = open_for_writing(&path)?;

@@ -38,6 +38,7 @@ pub use build::{Build, ShardPlan, ShardWriter, Share};
 pub use cache::{Cache, Record};
 pub use encoding::Encoding;
 pub use error::CacheError;
+pub use files::{LOCK, lock};
 pub use layout::{record_bytes, shard_records};
 pub use manifest::{DataFacts, Difference, FORMAT, Manifest, Output, Section, TeacherFacts};
 pub use shard::Damage;

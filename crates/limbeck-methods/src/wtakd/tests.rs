@@ -149,6 +149,7 @@ impl HeldOut for Images {
                 labels: labels(&[0, 1, 2, 3]),
                 targets: None,
                 indices: POSITIONS[..4].to_vec(),
+                origin: None,
                 partners: None,
                 replay: None,
                 large: None,

@@ -1,7 +1,7 @@
 //! A learner on one batch of noise, step after step.
 
 use limbeck_data::Batch;
-use limbeck_methods::{Classifier, Probe, Progress, Teacher, TrainingPart};
+use limbeck_methods::{Classifier, Probe, Progress, Questions, Teacher, TrainingPart};
 use limbeck_nn::Network;
 
 use super::noise;
@@ -65,6 +65,11 @@ impl BenchLearner {
             learner,
             steps: 0,
         })
+    }
+
+    /// What the method asks its teacher.
+    pub fn questions(&self) -> Questions {
+        self.learner.procedure.questions()
     }
 
     /// One step.

@@ -4,6 +4,7 @@
 //! training step as three forward passes, since the backward pass has two products for each of the
 //! forward pass's.
 
+mod cached;
 mod convolution;
 mod learner;
 mod machine;

@@ -22,6 +22,12 @@ pub(super) fn tensor(shape: [usize; 4]) -> Tensor<4> {
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
+/// The images of a batch on the CPU, `[B, C, H, W]`.
+pub(super) fn images(batch: &Batch) -> Tensor<4> {
+    let data = TensorData::new(batch.images.clone(), batch.shape);
+    Tensor::from_data(data, &Device::flex())
+}
+
 /// Images of noise with labels in turn, and whatever else of them a stage wants.
 pub(super) fn batch(input: InputShape, count: usize, wanted: Images) -> Batch {
     let shape = [count, input.channels, input.height, input.width];

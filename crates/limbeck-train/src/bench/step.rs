@@ -4,7 +4,12 @@ use limbeck_data::Normalisation;
 use limbeck_methods::Teacher;
 use limbeck_nn::InputShape;
 
-use super::{learner::BenchLearner, stopwatch::Stopwatch, stored::Stored};
+use super::{
+    cached::{cached, contents},
+    learner::BenchLearner,
+    stopwatch::Stopwatch,
+    stored::Stored,
+};
 use crate::{
     TrainError,
     experiment::{build, needs_teacher},
@@ -21,6 +26,9 @@ pub struct StepTimes {
     pub student_ms: f64,
     /// The whole step.
     pub step_ms: f64,
+    /// The whole step with the teacher's outputs read from a cache; `None` where that was not asked
+    /// for, or stored outputs do not serve the method.
+    pub cached_ms: Option<f64>,
     /// Floating point operations of the teacher's part.
     pub teacher_flops: f64,
     /// Floating point operations of the student's part; those of the method's terms and modules
@@ -45,6 +53,10 @@ pub struct StepBench<'a> {
     pub batch: usize,
     /// Timed runs of each part.
     pub runs: usize,
+    /// Whether a step with stored outputs is measured too.
+    pub cached: bool,
+    /// Most probable classes of which the logits are stored; of all where missing.
+    pub top: Option<usize>,
 }
 
 impl StepBench<'_> {
@@ -74,6 +86,26 @@ impl StepBench<'_> {
         fn told(reads: bool, teacher: &dyn Teacher) -> Option<&dyn Teacher> {
             reads.then_some(teacher)
         }
+        let mut of_cached = Stopwatch::new();
+        let folder = tempfile::tempdir().map_err(TrainError::io(std::env::temp_dir()))?;
+        let questions = learner.questions();
+        let cached = match self.cached && reads_teacher && questions.beyond.is_none() {
+            false => None,
+            true => {
+                let taps = network.taps().into_iter().map(|tap| tap.name);
+                let taps = taps.filter(|tap| questions.taps.wants(tap)).collect();
+                // Each run of the stopwatch is one that is timed and one that is not.
+                let contents = contents(self.top, taps, 2 * self.runs);
+                Some(cached(
+                    folder.path(),
+                    &network,
+                    &teacher,
+                    &batch,
+                    &contents,
+                )?)
+            }
+        };
+        let mut view = 0;
         // What the step asks the teacher for is known after the first one.
         learner.learn(batch.clone(), told(reads_teacher, &stored))?;
         let mut stopwatches = [const { Stopwatch::new() }; 3];
@@ -91,12 +123,22 @@ impl StepBench<'_> {
                 || batch.clone(),
                 |batch| learner.learn(batch, told(reads_teacher, &teacher)),
             )?;
+            if let Some(cached) = &cached {
+                let next = || {
+                    let mut batch = batch.clone();
+                    batch.view = Some(view);
+                    view = (view + 1) % (2 * self.runs);
+                    batch
+                };
+                of_cached.measure(next, |batch| learner.learn(batch, Some(cached)))?;
+            }
         }
         let [teacher_ms, student_ms, step_ms] = stopwatches.map(Stopwatch::median);
         Ok(StepTimes {
             teacher_ms,
             student_ms,
             step_ms,
+            cached_ms: cached.is_some().then(|| of_cached.median()),
             teacher_flops,
             student_flops,
             step_flops: student_flops + if reads_teacher { teacher_flops } else { 0.0 },

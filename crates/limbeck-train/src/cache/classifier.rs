@@ -50,6 +50,8 @@ pub(super) fn write(
         let view = view.map_err(|error| refused(&path, &error.to_string()))?;
         views.push((name.as_str(), view));
     }
+    // Another process may be at work on the same cache.
+    let _lock = limbeck_cache::lock(folder)?;
     let metadata = [(HASH.to_owned(), hash)].into();
     let bytes = safetensors::serialize(views, Some(metadata))
         .map_err(|error| refused(&path, &error.to_string()))?;

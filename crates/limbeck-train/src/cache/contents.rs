@@ -1,7 +1,7 @@
 //! What a cache is to hold.
 
 use limbeck_cache::{Encoding, Output};
-use limbeck_nn::{Tap, TapKind};
+use limbeck_nn::{Feature, Outputs, Tap, TapKind};
 
 use crate::TrainError;
 
@@ -23,7 +23,7 @@ impl CacheContents {
     ///
     /// # Errors
     /// A tap that the teacher does not have.
-    pub(super) fn outputs(&self, taps: &[Tap]) -> Result<Vec<Output>, TrainError> {
+    pub(crate) fn outputs(&self, taps: &[Tap]) -> Result<Vec<Output>, TrainError> {
         let find = |name: &str| taps.iter().find(|tap| tap.name == name);
         let mut outputs = Vec::new();
         if let Some(logits) = find(LOGITS) {
@@ -43,6 +43,33 @@ impl CacheContents {
             outputs.push(output(tap, self.features));
         }
         Ok(outputs)
+    }
+
+    /// The numbers of a batch's outputs, in the order of `stored`, each `[B, …]` flat.
+    ///
+    /// # Errors
+    /// An output that the teacher did not give out.
+    pub(crate) fn numbers(
+        stored: &[Output],
+        outputs: &Outputs,
+    ) -> Result<Vec<Vec<f32>>, TrainError> {
+        let flat = |name: &str| {
+            if name == LOGITS {
+                return Some(outputs.logits.to_data());
+            }
+            Some(match outputs.feature(name)? {
+                Feature::Map(map) | Feature::Attention(map) => map.to_data(),
+                Feature::Tokens { tokens, .. } => tokens.to_data(),
+                Feature::Vector(vector) => vector.to_data(),
+            })
+        };
+        let numbers = stored.iter().map(|output| {
+            let data = flat(&output.name).ok_or_else(|| {
+                TrainError::Setting(format!("the teacher gave out no `{}`", output.name))
+            })?;
+            Ok(data.iter::<f32>().collect())
+        });
+        numbers.collect()
     }
 }
 

@@ -8,9 +8,9 @@ use burn::tensor::{Tensor, TensorData};
 use limbeck_cache::{Build, ShardWriter};
 use limbeck_data::{Loader, LoaderConfig, Part};
 use limbeck_methods::Teacher;
-use limbeck_nn::{Feature, Outputs, Taps};
+use limbeck_nn::{Outputs, Taps};
 
-use super::{CachePlan, contents::LOGITS};
+use super::{CacheContents, CachePlan};
 use crate::TrainError;
 
 /// Images of a forward pass. An image's outputs do not depend on the others of its batch.
@@ -154,31 +154,10 @@ impl Run {
     }
 }
 
-/// The numbers of a batch's outputs, in the manifest's order, each `[B, …]` flat.
-pub(super) fn numbers(plan: &CachePlan, outputs: &Outputs) -> Result<Vec<Vec<f32>>, TrainError> {
-    let flat = |name: &str| {
-        if name == LOGITS {
-            return Some(outputs.logits.to_data());
-        }
-        Some(match outputs.feature(name)? {
-            Feature::Map(map) | Feature::Attention(map) => map.to_data(),
-            Feature::Tokens { tokens, .. } => tokens.to_data(),
-            Feature::Vector(vector) => vector.to_data(),
-        })
-    };
-    let outputs = plan.manifest.outputs.iter().map(|output| {
-        let data = flat(&output.name).ok_or_else(|| {
-            TrainError::Setting(format!("the teacher gave out no `{}`", output.name))
-        })?;
-        Ok(data.iter::<f32>().collect())
-    });
-    outputs.collect()
-}
-
 /// Writes the records of a batch; gives their number.
 fn push(writer: &mut ShardWriter, plan: &CachePlan, outputs: Outputs) -> Result<u64, TrainError> {
     let [batch, _] = outputs.logits.dims();
-    let numbers = numbers(plan, &outputs)?;
+    let numbers = CacheContents::numbers(&plan.manifest.outputs, &outputs)?;
     for row in 0..batch {
         let record: Vec<&[f32]> = numbers
             .iter()

@@ -23,6 +23,9 @@ pub struct Merged {
 /// Caches that were built from other things ([`CacheError::Differs`] names the field), a damaged
 /// shard, a folder with something else in it, a file system that refuses. What was copied is kept.
 pub fn merge(out: &Path, caches: &[&Path]) -> Result<Merged, TrainError> {
+    std::fs::create_dir_all(out).map_err(TrainError::io(out))?;
+    // Nobody else gives files their names meanwhile.
+    let _lock = limbeck_cache::lock(out)?;
     let mut copied = 0;
     for folder in caches {
         let cache = Cache::open(folder)?;
@@ -73,15 +76,15 @@ fn begin(out: &Path, folder: &Path, cache: &Cache) -> Result<(), TrainError> {
         }
         return Ok(());
     }
-    std::fs::create_dir_all(out).map_err(TrainError::io(out))?;
-    let mut entries = std::fs::read_dir(out).map_err(TrainError::io(out))?;
-    if let Some(entry) = entries.next() {
-        let entry = entry.map_err(TrainError::io(out))?;
-        return Err(CacheError::Foreign {
-            path: out.to_owned(),
-            found: entry.file_name().to_string_lossy().into_owned(),
+    for entry in std::fs::read_dir(out).map_err(TrainError::io(out))? {
+        let name = entry.map_err(TrainError::io(out))?.file_name();
+        if name != limbeck_cache::LOCK {
+            return Err(CacheError::Foreign {
+                path: out.to_owned(),
+                found: name.to_string_lossy().into_owned(),
+            }
+            .into());
         }
-        .into());
     }
     let shards = out.join(SHARDS);
     std::fs::create_dir_all(&shards).map_err(TrainError::io(shards))?;

@@ -38,6 +38,20 @@ impl StoredTeacher {
     /// # Errors
     /// Outputs that the network does not have, or in other shapes.
     pub fn new(cache: Cache, network: &Network, dataset: &Dataset) -> Result<Self, TrainError> {
+        let parts = [&dataset.train, &dataset.validation, &dataset.test];
+        Self::of(cache, network, parts.map(|part| part.indices.clone()))
+    }
+
+    /// The same for images with these numbers in their sources, ascending: those to train on, to
+    /// choose by and to test on.
+    ///
+    /// # Errors
+    /// As [`StoredTeacher::new`].
+    pub fn of(
+        cache: Cache,
+        network: &Network,
+        samples: [Vec<usize>; 3],
+    ) -> Result<Self, TrainError> {
         let known = network.taps();
         let mut taps = Vec::new();
         for output in &cache.manifest().outputs {
@@ -66,8 +80,7 @@ impl StoredTeacher {
         }
         Ok(Self {
             name: network.name().to_owned(),
-            samples: [&dataset.train, &dataset.validation, &dataset.test]
-                .map(|part| part.indices.clone()),
+            samples,
             cache,
             taps,
         })

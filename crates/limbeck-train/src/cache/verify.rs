@@ -3,11 +3,7 @@
 use limbeck_cache::{Cache, Damage, Encoding, Minor};
 use limbeck_data::{Purpose, Stream};
 
-use super::{
-    CachePlan,
-    contents::LOGITS,
-    fill::{Run, numbers},
-};
+use super::{CacheContents, CachePlan, contents::LOGITS, fill::Run};
 use crate::TrainError;
 
 /// How far what is stored is from what the teacher gives out now.
@@ -82,7 +78,7 @@ pub fn compare(plan: &CachePlan, cache: &Cache, samples: usize) -> Result<Compar
         for answer in run.outputs(plan)? {
             let answer = answer?;
             let [batch, _] = answer.logits.dims();
-            let numbers = numbers(plan, &answer)?;
+            let numbers = CacheContents::numbers(outputs, &answer)?;
             for (row, &position) in next.by_ref().take(batch).enumerate() {
                 let record = cache.record(position)?;
                 for (index, (output, values)) in outputs.iter().zip(&numbers).enumerate() {

@@ -135,6 +135,12 @@ pub struct StepArguments {
     /// Number of classes
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub classes: usize,
+    /// Measure the step with the teacher's outputs read from a cache too
+    #[arg(long)]
+    pub cached: bool,
+    /// Store the K most probable classes alone, instead of all logits in half precision
+    #[arg(long, value_name = "K", requires = "cached")]
+    pub topk: Option<usize>,
     /// The rest
     #[command(flatten)]
     pub measure: MeasureArguments,
@@ -183,5 +189,7 @@ const STEP_KEYS: &str = keys!(
   student_*           forward and backward pass and update with the teacher's outputs at hand;
                       counted as three forward passes
   step_*              the whole step
+  cached_*            the whole step with the teacher's outputs read from a cache, work as in
+                      student_*; left out without --cached
 "
 );

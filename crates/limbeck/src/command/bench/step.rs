@@ -33,14 +33,21 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
         },
         batch: arguments.batch,
         runs,
+        cached: arguments.cached,
+        top: arguments.topk,
     };
     let times = threads::compute(|| bench.run())?;
-    let parts = [
+    let mut parts = [
         ("teacher", times.teacher_ms, times.teacher_flops),
         ("student", times.student_ms, times.student_flops),
         ("step", times.step_ms, times.step_flops),
     ]
-    .map(|(name, ms, flops)| (name, Speed { ms, flops }));
+    .map(|(name, ms, flops)| (name, Speed { ms, flops }))
+    .to_vec();
+    parts.extend(times.cached_ms.map(|ms| {
+        let flops = times.student_flops;
+        ("cached", Speed { ms, flops })
+    }));
     if arguments.measure.json {
         let mut keys = Map::from_iter(
             [
@@ -62,7 +69,12 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
         "{} → {}, {}, batch {}",
         arguments.teacher, arguments.student, arguments.method, arguments.batch
     );
-    let names = ["teacher forward", "student step", "whole step"];
+    let names = [
+        "teacher forward",
+        "student step",
+        "whole step",
+        "step, cached teacher",
+    ];
     let rows: Vec<(String, Speed)> = names
         .into_iter()
         .zip(parts)
