@@ -17,18 +17,18 @@ pub enum Minor {
 }
 
 /// Bytes of a class and its probability.
-pub fn entry_bytes(classes: usize) -> usize {
-    index_bytes(classes) + 2
+pub fn entry_bytes(wide: bool) -> usize {
+    index_bytes(wide) + 2
 }
 
-fn index_bytes(classes: usize) -> usize {
-    if classes <= NARROW { 2 } else { 4 }
+/// Bytes of a class.
+fn index_bytes(wide: bool) -> usize {
+    if wide { 4 } else { 2 }
 }
 
-/// m, the probability of each class that is not in `values`.
-pub fn minor(values: impl Iterator<Item = f32>, k: usize, classes: usize) -> f64 {
-    let rest = values.fold(1.0, |rest, value| rest - f64::from(value));
-    rest / (classes - k) as f64
+/// Whether the indices of so many classes take four bytes in our own records.
+pub fn is_wide(classes: usize) -> bool {
+    classes > NARROW
 }
 
 /// The K most probable classes, by descending probability, the first of equal ones first, with
@@ -76,53 +76,73 @@ fn number(ordered: u32) -> f32 {
 }
 
 /// Appends K indices, then K probabilities. K is below the number of logits, all of them finite.
-pub fn encode(logits: &[f32], k: usize, into: &mut Vec<u8>) {
+pub fn encode(logits: &[f32], k: usize, wide: bool, into: &mut Vec<u8>) {
     let start = into.len();
-    let (index_bytes, narrow) = (k * index_bytes(logits.len()), logits.len() <= NARROW);
-    into.resize(start + index_bytes + 2 * k, 0);
-    let (indices, probabilities) = into[start..].split_at_mut(index_bytes);
-    for (i, (index, probability)) in top(logits, k).enumerate() {
-        if narrow {
-            indices[2 * i..2 * i + 2].copy_from_slice(&(index as u16).to_le_bytes());
-        } else {
-            indices[4 * i..4 * i + 4].copy_from_slice(&index.to_le_bytes());
-        }
-        probabilities[2 * i..2 * i + 2].copy_from_slice(&probability.to_le_bytes());
+    let index_bytes = index_bytes(wide);
+    into.resize(start + k * entry_bytes(wide), 0);
+    let (indices, probabilities) = into[start..].split_at_mut(k * index_bytes);
+    let places = (indices.chunks_exact_mut(index_bytes)).zip(probabilities.as_chunks_mut().0);
+    for ((class, probability), (index, value)) in places.zip(top(logits, k)) {
+        // Little-endian: the first bytes of an index are its low ones.
+        class.copy_from_slice(&index.to_le_bytes()[..index_bytes]);
+        *probability = value.to_le_bytes();
     }
 }
 
-/// Decodes to the probabilities of all classes, `into.len()` of them.
-pub fn decode(bytes: &[u8], k: usize, rule: Minor, into: &mut [f32]) -> Result<(), &'static str> {
-    let classes = into.len();
-    let (indices, values) = bytes
-        .split_at_checked(k * index_bytes(classes))
-        .filter(|(_, values)| values.len() == 2 * k && k < classes)
-        .ok_or("the record has another length")?;
-    let values = values.as_chunks().0.iter();
-    let values = values.map(|bytes| f16::from_le_bytes(*bytes).to_f32());
-    let mut minor = minor(values.clone(), k, classes) as f32;
-    if rule == Minor::ClampedAtZero {
-        minor = minor.max(0.0);
+/// K classes and their probabilities, as they are stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Entries<'a> {
+    indices: &'a [u8],
+    values: &'a [[u8; 2]],
+    wide: bool,
+}
+
+impl<'a> Entries<'a> {
+    /// What [`encode`] appended; `None` where that has another length.
+    pub fn new(bytes: &'a [u8], k: usize, wide: bool) -> Option<Self> {
+        let (indices, values) = bytes.split_at_checked(k.checked_mul(index_bytes(wide))?)?;
+        let (values, rest) = values.as_chunks();
+        (values.len() == k && rest.is_empty()).then_some(Self {
+            indices,
+            values,
+            wide,
+        })
     }
-    into.fill(minor);
-    let mut put = |index: usize, value: f32| match into.get_mut(index) {
-        Some(place) => {
-            *place = value;
-            Ok(())
+
+    /// The classes, which may be any numbers.
+    pub fn classes(self) -> impl Iterator<Item = usize> + 'a {
+        (self.indices.chunks_exact(index_bytes(self.wide))).map(|bytes| match *bytes {
+            [a, b, c, d] => u32::from_le_bytes([a, b, c, d]) as usize,
+            [a, b] => usize::from(u16::from_le_bytes([a, b])),
+            _ => usize::MAX,
+        })
+    }
+
+    /// Their probabilities, which may be any numbers.
+    pub fn probabilities(self) -> impl Iterator<Item = f32> + 'a {
+        (self.values.iter()).map(|bytes| f16::from_le_bytes(*bytes).to_f32())
+    }
+
+    /// m of so many classes, more than K.
+    pub fn minor(self, classes: usize) -> f64 {
+        let rest = (self.probabilities()).fold(1.0, |rest, value| rest - f64::from(value));
+        rest / (classes - self.values.len()) as f64
+    }
+
+    /// Decodes to the probabilities of all classes, `into.len()` of them; `None` where there are
+    /// too few of them, or an entry is of none of them.
+    pub fn decode(self, rule: Minor, into: &mut [f32]) -> Option<()> {
+        if self.values.len() >= into.len() {
+            return None;
         }
-        None => Err("it names a class that there is not"),
-    };
-    if classes <= NARROW {
-        let indices = indices.as_chunks().0.iter();
-        let indices = indices.map(|bytes| usize::from(u16::from_le_bytes(*bytes)));
-        indices
-            .zip(values)
-            .try_for_each(|(index, value)| put(index, value))
-    } else {
-        let indices = indices.as_chunks().0.iter();
-        let indices = indices.map(|bytes| u32::from_le_bytes(*bytes) as usize);
-        indices
-            .zip(values)
-            .try_for_each(|(index, value)| put(index, value))
+        let minor = self.minor(into.len()) as f32;
+        into.fill(match rule {
+            Minor::Kept => minor,
+            Minor::ClampedAtZero => minor.max(0.0),
+        });
+        for (class, probability) in self.classes().zip(self.probabilities()) {
+            *into.get_mut(class)? = probability;
+        }
+        Some(())
     }
 }
