@@ -67,7 +67,14 @@ impl Encoding {
     pub(crate) fn encode(self, numbers: &[f32], into: &mut Vec<u8>) -> Result<(), f32> {
         /// Numbers that are rounded at once.
         const PIECE: usize = 64;
-        if let Some(&broken) = numbers.iter().find(|number| !number.is_finite()) {
+        // All at once first: stopping at each would keep the compiler from testing several.
+        let all_finite = numbers
+            .iter()
+            .fold(true, |all, number| all & number.is_finite());
+        if let Some(&broken) = numbers
+            .iter()
+            .find(|number| !all_finite && !number.is_finite())
+        {
             return Err(broken);
         }
         match self {
