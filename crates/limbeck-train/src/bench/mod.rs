@@ -1,4 +1,4 @@
-//! How fast convolutions, networks and training steps are on this machine.
+//! How fast convolutions, networks, losses and training steps are on this machine.
 //!
 //! Work is counted in floating point operations, those of the definition, a multiply-add as two; a
 //! training step as three forward passes, since the backward pass has two products for each of the
@@ -6,6 +6,7 @@
 
 mod convolution;
 mod learner;
+mod loss;
 mod machine;
 mod network;
 mod noise;
@@ -14,6 +15,7 @@ mod stopwatch;
 mod stored;
 
 pub use convolution::{Convolution, ConvolutionTimes, measure_convolutions};
+pub use loss::LossBench;
 pub use machine::{Machine, peak_memory};
 pub use network::{NetworkBench, NetworkTimes};
-pub use step::{StepBench, StepTimes};
+pub use step::{StepBench, StepTimes, TeacherTimes};

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use bench::{
-    Bench, BenchArguments, ConvolutionArguments, NetworkArguments, NetworkOptimizer, NetworkPart,
-    StepArguments,
+    Bench, BenchArguments, ConvolutionArguments, LossArguments, NetworkArguments, NetworkOptimizer,
+    NetworkPart, StepArguments,
 };
 
 /// Vision knowledge distillation: train small image models from big ones, next to a fair baseline.

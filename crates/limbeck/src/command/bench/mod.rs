@@ -1,6 +1,7 @@
 //! `limbeck bench`: speed.
 
 mod convolution;
+mod loss;
 mod network;
 mod report;
 mod step;
@@ -17,6 +18,7 @@ const MOST_RUNS: usize = 10_000;
 pub fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
     match &arguments.what {
         Bench::Conv(arguments) => convolution::run(arguments),
+        Bench::Loss(arguments) => loss::run(arguments),
         Bench::Net(arguments) => network::run(arguments),
         Bench::Step(arguments) => step::run(arguments),
     }

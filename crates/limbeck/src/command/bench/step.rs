@@ -1,12 +1,15 @@
 //! `limbeck bench step`.
 
 use limbeck::nn::InputShape;
-use limbeck::train::bench::{Machine, StepBench};
+use limbeck::train::{
+    bench::{Machine, StepBench, TeacherTimes},
+    recipe::Layers,
+};
 use serde_json::{Map, json};
 
 use super::{
     MOST_IMAGES, MOST_RUNS, check,
-    report::{Speed, print_json, print_table},
+    report::{Speed, insert, print_json, print_table},
     threads,
 };
 use crate::arguments::StepArguments;
@@ -19,12 +22,19 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
     check("--classes", arguments.classes, MOST_CLASSES)?;
     check("--runs", runs, MOST_RUNS)?;
     let [channels, height, width] = parse_input(&arguments.input)?;
+    let mut layers = Layers::new();
+    layers.set(&format!("method.name={:?}", arguments.method))?;
+    for assignment in &arguments.set {
+        layers.set(assignment)?;
+    }
+    let settings = layers.resolve()?.method.values();
     threads::set(arguments.measure.threads)?;
     let machine = Machine::measured();
     let bench = StepBench {
         teacher: &arguments.teacher,
         student: &arguments.student,
         method: &arguments.method,
+        settings: &settings,
         input: InputShape {
             channels,
             height,
@@ -35,18 +45,22 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
         runs,
     };
     let times = threads::compute(|| bench.run())?;
+    let of_teacher = times
+        .teacher
+        .map(|TeacherTimes { ms, flops }| Speed { ms, flops });
+    let speed = |ms, flops| Some(Speed { ms, flops });
     let parts = [
-        ("teacher", times.teacher_ms, times.teacher_flops),
-        ("student", times.student_ms, times.student_flops),
-        ("step", times.step_ms, times.step_flops),
-    ]
-    .map(|(name, ms, flops)| (name, Speed { ms, flops }));
+        ("teacher", of_teacher),
+        ("student", speed(times.student_ms, times.student_flops)),
+        ("step", speed(times.step_ms, times.step_flops)),
+    ];
     if arguments.measure.json {
         let mut keys = Map::from_iter(
             [
                 ("teacher", json!(arguments.teacher)),
                 ("student", json!(arguments.student)),
                 ("method", json!(arguments.method)),
+                ("set", json!(arguments.set)),
                 ("batch", json!(arguments.batch)),
                 ("input", json!([channels, height, width])),
                 ("classes", json!(arguments.classes)),
@@ -54,8 +68,9 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
             .map(|(key, value)| (key.to_owned(), value)),
         );
         for (name, speed) in parts {
-            speed.insert(&mut keys, name, &machine);
+            insert(speed, &mut keys, name, &machine);
         }
+        keys.insert("step_memory_bytes".to_owned(), json!(times.step_memory));
         return print_json(keys, runs, &machine);
     }
     let title = format!(
@@ -66,7 +81,7 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
     let rows: Vec<(String, Speed)> = names
         .into_iter()
         .zip(parts)
-        .map(|(name, (_, speed))| (name.to_owned(), speed))
+        .filter_map(|(name, (_, speed))| Some((name.to_owned(), speed?)))
         .collect();
     print_table(&title, runs, &machine, &rows)
 }
