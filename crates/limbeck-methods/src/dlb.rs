@@ -236,6 +236,7 @@ impl Procedure for Dlb {
 mod tests {
     use super::*;
     use crate::{
+        rehearsal,
         softmax::cross_entropy,
         testing::{
             assert_close, gradient, labels, leaf, network, network_probe, number, numbers, random,
@@ -340,5 +341,18 @@ mod tests {
             error.contains("5 classes") && error.contains("[3, 6]"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_second_view_that_is_missing_is_refused() {
+        let mut method = default();
+        method.remember(random("before", [4, 5])).unwrap();
+        let cast = rehearsal::cast();
+        // The made-up batch has no second view of the batch before.
+        let error = rehearsal::play(&mut method, &cast, 0)
+            .map(drop)
+            .unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("without a second view"), "{error}");
     }
 }

@@ -9,6 +9,7 @@
 
 mod support;
 
+use limbeck::methods::METHODS;
 use serde_json::Value;
 use support::Place;
 
@@ -56,6 +57,74 @@ fn a_step_is_measured() {
     }
     assert_eq!(report["batch"], 4);
     assert_eq!(report["method"], "kd");
+}
+
+/// A step of `method` between the smallest networks.
+fn step(method: &str, teacher: &str, more: &[&str]) -> Value {
+    let pair = ["step", "--student", "resnet8", "--teacher", teacher];
+    let small = ["--batch", "4", "--classes", "5", "--method", method];
+    report(&[&pair[..], &small, more].concat())
+}
+
+#[test]
+fn a_step_of_every_method_is_measured() {
+    for entry in METHODS {
+        let teacher = match entry.id {
+            "cakd" => "vit_nano",
+            _ => "resnet8",
+        };
+        let report = step(entry.id, teacher, &["--input", "3x16x16"]);
+        assert_measured(&report, "step");
+        let memory = |key: &str| report[key].as_u64();
+        assert!(memory("step_memory_bytes") <= memory("peak_memory_bytes"));
+        match entry.needs_teacher {
+            true => assert_measured(&report, "teacher"),
+            false => assert!(report["teacher_ms"].is_null(), "{}", entry.id),
+        }
+    }
+}
+
+#[test]
+fn a_step_may_have_settings() {
+    let chain = "method.wtakd.assistants=resnet8+resnet8";
+    let report = step("wtakd", "resnet8", &["--set", chain]);
+    assert_measured(&report, "step");
+    assert_eq!(report["set"], serde_json::json!([chain]));
+    let wrong = ["bench", "step", "--set", "method.kd.heat=4"];
+    Place::new().fail(&wrong, 2, &["heat", "temperature"]);
+}
+
+#[test]
+fn losses_are_measured_apart_from_networks() {
+    let pair = ["loss", "--teacher", "resnet14", "--student", "resnet8"];
+    let shapes = ["--batch", "4,6", "--classes", "5,7"];
+    let methods = ["none", "kd+at", "pskd", "dml"];
+    let report = report(&[&pair[..], &shapes, &methods].concat());
+    let losses = report["losses"].as_array().unwrap();
+    assert_eq!(losses.len(), 4 * methods.len());
+    for (index, loss) in losses.iter().enumerate() {
+        assert_eq!(loss["method"], methods[index % methods.len()]);
+        // What a procedure computes cannot be told apart from its forward passes.
+        let measured = loss["method"] != "dml";
+        for key in ["ms", "student_share"] {
+            assert_eq!(
+                loss[key].as_f64().is_some_and(|value| value > 0.0),
+                measured
+            );
+        }
+    }
+    assert_eq!(losses[4]["batch"], 4);
+    assert_eq!(losses[4]["classes"], 7);
+    let steps = report["student_steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 4);
+    assert!(steps[3]["student_ms"].as_f64().unwrap() > 0.0);
+
+    let place = Place::new();
+    let small = ["--batch", "2", "--classes", "3", "--runs", "1"];
+    let table = place.succeed(&[&["bench"], &pair[..], &small, &["kd", "dml"]].concat());
+    for word in ["2 × 3 classes", "no criterion of its own: see bench step"] {
+        assert!(table.contains(word), "no `{word}` in\n{table}");
+    }
 }
 
 #[test]
@@ -168,12 +237,15 @@ fn what_cannot_be_measured_is_refused() {
     let none = ["bench", "net", "resnet8", "--classes", "0"];
     place.fail(&none, 2, &["--classes must be 1 to"]);
     place.fail(&["bench", "step", "--batch", "0"], 2, &["--batch"]);
+    let loss = ["bench", "loss", "kd", "--batch", "64,0"];
+    place.fail(&loss, 2, &["--batch must be 1 to"]);
+    place.fail(&["bench", "loss", "kdd"], 2, &["kdd", "kd"]);
 }
 
 #[test]
 fn the_keys_are_told() {
     let place = Place::new();
-    for what in ["conv", "net", "step"] {
+    for what in ["conv", "net", "loss", "step"] {
         let help = place.succeed(&["bench", what, "--help"]);
         for word in ["peak_memory_bytes", "peak_gflops", "*_ms"] {
             assert!(help.contains(word), "no `{word}` in\n{help}");

@@ -7,6 +7,7 @@ mod support;
 
 use std::path::Path;
 
+use limbeck::methods::{METHODS, MethodEntry};
 use support::{Place, bytes, kill_and_resume, text, tiny};
 
 /// Kills of each run.
@@ -41,6 +42,37 @@ fn assert_resumes(method: &str, extra: &[&str], files: &[&str]) {
         let right = bytes(&place.path("killed").join(&file));
         assert!(left == right, "{method}: {file} differs");
     }
+}
+
+#[test]
+fn every_method_is_killed_and_resumed() {
+    let here = include_str!("procedures.rs");
+    for MethodEntry { id, .. } in METHODS {
+        // The baseline: see `resume.rs`.
+        let named = *id == "none" || here.contains(&format!("\"{id}\""));
+        assert!(named, "`{id}` is not resumed by any test here");
+    }
+}
+
+/// Methods with one stage and the student alone go through the same lines of the trainer; what
+/// they train along and remember differs.
+fn assert_criteria_resume(methods: &[&str]) {
+    for method in methods {
+        assert_resumes(method, &["--teacher", "resnet8"], &["last.safetensors"]);
+    }
+}
+
+#[test]
+fn methods_on_logits_resume_to_the_same_bits() {
+    assert_criteria_resume(&["kd", "dkd"]);
+    for method in ["drg", "dsr"] {
+        assert_resumes(method, &[], &["last.safetensors"]);
+    }
+}
+
+#[test]
+fn methods_on_features_resume_to_the_same_bits() {
+    assert_criteria_resume(&["at", "mgram", "reviewkd", "tat"]);
 }
 
 #[test]

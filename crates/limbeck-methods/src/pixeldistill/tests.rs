@@ -4,6 +4,7 @@ use limbeck_nn::{Builder, Mode, Pass, Store};
 
 use super::super_resolution::pixel_shuffle;
 use super::*;
+use crate::rehearsal;
 use crate::testing::{
     assert_close, gradient, leaf, network, network_probe, number, numbers, pass, probe, random,
     tensor,
@@ -250,4 +251,23 @@ fn unfit_settings_and_maps_are_refused() {
         let error = SuperResolution::new(&mut builder, map, 3, side).unwrap_err();
         assert!(error.to_string().contains("has to be square"), "{error}");
     }
+    let error = upsampled_error(random("s", [2, 3, 4, 4]), random("a", [2, 5, 8, 8]));
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("[2, 3, 4, 4]") && error.contains("[2, 5, 8, 8]"),
+        "{error}"
+    );
+}
+
+#[test]
+fn large_images_that_did_not_come_along_are_refused() {
+    let config = PixeldistillConfig {
+        ratio: 2,
+        ..PixeldistillConfig::default()
+    };
+    let (mut method, cast) = make(config).unwrap();
+    let error = rehearsal::play(&mut method, &cast, 0)
+        .map(drop)
+        .unwrap_err();
+    assert!(error.to_string().contains("needs small images"), "{error}");
 }

@@ -1,29 +1,42 @@
 //! A learner on one batch of noise, step after step.
 
+use std::collections::BTreeMap;
+
 use limbeck_data::Batch;
-use limbeck_methods::{Classifier, Probe, Progress, Questions, Teacher, TrainingPart};
+use limbeck_methods::{
+    Classifier, HeldOut, Probe, Progress, Questions, STUDENT, Teacher, TrainingPart,
+};
 use limbeck_nn::Network;
+use serde_json::Value;
 
 use super::noise;
 use crate::{
     TrainError,
     recipe::{OptimizerRecipe, Recipe},
-    step::{Learner, Lesson},
+    step::{Learner, Lesson, Pause},
 };
 
 /// So small that no number of steps on one batch makes a loss grow beyond bounds.
 const LEARNING_RATE: f64 = 1e-3;
 
+/// Epochs of the CIFAR protocol (Tian et al., "Contrastive Representation Distillation", ICLR 2020,
+/// section A.1). Steps are those of the last one, where weights that rise are up and stages that
+/// begin late have begun.
+const EPOCHS: usize = 240;
+
 pub(super) struct BenchLearner {
     learner: Learner,
-    /// What its last stage sees.
+    /// What its stage sees.
     pub batch: Batch,
+    /// Steps of an epoch.
     steps: usize,
+    step: usize,
 }
 
 impl BenchLearner {
-    /// `student` learning by the last stage of `method`, with its default settings, in batches of
-    /// `batch`; of the teacher its network and what gives outputs.
+    /// `student` learning by the last stage of `method` that trains it, with `settings` by method,
+    /// in batches of `batch`; of the teacher its network and what gives outputs. What the method
+    /// does before the stage's first step is done, on images of noise.
     ///
     /// # Errors
     /// A method that does not exist or does not fit.
@@ -31,6 +44,7 @@ impl BenchLearner {
         student: Network,
         teacher: Option<(&Network, &dyn Teacher)>,
         method: &str,
+        settings: &BTreeMap<String, Value>,
         batch: usize,
         optimizer: &OptimizerRecipe,
     ) -> Result<Self, TrainError> {
@@ -39,6 +53,7 @@ impl BenchLearner {
             ..Recipe::default()
         };
         let input = student.input();
+        let images = noise::TRAINING_IMAGES.max(batch);
         let probe = Probe {
             student: student.taps(),
             teacher: teacher.map(|(_, teacher)| teacher.taps()),
@@ -49,21 +64,32 @@ impl BenchLearner {
             device: student.store.device().clone(),
             dtype: student.store.dtype(),
             training: TrainingPart {
-                labels: noise::labels(input.classes, batch),
+                labels: noise::labels(input.classes, images),
                 mean: vec![0.0; input.channels],
                 deviation: vec![1.0; input.channels],
             },
             teacher_classifier: teacher.and_then(|(network, _)| Classifier::of(network)),
         };
-        let settings = recipe.method.values();
-        let (procedure, cast) = limbeck_methods::cast(method, &settings, &probe, student)?;
+        let (procedure, cast) = limbeck_methods::cast(method, settings, &probe, student)?;
         let mut learner = Learner::new(procedure, cast, &recipe)?;
+        let trains_student = |index: &usize| {
+            let acts = &learner.stages[*index].acts;
+            acts.iter().any(|act| act.trains(STUDENT))
+        };
         let last = learner.stages.len() - 1;
-        learner.enter(last)?;
+        let stage = (0..=last).rev().find(trains_student).unwrap_or(last);
+        learner.enter(stage)?;
+        let looked_at = noise::Looked::new(input, batch, learner.procedure.sampled());
+        let looked_at: &dyn HeldOut = &looked_at;
+        let teacher = teacher.map(|(_, teacher)| teacher);
+        for pause in [Pause::Stage, Pause::Epoch] {
+            learner.pause(teacher, Some(looked_at), pause)?;
+        }
         Ok(Self {
             batch: noise::batch(input, batch, learner.stage().images),
             learner,
-            steps: 0,
+            steps: images.div_ceil(batch),
+            step: 0,
         })
     }
 
@@ -72,22 +98,27 @@ impl BenchLearner {
         self.learner.procedure.questions()
     }
 
-    /// One step.
+    /// How many times as high and wide the images come along that the teacher sees.
+    pub fn enlarged(&self) -> usize {
+        self.learner.stage().images.enlarged
+    }
+
+    /// One step: all acts of the stage.
     pub fn learn(&mut self, batch: Batch, teacher: Option<&dyn Teacher>) -> Result<(), TrainError> {
         let progress = Progress {
-            epoch: 0,
-            epochs: 1,
-            step: self.steps,
-            steps: usize::MAX,
+            epoch: EPOCHS - 1,
+            epochs: EPOCHS,
+            step: self.step % self.steps,
+            steps: self.steps,
         };
-        self.steps += 1;
+        self.step += 1;
         self.learner.learn(Lesson {
             batch,
             teacher,
             stage: progress,
             run: progress,
             learning_rate: LEARNING_RATE,
-            seed: self.steps as u64,
+            seed: self.step as u64,
             last: false,
         })?;
         Ok(())

@@ -1,4 +1,4 @@
-//! How fast convolutions, networks, training steps and stored outputs are on this machine.
+//! How fast convolutions, networks, losses, training steps and stored outputs are on this machine.
 //!
 //! Work is counted in floating point operations, those of the definition, a multiply-add as two; a
 //! training step as three forward passes, since the backward pass has two products for each of the
@@ -8,6 +8,7 @@ mod cache;
 mod cached;
 mod convolution;
 mod learner;
+mod loss;
 mod machine;
 mod network;
 mod noise;
@@ -17,6 +18,7 @@ mod stored;
 
 pub use cache::{CacheBench, CacheTimes};
 pub use convolution::{Convolution, ConvolutionTimes, measure_convolutions};
+pub use loss::LossBench;
 pub use machine::{Machine, peak_memory};
 pub use network::{NetworkBench, NetworkTimes};
-pub use step::{StepBench, StepTimes};
+pub use step::{StepBench, StepTimes, TeacherTimes};

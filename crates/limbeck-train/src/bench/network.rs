@@ -1,5 +1,7 @@
 //! How fast one network is, frozen and in training.
 
+use std::collections::BTreeMap;
+
 use limbeck_nn::{InputShape, Network, Taps};
 
 use super::{learner::BenchLearner, noise, stopwatch::Stopwatch};
@@ -57,9 +59,10 @@ impl NetworkBench<'_> {
             Some(name) => {
                 let optimizer = OptimizerRecipe::of(name);
                 let network = self.network.clone();
-                Some(BenchLearner::new(
-                    network, None, "none", self.batch, &optimizer,
-                )?)
+                let settings = BTreeMap::new();
+                let learner =
+                    BenchLearner::new(network, None, "none", &settings, self.batch, &optimizer)?;
+                Some(learner)
             }
             None => None,
         };

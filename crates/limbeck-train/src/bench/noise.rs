@@ -1,9 +1,17 @@
 //! Made-up numbers: the work does not depend on them.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use std::collections::BTreeMap;
+
+use burn::tensor::{DType, Device, Tensor, TensorData, activation::softmax};
 use limbeck_data::{Batch, Large, Partners, Replay};
-use limbeck_methods::Images;
-use limbeck_nn::InputShape;
+use limbeck_methods::{Batch as Tensors, HeldOut, Images, MethodError};
+use limbeck_nn::{Feature, InputShape, Outputs, Tap, TapKind, Taps};
+
+use crate::tensors::DeviceBatch;
+
+/// Images of the made-up training part: as many as CIFAR's, since banks of what was seen of each
+/// image cost time and memory by their number.
+pub(super) const TRAINING_IMAGES: usize = 50_000;
 
 /// Values in −1..1 from a linear congruential generator.
 fn values(count: usize) -> Vec<f32> {
@@ -17,7 +25,7 @@ fn values(count: usize) -> Vec<f32> {
 }
 
 /// A tensor in `f32` on the CPU.
-pub(super) fn tensor(shape: [usize; 4]) -> Tensor<4> {
+pub(super) fn tensor<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     let values = values(shape.iter().product());
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
@@ -26,6 +34,74 @@ pub(super) fn tensor(shape: [usize; 4]) -> Tensor<4> {
 pub(super) fn images(batch: &Batch) -> Tensor<4> {
     let data = TensorData::new(batch.images.clone(), batch.shape);
     Tensor::from_data(data, &Device::flex())
+}
+
+/// What a network with these taps gives out for `batch` images where `wanted` is asked for. If
+/// `tracked`, everything records its gradient.
+pub(super) fn outputs(taps: &[Tap], wanted: &Taps, batch: usize, tracked: bool) -> Outputs {
+    fn leaf<const D: usize>(tensor: Tensor<D>, tracked: bool) -> Tensor<D> {
+        match tracked {
+            true => tensor.autodiff().require_grad(),
+            false => tensor,
+        }
+    }
+    let feature = |kind: &TapKind| match *kind {
+        TapKind::Map([c, h, w]) => Feature::Map(leaf(tensor([batch, c, h, w]), tracked)),
+        TapKind::Tokens {
+            shape: [n, d],
+            prefix,
+            grid,
+        } => Feature::Tokens {
+            tokens: leaf(tensor([batch, n, d]), tracked),
+            prefix,
+            grid,
+        },
+        TapKind::Vector(d) => Feature::Vector(leaf(tensor([batch, d]), tracked)),
+        TapKind::Attention([heads, n, m]) => {
+            let scores = tensor([batch, heads, n, m]);
+            Feature::Attention(leaf(softmax(scores, 3), tracked))
+        }
+    };
+    let mut features: BTreeMap<String, Feature> = taps
+        .iter()
+        .filter(|tap| tap.name == LOGITS || wanted.wants(&tap.name))
+        .map(|tap| (tap.name.clone(), feature(&tap.kind)))
+        .collect();
+    let logits = match features.remove(LOGITS) {
+        Some(Feature::Vector(logits)) => logits,
+        _ => leaf(tensor([batch, 1]), tracked),
+    };
+    Outputs { logits, features }
+}
+
+/// Name of the tap that every network has.
+const LOGITS: &str = "logits";
+
+/// Images that a method looks at between steps.
+pub(super) struct Looked {
+    batch: Tensors,
+    /// How often the batch is shown.
+    times: usize,
+}
+
+impl Looked {
+    /// At least `count` images, in batches of `batch`.
+    pub fn new(input: InputShape, batch: usize, count: usize) -> Self {
+        let images = self::batch(input, batch, Images::default());
+        Self {
+            batch: DeviceBatch::new(images, &Device::flex(), DType::F32).tensors,
+            times: count.div_ceil(batch).max(1),
+        }
+    }
+}
+
+impl HeldOut for Looked {
+    fn look(
+        &self,
+        look: &mut dyn FnMut(&Tensors) -> Result<(), MethodError>,
+    ) -> Result<(), MethodError> {
+        (0..self.times).try_for_each(|_| look(&self.batch))
+    }
 }
 
 /// Images of noise with labels in turn, and whatever else of them a stage wants.

@@ -1,17 +1,23 @@
 //! How fast a distillation step is.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use limbeck_data::Normalisation;
 use limbeck_methods::Teacher;
-use limbeck_nn::InputShape;
+use limbeck_nn::{InputShape, Network};
+use serde_json::Value;
 
 use super::{
     cached::{cached, contents},
     learner::BenchLearner,
+    machine::peak_memory,
     stopwatch::Stopwatch,
     stored::Stored,
 };
 use crate::{
     TrainError,
+    cache::StoredTeacher,
     experiment::{build, needs_teacher},
     recipe::OptimizerRecipe,
     teacher::FrozenTeacher,
@@ -20,8 +26,8 @@ use crate::{
 /// Medians of the parts of a step, and the work in them.
 #[derive(Clone, Debug)]
 pub struct StepTimes {
-    /// The frozen teacher's forward passes, those that the step asks for.
-    pub teacher_ms: f64,
+    /// The frozen teacher's part; `None` of a method that reads no teacher.
+    pub teacher: Option<TeacherTimes>,
     /// The student's forward and backward pass and update, with the teacher's outputs at hand.
     pub student_ms: f64,
     /// The whole step.
@@ -29,13 +35,23 @@ pub struct StepTimes {
     /// The whole step with the teacher's outputs read from a cache; `None` where that was not asked
     /// for, or stored outputs do not serve the method.
     pub cached_ms: Option<f64>,
-    /// Floating point operations of the teacher's part.
-    pub teacher_flops: f64,
-    /// Floating point operations of the student's part; those of the method's terms and modules
-    /// are not counted.
+    /// Floating point operations of the student's part: three forward passes. Those of the method's
+    /// terms and modules, and of networks that learn beside the student, are not counted.
     pub student_flops: f64,
     /// Floating point operations of the whole step.
     pub step_flops: f64,
+    /// Most bytes that the process had held when whole steps were all that it had done, where the
+    /// system tells it.
+    pub step_memory: Option<u64>,
+}
+
+/// The frozen teacher's part of a step.
+#[derive(Clone, Copy, Debug)]
+pub struct TeacherTimes {
+    /// The forward passes that the step asks for.
+    pub ms: f64,
+    /// Floating point operations of one of them.
+    pub flops: f64,
 }
 
 /// What is measured.
@@ -47,7 +63,9 @@ pub struct StepBench<'a> {
     pub student: &'a str,
     /// Method.
     pub method: &'a str,
-    /// What goes in.
+    /// Its settings, by method; what is missing takes its default.
+    pub settings: &'a BTreeMap<String, Value>,
+    /// What goes into the student.
     pub input: InputShape,
     /// Images per step.
     pub batch: usize,
@@ -60,54 +78,90 @@ pub struct StepBench<'a> {
 }
 
 impl StepBench<'_> {
-    /// Measures on made-up images. Without a teacher in the method the whole step is the
+    /// Measures on made-up images. Of a method with several stages it is the last one that trains
+    /// the student, with all its acts. Without a teacher in the method the whole step is the
     /// student's.
     ///
     /// # Errors
     /// Names that do not exist, or a method that does not fit.
     pub fn run(&self) -> Result<StepTimes, TrainError> {
-        let network = build(self.teacher, self.input, 0)?;
-        let plain = Normalisation {
-            mean: vec![0.0; self.input.channels],
-            std: vec![1.0; self.input.channels],
-        };
-        let teacher = FrozenTeacher::new(&network, &plain, &plain);
-        let student = build(self.student, self.input, 0)?;
-        let images = 2.0 * self.batch as f64;
-        let teacher_flops = images * network.cost().macs as f64;
-        let student_flops = 3.0 * images * student.cost().macs as f64;
-        let optimizer = OptimizerRecipe::default();
-        let teaching = Some((&network, &teacher as &dyn Teacher));
-        let mut learner =
-            BenchLearner::new(student, teaching, self.method, self.batch, &optimizer)?;
-        let batch = learner.batch.clone();
-        let stored = Stored::new(&teacher);
-        let reads_teacher = needs_teacher(self.method)?;
-        fn told(reads: bool, teacher: &dyn Teacher) -> Option<&dyn Teacher> {
-            reads.then_some(teacher)
+        if !needs_teacher(self.method)? {
+            return self.alone();
         }
-        let mut of_cached = Stopwatch::new();
-        let folder = tempfile::tempdir().map_err(TrainError::io(std::env::temp_dir()))?;
-        let questions = learner.questions();
-        let cached = match self.cached && reads_teacher && questions.beyond.is_none() {
-            false => None,
-            true => {
-                let taps = network.taps().into_iter().map(|tap| tap.name);
-                let taps = taps.filter(|tap| questions.taps.wants(tap)).collect();
-                // Each run of the stopwatch is one that is timed and one that is not.
-                let contents = contents(self.top, taps, 2 * self.runs);
-                Some(cached(
-                    folder.path(),
-                    &network,
-                    &teacher,
-                    &batch,
-                    &contents,
-                )?)
+        let network = build(self.teacher, self.input, 0)?;
+        let teacher = frozen(&network, self.input.channels);
+        let learner = self.learner(Some((&network, &teacher)))?;
+        match learner.enlarged() {
+            1 => self.taught(learner, &network, &teacher),
+            times => {
+                drop(learner);
+                let large = InputShape {
+                    height: self.input.height * times,
+                    width: self.input.width * times,
+                    ..self.input
+                };
+                let network = build(self.teacher, large, 0)?;
+                let teacher = frozen(&network, large.channels);
+                let learner = self.learner(Some((&network, &teacher)))?;
+                self.taught(learner, &network, &teacher)
             }
-        };
-        let mut view = 0;
+        }
+    }
+
+    fn learner(
+        &self,
+        teaching: Option<(&Network, &FrozenTeacher)>,
+    ) -> Result<BenchLearner, TrainError> {
+        BenchLearner::new(
+            build(self.student, self.input, 0)?,
+            teaching.map(|(network, teacher)| (network, teacher as &dyn Teacher)),
+            self.method,
+            self.settings,
+            self.batch,
+            &OptimizerRecipe::default(),
+        )
+    }
+
+    fn student_flops(&self) -> Result<f64, TrainError> {
+        let student = limbeck_nn::model::outline(self.student, self.input)?;
+        Ok(3.0 * 2.0 * self.batch as f64 * student.cost.macs as f64)
+    }
+
+    fn alone(&self) -> Result<StepTimes, TrainError> {
+        let mut learner = self.learner(None)?;
+        let batch = learner.batch.clone();
+        let mut stopwatch = Stopwatch::new();
+        let step_memory = memory_of_steps(&mut learner, None)?;
+        for _ in 0..self.runs {
+            stopwatch.measure(|| batch.clone(), |batch| learner.learn(batch, None))?;
+        }
+        let (ms, flops) = (stopwatch.median(), self.student_flops()?);
+        Ok(StepTimes {
+            teacher: None,
+            student_ms: ms,
+            step_ms: ms,
+            cached_ms: None,
+            student_flops: flops,
+            step_flops: flops,
+            step_memory,
+        })
+    }
+
+    fn taught(
+        &self,
+        mut learner: BenchLearner,
+        network: &Network,
+        teacher: &FrozenTeacher,
+    ) -> Result<StepTimes, TrainError> {
+        let batch = learner.batch.clone();
+        let step_memory = memory_of_steps(&mut learner, Some(teacher))?;
+        let stored = Stored::new(teacher);
         // What the step asks the teacher for is known after the first one.
-        learner.learn(batch.clone(), told(reads_teacher, &stored))?;
+        learner.learn(batch.clone(), Some(&stored))?;
+        let folder = tempfile::tempdir().map_err(TrainError::io(std::env::temp_dir()))?;
+        let cached = self.cached_teacher(&learner, network, teacher, folder.path())?;
+        let mut view = 0;
+        let mut of_cached = Stopwatch::new();
         let mut stopwatches = [const { Stopwatch::new() }; 3];
         let [of_teacher, of_student, of_step] = &mut stopwatches;
         for _ in 0..self.runs {
@@ -117,11 +171,11 @@ impl StepBench<'_> {
                     stored.rewind();
                     batch.clone()
                 },
-                |batch| learner.learn(batch, told(reads_teacher, &stored)),
+                |batch| learner.learn(batch, Some(&stored)),
             )?;
             of_step.measure(
                 || batch.clone(),
-                |batch| learner.learn(batch, told(reads_teacher, &teacher)),
+                |batch| learner.learn(batch, Some(teacher)),
             )?;
             if let Some(cached) = &cached {
                 let next = || {
@@ -134,14 +188,62 @@ impl StepBench<'_> {
             }
         }
         let [teacher_ms, student_ms, step_ms] = stopwatches.map(Stopwatch::median);
+        let teacher_flops = 2.0 * self.batch as f64 * network.cost().macs as f64;
+        let student_flops = self.student_flops()?;
         Ok(StepTimes {
-            teacher_ms,
+            teacher: Some(TeacherTimes {
+                ms: teacher_ms,
+                flops: teacher_flops,
+            }),
             student_ms,
             step_ms,
             cached_ms: cached.is_some().then(|| of_cached.median()),
-            teacher_flops,
             student_flops,
-            step_flops: student_flops + if reads_teacher { teacher_flops } else { 0.0 },
+            step_flops: student_flops + teacher_flops,
+            step_memory,
         })
     }
+}
+
+impl StepBench<'_> {
+    /// What answers from a cache in `folder`, if that is asked for and stored outputs serve the
+    /// method.
+    fn cached_teacher(
+        &self,
+        learner: &BenchLearner,
+        network: &Network,
+        teacher: &FrozenTeacher,
+        folder: &Path,
+    ) -> Result<Option<StoredTeacher>, TrainError> {
+        let questions = learner.questions();
+        if !self.cached || questions.beyond.is_some() {
+            return Ok(None);
+        }
+        let taps = network.taps().into_iter().map(|tap| tap.name);
+        let taps = taps.filter(|tap| questions.taps.wants(tap)).collect();
+        // Each run of the stopwatch is one that is timed and one that is not.
+        let contents = contents(self.top, taps, 2 * self.runs);
+        cached(folder, network, teacher, &learner.batch, &contents).map(Some)
+    }
+}
+
+/// Makes whole steps, and tells the most memory that the process has held so far. From the second
+/// step on optimisers and methods remember what they remember in training.
+fn memory_of_steps(
+    learner: &mut BenchLearner,
+    teacher: Option<&dyn Teacher>,
+) -> Result<Option<u64>, TrainError> {
+    for _ in 0..2 {
+        learner.learn(learner.batch.clone(), teacher)?;
+    }
+    Ok(peak_memory())
+}
+
+/// `network` as a teacher of images that are as it wants them.
+fn frozen(network: &Network, channels: usize) -> FrozenTeacher {
+    let plain = Normalisation {
+        mean: vec![0.0; channels],
+        std: vec![1.0; channels],
+    };
+    FrozenTeacher::new(network, &plain, &plain)
 }

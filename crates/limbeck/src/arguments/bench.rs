@@ -19,6 +19,9 @@ pub enum Bench {
     /// One network: frozen forward pass and training step
     #[command(after_long_help = NETWORK_KEYS)]
     Net(NetworkArguments),
+    /// Losses of methods: forward and backward, apart from all networks
+    #[command(after_long_help = LOSS_KEYS)]
+    Loss(LossArguments),
     /// One distillation step: teacher forward, student step, both
     #[command(after_long_help = STEP_KEYS)]
     Step(StepArguments),
@@ -129,6 +132,9 @@ pub struct StepArguments {
     /// Method
     #[arg(long, value_name = "NAME", default_value = "kd")]
     pub method: String,
+    /// A setting of it, such as method.wtakd.assistants=resnet20
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// Images per step
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub batch: usize,
@@ -161,6 +167,32 @@ pub struct CacheBenchArguments {
     /// Records written, and read, in each run
     #[arg(long, value_name = "N", default_value_t = 131_072)]
     pub records: usize,
+    /// The rest
+    #[command(flatten)]
+    pub measure: MeasureArguments,
+}
+
+/// `limbeck bench loss`.
+#[derive(Debug, Args)]
+pub struct LossArguments {
+    /// Methods, or several joined by + [default: all of `limbeck methods`]
+    #[arg(value_name = "METHOD")]
+    pub methods: Vec<String>,
+    /// Images per step
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = [64, 256])]
+    pub batch: Vec<usize>,
+    /// Numbers of classes
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = [100, 1000])]
+    pub classes: Vec<usize>,
+    /// Network whose outputs are made up as the teacher's
+    #[arg(long, value_name = "NAME", default_value = "resnet32x4")]
+    pub teacher: String,
+    /// Network whose outputs are made up as the student's
+    #[arg(long, value_name = "NAME", default_value = "resnet8x4")]
+    pub student: String,
+    /// Channels, height and width of the images that would go in
+    #[arg(long, value_name = "CxHxW", default_value = "3x32x32")]
+    pub input: String,
     /// The rest
     #[command(flatten)]
     pub measure: MeasureArguments,
@@ -202,15 +234,32 @@ const NETWORK_KEYS: &str = keys!(
 "
 );
 
-const STEP_KEYS: &str = keys!(
-    "  teacher, student, method, batch, input [C, H, W], classes
+const LOSS_KEYS: &str = keys!(
+    "  teacher, student, input [C, H, W]
                       what was asked for
-  teacher_*           the frozen teacher's forward pass: ms, gflops, peak_share
+  losses              a list of objects: method, batch, classes, ms, student_share. ms is the
+                      forward and backward pass of the terms on outputs that are there (of `none`
+                      the supervised loss); null of a method whose loss is made of forward passes
+                      of its own: `limbeck bench step --method NAME` measures those.
+                      student_share is ms divided by student_ms
+  student_steps       a list of objects: batch, classes, student_ms: a step of the student on
+                      labels alone
+"
+);
+
+const STEP_KEYS: &str = keys!(
+    "  teacher, student, method, set, batch, input [C, H, W], classes
+                      what was asked for. Of a method with several stages the last one that
+                      trains the student is measured, with all that happens in its steps
+  teacher_*           the frozen teacher's forward pass: ms, gflops, peak_share; null of a
+                      method that reads no teacher
   student_*           forward and backward pass and update with the teacher's outputs at hand;
                       counted as three forward passes
   step_*              the whole step
   cached_*            the whole step with the teacher's outputs read from a cache, work as in
                       student_*; left out without --cached
+  step_memory_bytes   most memory that the process has held for whole steps, before the teacher's
+                      outputs were kept at hand; null where unknown
 "
 );
 

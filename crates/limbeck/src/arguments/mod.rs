@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use bench::{
-    Bench, BenchArguments, CacheBenchArguments, ConvolutionArguments, NetworkArguments,
+    Bench, BenchArguments, CacheBenchArguments, ConvolutionArguments, LossArguments, NetworkArguments,
     NetworkOptimizer, NetworkPart, StepArguments,
 };
 

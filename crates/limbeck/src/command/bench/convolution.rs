@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     MOST_IMAGES, MOST_RUNS, check,
-    report::{Speed, print_json, print_table},
+    report::{Speed, insert, print_json, print_table},
     threads,
 };
 use crate::arguments::ConvolutionArguments;
@@ -115,7 +115,7 @@ fn describe(convolution: &Convolution, times: ConvolutionTimes, machine: &Machin
         .map(|(key, value)| (key.to_owned(), value)),
     );
     for (name, speed) in parts(convolution, times) {
-        speed.insert(&mut keys, name, machine);
+        insert(Some(speed), &mut keys, name, machine);
     }
     Value::Object(keys)
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 
 use super::{
     MOST_IMAGES, MOST_RUNS, check,
-    report::{Speed, print_json, print_table},
+    report::{Speed, insert, print_json, print_table},
     threads,
 };
 use crate::arguments::{NetworkArguments, NetworkOptimizer, NetworkPart};
@@ -71,14 +71,7 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
         for (name, speed) in parts {
             let per_second = speed.map(images_per_second);
             keys.insert(format!("{name}_images_per_second"), json!(per_second));
-            match speed {
-                Some(speed) => speed.insert(&mut keys, name, &machine),
-                None => {
-                    for part in ["ms", "gflops", "peak_share"] {
-                        keys.insert(format!("{name}_{part}"), json!(null));
-                    }
-                }
-            }
+            insert(speed, &mut keys, name, &machine);
         }
         return print_json(keys, runs, &machine);
     }

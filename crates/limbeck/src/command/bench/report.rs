@@ -21,15 +21,18 @@ impl Speed {
     fn peak_share(self, machine: &Machine) -> f64 {
         self.gflops() / machine.peak_gflops
     }
+}
 
-    /// Adds `NAME_ms`, `NAME_gflops` and `NAME_peak_share` to `keys`.
-    pub fn insert(self, keys: &mut Map<String, Value>, name: &str, machine: &Machine) {
-        keys.insert(format!("{name}_ms"), json!(self.ms));
-        keys.insert(format!("{name}_gflops"), json!(self.gflops()));
-        keys.insert(
-            format!("{name}_peak_share"),
-            json!(self.peak_share(machine)),
-        );
+/// Adds `NAME_ms`, `NAME_gflops` and `NAME_peak_share` to `keys`; null where `speed` was not
+/// measured.
+pub fn insert(speed: Option<Speed>, keys: &mut Map<String, Value>, name: &str, machine: &Machine) {
+    let values = [
+        ("ms", speed.map(|speed| speed.ms)),
+        ("gflops", speed.map(Speed::gflops)),
+        ("peak_share", speed.map(|speed| speed.peak_share(machine))),
+    ];
+    for (part, value) in values {
+        keys.insert(format!("{name}_{part}"), json!(value));
     }
 }
 
@@ -54,17 +57,7 @@ pub fn print_table(
     rows: &[(String, Speed)],
 ) -> anyhow::Result<()> {
     let mut out = stdout().lock();
-    writeln!(
-        out,
-        "{}, {}, cores: {}, threads: {}, peak {:.0} GFLOP/s, limbeck {}",
-        machine.processor.as_deref().unwrap_or("unknown processor"),
-        machine.instruction_set,
-        machine.cores,
-        machine.threads,
-        machine.peak_gflops,
-        machine.limbeck
-    )?;
-    writeln!(out, "{title}; median of {runs}\n")?;
+    write_heading(&mut out, title, runs, machine)?;
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     writeln!(out, "{:width$}          ms   GFLOP/s   of peak", "")?;
     for (name, speed) in rows {
@@ -76,6 +69,32 @@ pub fn print_table(
             100.0 * speed.peak_share(machine)
         )?;
     }
+    write_memory(&mut out)
+}
+
+/// Says what was measured on what.
+pub fn write_heading(
+    out: &mut impl Write,
+    title: &str,
+    runs: usize,
+    machine: &Machine,
+) -> anyhow::Result<()> {
+    writeln!(
+        out,
+        "{}, {}, cores: {}, threads: {}, peak {:.0} GFLOP/s, limbeck {}",
+        machine.processor.as_deref().unwrap_or("unknown processor"),
+        machine.instruction_set,
+        machine.cores,
+        machine.threads,
+        machine.peak_gflops,
+        machine.limbeck
+    )?;
+    writeln!(out, "{title}; median of {runs}\n")?;
+    Ok(())
+}
+
+/// Says how much memory was held.
+pub fn write_memory(out: &mut impl Write) -> anyhow::Result<()> {
     if let Some(bytes) = peak_memory() {
         writeln!(out, "\npeak memory {:.0} MB", bytes as f64 / 1e6)?;
     }

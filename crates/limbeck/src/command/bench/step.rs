@@ -1,12 +1,15 @@
 //! `limbeck bench step`.
 
 use limbeck::nn::InputShape;
-use limbeck::train::bench::{Machine, StepBench};
+use limbeck::train::{
+    bench::{Machine, StepBench, TeacherTimes},
+    recipe::Layers,
+};
 use serde_json::{Map, json};
 
 use super::{
     MOST_IMAGES, MOST_RUNS, check,
-    report::{Speed, print_json, print_table},
+    report::{Speed, insert, print_json, print_table},
     threads,
 };
 use crate::arguments::StepArguments;
@@ -19,12 +22,19 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
     check("--classes", arguments.classes, MOST_CLASSES)?;
     check("--runs", runs, MOST_RUNS)?;
     let [channels, height, width] = parse_input(&arguments.input)?;
+    let mut layers = Layers::new();
+    layers.set(&format!("method.name={:?}", arguments.method))?;
+    for assignment in &arguments.set {
+        layers.set(assignment)?;
+    }
+    let settings = layers.resolve()?.method.values();
     threads::set(arguments.measure.threads)?;
     let machine = Machine::measured();
     let bench = StepBench {
         teacher: &arguments.teacher,
         student: &arguments.student,
         method: &arguments.method,
+        settings: &settings,
         input: InputShape {
             channels,
             height,
@@ -37,32 +47,37 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
         top: arguments.topk,
     };
     let times = threads::compute(|| bench.run())?;
-    let mut parts = [
-        ("teacher", times.teacher_ms, times.teacher_flops),
-        ("student", times.student_ms, times.student_flops),
-        ("step", times.step_ms, times.step_flops),
-    ]
-    .map(|(name, ms, flops)| (name, Speed { ms, flops }))
-    .to_vec();
-    parts.extend(times.cached_ms.map(|ms| {
-        let flops = times.student_flops;
-        ("cached", Speed { ms, flops })
-    }));
+    let of_teacher = times
+        .teacher
+        .map(|TeacherTimes { ms, flops }| Speed { ms, flops });
+    let speed = |ms, flops| Some(Speed { ms, flops });
+    let parts = [
+        ("teacher", of_teacher),
+        ("student", speed(times.student_ms, times.student_flops)),
+        ("step", speed(times.step_ms, times.step_flops)),
+        (
+            "cached",
+            times.cached_ms.and_then(|ms| speed(ms, times.student_flops)),
+        ),
+    ];
     if arguments.measure.json {
         let mut keys = Map::from_iter(
             [
                 ("teacher", json!(arguments.teacher)),
                 ("student", json!(arguments.student)),
                 ("method", json!(arguments.method)),
+                ("set", json!(arguments.set)),
                 ("batch", json!(arguments.batch)),
                 ("input", json!([channels, height, width])),
                 ("classes", json!(arguments.classes)),
             ]
             .map(|(key, value)| (key.to_owned(), value)),
         );
-        for (name, speed) in parts {
-            speed.insert(&mut keys, name, &machine);
+        let asked = |name: &str| name != "cached" || arguments.cached;
+        for (name, speed) in parts.into_iter().filter(|(name, _)| asked(name)) {
+            insert(speed, &mut keys, name, &machine);
         }
+        keys.insert("step_memory_bytes".to_owned(), json!(times.step_memory));
         return print_json(keys, runs, &machine);
     }
     let title = format!(
@@ -78,7 +93,7 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
     let rows: Vec<(String, Speed)> = names
         .into_iter()
         .zip(parts)
-        .map(|(name, (_, speed))| (name.to_owned(), speed))
+        .filter_map(|(name, (_, speed))| Some((name.to_owned(), speed?)))
         .collect();
     print_table(&title, runs, &machine, &rows)
 }
