@@ -248,7 +248,12 @@ fn images_that_a_family_cannot_take_are_refused_with_what_it_takes() {
     assert_eq!(
         refusal("deit_tiny", 32, 30),
         "model `deit_tiny_patch16_224` cannot be built: found images of 32×30 pixels, it needs \
-         sides that are multiples of 16"
+         sides that are multiples of 16; bring them to 32×32, with augment.size in a recipe"
+    );
+    assert_eq!(
+        refusal("tinyvit_nano", 28, 28),
+        "model `tiny_vit_nano` cannot be built: found images of 28×28 pixels, it needs sides that \
+         are multiples of 32; bring them to 32×32, with augment.size in a recipe"
     );
     assert_eq!(
         refusal("vgg8", 64, 8),

@@ -5,6 +5,7 @@ pub mod average;
 pub mod bench;
 pub mod checkpoint;
 pub mod clip;
+pub mod contract;
 pub mod environment;
 mod error;
 pub mod evaluate;

@@ -43,16 +43,8 @@ pub fn filled(case: &Case, net: &str, name: &str, prefix: &str) -> (Network, Ten
         width,
         classes,
     };
-    let model = model::find(name).unwrap();
     // Nothing is drawn for what the recipe fills.
-    let mut network = Network::blank(
-        &model.name,
-        input,
-        &Case::device(),
-        DType::F64,
-        |builder, input| model.build(builder, input),
-    )
-    .unwrap();
+    let mut network = model::blank(name, input, &Case::device(), DType::F64).unwrap();
     let salt = case.text("salt");
     fill(&mut network.store, &format!("{salt}/{net}/"));
     let pixels = stream(&format!("{salt}/input"))

@@ -40,7 +40,8 @@ const fn adapter(case: &'static str, run: fn(&Case) -> BTreeMap<String, Values>)
 }
 
 fn list<const N: usize>(config: &Value, key: &str) -> [usize; N] {
-    serde_json::from_value(config[key].clone()).unwrap()
+    let values: Vec<usize> = serde_json::from_value(config[key].clone()).unwrap();
+    values.try_into().unwrap()
 }
 
 /// The file's windows have one of the first stage, which has none.
@@ -79,7 +80,14 @@ fn scalar(number: f64) -> Values {
 
 /// Counts of the file's variants, and their state dicts name by name.
 fn arch(case: &Case) -> BTreeMap<String, Values> {
-    let variants = case.setting("variants").as_object().unwrap();
+    let mut variants: Vec<(&String, &Value)> = case
+        .setting("variants")
+        .as_object()
+        .unwrap()
+        .iter()
+        .collect();
+    // JSON's keys have no order; the file counts from the smallest number of millions up.
+    variants.sort_by_key(|(name, _)| (name.len(), name.as_str()));
     let (mut parameters, mut macs) = (Vec::new(), Vec::new());
     for (name, variant) in variants {
         let config = TinyVitConfig {
@@ -141,6 +149,7 @@ fn contract(case: &Case) -> BTreeMap<String, Values> {
             head: candidate["E"].as_u64().unwrap() as usize,
             expansion: candidate["R"].as_f64().unwrap(),
             mlp: candidate["M"].as_f64().unwrap(),
+            ..TinyVitFactors::default()
         };
         let outline = outline(&factors.to_string(), input(case)).unwrap();
         let measures = Measures {

@@ -20,6 +20,6 @@ mod residual;
 mod table;
 
 pub use image_sizes::ImageSizes;
-pub use registry::{MODELS, ModelEntry, NamedModel, Outline, build, find, outline};
+pub use registry::{MODELS, ModelEntry, NamedModel, Outline, blank, build, find, outline};
 pub use residual::{Block, ResidualNetwork, ResidualStage};
 pub use table::markdown_table;

@@ -179,6 +179,22 @@ pub fn build(
     })
 }
 
+/// The model called `name` with shapes alone: all numbers are zero and take no memory.
+///
+/// # Errors
+/// An unknown name, or an input that the family does not take.
+pub fn blank(
+    name: &str,
+    input: InputShape,
+    device: &Device,
+    dtype: DType,
+) -> Result<Network, NnError> {
+    let model = find(name)?;
+    Network::blank(&model.name, input, device, dtype, |builder, input| {
+        model.build(builder, input)
+    })
+}
+
 /// What is known of a model without making it.
 #[derive(Clone, Debug)]
 pub struct Outline {
@@ -196,9 +212,7 @@ pub struct Outline {
 /// # Errors
 /// An unknown name, or an input that the family does not take.
 pub fn outline(name: &str, input: InputShape) -> Result<Outline, NnError> {
-    let model = find(name)?;
-    let build = |builder: &mut Builder<'_>, input| model.build(builder, input);
-    let network = Network::blank(&model.name, input, &Device::flex(), DType::F32, build)?;
+    let network = blank(name, input, &Device::flex(), DType::F32)?;
     Ok(Outline {
         parameters: network.store.trained_count(),
         cost: network.cost(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
+use limbeck::train::contract::Request;
 use limbeck::train::experiment::{Plan, RunEnd, execute};
 use limbeck::train::observer::Observer;
 use limbeck::train::recipe::{Layers, Recipe, TeacherRecipe};
@@ -13,7 +14,7 @@ use limbeck::train::results::Results;
 use limbeck::train::run_folder::{self, RunFolder};
 use serde_json::{Value, json};
 
-use super::threads;
+use super::{contract, threads};
 use crate::arguments::{DistillArguments, ResumeArguments, RunArguments, TrainArguments};
 use crate::exit::{Interrupted, Usage};
 use crate::progress::Progress;
@@ -46,6 +47,9 @@ pub fn distill(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> 
 pub fn resume(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
     threads::check(arguments.threads)?;
     let folder = RunFolder::open(&arguments.run)?;
+    if let Some(request) = Request::read(folder.path())? {
+        return contract::resume(&request, &folder, arguments, quiet);
+    }
     if let Ok(results) = run_folder::results_of(folder.path()) {
         if !quiet {
             eprintln!("this run is finished; nothing was changed");
@@ -61,10 +65,11 @@ pub fn resume(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
 
 /// What was asked for by flags, as the tables of a recipe.
 #[derive(Default)]
-struct Flags(toml::Table);
+pub struct Flags(toml::Table);
 
 impl Flags {
-    fn put(&mut self, section: &str, key: &str, value: Option<impl Into<toml::Value>>) {
+    /// Notes a value that was given.
+    pub fn put(&mut self, section: &str, key: &str, value: Option<impl Into<toml::Value>>) {
         let Some(value) = value else {
             return;
         };
@@ -86,14 +91,25 @@ fn path(path: Option<&Path>) -> Option<String> {
     path.map(|path| path.to_string_lossy().into_owned())
 }
 
-/// Lays defaults, recipe file, flags and assignments over each other, checks, and runs.
-/// `model` is the flag that names the network to train.
-fn finish(
-    mut flags: Flags,
-    arguments: &RunArguments,
-    model: &str,
-    quiet: bool,
-) -> anyhow::Result<()> {
+/// Resolves the recipe and runs it. `model` is the flag that names the network to train.
+fn finish(flags: Flags, arguments: &RunArguments, model: &str, quiet: bool) -> anyhow::Result<()> {
+    let mut recipe = resolve(flags, arguments, model)?;
+    if model == "--model" {
+        // `train` is training on labels alone, whatever teacher a recipe names.
+        recipe.teacher = TeacherRecipe::default();
+    }
+    start(
+        recipe,
+        arguments.out.as_deref(),
+        arguments.json,
+        arguments.dry_run,
+        quiet,
+    )
+}
+
+/// Lays defaults, recipe file, flags and assignments over each other, and checks that data and
+/// network are named; `model` is the flag that names the latter.
+pub fn resolve(mut flags: Flags, arguments: &RunArguments, model: &str) -> anyhow::Result<Recipe> {
     flags.number("train", "epochs", arguments.epochs);
     flags.number("train", "seeds", arguments.seeds);
     flags.put("train", "seed", arguments.seed.map(|seed| seed as i64));
@@ -109,11 +125,7 @@ fn finish(
     for assignment in &arguments.set {
         layers.set(assignment)?;
     }
-    let mut recipe = layers.resolve()?;
-    if model == "--model" {
-        // `train` is training on labels alone, whatever teacher a recipe names.
-        recipe.teacher = TeacherRecipe::default();
-    }
+    let recipe = layers.resolve()?;
     let needed = [
         (
             "data.path",
@@ -129,13 +141,7 @@ fn finish(
             .into());
         }
     }
-    start(
-        recipe,
-        arguments.out.as_deref(),
-        arguments.json,
-        arguments.dry_run,
-        quiet,
-    )
+    Ok(recipe)
 }
 
 /// Checks a recipe whole and runs it in a new folder.
@@ -161,7 +167,7 @@ pub fn start(
 }
 
 /// The recipe goes to standard output, so that it can be kept; the rest to standard error.
-fn describe(plan: &Plan, json: bool, quiet: bool) -> anyhow::Result<()> {
+pub fn describe(plan: &Plan, json: bool, quiet: bool) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     if json {
         let report = json!({ "notes": plan.notes, "warnings": plan.warnings, "recipe": plan.recipe.to_toml()? });
@@ -219,7 +225,7 @@ fn conclude(results: &Results, folder: &RunFolder, json: bool, quiet: bool) -> a
 }
 
 /// Ctrl-C once asks for a checkpoint and a stop; twice stops at once.
-fn watch_for_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+pub fn watch_for_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&flag);
     ctrlc::set_handler(move || {

@@ -206,6 +206,7 @@ mod tests {
         head: 32,
         expansion: 4.0,
         mlp: 4.0,
+        drop_path: 0.0,
     };
 
     #[test]
@@ -265,6 +266,7 @@ mod tests {
             head: 8,
             expansion: 1.0,
             mlp: 1.0,
+            drop_path: 0.0,
         };
         let found = neighbours(&smallest, |net| net.head == smallest.head);
         assert!(found.is_empty(), "{found:?}");

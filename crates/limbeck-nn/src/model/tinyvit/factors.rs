@@ -32,6 +32,9 @@ pub struct TinyVitFactors {
     pub expansion: f64,
     /// Neurons of a perceptron, in widths.
     pub mlp: f64,
+    /// Probability with which training omits the branches of the last block; it rises linearly
+    /// from 0 at the first. Written `drop-path=0.1`, and left out of the name where it is 0.
+    pub drop_path: f64,
 }
 
 impl Default for TinyVitFactors {
@@ -44,12 +47,13 @@ impl Default for TinyVitFactors {
             head: 32,
             expansion: 4.0,
             mlp: 4.0,
+            drop_path: 0.0,
         }
     }
 }
 
 impl TinyVitFactors {
-    /// The network, without drop path.
+    /// The network.
     ///
     /// # Errors
     /// A width of heads that does not divide the widths.
@@ -76,7 +80,7 @@ impl TinyVitFactors {
             windows: self.windows,
             expansion: self.expansion,
             mlp_ratio: self.mlp,
-            drop_path: 0.0,
+            drop_path: self.drop_path,
         })
     }
 
@@ -107,6 +111,7 @@ impl TinyVitFactors {
             head: config.widths[1] / config.heads[0],
             expansion: config.expansion,
             mlp: config.mlp_ratio,
+            drop_path: config.drop_path,
         };
         let own = super::CONFIGS.iter().find(|(own, _)| *own == found.name);
         own.map(|(_, config)| factors(config))
@@ -133,7 +138,11 @@ impl Display for TinyVitFactors {
             self.head,
             self.expansion,
             self.mlp
-        )
+        )?;
+        match self.drop_path {
+            0.0 => Ok(()),
+            rate => write!(f, ",drop-path={rate}"),
+        }
     }
 }
 
@@ -181,9 +190,10 @@ impl FromStr for TinyVitFactors {
                 }
                 "expansion" => factors.expansion = ratio()?,
                 "mlp" => factors.mlp = ratio()?,
+                "drop-path" => factors.drop_path = ratio()?,
                 _ => {
                     return Err(refuse(format!(
-                        "found `{key}`, it knows widths, depths, windows, head, expansion and mlp"
+                        "found `{key}`, it knows widths, depths, windows, head, expansion, mlp and drop-path"
                     )));
                 }
             }
@@ -212,6 +222,7 @@ mod tests {
             head: 8,
             expansion: 2.5,
             mlp: 3.0,
+            drop_path: 0.1,
         };
         assert_eq!(
             factors.to_string().parse::<TinyVitFactors>().unwrap(),
