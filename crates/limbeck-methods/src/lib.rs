@@ -73,6 +73,7 @@ mod teacher;
 #[cfg(test)]
 mod testing;
 mod tfkd;
+mod tinyvit;
 mod triplets;
 pub mod tst;
 mod zipf;
@@ -149,6 +150,7 @@ pub use sskd::{
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Origin, Questions, Section, Teacher};
 pub use tfkd::{Tfkd, TfkdConfig, TfkdForm};
+pub use tinyvit::{SparseTarget, Tinyvit, TinyvitConfig};
 pub use triplets::{NegativeSampler, Triplets, distance_weights, sample_triplets};
 pub use tst::{Tst, TstConfig};
 pub use wtakd::{

@@ -170,6 +170,7 @@ pub static METHODS: &[MethodEntry] = &[
     procedure!(sskd::Sskd, SskdConfig, teacher: true, Group::Stages),
     method!(tat::Tat, TatConfig, teacher: true, features),
     procedure!(tfkd::Tfkd, TfkdConfig, teacher: false, Group::Labels),
+    method!(tinyvit::Tinyvit, TinyvitConfig, teacher: true),
     procedure!(tst::Tst, TstConfig, teacher: true, Group::Stages),
     procedure!(wtakd::Wtakd, WtakdConfig, teacher: true, Group::Stages),
     procedure!(zipf::Zipf, ZipfConfig, teacher: false, Group::Labels),

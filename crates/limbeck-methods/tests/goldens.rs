@@ -69,6 +69,7 @@ mod goldens {
     pub mod sskd;
     pub mod tat;
     pub mod tfkd;
+    pub mod tinyvit;
     pub mod tinyvit_store;
     pub mod tst;
     pub mod wtakd;
@@ -131,6 +132,7 @@ static ADAPTERS: &[&[Adapter]] = &[
     goldens::sskd::ADAPTERS,
     goldens::tat::ADAPTERS,
     goldens::tfkd::ADAPTERS,
+    goldens::tinyvit::ADAPTERS,
     goldens::tinyvit_store::ADAPTERS,
     goldens::tst::ADAPTERS,
     goldens::wtakd::ADAPTERS,
@@ -138,7 +140,7 @@ static ADAPTERS: &[&[Adapter]] = &[
 ];
 
 /// Files of the default folder without adapter. May only fall: lower it with every adapter.
-const PENDING: usize = 64;
+const PENDING: usize = 60;
 
 const FOLDER_VARIABLE: &str = "LIMBECK_GOLDENS";
 

@@ -34,6 +34,8 @@ fn the_images_beside_it_change_no_bit_of_an_output() {
         ("mobilenet_v1", 64, 18),
         ("vit_nano_patch4", 28, 64),
         ("deit_tiny_patch16_224", 224, 3),
+        ("tiny_vit_nano", 32, 64),
+        ("tiny_vit_nano", 96, 18),
     ] {
         let input = InputShape {
             channels: 3,

@@ -20,6 +20,7 @@ const SMALL: &[(&str, usize)] = &[
     ("mobilenet_v1", 17),
     ("vit_nano_patch4", 8),
     ("vit_nano_distilled_patch4", 8),
+    ("tiny_vit_nano", 32),
 ];
 
 fn input(side: usize) -> InputShape {
@@ -32,8 +33,7 @@ fn input(side: usize) -> InputShape {
 }
 
 fn blank(name: &str, side: usize) -> Network {
-    let build = model::find(name).unwrap().build;
-    Network::blank(name, input(side), &Device::flex(), DType::F64, build).unwrap()
+    model::blank(name, input(side), &Device::flex(), DType::F64).unwrap()
 }
 
 /// A network with numbers as training would leave them, all different, norms and statistics too.
@@ -170,6 +170,7 @@ fn nothing() -> Tensor<2> {
 fn follows_convolution(model: &str, norm: &str) -> bool {
     match model {
         _ if model.starts_with("vit") => false,
+        _ if model.starts_with("tiny_vit") => norm.ends_with("bn.weight"),
         _ if model.starts_with("wrn") => norm.ends_with("bn2.weight"),
         _ => true,
     }
@@ -368,16 +369,21 @@ fn state_dict_names_are_those_of_the_sources() {
             ],
         ),
         ("vit_nano_patch4", &["fc_norm.weight", "head.bias"]),
+        (
+            "tiny_vit_5m_224",
+            &[
+                "patch_embed.seq.2.bn.running_mean",
+                "layers.0.blocks.1.conv3.c.weight",
+                "layers.2.downsample.conv2.bn.weight",
+                "layers.2.blocks.5.attn.attention_biases",
+                "layers.3.blocks.0.local_conv.c.weight",
+                "layers.1.blocks.1.mlp.norm.bias",
+                "norm_head.weight",
+            ],
+        ),
     ] {
-        let entry = model::find(model).unwrap();
-        let network = Network::blank(
-            model,
-            entry.published_input(),
-            &Device::flex(),
-            DType::F32,
-            entry.build,
-        )
-        .unwrap();
+        let input = model::find(model).unwrap().published_input();
+        let network = model::blank(model, input, &Device::flex(), DType::F32).unwrap();
         for name in names {
             assert!(network.store.find(name).is_some(), "{name} in {model}");
         }
@@ -454,6 +460,19 @@ fn parameters_are_drawn_as_the_sources_draw_them() {
                 ("blocks.0.attn.qkv.bias", 0.0),
                 ("pos_embed", 0.02),
                 ("head.bias", 0.0),
+            ],
+        ),
+        (
+            "tiny_vit_nano",
+            &[
+                ("layers.3.blocks.0.attn.qkv.weight", 0.02),
+                ("layers.3.blocks.0.attn.attention_biases", 0.0),
+                ("layers.0.blocks.0.conv1.bn.weight", 1.0),
+                ("layers.0.blocks.0.conv3.bn.weight", 0.0),
+                (
+                    "layers.2.downsample.conv3.c.weight",
+                    (1.0f64 / (64.0 * 3.0)).sqrt(),
+                ),
             ],
         ),
     ] {

@@ -48,6 +48,9 @@ const PUBLISHED: &[(&str, usize, f64, f64)] = &[
     ("deit_tiny_distilled_patch16_224", 5_910_800, 1.261e9, 1e6),
     ("deit_small_distilled_patch16_224", 22_436_432, 4.624e9, 1e6),
     ("deit_base_distilled_patch16_224", 87_338_192, 17.657e9, 1e6),
+    ("tiny_vit_5m_224", 5_392_764, 1.26e9, 1e7),
+    ("tiny_vit_11m_224", 10_996_972, 2.02e9, 1e7),
+    ("tiny_vit_21m_224", 21_198_568, 4.25e9, 1e7),
 ];
 
 #[test]
@@ -116,6 +119,11 @@ const SHAPES: &[(&str, &str, &[usize])] = &[
     ("deit_tiny_patch16_224", "attention0", &[3, 197, 197]),
     ("deit_small_distilled_patch16_224", "tokens", &[198, 384]),
     ("deit_small_distilled_patch16_224", "head_dist", &[1000]),
+    ("tiny_vit_5m_224", "stem", &[64, 56, 56]),
+    ("tiny_vit_5m_224", "stage1", &[64, 56, 56]),
+    ("tiny_vit_5m_224", "merging1", &[784, 128]),
+    ("tiny_vit_5m_224", "stage4", &[49, 320]),
+    ("tiny_vit_nano", "stage4", &[1, 64]),
 ];
 
 #[test]
@@ -164,7 +172,7 @@ fn every_model_has_the_uniform_taps_and_records_all_that_it_names() {
             }
             assert_eq!(
                 taps.contains(&format!("stage{stage}.preact")),
-                entry.family != "vit",
+                !["vit", "tinyvit"].contains(&entry.family),
                 "stage{stage}.preact of {}",
                 entry.name
             );
@@ -198,6 +206,11 @@ fn names_of_the_literature_are_understood() {
         ("ResNet50", "resnet50"),
         ("deit_tiny_distilled", "deit_tiny_distilled_patch16_224"),
         ("DeiT-Small", "deit_small_patch16_224"),
+        ("TinyViT-5M", "tiny_vit_5m_224"),
+        (
+            "tinyvit:head=16",
+            "tinyvit:widths=64-128-160-320,depths=2-2-6-2,windows=7-14-7,head=16,expansion=4,mlp=4",
+        ),
     ] {
         assert_eq!(find(written).unwrap().name, name);
     }
@@ -235,7 +248,12 @@ fn images_that_a_family_cannot_take_are_refused_with_what_it_takes() {
     assert_eq!(
         refusal("deit_tiny", 32, 30),
         "model `deit_tiny_patch16_224` cannot be built: found images of 32×30 pixels, it needs \
-         sides that are multiples of 16"
+         sides that are multiples of 16; bring them to 32×32, with augment.size in a recipe"
+    );
+    assert_eq!(
+        refusal("tinyvit_nano", 28, 28),
+        "model `tiny_vit_nano` cannot be built: found images of 28×28 pixels, it needs sides that \
+         are multiples of 32; bring them to 32×32, with augment.size in a recipe"
     );
     assert_eq!(
         refusal("vgg8", 64, 8),

@@ -6,6 +6,7 @@ pub mod bench;
 pub mod cache;
 pub mod checkpoint;
 pub mod clip;
+pub mod contract;
 pub mod environment;
 mod error;
 pub mod evaluate;

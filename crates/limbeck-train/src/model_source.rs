@@ -35,7 +35,7 @@ impl ModelSource {
             return Ok(Self::File(path.to_owned()));
         }
         match model::find(text) {
-            Ok(entry) => Ok(Self::Zoo(entry.name.to_owned())),
+            Ok(entry) => Ok(Self::Zoo(entry.name)),
             Err(NnError::UnknownModel { nearest, .. }) => {
                 let nearest = nearest.map_or_else(
                     || "see `limbeck models`".to_owned(),
@@ -116,7 +116,7 @@ pub fn load(
         width: entry.size,
         classes: entry.classes,
     });
-    let mut network = model::build(entry.name, input, 0, &device, dtype)?;
+    let mut network = model::build(&entry.name, input, 0, &device, dtype)?;
     match weights::load_network(&mut network, &state, LoadOptions::default()) {
         Ok(_) => {}
         Err(WeightsError::Mismatch(report)) if report.classes.is_some() => {

@@ -2,7 +2,7 @@
 //!
 //! With S steps in the whole run, W of them warm-up (`warmup_epochs` · steps of an epoch, rounded)
 //! and peak p, step s (counted from 0 over the whole run, every step anew) has
-//! - s < W: p · (s + 1) / W;
+//! - s < W: w + (p − w) · (s + 1) / W, with w the rate that the warm-up starts from;
 //! - `constant`: p;
 //! - `multi-step`: p · gamma^(milestones m with s ≥ round(m · S)); milestones count the warm-up
 //!   in, so that they stay where a protocol puts them;
@@ -46,7 +46,8 @@ impl Schedule {
         let total = total as f64;
         let warmup = (recipe.warmup_epochs * steps_per_epoch as f64).round();
         if step < warmup {
-            return self.peak * (step + 1.0) / warmup;
+            let start = recipe.warmup_start;
+            return start + (self.peak - start) * (step + 1.0) / warmup;
         }
         let passed = (step - warmup) / (total - warmup);
         let between = |share: f64| recipe.minimum + (self.peak - recipe.minimum) * share;

@@ -1,6 +1,6 @@
 //! One golden file, read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -25,6 +25,8 @@ pub struct Case {
     pub case: String,
     /// Hyper-parameters and shapes.
     pub config: Value,
+    /// Everything else that the file says in words.
+    pub metadata: HashMap<String, String>,
     /// All tensors by name.
     pub tensors: BTreeMap<String, Values>,
 }
@@ -55,6 +57,7 @@ impl Case {
             method: text("method")?,
             case: text("case")?,
             config: serde_json::from_str(&text("config")?).map_err(|error| error.to_string())?,
+            metadata: metadata.clone(),
             tensors,
         })
     }

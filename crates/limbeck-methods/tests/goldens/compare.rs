@@ -111,6 +111,8 @@ fn position(mut index: usize, shape: &[usize]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     fn values(numbers: &[f64]) -> Values {
@@ -126,6 +128,7 @@ mod tests {
             method: "m".to_owned(),
             case: "c".to_owned(),
             config: serde_json::Value::Null,
+            metadata: HashMap::new(),
             tensors: [(name.clone(), values(expected))].into(),
         };
         let found = found.map(|numbers| (name, values(numbers)));

@@ -43,10 +43,8 @@ pub fn filled(case: &Case, net: &str, name: &str, prefix: &str) -> (Network, Ten
         width,
         classes,
     };
-    let entry = model::find(name).unwrap();
     // Nothing is drawn for what the recipe fills.
-    let mut network =
-        Network::blank(entry.name, input, &Case::device(), DType::F64, entry.build).unwrap();
+    let mut network = model::blank(name, input, &Case::device(), DType::F64).unwrap();
     let salt = case.text("salt");
     fill(&mut network.store, &format!("{salt}/{net}/"));
     let pixels = stream(&format!("{salt}/input"))

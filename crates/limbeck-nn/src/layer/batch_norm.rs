@@ -22,12 +22,16 @@ pub struct BatchNorm2d {
 
 impl BatchNorm2d {
     /// Makes the parameters at the builder's level: scale 1, shift 0, mean 0, variance 1.
-    pub fn new(mut builder: Builder<'_>, channels: usize) -> Self {
+    pub fn new(builder: Builder<'_>, channels: usize) -> Self {
+        Self::scaled(builder, channels, 1.0)
+    }
+
+    fn scaled(mut builder: Builder<'_>, channels: usize, scale: f64) -> Self {
         let shape = [channels];
-        let one = Init::Constant(1.0);
-        let zero = Init::Constant(0.0);
+        let (one, zero) = (Init::Constant(1.0), Init::Constant(0.0));
+        let scale = Init::Constant(scale);
         Self {
-            weight: builder.parameter("weight", &shape, Role::NormScale, one),
+            weight: builder.parameter("weight", &shape, Role::NormScale, scale),
             bias: builder.parameter("bias", &shape, Role::NormShift, zero),
             running_mean: builder.parameter("running_mean", &shape, Role::Statistic, zero),
             running_var: builder.parameter("running_var", &shape, Role::Statistic, one),
@@ -37,8 +41,22 @@ impl BatchNorm2d {
 
     /// As [`BatchNorm2d::new`], and declares that it reads nothing but `convolution`'s output and
     /// that nothing else does, so that frozen networks fold the two into one.
-    pub fn after(mut builder: Builder<'_>, convolution: &Conv2d, channels: usize) -> Self {
-        let norm = Self::new(builder.sub_self(), channels);
+    pub fn after(builder: Builder<'_>, convolution: &Conv2d, channels: usize) -> Self {
+        Self::scaled_after(builder, convolution, channels, 1.0)
+    }
+
+    /// [`BatchNorm2d::after`] with a scale that starts at 0.
+    pub fn silent_after(builder: Builder<'_>, convolution: &Conv2d, channels: usize) -> Self {
+        Self::scaled_after(builder, convolution, channels, 0.0)
+    }
+
+    fn scaled_after(
+        mut builder: Builder<'_>,
+        convolution: &Conv2d,
+        channels: usize,
+        scale: f64,
+    ) -> Self {
+        let norm = Self::scaled(builder.sub_self(), channels, scale);
         builder.foldable(convolution.weight(), norm.weight);
         norm
     }

@@ -31,6 +31,19 @@ impl ConvNorm {
         Self { convolution, norm }
     }
 
+    /// The same with a norm that gives nothing but zeros until it has learnt otherwise: its scale
+    /// starts at 0, so that a residual block starts as the identity.
+    pub fn silent(
+        builder: &mut Builder<'_>,
+        convolution: impl Display,
+        norm: impl Display,
+        config: Conv2dConfig,
+    ) -> Self {
+        let convolution = Conv2d::new(builder.sub(convolution), config);
+        let norm = BatchNorm2d::silent_after(builder.sub(norm), &convolution, config.output);
+        Self { convolution, norm }
+    }
+
     /// `[B, C, H, W]` → `[B, O, H', W']`.
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let x = self.convolution.forward(pass, x);

@@ -31,12 +31,23 @@ impl ImageSizes {
         } else if [height, width].iter().all(|&length| self.takes(length)) {
             return Ok(());
         } else {
-            format!("found images of {height}×{width} pixels, it needs {self}")
+            let advice = self.advice(height, width);
+            format!("found images of {height}×{width} pixels, it needs {self}{advice}")
         };
         Err(NnError::Unsupported {
             model: model.to_owned(),
             reason,
         })
+    }
+
+    /// What to do about images that are no multiples: the next larger ones that are.
+    fn advice(self, height: usize, width: usize) -> String {
+        let ImageSizes::MultipleOf(step) = self else {
+            return String::new();
+        };
+        let [height, width] =
+            [height, width].map(|length| length.max(1).div_ceil(step).saturating_mul(step));
+        format!("; bring them to {height}×{width}, with augment.size in a recipe")
     }
 
     fn takes(self, length: usize) -> bool {

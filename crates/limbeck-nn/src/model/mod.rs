@@ -10,6 +10,7 @@ pub mod cifar_wrn;
 pub mod mobilenet_v1;
 pub mod mobilenet_v2;
 pub mod resnet;
+pub mod tinyvit;
 pub mod vit;
 
 mod image_sizes;
@@ -19,6 +20,6 @@ mod residual;
 mod table;
 
 pub use image_sizes::ImageSizes;
-pub use registry::{MODELS, ModelEntry, Outline, blank, build, find, outline};
+pub use registry::{MODELS, ModelEntry, NamedModel, Outline, blank, build, find, outline};
 pub use residual::{Block, ResidualNetwork, ResidualStage};
 pub use table::markdown_table;

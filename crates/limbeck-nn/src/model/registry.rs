@@ -4,7 +4,9 @@ use burn::tensor::{DType, Device};
 
 use super::{
     ImageSizes, cifar_mobilenetv2, cifar_resnet, cifar_resnet50, cifar_shufflenet_v1,
-    cifar_shufflenet_v2, cifar_vgg, cifar_wrn, mobilenet_v1, mobilenet_v2, resnet, vit,
+    cifar_shufflenet_v2, cifar_vgg, cifar_wrn, mobilenet_v1, mobilenet_v2, resnet,
+    tinyvit::{self, TinyVit, TinyVitFactors},
+    vit,
 };
 use crate::{Architecture, Builder, Cost, InputShape, Network, NnError, Tap};
 
@@ -28,6 +30,74 @@ pub struct ModelEntry {
     pub sizes: ImageSizes,
     /// Builds it.
     pub build: Build,
+}
+
+/// What a name stands for: an entry of the zoo, or a net of a family told by its factors.
+#[derive(Clone, Debug)]
+pub struct NamedModel {
+    /// Zoo name, or the name with all factors.
+    pub name: String,
+    /// Height and width that it is meant for.
+    pub size: usize,
+    /// Class count that its numbers are counted for.
+    pub classes: usize,
+    plan: Plan,
+}
+
+/// How a named model is built.
+#[derive(Clone, Copy, Debug)]
+enum Plan {
+    Entry(Build),
+    TinyVit(TinyVitFactors),
+}
+
+impl NamedModel {
+    fn new(entry: &ModelEntry) -> Self {
+        Self {
+            name: entry.name.to_owned(),
+            size: entry.size,
+            classes: entry.classes,
+            plan: Plan::Entry(entry.build),
+        }
+    }
+
+    /// A TinyViT is meant for what its windows cover without a rest, the longest side first.
+    fn tinyvit(factors: TinyVitFactors) -> Self {
+        Self {
+            name: factors.to_string(),
+            size: factors.size(),
+            classes: 1000,
+            plan: Plan::TinyVit(factors),
+        }
+    }
+
+    /// Colour images of the size that it is meant for.
+    pub fn published_input(&self) -> InputShape {
+        InputShape {
+            channels: 3,
+            height: self.size,
+            width: self.size,
+            classes: self.classes,
+        }
+    }
+
+    /// Makes the parameters and the architecture.
+    ///
+    /// # Errors
+    /// An input that it does not take.
+    pub fn build(
+        &self,
+        builder: &mut Builder<'_>,
+        input: InputShape,
+    ) -> Result<Box<dyn Architecture>, NnError> {
+        match self.plan {
+            Plan::Entry(build) => build(builder, input),
+            Plan::TinyVit(factors) => {
+                let net = TinyVit::new(builder, input, factors.config()?)?;
+                Ok(Box::new(net))
+            }
+        }
+    }
 }
 
 impl ModelEntry {
@@ -55,22 +125,26 @@ pub static MODELS: &[&[ModelEntry]] = &[
     mobilenet_v2::MODELS,
     mobilenet_v1::MODELS,
     vit::MODELS,
+    tinyvit::MODELS,
 ];
 
 /// Names closer than this to a zoo name are proposed; 1 is equality (Damerau-Levenshtein).
 const CLOSE: f64 = 0.6;
 
-/// The entry called `name`, or one of whose other names it is. Case does not count, and `-` is
-/// the same as `_`.
+/// The entry called `name`, or one of whose other names it is, or the net whose factors it tells.
+/// Case does not count, and `-` is the same as `_`.
 ///
 /// # Errors
-/// [`NnError::UnknownModel`] with the nearest name.
-pub fn find(name: &str) -> Result<&'static ModelEntry, NnError> {
+/// [`NnError::UnknownModel`] with the nearest name; factors that cannot be read.
+pub fn find(name: &str) -> Result<NamedModel, NnError> {
+    if tinyvit::tells_factors(name) {
+        return Ok(NamedModel::tinyvit(name.parse()?));
+    }
     let wanted = name.to_lowercase().replace('-', "_");
     let entries = || MODELS.iter().flat_map(|family| family.iter());
     let names = |entry: &ModelEntry| [&[entry.name], entry.aliases].concat();
     if let Some(entry) = entries().find(|entry| names(entry).contains(&wanted.as_str())) {
-        return Ok(entry);
+        return Ok(NamedModel::new(entry));
     }
     let nearest = entries()
         .flat_map(names)
@@ -99,8 +173,26 @@ pub fn build(
     device: &Device,
     dtype: DType,
 ) -> Result<Network, NnError> {
-    let entry = find(name)?;
-    Network::new(entry.name, input, seed, device, dtype, entry.build)
+    let model = find(name)?;
+    Network::new(&model.name, input, seed, device, dtype, |builder, input| {
+        model.build(builder, input)
+    })
+}
+
+/// The model called `name` with shapes alone: all numbers are zero and take no memory.
+///
+/// # Errors
+/// An unknown name, or an input that the family does not take.
+pub fn blank(
+    name: &str,
+    input: InputShape,
+    device: &Device,
+    dtype: DType,
+) -> Result<Network, NnError> {
+    let model = find(name)?;
+    Network::blank(&model.name, input, device, dtype, |builder, input| {
+        model.build(builder, input)
+    })
 }
 
 /// The model called `name` without its numbers: they are zero and take no memory.

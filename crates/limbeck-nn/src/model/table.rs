@@ -118,6 +118,7 @@ fn header(family: &str) -> String {
         "mobilenet_v2" => include_str!("mobilenet_v2.rs"),
         "mobilenet_v1" => include_str!("mobilenet_v1.rs"),
         "vit" => include_str!("vit.rs"),
+        "tinyvit" => include_str!("tinyvit.rs"),
         _ => "",
     };
     source

@@ -168,6 +168,12 @@ impl Recipe {
             &format!("from 0 to optimizer.learning_rate ({peak})"),
         )?;
         number(
+            "schedule.warmup_start",
+            it.warmup_start,
+            (0.0..=peak).contains(&it.warmup_start),
+            &format!("from 0 to optimizer.learning_rate ({peak})"),
+        )?;
+        number(
             "schedule.warmup_epochs",
             it.warmup_epochs,
             (0.0..=epochs).contains(&it.warmup_epochs),

@@ -277,6 +277,8 @@ pub struct ScheduleRecipe {
     /// Epochs over which the learning rate rises linearly to its peak. Default 0 (CIFAR
     /// protocol).
     pub warmup_epochs: f64,
+    /// Learning rate that this rise starts from. Default 0.
+    pub warmup_start: f64,
 }
 
 impl Default for ScheduleRecipe {
@@ -288,6 +290,7 @@ impl Default for ScheduleRecipe {
             power: 0.9,
             minimum: 0.0,
             warmup_epochs: 0.0,
+            warmup_start: 0.0,
         }
     }
 }

@@ -38,6 +38,8 @@ pub enum Command {
     Train(TrainArguments),
     /// Distil a teacher into a student; with --baseline next to the student without a teacher
     Distill(DistillArguments),
+    /// Search for a smaller TinyViT within limits, step by step
+    Contract(ContractArguments),
     /// Measure a model on the test part of a data set
     Eval(EvalArguments),
     /// Label images with a model
@@ -161,6 +163,32 @@ pub struct DistillArguments {
     #[arg(long)]
     pub baseline: bool,
     /// The rest
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// `limbeck contract`.
+#[derive(Debug, Args)]
+pub struct ContractArguments {
+    /// Folder of images (IDX, CIFAR, class folders) or `shapes` [default: the recipe's]
+    #[arg(value_name = "DATA")]
+    pub data: Option<String>,
+    /// TinyViT to begin with: its name, a run folder or a weights file
+    #[arg(long, value_name = "MODEL")]
+    pub from: Option<String>,
+    /// Most parameters of the net that is searched for
+    #[arg(long, value_name = "P")]
+    pub max_params: Option<u64>,
+    /// Most multiply-accumulates for one image
+    #[arg(long, value_name = "M")]
+    pub max_macs: Option<u64>,
+    /// Least images a second in inference, measured on this machine
+    #[arg(long, value_name = "T")]
+    pub min_images_per_second: Option<f64>,
+    /// Steps from the base to the limits
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub steps: usize,
+    /// The rest; --epochs is the length of each candidate's training
     #[command(flatten)]
     pub run: RunArguments,
 }

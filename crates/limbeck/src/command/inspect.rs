@@ -195,7 +195,7 @@ fn network(source: &str, arguments: &InspectArguments) -> anyhow::Result<Network
         ModelSource::Zoo(name) => {
             let entry = model::find(&name)?;
             if arguments.input.is_none() && arguments.classes.is_none() {
-                return published(entry);
+                return published(&entry);
             }
             let [channels, height, width] = match &arguments.input {
                 Some(text) => parse_input(text)?,

@@ -5,6 +5,7 @@ mod cache;
 mod catalogue;
 mod compare;
 mod completions;
+mod contract;
 mod demo;
 mod eval;
 mod inspect;
@@ -26,6 +27,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Train(arguments) => runs::train(&arguments, quiet),
         Command::Distill(arguments) => runs::distill(&arguments, quiet),
         Command::Resume(arguments) => runs::resume(&arguments, quiet),
+        Command::Contract(arguments) => contract::run(&arguments, quiet),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),

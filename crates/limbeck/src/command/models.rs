@@ -3,8 +3,8 @@
 use std::io::{Write, stdout};
 
 use burn::tensor::{DType, Device};
-use limbeck::nn::model::{MODELS, ModelEntry, find};
-use limbeck::nn::{InputShape, Network};
+use limbeck::nn::Network;
+use limbeck::nn::model::{MODELS, NamedModel, find};
 use serde_json::{Value, json};
 
 use super::inspect::print_network;
@@ -15,7 +15,7 @@ pub fn run(arguments: &NamedArguments) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     match &arguments.name {
         Some(name) => {
-            let network = published(find(name)?)?;
+            let network = published(&find(name)?)?;
             print_network(&mut out, &network, arguments.json)?;
         }
         None if arguments.json => {
@@ -51,19 +51,13 @@ pub fn run(arguments: &NamedArguments) -> anyhow::Result<()> {
 }
 
 /// The model with the input that its published numbers are for.
-pub fn published(entry: &ModelEntry) -> anyhow::Result<Network> {
-    let input = InputShape {
-        channels: 3,
-        height: entry.size,
-        width: entry.size,
-        classes: entry.classes,
-    };
+pub fn published(model: &NamedModel) -> anyhow::Result<Network> {
     Ok(Network::new(
-        entry.name,
-        input,
+        &model.name,
+        model.published_input(),
         0,
         &Device::flex(),
         DType::F32,
-        entry.build,
+        |builder, input| model.build(builder, input),
     )?)
 }

@@ -4,6 +4,7 @@ use std::io::{Write, stdout};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use limbeck::train::contract::Request;
 use limbeck::train::experiment::{Plan, RunEnd, Series, execute};
 use limbeck::train::observer::Observer;
 use limbeck::train::recipe::{Layers, Recipe, TeacherRecipe};
@@ -11,7 +12,7 @@ use limbeck::train::results::Results;
 use limbeck::train::run_folder::{self, RunFolder};
 use serde_json::{Value, json};
 
-use super::{interrupt, series, threads};
+use super::{contract, interrupt, series, threads};
 use crate::arguments::{DistillArguments, ResumeArguments, RunArguments, TrainArguments};
 use crate::exit::{Interrupted, Usage};
 use crate::progress::Progress;
@@ -71,6 +72,10 @@ pub fn resume(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
     threads::set(arguments.threads.or(begun))?;
     if let Some(series) = series {
         return series::go_on(&series, arguments.threads, arguments.json, quiet);
+    }
+    if let Some(request) = Request::read(&arguments.run)? {
+        let folder = RunFolder::open(&arguments.run)?;
+        return contract::resume(&request, &folder, arguments, quiet);
     }
     let interrupt = interrupt::watch(STOPPING)?;
     let results = go_on(&arguments.run, arguments.threads, quiet, &interrupt)?;
@@ -139,9 +144,9 @@ fn path(path: Option<&Path>) -> Option<String> {
     path.map(|path| path.to_string_lossy().into_owned())
 }
 
-/// Lays defaults, recipe file, flags and assignments over each other. `model` is the flag that
-/// names the network to train.
-fn resolve(mut flags: Flags, arguments: &RunArguments, model: &str) -> anyhow::Result<Recipe> {
+/// Lays defaults, recipe file, flags and assignments over each other, and checks that data and
+/// network are named; `model` is the flag that names the latter.
+pub fn resolve(mut flags: Flags, arguments: &RunArguments, model: &str) -> anyhow::Result<Recipe> {
     flags.number("train", "epochs", arguments.epochs);
     flags.number("train", "seeds", arguments.seeds);
     flags.put("train", "seed", arguments.seed.map(|seed| seed as i64));
@@ -157,11 +162,7 @@ fn resolve(mut flags: Flags, arguments: &RunArguments, model: &str) -> anyhow::R
     for assignment in &arguments.set {
         layers.set(assignment)?;
     }
-    let mut recipe = layers.resolve()?;
-    if model == "--model" {
-        // `train` is training on labels alone, whatever teacher a recipe names.
-        recipe.teacher = TeacherRecipe::default();
-    }
+    let recipe = layers.resolve()?;
     let needed = [
         (
             "data.path",

@@ -34,7 +34,7 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
         width,
         classes,
     };
-    let network = build(entry.name, input, 0)?;
+    let network = build(&entry.name, input, 0)?;
     threads::set(arguments.measure.threads)?;
     let machine = Machine::measured();
     let (optimizer, optimizer_name) = match arguments.optimizer {
