@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use limbeck_methods::Section;
 use limbeck_nn::model::tinyvit::{Limits, Measures, TinyVitFactors, neighbours};
 use limbeck_nn::{InputShape, Network};
 use serde::{Deserialize, Serialize};
@@ -139,7 +140,7 @@ pub fn execute(
         request,
         folder,
         interrupt,
-        validation: plan.evaluation_set(&plan.dataset.validation)?,
+        validation: plan.evaluation_set(Section::Validation)?,
         fingerprint: plan.fingerprint()?,
     };
     search.run(observer)

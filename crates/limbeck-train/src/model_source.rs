@@ -63,6 +63,15 @@ pub struct LoadedModel {
     pub sha256: String,
 }
 
+/// Hash of `file`, in hexadecimal, as [`load`] gives it.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn sha256(file: &Path) -> Result<String, TrainError> {
+    let bytes = std::fs::read(file).map_err(TrainError::io(file))?;
+    Ok(hex(&Sha256::digest(&bytes)))
+}
+
 /// Reads the model in `file`. A file of another tool does not say which network it is for: that is
 /// `model`, and `input` is then what it is built for.
 ///

@@ -33,6 +33,9 @@ pub trait Observer {
     /// Something that looks wrong though the run goes on.
     fn warn(&mut self, _text: &str) {}
 
+    /// The teacher is at work on images that all students will see: `done` of `all`.
+    fn teacher(&mut self, _done: u64, _all: u64) {}
+
     /// A job begins or goes on: `index` of `count`, counted from 1, `epochs` to go in all.
     fn job(&mut self, _name: &str, _index: usize, _count: usize, _epochs: usize) {}
 

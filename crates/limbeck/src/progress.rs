@@ -49,6 +49,14 @@ impl Observer for Progress {
         self.line(&format!("warning: {text}"));
     }
 
+    fn teacher(&mut self, done: u64, all: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(all);
+            bar.set_position(done);
+            bar.set_message(format!("teacher: {done} of {all} images"));
+        }
+    }
+
     fn job(&mut self, name: &str, index: usize, count: usize, epochs: usize) {
         self.jobs = format!("{name} ({index} of {count})");
         self.started = Instant::now();

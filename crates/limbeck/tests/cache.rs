@@ -392,7 +392,7 @@ fn damage_is_found_named_and_built_again() {
         content[middle] ^= 4;
     };
     let cut = |content: &mut Vec<u8>| content.truncate(content.len() - 7);
-    let changes: [&dyn Fn(&mut Vec<u8>); 2] = [&flip, &cut];
+    let changes: [fn(&mut Vec<u8>); 2] = [flip, cut];
     for (number, change) in changes.into_iter().enumerate() {
         let path = damage(&place, "cache", change);
         let run = distill("cache:cache", "kd", &format!("run{number}"), &[]);

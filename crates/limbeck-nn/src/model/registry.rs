@@ -195,20 +195,6 @@ pub fn blank(
     })
 }
 
-/// The model called `name` without its numbers: they are zero and take no memory.
-///
-/// # Errors
-/// An unknown name, or an input that the family does not take.
-pub fn blank(
-    name: &str,
-    input: InputShape,
-    device: &Device,
-    dtype: DType,
-) -> Result<Network, NnError> {
-    let entry = find(name)?;
-    Network::blank(entry.name, input, device, dtype, entry.build)
-}
-
 /// What is known of a model without making it.
 #[derive(Clone, Debug)]
 pub struct Outline {

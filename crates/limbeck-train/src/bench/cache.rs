@@ -144,6 +144,7 @@ impl CacheBench {
             data: DataFacts {
                 name: "made up".to_owned(),
                 fingerprint: String::new(),
+                split: serde_json::Value::Null,
                 classes,
             },
             augment: serde_json::Value::Null,

@@ -24,6 +24,7 @@ pub use contents::CacheContents;
 pub use fill::{FillEnd, FillMoment, fill};
 pub use fit::{CACHE_PREFIX, FittedCache, cache_folder};
 pub use merge::{Merged, merge};
+pub(crate) use plan::Material;
 pub use plan::{CachePlan, CacheSource};
 pub use stored_teacher::StoredTeacher;
 pub use verify::{Comparison, OutputDifference, compare, damage};

@@ -68,10 +68,38 @@ impl CachePlan {
             &dataset.classes,
             &mut warnings,
         )?;
-        let teacher = FrozenTeacher::new(&loaded.network, &own, &normalisation);
+        let material = Material {
+            recipe,
+            dataset,
+            augment,
+            normalisation,
+            network: loaded.network,
+            own,
+            weights_sha256: loaded.sha256,
+        };
+        let mut plan = Self::of(material, contents)?;
+        plan.warnings = warnings;
+        Ok(plan)
+    }
+
+    /// The same where data and teacher are at hand already.
+    ///
+    /// # Errors
+    /// Contents that cannot be stored.
+    pub(crate) fn of(material: Material, contents: &CacheContents) -> Result<Self, TrainError> {
+        let Material {
+            mut recipe,
+            dataset,
+            augment,
+            normalisation,
+            network,
+            own,
+            weights_sha256,
+        } = material;
+        let teacher = FrozenTeacher::new(&network, &own, &normalisation);
         let view_seed = recipe.data.view_seed.unwrap_or(recipe.train.seed);
         recipe.data.view_seed = Some(view_seed);
-        let outputs = contents.outputs(&loaded.network.taps())?;
+        let outputs = contents.outputs(&network.taps())?;
         let sections = facts::sections(&dataset, contents.views as u64);
         let records = sections
             .iter()
@@ -80,7 +108,7 @@ impl CachePlan {
         let manifest = Manifest {
             format: FORMAT,
             limbeck: env!("CARGO_PKG_VERSION").to_owned(),
-            teacher: teacher_facts(&loaded.network, &own, loaded.sha256, &dataset.classes),
+            teacher: teacher_facts(&network, &own, weights_sha256, &dataset.classes),
             data: facts::data(&dataset, &recipe.data),
             augment: facts::augment(&augment),
             view_seed,
@@ -93,10 +121,10 @@ impl CachePlan {
             recipe,
             dataset,
             augment,
-            network: loaded.network,
+            network,
             teacher,
             manifest,
-            warnings,
+            warnings: Vec::new(),
         })
     }
 
@@ -116,6 +144,7 @@ impl CachePlan {
         recipe.teacher = TeacherRecipe {
             source: Some(source.teacher.to_owned()),
             model: source.teacher_model.map(str::to_owned),
+            shared: None,
         };
         let plan = Self::new(recipe, &contents)?;
         match cache.manifest().difference(&plan.manifest) {
@@ -127,6 +156,24 @@ impl CachePlan {
             .into()),
         }
     }
+}
+
+/// What a cache is made from, once it is at hand.
+pub(crate) struct Material {
+    /// Of which data, seed and number of workers are read.
+    pub recipe: Recipe,
+    /// The data.
+    pub dataset: Dataset,
+    /// What is done to images.
+    pub augment: Augment,
+    /// How the student's images are normalised.
+    pub normalisation: Normalisation,
+    /// The teacher's network.
+    pub network: Network,
+    /// The normalisation that it was trained with.
+    pub own: Normalisation,
+    /// Hash of its weights' file.
+    pub weights_sha256: String,
 }
 
 /// Where the teacher and the images of a cache are.

@@ -8,11 +8,15 @@ use limbeck_data::Augment;
 use limbeck_methods::{Section, Teacher};
 use limbeck_nn::Network;
 
-use super::{Plan, TeacherPlan, needs_teacher, series, summary};
+use super::{
+    Plan, TeacherPlan, needs_teacher, series,
+    sharing::{self, Answers, Trained},
+    summary,
+};
 use crate::{
     TrainError,
     evaluate::{Choice, EvaluationSet},
-    job::{Finished, Job, JobEnd},
+    job::{Finished, Job, JobEnd, best_weights},
     model_source,
     observer::Observer,
     recipe::{ChooseBy, Recipe},
@@ -64,8 +68,17 @@ pub fn execute(
     };
 
     let seeds = seeds(&plan.recipe);
+    let answers = match teacher.trained(plan) {
+        None => Answers::Teacher,
+        Some(trained) => sharing::share(plan, folder, trained, interrupt, observer)?,
+    };
+    let answering = match &answers {
+        Answers::Interrupted => return Ok(RunEnd::Interrupted),
+        Answers::Teacher => knowledge,
+        Answers::Stored(stored) => Some(stored.as_ref() as &dyn Teacher),
+    };
     let lessons = match needs_teacher(&plan.recipe.method.name)? {
-        true => teacher.network().zip(knowledge),
+        true => teacher.network().zip(answering),
         false => None,
     };
     let mut students = Vec::new();
@@ -143,6 +156,7 @@ pub fn execute(
     let results = summary::results(plan, folder, outcome)?;
     folder.write_results(&results)?;
     crate::report::write(&results, &folder.report())?;
+    sharing::clear(folder.path())?;
     Ok(RunEnd::Finished(Box::new(results)))
 }
 
@@ -155,8 +169,17 @@ fn seeds(recipe: &Recipe) -> Vec<u64> {
 enum Teaching<'a> {
     None,
     Ready(&'a Network, &'a dyn Teacher),
-    /// With the seconds that its training took.
-    Trained(Box<(Network, FrozenTeacher)>, f64),
+    Trained(Box<TrainedFirst>),
+}
+
+/// A teacher that this run has trained.
+struct TrainedFirst {
+    network: Network,
+    teacher: FrozenTeacher,
+    /// Hash of its weights' file.
+    sha256: String,
+    /// What its training took.
+    seconds: f64,
 }
 
 impl Teaching<'_> {
@@ -164,13 +187,13 @@ impl Teaching<'_> {
         match self {
             Teaching::None => None,
             Teaching::Ready(_, teacher) => Some(*teacher),
-            Teaching::Trained(trained, _) => Some(&trained.1),
+            Teaching::Trained(trained) => Some(&trained.teacher),
         }
     }
 
     fn seconds(&self) -> f64 {
         match self {
-            Teaching::Trained(_, seconds) => *seconds,
+            Teaching::Trained(trained) => trained.seconds,
             _ => 0.0,
         }
     }
@@ -179,7 +202,31 @@ impl Teaching<'_> {
         match self {
             Teaching::None => None,
             Teaching::Ready(network, _) => Some(network),
-            Teaching::Trained(trained, _) => Some(&trained.0),
+            Teaching::Trained(trained) => Some(&trained.network),
+        }
+    }
+
+    /// The teacher as the one whose outputs may be stored.
+    fn trained<'b>(&'b self, plan: &'b Plan) -> Option<Trained<'b>> {
+        match (self, &plan.teacher) {
+            (Teaching::Trained(trained), _) => Some(Trained {
+                network: &trained.network,
+                normalisation: &plan.normalisation,
+                sha256: &trained.sha256,
+            }),
+            (
+                Teaching::Ready(network, _),
+                TeacherPlan::Ready {
+                    normalisation,
+                    sha256,
+                    ..
+                },
+            ) => Some(Trained {
+                network,
+                normalisation,
+                sha256,
+            }),
+            _ => None,
         }
     }
 }
@@ -256,10 +303,13 @@ impl<'a> Run<'a> {
                 };
                 let normalisation = &self.plan.normalisation;
                 let teacher = FrozenTeacher::new(&finished.network, normalisation, normalisation);
-                Ok(Some(Teaching::Trained(
-                    Box::new((finished.network, teacher)),
-                    finished.seconds,
-                )))
+                let weights = best_weights(&self.folder.job(TEACHER));
+                Ok(Some(Teaching::Trained(Box::new(TrainedFirst {
+                    network: finished.network,
+                    teacher,
+                    sha256: model_source::sha256(&weights)?,
+                    seconds: finished.seconds,
+                }))))
             }
         }
     }

@@ -4,6 +4,7 @@ mod data;
 mod execute;
 mod plan;
 mod series;
+mod sharing;
 mod summary;
 
 pub(crate) use data::{input_shape, open_data};
@@ -11,3 +12,4 @@ pub use execute::{RunEnd, execute};
 pub(crate) use plan::load_teacher;
 pub use plan::{Plan, TeacherPlan, build, needs_teacher};
 pub use series::Series;
+pub use sharing::{arrange, clear};

@@ -31,6 +31,8 @@ pub enum TeacherPlan {
         network: Box<Network>,
         /// What gives outputs.
         teacher: Box<dyn Teacher>,
+        /// The normalisation that it was trained with.
+        normalisation: Normalisation,
         /// Hash of its weights file, or of what its cache says of itself.
         sha256: String,
     },
@@ -59,6 +61,11 @@ pub struct Plan {
     pub normalisation: Normalisation,
     /// Layer pairs that the method compares.
     pub pairs: Vec<(String, String)>,
+    /// Epochs of each student, of all its stages together.
+    pub epochs: usize,
+    /// Taps of the teacher that the method reads besides the logits; `None` where there is no
+    /// teacher, or it has to be asked itself.
+    pub storable: Option<Vec<String>>,
     /// Facts for the user, a line each.
     pub notes: Vec<String>,
     /// Things that look wrong, a line each.
@@ -82,9 +89,15 @@ impl Plan {
             dataset.test.len()
         )];
         let mut warnings = Vec::new();
-        let cache = match recipe.teacher.source.as_deref().and_then(cache_folder) {
+        let cache = match recipe
+            .teacher
+            .source
+            .clone()
+            .as_deref()
+            .and_then(cache_folder)
+        {
             None => None,
-            Some(folder) => Some(FittedCache::open(&folder.to_owned(), &mut recipe)?),
+            Some(folder) => Some(FittedCache::open(folder, &mut recipe)?),
         };
         let student = model::find(&recipe.student.model)?;
         let (augment, normalisation) = augmentation::settle(&mut recipe, &dataset, student.size)?;
@@ -110,6 +123,7 @@ impl Plan {
                 TeacherPlan::Ready {
                     network: Box::new(network),
                     teacher: Box::new(teacher),
+                    normalisation: normalisation.clone(),
                     sha256,
                 }
             }
@@ -123,6 +137,8 @@ impl Plan {
             enlarged: 1,
             normalisation,
             pairs: Vec::new(),
+            epochs: 0,
+            storable: None,
             notes: Vec::new(),
             warnings: Vec::new(),
         };
@@ -134,6 +150,9 @@ impl Plan {
         plan.check_loaders(procedure.as_ref())?;
         plan.enlarge(procedure.as_ref())?;
         plan.pairs = procedure.pairs();
+        let stages = procedure.stages(plan.recipe.train.epochs);
+        plan.epochs = stages.iter().map(|stage| stage.epochs).sum();
+        plan.storable = plan.storable(procedure.as_ref())?;
         for (student, teacher) in &plan.pairs {
             notes.push(format!("pair: student {student} with teacher {teacher}"));
         }
@@ -261,6 +280,27 @@ impl Plan {
         };
         let set = EvaluationSet::in_two_sizes(part.clone(), &self.augment, self.enlarged, workers)?;
         Ok(set.of(section))
+    }
+
+    /// Taps of the teacher that the method reads, where stored outputs serve as well as the teacher
+    /// itself, to the bit.
+    fn storable(&self, procedure: &dyn Procedure) -> Result<Option<Vec<String>>, TrainError> {
+        let network = match &self.teacher {
+            TeacherPlan::Trained { network } => network,
+            TeacherPlan::Ready {
+                network, teacher, ..
+            } if teacher.looks_at_images() => network,
+            _ => return Ok(None),
+        };
+        let questions = procedure.questions();
+        let serves = questions.beyond.is_none() && !self.augment.mixes() && self.enlarged == 1;
+        if !serves || !needs_teacher(&self.recipe.method.name)? {
+            return Ok(None);
+        }
+        let taps = network.taps().into_iter().map(|tap| tap.name);
+        Ok(Some(
+            taps.filter(|name| questions.taps.wants(name)).collect(),
+        ))
     }
 
     /// Refuses a method that asks its teacher what stored outputs do not tell.
@@ -433,6 +473,7 @@ fn plan_teacher(
     Ok(TeacherPlan::Ready {
         network: Box::new(loaded.network),
         teacher: Box::new(teacher),
+        normalisation: own,
         sha256: loaded.sha256,
     })
 }

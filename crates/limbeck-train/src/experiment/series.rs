@@ -29,20 +29,28 @@ const SERIES: &str = "series.json";
 pub struct Series {
     path: PathBuf,
     names: Vec<String>,
+    students: usize,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Listed {
     runs: Vec<String>,
+    /// Students that learn from the stored outputs of one teacher.
+    students: usize,
 }
 
 impl Series {
     /// Makes a new folder with one for each run, named `<method>-<student>`, and its recipe in it.
-    /// With `out` exactly that one, which must not exist; without, one in `runs/`.
+    /// With `out` exactly that one, which must not exist; without, one in `runs/`. `students` of all
+    /// runs together read the stored outputs of the teacher.
     ///
     /// # Errors
     /// Two runs of the same name, a folder that exists, or a file system that refuses.
-    pub fn create(out: Option<&Path>, recipes: &[Recipe]) -> Result<Self, TrainError> {
+    pub fn create(
+        out: Option<&Path>,
+        recipes: &[Recipe],
+        students: usize,
+    ) -> Result<Self, TrainError> {
         let names: Vec<String> = recipes.iter().map(name_of).collect();
         for (place, name) in names.iter().enumerate() {
             if names[..place].contains(name) {
@@ -55,9 +63,14 @@ impl Series {
         for (name, recipe) in names.iter().zip(recipes) {
             RunFolder::create(Some(&path.join(name)), name)?.write_recipe(recipe)?;
         }
-        let series = Self { path, names };
+        let series = Self {
+            path,
+            names,
+            students,
+        };
         let listed = Listed {
             runs: series.names.clone(),
+            students,
         };
         let text = serde_json::to_string_pretty(&listed).unwrap_or_default();
         files::write_whole(&series.path.join(SERIES), text.as_bytes())?;
@@ -88,6 +101,7 @@ impl Series {
         Ok(Some(Self {
             path: path.to_owned(),
             names: listed.runs,
+            students: listed.students,
         }))
     }
 
@@ -112,6 +126,11 @@ impl Series {
     /// The folders of the runs, in order.
     pub fn runs(&self) -> impl Iterator<Item = PathBuf> {
         self.names.iter().map(|name| self.path.join(name))
+    }
+
+    /// How many students of all runs read the stored outputs of the teacher.
+    pub fn students(&self) -> usize {
+        self.students
     }
 
     /// Where the page that compares them is written.
@@ -192,7 +211,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let out = place.path().join("series");
         let recipes = [recipe("kd", "resnet8"), recipe("at", "resnet8")];
-        let made = Series::create(Some(&out), &recipes).unwrap();
+        let made = Series::create(Some(&out), &recipes, 0).unwrap();
         let found = Series::open(&out).unwrap().unwrap();
         let runs: Vec<PathBuf> = found.runs().collect();
         assert_eq!(runs, made.runs().collect::<Vec<_>>());
@@ -208,7 +227,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let recipes = [recipe("kd", "resnet8"), recipe("kd", "resnet8")];
         let out = place.path().join("series");
-        let error = Series::create(Some(&out), &recipes).unwrap_err();
+        let error = Series::create(Some(&out), &recipes, 0).unwrap_err();
         assert!(
             error
                 .to_string()

@@ -115,6 +115,11 @@ pub struct TeacherRecipe {
     /// Zoo name of the network that a weights file belongs to; a run folder knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Outputs of the teacher, such as `["logits"]`, that are kept for all students of a run or a
+    /// series, so that the teacher runs once over each view; `[]` lets it run for each student.
+    /// Where missing, `limbeck distill` decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared: Option<Vec<String>>,
 }
 
 /// `[student]`: who learns.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use limbeck::train::contract::Request;
-use limbeck::train::experiment::{Plan, RunEnd, Series, execute};
+use limbeck::train::experiment::{Plan, RunEnd, Series, arrange, execute};
 use limbeck::train::observer::Observer;
 use limbeck::train::recipe::{Layers, Recipe, TeacherRecipe};
 use limbeck::train::results::Results;
@@ -28,7 +28,9 @@ pub fn train(arguments: &TrainArguments, quiet: bool) -> anyhow::Result<()> {
     flags.put("student", "weights", path(arguments.weights.as_deref()));
     flags.put("method", "name", Some("none"));
     flags.put("train", "baseline", Some(false));
-    let recipe = resolve(flags, &arguments.run, "--model")?;
+    let mut recipe = resolve(flags, &arguments.run, "--model")?;
+    // `train` is training on labels alone, whatever teacher a recipe names.
+    recipe.teacher = TeacherRecipe::default();
     start(recipe, &arguments.run, quiet)
 }
 
@@ -184,7 +186,8 @@ pub fn resolve(mut flags: Flags, arguments: &RunArguments, model: &str) -> anyho
 /// Checks a recipe whole and runs it in a new folder.
 pub fn start(recipe: Recipe, arguments: &RunArguments, quiet: bool) -> anyhow::Result<()> {
     threads::set(recipe.train.threads)?;
-    let plan = Plan::new(recipe)?;
+    let mut plan = Plan::new(recipe)?;
+    arrange(std::slice::from_mut(&mut plan))?;
     let out = arguments.out.as_deref();
     if arguments.dry_run {
         refuse_existing(out)?;

@@ -1,7 +1,7 @@
 //! `limbeck distill` with several methods or students: runs that have data and teacher in common.
 
 use anyhow::Context;
-use limbeck::train::experiment::{Plan, Series};
+use limbeck::train::experiment::{Plan, Series, arrange, clear};
 use limbeck::train::recipe::Recipe;
 use limbeck::train::{files, report};
 use serde_json::Value;
@@ -14,19 +14,19 @@ use crate::exit::Interrupted;
 pub fn start(recipes: Vec<Recipe>, arguments: &RunArguments, quiet: bool) -> anyhow::Result<()> {
     threads::set(recipes[0].train.threads)?;
     let out = arguments.out.as_deref();
-    let mut resolved = Vec::new();
+    let mut plans = Vec::new();
     for recipe in recipes {
-        let plan = Plan::new(recipe)?;
-        if arguments.dry_run {
-            runs::refuse_existing(out)?;
-            runs::describe(&plan, arguments.json, quiet)?;
-        }
-        resolved.push(plan.recipe);
+        plans.push(Plan::new(recipe)?);
     }
+    let students = arrange(&mut plans)?;
     if arguments.dry_run {
-        return Ok(());
+        runs::refuse_existing(out)?;
+        return plans
+            .iter()
+            .try_for_each(|plan| runs::describe(plan, arguments.json, quiet));
     }
-    let series = Series::create(out, &resolved)?;
+    let recipes: Vec<Recipe> = plans.into_iter().map(|plan| plan.recipe).collect();
+    let series = Series::create(out, &recipes, students)?;
     go_on(&series, None, arguments.json, quiet)
 }
 
@@ -54,6 +54,7 @@ pub fn go_on(
         objects.push(runs::as_json(&found, &run));
         results.push(found);
     }
+    clear(series.path())?;
     let page = series.comparison();
     files::write_whole(&page, report::compare(&results).as_bytes())
         .with_context(|| format!("`{}` cannot be written", page.display()))?;

@@ -57,7 +57,9 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
         ("step", speed(times.step_ms, times.step_flops)),
         (
             "cached",
-            times.cached_ms.and_then(|ms| speed(ms, times.student_flops)),
+            times
+                .cached_ms
+                .and_then(|ms| speed(ms, times.student_flops)),
         ),
     ];
     if arguments.measure.json {

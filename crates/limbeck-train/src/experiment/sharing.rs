@@ -1,0 +1,240 @@
+//! One pass of the teacher for all students: where several learn from the same teacher, they see
+//! the same views of the images, and its outputs for them are stored for the time of the run.
+//!
+//! The students' bits are those of a teacher that runs for each of them, because an image's outputs
+//! do not depend on its batch and single precision is stored whole.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use limbeck_cache::{Build, Cache, Encoding, Share, record_bytes};
+use limbeck_data::Normalisation;
+use limbeck_nn::Network;
+
+use super::{Plan, Series};
+use crate::{
+    TrainError,
+    cache::{CacheContents, CachePlan, FillEnd, Material, StoredTeacher, fill},
+    observer::Observer,
+    run_folder::RunFolder,
+};
+
+/// Bytes of stored outputs at the most, unless the recipe asks for them by name.
+const MOST_BYTES: u64 = 4 << 30;
+/// Name of the folder with the outputs, in that of the run or series.
+const FOLDER: &str = "teacher-outputs";
+/// Name of the logits among the outputs.
+const LOGITS: &str = "logits";
+
+/// Settles for the runs of a series, or for a single one, which outputs of the teacher are stored:
+/// `teacher.shared`, where the recipe leaves it open, and with it the seed and number of the views
+/// that all students see. Gives the number of students that read them.
+///
+/// # Errors
+/// An output that is asked for and that the teacher does not have.
+pub fn arrange(plans: &mut [Plan]) -> Result<usize, TrainError> {
+    let Some(asked) = plans.first().map(|plan| plan.recipe.teacher.shared.clone()) else {
+        return Ok(0);
+    };
+    let shared = match asked {
+        Some(outputs) => outputs,
+        None => decide(plans)?,
+    };
+    let readers: Vec<&Plan> = plans.iter().filter(|plan| reads(plan, &shared)).collect();
+    let students = readers.iter().map(|plan| plan.recipe.train.seeds).sum();
+    let bytes = readers
+        .iter()
+        .map(|plan| stored_bytes(plan, &shared))
+        .try_fold(0, |most: u64, bytes| bytes.map(|bytes| most.max(bytes)))?;
+    if students == 0 {
+        return Ok(0);
+    }
+    let views = plans.iter().map(|plan| plan.epochs).max().unwrap_or(1);
+    for plan in plans.iter_mut() {
+        let seed = plan.recipe.train.seed;
+        plan.recipe.data.view_seed.get_or_insert(seed);
+        plan.recipe.data.views.get_or_insert(views);
+        plan.recipe.teacher.shared = Some(shared.clone());
+        if reads(plan, &shared) {
+            plan.notes.push(format!(
+                "teacher: runs once for {students} students, which see the same views \
+                 (data.view_seed); its {} are stored meanwhile, {}; teacher.shared=[] lets it run \
+                 for each",
+                shared.join(", "),
+                megabytes(bytes)
+            ));
+        }
+    }
+    Ok(students)
+}
+
+/// The outputs that are worth storing: all that the methods read, or the logits alone where that
+/// is too much; none where fewer than two students read them.
+fn decide(plans: &[Plan]) -> Result<Vec<String>, TrainError> {
+    let mut all = vec![LOGITS.to_owned()];
+    for name in plans
+        .iter()
+        .filter_map(|plan| plan.storable.as_ref())
+        .flatten()
+    {
+        if !all.contains(name) {
+            all.push(name.clone());
+        }
+    }
+    for outputs in [all, vec![LOGITS.to_owned()]] {
+        let readers = || plans.iter().filter(|plan| reads(plan, &outputs));
+        let students: usize = readers().map(|plan| plan.recipe.train.seeds).sum();
+        let mut fits = true;
+        for plan in readers() {
+            fits &= stored_bytes(plan, &outputs)? <= MOST_BYTES;
+        }
+        if students > 1 && fits {
+            return Ok(outputs);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Whether the students of a run read these outputs and nothing else of the teacher.
+fn reads(plan: &Plan, outputs: &[String]) -> bool {
+    let stored = |name: &String| outputs.contains(name);
+    let logits = outputs.iter().any(|name| name == LOGITS);
+    logits
+        && plan
+            .storable
+            .as_ref()
+            .is_some_and(|taps| taps.iter().all(stored))
+}
+
+/// Bytes that the outputs take for all views of a run.
+fn stored_bytes(plan: &Plan, outputs: &[String]) -> Result<u64, TrainError> {
+    let Some(network) = plan.teacher_network() else {
+        return Ok(0);
+    };
+    let outputs = contents(outputs, 1).outputs(&network.taps())?;
+    let views = plan.recipe.data.views.unwrap_or(plan.epochs);
+    let data = &plan.dataset;
+    let records = data.train.len() * views + data.validation.len() + data.test.len();
+    Ok(record_bytes(&outputs).saturating_mul(records as u64))
+}
+
+fn contents(outputs: &[String], views: usize) -> CacheContents {
+    let taps = outputs.iter().filter(|name| *name != LOGITS);
+    CacheContents {
+        views,
+        logits: Encoding::F32,
+        taps: taps.cloned().collect(),
+        features: Encoding::F32,
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+/// A trained teacher.
+#[derive(Clone, Copy)]
+pub struct Trained<'a> {
+    /// Its network.
+    pub network: &'a Network,
+    /// The normalisation that it was trained with.
+    pub normalisation: &'a Normalisation,
+    /// Hash of its weights' file.
+    pub sha256: &'a str,
+}
+
+/// Who answers the students.
+pub enum Answers {
+    /// The teacher itself.
+    Teacher,
+    /// Its stored outputs.
+    Stored(Box<StoredTeacher>),
+    /// Nobody: the run was interrupted before all outputs were there.
+    Interrupted,
+}
+
+/// Stores what `plan` says of the teacher's outputs, where that is not done, and gives who answers
+/// the students.
+///
+/// # Errors
+/// Images that cannot be read, a file system that refuses.
+pub fn share(
+    plan: &Plan,
+    folder: &RunFolder,
+    teacher: Trained<'_>,
+    interrupt: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Answers, TrainError> {
+    let outputs = plan.recipe.teacher.shared.as_deref().unwrap_or_default();
+    if !reads(plan, outputs) {
+        return Ok(Answers::Teacher);
+    }
+    let views = plan.recipe.data.views.unwrap_or(plan.epochs);
+    let material = Material {
+        recipe: plan.recipe.clone(),
+        dataset: plan.dataset.clone(),
+        augment: plan.augment.clone(),
+        normalisation: plan.normalisation.clone(),
+        network: teacher.network.clone(),
+        own: teacher.normalisation.clone(),
+        weights_sha256: teacher.sha256.to_owned(),
+    };
+    let stored = CachePlan::of(material, &contents(outputs, views))?;
+    let (path, students) = place(folder, plan)?;
+    let build = Build::begin(&path, &stored.manifest, Share::WHOLE)?;
+    let begun = Instant::now();
+    let missing = build.missing();
+    let all: u64 = missing
+        .iter()
+        .map(|shard| shard.positions.end - shard.positions.start)
+        .sum();
+    let end = fill(&stored, &path, &build, interrupt, &mut |moment| {
+        observer.teacher(moment.done, moment.all);
+    })?;
+    match end {
+        FillEnd::Interrupted => return Ok(Answers::Interrupted),
+        // Another run of the series is at work on them; the teacher gives the same bits.
+        FillEnd::InOtherHands(_) => return Ok(Answers::Teacher),
+        FillEnd::Whole => {}
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    if all > 0 {
+        let saved = seconds * students.saturating_sub(1) as f64;
+        observer.note(&format!(
+            "teacher: {all} images in {seconds:.1} s, once for {students} students: about \
+             {saved:.0} s saved"
+        ));
+    } else {
+        observer.note("teacher: its outputs are stored already");
+    }
+    let cache = Cache::open(&path)?;
+    let teacher = StoredTeacher::new(cache, teacher.network, &plan.dataset)?;
+    Ok(Answers::Stored(Box::new(teacher)))
+}
+
+/// Where the outputs of a run's teacher are, and how many students read them.
+fn place(folder: &RunFolder, plan: &Plan) -> Result<(PathBuf, usize), TrainError> {
+    Ok(match Series::of_run(folder.path())? {
+        Some(series) => (stored_in(series.path()), series.students()),
+        None => (stored_in(folder.path()), plan.recipe.train.seeds),
+    })
+}
+
+fn stored_in(folder: &Path) -> PathBuf {
+    folder.join(FOLDER)
+}
+
+/// Removes the stored outputs of a run or series that is finished.
+///
+/// # Errors
+/// A file system that refuses.
+pub fn clear(folder: &Path) -> Result<(), TrainError> {
+    let path = stored_in(folder);
+    match std::fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(TrainError::io(&path)(error))
+        }
+        _ => Ok(()),
+    }
+}
