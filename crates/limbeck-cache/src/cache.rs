@@ -197,7 +197,7 @@ impl<'a> Record<'a> {
         }
         (described.encoding)
             .decode(bytes, minor, into)
-            .map_err(|_| {
+            .ok_or_else(|| {
                 let number = self.position / self.cache.layout.shard_records;
                 let position = self.position;
                 self.cache.damaged(number, Damage::Record { position })

@@ -5,7 +5,7 @@ use std::fmt;
 use half::{f16, slice::HalfFloatSliceExt};
 use serde::{Deserialize, Serialize};
 
-use crate::sparse::{self, Minor};
+use crate::sparse::{self, Entries, Minor};
 
 /// How the numbers of an output are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ impl Encoding {
             Self::F32 => numbers.checked_mul(4),
             Self::F16 => numbers.checked_mul(2),
             Self::I8 => numbers.checked_add(4),
-            Self::TopK(k) => k.checked_mul(sparse::entry_bytes(numbers)),
+            Self::TopK(k) => k.checked_mul(sparse::entry_bytes(sparse::is_wide(numbers))),
         }
     }
 
@@ -67,7 +67,14 @@ impl Encoding {
     pub(crate) fn encode(self, numbers: &[f32], into: &mut Vec<u8>) -> Result<(), f32> {
         /// Numbers that are rounded at once.
         const PIECE: usize = 64;
-        if let Some(&broken) = numbers.iter().find(|number| !number.is_finite()) {
+        // All at once first: stopping at each would keep the compiler from testing several.
+        let all_finite = numbers
+            .iter()
+            .fold(true, |all, number| all & number.is_finite());
+        if let Some(&broken) = numbers
+            .iter()
+            .find(|number| !all_finite && !number.is_finite())
+        {
             return Err(broken);
         }
         match self {
@@ -91,19 +98,14 @@ impl Encoding {
                 let inverse = if scale.is_normal() { 1.0 / scale } else { 0.0 };
                 into.extend((numbers.iter()).map(|number| (number * inverse).round() as i8 as u8));
             }
-            Self::TopK(k) => sparse::encode(numbers, k, into),
+            Self::TopK(k) => sparse::encode(numbers, k, sparse::is_wide(numbers.len()), into),
         }
         Ok(())
     }
 
-    /// Decodes what [`Encoding::encode`] wrote for `into.len()` numbers; refuses bytes that it
+    /// Decodes what [`Encoding::encode`] wrote for `into.len()` numbers; `None` for bytes that it
     /// cannot have written.
-    pub(crate) fn decode(
-        self,
-        bytes: &[u8],
-        minor: Minor,
-        into: &mut [f32],
-    ) -> Result<(), &'static str> {
+    pub(crate) fn decode(self, bytes: &[u8], minor: Minor, into: &mut [f32]) -> Option<()> {
         match self {
             Self::F32 => {
                 for (number, bytes) in into.iter_mut().zip(bytes.as_chunks().0) {
@@ -112,15 +114,18 @@ impl Encoding {
             }
             Self::F16 => decode_f16(bytes, into),
             Self::I8 => {
-                let (scale, bytes) = bytes.split_first_chunk().ok_or("no scale")?;
+                let (scale, bytes) = bytes.split_first_chunk()?;
                 let scale = f32::from_le_bytes(*scale);
                 for (number, &byte) in into.iter_mut().zip(bytes) {
                     *number = f32::from(byte as i8) * scale;
                 }
             }
-            Self::TopK(k) => return sparse::decode(bytes, k, minor, into),
+            Self::TopK(k) => {
+                return Entries::new(bytes, k, sparse::is_wide(into.len()))
+                    .and_then(|entries| entries.decode(minor, into));
+            }
         }
-        Ok(())
+        Some(())
     }
 }
 

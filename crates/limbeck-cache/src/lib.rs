@@ -33,6 +33,7 @@ mod layout;
 mod manifest;
 mod shard;
 mod sparse;
+pub mod tinyvit;
 
 pub use build::{Build, ShardPlan, ShardWriter, Share};
 pub use cache::{Cache, Record};

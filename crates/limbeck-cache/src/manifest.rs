@@ -294,8 +294,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The first difference of two values, depth first.
-fn difference(field: String, cache: &Value, run: &Value) -> Option<Difference> {
+/// The first difference of two values, depth first; `field` is what they are called.
+pub(crate) fn difference(field: String, cache: &Value, run: &Value) -> Option<Difference> {
     match (cache, run) {
         (Value::Object(a), Value::Object(b)) => {
             let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
@@ -303,12 +303,12 @@ fn difference(field: String, cache: &Value, run: &Value) -> Option<Difference> {
             keys.dedup();
             keys.into_iter().find_map(|key| {
                 let [a, b] = [a, b].map(|map| map.get(key).unwrap_or(&Value::Null));
-                difference(format!("{field}.{key}"), a, b)
+                difference(within(&field, key), a, b)
             })
         }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => (a.iter().zip(b))
             .enumerate()
-            .find_map(|(i, (a, b))| difference(format!("{field}.{i}"), a, b)),
+            .find_map(|(i, (a, b))| difference(within(&field, &i.to_string()), a, b)),
         (Value::Number(a), Value::Number(b)) if same_number(a, b) => None,
         (a, b) if a == b => None,
         (a, b) => Some(Difference {
@@ -316,6 +316,14 @@ fn difference(field: String, cache: &Value, run: &Value) -> Option<Difference> {
             cache: shortened(a),
             run: shortened(b),
         }),
+    }
+}
+
+/// The name of a part of a field.
+fn within(field: &str, part: &str) -> String {
+    match field {
+        "" => part.to_owned(),
+        _ => format!("{field}.{part}"),
     }
 }
 

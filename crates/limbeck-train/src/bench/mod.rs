@@ -1,10 +1,11 @@
-//! How fast convolutions, networks and training steps are on this machine.
+//! How fast convolutions, networks, training steps and stored outputs are on this machine.
 //!
 //! Work is counted in floating point operations, those of the definition, a multiply-add as two; a
 //! training step as three forward passes, since the backward pass has two products for each of the
 //! forward pass's.
 
-mod cached;
+mod cache;
+mod cached_teacher;
 mod convolution;
 mod learner;
 mod machine;
@@ -14,6 +15,7 @@ mod step;
 mod stopwatch;
 mod stored;
 
+pub use cache::{CacheBench, CacheTimes};
 pub use convolution::{Convolution, ConvolutionTimes, measure_convolutions};
 pub use machine::{Machine, peak_memory};
 pub use network::{NetworkBench, NetworkTimes};

@@ -5,7 +5,7 @@ use limbeck_methods::Teacher;
 use limbeck_nn::InputShape;
 
 use super::{
-    cached::{cached, contents},
+    cached_teacher::{cached, contents},
     learner::BenchLearner,
     stopwatch::Stopwatch,
     stored::Stored,

@@ -22,6 +22,9 @@ pub enum Bench {
     /// One distillation step: teacher forward, student step, both
     #[command(after_long_help = STEP_KEYS)]
     Step(StepArguments),
+    /// Stored outputs of a teacher: written, read in random order, opened
+    #[command(after_long_help = CACHE_KEYS)]
+    Cache(CacheBenchArguments),
 }
 
 /// What every measurement takes.
@@ -146,6 +149,23 @@ pub struct StepArguments {
     pub measure: MeasureArguments,
 }
 
+/// `limbeck bench cache`.
+#[derive(Debug, Args)]
+pub struct CacheBenchArguments {
+    /// Classes of a record
+    #[arg(long, value_name = "K", default_value_t = 10)]
+    pub topk: usize,
+    /// Number of classes
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub classes: usize,
+    /// Records written, and read, in each run
+    #[arg(long, value_name = "N", default_value_t = 131_072)]
+    pub records: usize,
+    /// The rest
+    #[command(flatten)]
+    pub measure: MeasureArguments,
+}
+
 /// Keys of every measurement, after those of its own.
 macro_rules! keys {
     ($own:literal) => {
@@ -191,5 +211,15 @@ const STEP_KEYS: &str = keys!(
   step_*              the whole step
   cached_*            the whole step with the teacher's outputs read from a cache, work as in
                       student_*; left out without --cached
+"
+);
+
+const CACHE_KEYS: &str = keys!(
+    "  topk, classes, records
+                      what was asked for
+  written_per_second  records encoded from logits, written and synced
+  read_per_second     records read in random order, checked, and decoded to all classes
+  bytes_per_view      bytes on the disk, headers and manifest included
+  open_ms             opening a cache of ten million views and reading one record
 "
 );

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use bench::{
-    Bench, BenchArguments, ConvolutionArguments, NetworkArguments, NetworkOptimizer, NetworkPart,
-    StepArguments,
+    Bench, BenchArguments, CacheBenchArguments, ConvolutionArguments, NetworkArguments,
+    NetworkOptimizer, NetworkPart, StepArguments,
 };
 
 pub use cache::{

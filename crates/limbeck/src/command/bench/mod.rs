@@ -1,5 +1,6 @@
 //! `limbeck bench`: speed.
 
+mod cache;
 mod convolution;
 mod network;
 mod report;
@@ -16,6 +17,7 @@ const MOST_RUNS: usize = 10_000;
 /// Measures what was asked for.
 pub fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
     match &arguments.what {
+        Bench::Cache(arguments) => cache::run(arguments),
         Bench::Conv(arguments) => convolution::run(arguments),
         Bench::Net(arguments) => network::run(arguments),
         Bench::Step(arguments) => step::run(arguments),
