@@ -84,7 +84,7 @@ impl Plan {
         let mut warnings = Vec::new();
         let cache = match recipe.teacher.source.as_deref().and_then(cache_folder) {
             None => None,
-            Some(folder) => Some(FittedCache::open(&folder.to_owned(), &mut recipe)?),
+            Some(folder) => Some(FittedCache::open(&folder, &mut recipe)?),
         };
         let student = model::find(&recipe.student.model)?;
         let (augment, normalisation) = augmentation::settle(&mut recipe, &dataset, student.size)?;
