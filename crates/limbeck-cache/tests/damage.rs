@@ -149,10 +149,10 @@ fn a_missing_shard_is_named_and_the_rest_is_readable() {
     assert!(cache.record(cache.records()).is_err());
 }
 
-/// Changes that a run's manifest may have, with the field that is named.
-/// A field, and what changes it.
+/// A field, and how it becomes another.
 type Change = (&'static str, fn(&mut Manifest));
 
+/// Changes that a run's manifest may have, with the field that is named.
 fn changes() -> Vec<Change> {
     vec![
         ("limbeck", |m| m.limbeck = "0.2.0".to_owned()),

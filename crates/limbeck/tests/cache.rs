@@ -121,6 +121,34 @@ fn full_outputs_give_the_bits_that_the_teacher_itself_gives() {
 }
 
 #[test]
+fn pictures_without_a_common_size_take_the_cache_s() {
+    let place = Place::new();
+    place.class_folders("pictures", 3, 12);
+    let common = ["--threads", "1", "--quiet", "--epochs", "2"];
+    let own = ["--batch", "10", "--set", "augment.size=[16, 16]"];
+    let train = [
+        "train", "pictures", "--model", "resnet8", "--out", "teacher",
+    ];
+    place.succeed(&[&train[..], &common, &own].concat());
+    let build = [
+        "cache",
+        "build",
+        "pictures",
+        "--teacher",
+        "teacher",
+        "--out",
+        "cache",
+    ];
+    place.succeed(&[&build[..], &common, &["--dtype", "f32"]].concat());
+    let student = ["distill", "pictures", "--student", "resnet8", "--teacher"];
+    let stored = ["cache:cache", "--batch", "10", "--out", "stored"];
+    place.succeed(&[&student[..], &stored, &common].concat());
+    let live = ["teacher", "--out", "live"];
+    place.succeed(&[&student[..], &live, &common, &own].concat());
+    assert!(self::student(&place, "live") == self::student(&place, "stored"));
+}
+
+#[test]
 fn rounded_and_sparse_outputs_serve_and_mixed_images_get_mixed_targets() {
     let place = place_with_teacher();
     let forms: [(&str, &[&str]); 3] = [

@@ -5,7 +5,7 @@
 //! forward pass's.
 
 mod cache;
-mod cached;
+mod cached_teacher;
 mod convolution;
 mod learner;
 mod loss;

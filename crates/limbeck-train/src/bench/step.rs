@@ -9,7 +9,7 @@ use limbeck_nn::{InputShape, Network};
 use serde_json::Value;
 
 use super::{
-    cached::{cached, contents},
+    cached_teacher::{cached, contents},
     learner::BenchLearner,
     machine::peak_memory,
     stopwatch::Stopwatch,

@@ -19,30 +19,28 @@ pub struct CacheContents {
 }
 
 impl CacheContents {
-    /// The outputs of a teacher with `taps`, logits first.
+    /// The outputs of a teacher with `taps`, in its order.
     ///
     /// # Errors
     /// A tap that the teacher does not have.
     pub(crate) fn outputs(&self, taps: &[Tap]) -> Result<Vec<Output>, TrainError> {
-        let find = |name: &str| taps.iter().find(|tap| tap.name == name);
-        let mut outputs = Vec::new();
-        if let Some(logits) = find(LOGITS) {
-            outputs.push(output(logits, self.logits));
+        let has = |name: &String| taps.iter().any(|tap| tap.name == *name);
+        if let Some(unknown) = self.taps.iter().find(|name| !has(name)) {
+            let known: Vec<&str> = taps.iter().map(|tap| tap.name.as_str()).collect();
+            return Err(TrainError::Setting(format!(
+                "the teacher has no tap `{unknown}` to store; it has: {}",
+                known.join(", ")
+            )));
         }
-        for name in &self.taps {
-            if outputs.iter().any(|output| output.name == *name) {
-                continue;
+        // The teacher's order, whatever the user's, so that equal contents make equal caches.
+        let outputs = taps.iter().filter_map(|tap| match tap.name.as_str() {
+            LOGITS => Some(output(tap, self.logits)),
+            name if self.taps.iter().any(|wanted| wanted == name) => {
+                Some(output(tap, self.features))
             }
-            let Some(tap) = find(name) else {
-                let known: Vec<&str> = taps.iter().map(|tap| tap.name.as_str()).collect();
-                return Err(TrainError::Setting(format!(
-                    "the teacher has no tap `{name}` to store; it has: {}",
-                    known.join(", ")
-                )));
-            };
-            outputs.push(output(tap, self.features));
-        }
-        Ok(outputs)
+            _ => None,
+        });
+        Ok(outputs.collect())
     }
 
     /// The numbers of a batch's outputs, in the order of `stored`, each `[B, …]` flat.

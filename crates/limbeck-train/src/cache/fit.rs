@@ -18,8 +18,8 @@ pub const CACHE_PREFIX: &str = "cache:";
 const MAX_SIDE: usize = 1 << 13;
 
 /// The folder of a teacher's source that names a cache.
-pub fn cache_folder(source: &str) -> Option<&Path> {
-    source.strip_prefix(CACHE_PREFIX).map(Path::new)
+pub fn cache_folder(source: &str) -> Option<PathBuf> {
+    source.strip_prefix(CACHE_PREFIX).map(PathBuf::from)
 }
 
 /// A finished cache whose images are those of a run.

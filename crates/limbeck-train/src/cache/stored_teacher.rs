@@ -226,3 +226,37 @@ fn mixed(logits: Tensor<2>, share: f64) -> Tensor<2> {
     let both = own.mul_scalar(share) + other.mul_scalar(1.0 - share);
     both.clamp_min(LEAST_PROBABILITY).log()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(values: [f32; 6]) -> Tensor<2> {
+        Tensor::from_data(TensorData::new(values.to_vec(), [2, 3]), &Device::flex())
+    }
+
+    #[test]
+    fn logits_of_mixed_images_are_those_of_the_mixed_probabilities() {
+        let logits = tensor([0.0, 1.0, 2.0, 3.0, -1.0, 0.5]);
+        let [one, other] = [0, 1].map(|row| softmax(logits.clone(), 1).narrow(0, row, 1));
+        let found = softmax(mixed(logits.clone(), 0.75), 1);
+        let expected = Tensor::cat(
+            vec![
+                one.clone().mul_scalar(0.75) + other.clone().mul_scalar(0.25),
+                other.mul_scalar(0.75) + one.mul_scalar(0.25),
+            ],
+            0,
+        );
+        let difference = (found - expected).abs().max().into_scalar::<f32>();
+        assert!(difference < 1e-6, "{difference}");
+        let whole = softmax(mixed(logits.clone(), 1.0), 1) - softmax(logits, 1);
+        assert!(whole.abs().max().into_scalar::<f32>() < 1e-6);
+    }
+
+    #[test]
+    fn probabilities_that_vanish_leave_logits_finite() {
+        let logits = tensor([-200.0, 0.0, 200.0, -200.0, 0.0, 200.0]);
+        let found: Vec<f32> = mixed(logits, 0.5).into_data().iter().collect();
+        assert!(found.iter().all(|logit| logit.is_finite()), "{found:?}");
+    }
+}

@@ -89,15 +89,9 @@ impl Plan {
             dataset.test.len()
         )];
         let mut warnings = Vec::new();
-        let cache = match recipe
-            .teacher
-            .source
-            .clone()
-            .as_deref()
-            .and_then(cache_folder)
-        {
+        let cache = match recipe.teacher.source.as_deref().and_then(cache_folder) {
             None => None,
-            Some(folder) => Some(FittedCache::open(folder, &mut recipe)?),
+            Some(folder) => Some(FittedCache::open(&folder, &mut recipe)?),
         };
         let student = model::find(&recipe.student.model)?;
         let (augment, normalisation) = augmentation::settle(&mut recipe, &dataset, student.size)?;

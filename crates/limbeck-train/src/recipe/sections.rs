@@ -109,7 +109,8 @@ impl Default for DataRecipe {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TeacherRecipe {
-    /// A run folder, a weights file or a zoo name; no teacher where missing.
+    /// A run folder, a weights file, a zoo name, or `cache:DIR` with what `limbeck cache build`
+    /// stored; no teacher where missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// Zoo name of the network that a weights file belongs to; a run folder knows it.
