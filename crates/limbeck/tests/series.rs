@@ -118,6 +118,49 @@ fn several_students_have_one_teacher() {
 }
 
 #[test]
+fn a_teacher_that_runs_once_for_several_seeds_changes_no_bit() {
+    let place = Place::new();
+    let of = |out: &str, extra: &[&str]| {
+        let common = [
+            "--teacher",
+            "resnet8",
+            "--student",
+            "resnet8",
+            "--method",
+            "at",
+            "--seeds",
+            "2",
+            "--out",
+            out,
+        ];
+        let mut arguments = tiny("distill", &[&common[..], extra].concat());
+        arguments.retain(|word| word != "--quiet");
+        let finished = place.run(&words(&arguments));
+        assert_eq!(finished.code, 0, "{}", finished.stderr);
+        finished.stderr
+    };
+    let said = of("shared", &[]);
+    assert!(
+        said.contains("once for 2 students") && said.contains("saved"),
+        "{said}"
+    );
+    let said = of(
+        "each",
+        &["--set", "teacher.shared=[]", "--set", "data.view_seed=0"],
+    );
+    assert!(!said.contains("once for"), "{said}");
+    for seed in [0, 1] {
+        let file = format!("jobs/student-{seed}/last.safetensors");
+        let [left, right] = ["shared", "each"].map(|run| bytes(&place.path(run).join(&file)));
+        assert!(left == right, "{file} differs");
+    }
+    assert!(
+        !place.path("shared/teacher-outputs").exists(),
+        "left lying about"
+    );
+}
+
+#[test]
 fn wrong_lists_are_refused_before_anything_starts() {
     let place = Place::new();
     for (methods, words) in [
