@@ -149,8 +149,11 @@ fn a_missing_shard_is_named_and_the_rest_is_readable() {
     assert!(cache.record(cache.records()).is_err());
 }
 
+/// What an error has to say, and the change of a manifest that it is about.
+type Change = (&'static str, fn(&mut Manifest));
+
 /// Changes that a run's manifest may have, with the field that is named.
-fn changes() -> Vec<(&'static str, fn(&mut Manifest))> {
+fn changes() -> Vec<Change> {
     vec![
         ("limbeck", |m| m.limbeck = "0.2.0".to_owned()),
         ("teacher.name", |m| m.teacher.name.push('x')),
@@ -237,7 +240,7 @@ fn a_folder_with_something_else_in_it_is_refused_and_left_alone() {
 }
 
 /// Manifests that nothing can be stored by, with a word of the reason.
-fn impossible() -> Vec<(&'static str, fn(&mut Manifest))> {
+fn impossible() -> Vec<Change> {
     use limbeck_cache::Encoding::{F16, TopK};
     vec![
         ("format 2", |m| m.format = 2),
