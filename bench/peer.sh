@@ -8,7 +8,7 @@
 #                     (default: target/peer)
 # --torch-step FILE   torch_step.py for the rows that it measures (default:
 #                     ../shared/bench/torch_step.py beside the repository, where it exists)
-# Everything else goes to table.py: --only conv,frozen,resnet,kd,mobilenet,vit --rounds N --runs N
+# Everything else goes to table.py: --only conv,frozen,resnet,kd,cache,mobilenet,vit --rounds N --runs N
 # --threads N --batch N --keep-memory (PyTorch's allocator keeps freed memory, as Limbeck's does)
 # --wrap COMMAND (starts each measurement).
 #

@@ -20,8 +20,9 @@ const TARGET_BYTES: u64 = 4 << 20;
 /// and the steps of a build long beside the start of one.
 const FEWEST_RECORDS: u64 = 256;
 /// Records of a shard at the most, as long as there are few shards: a killed build loses the shard
-/// in progress, and a large teacher needs minutes for so many images.
-const MOST_RECORDS: u64 = 4096;
+/// in progress, and a large teacher needs minutes for so many images; but a disk takes some
+/// milliseconds to sync each shard, in which thousands of small records are encoded.
+const MOST_RECORDS: u64 = 16_384;
 /// Shards that are aimed for at the most. A reader maps each of them, and Linux allows 65,530
 /// mappings by default (`vm.max_map_count`).
 const MOST_SHARDS: u64 = 16_384;
@@ -37,7 +38,7 @@ const LARGEST_RECORD: usize = 1 << 30;
 const LARGEST_SHARD: u64 = 1 << 40;
 
 /// How many records each shard should have, for records of `record_bytes` and `records` in all:
-/// about 4 MiB of them, but 256 at the least; 4,096 at the most while that makes no more than
+/// about 4 MiB of them, but 256 at the least; 16,384 at the most while that makes no more than
 /// 16,384 shards.
 pub fn shard_records(record_bytes: u64, records: u64) -> u64 {
     let by_size = TARGET_BYTES / record_bytes.max(1);

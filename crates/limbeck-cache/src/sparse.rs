@@ -37,9 +37,10 @@ pub fn is_wide(classes: usize) -> bool {
 pub fn encode(logits: &[f32], k: usize, wide: bool, into: &mut Vec<u8>) {
     /// Probabilities that are rounded at once.
     const PIECE: usize = 64;
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let inverse_sum = 1.0 / sum_of_exponentials(logits, largest);
     let top = top(logits, k);
+    let largest = top.first().map_or(0.0, |&key| logit(key));
+    let inverse_sum = 1.0 / sum_of_exponentials(logits, largest);
+    into.reserve(k * entry_bytes(wide));
     for &key in &top {
         // Little-endian: the first bytes of an index are its low ones.
         into.extend_from_slice(&class(key).to_le_bytes()[..index_bytes(wide)]);
@@ -48,11 +49,13 @@ pub fn encode(logits: &[f32], k: usize, wide: bool, into: &mut Vec<u8>) {
     for keys in top.chunks(PIECE) {
         let (exact, rounded) = (&mut exact[..keys.len()], &mut rounded[..keys.len()]);
         for (exact, &key) in exact.iter_mut().zip(keys) {
-            let exponential = exponential(number((key >> 32) as u32) - largest);
+            let exponential = exponential(logit(key) - largest);
             *exact = (f64::from(exponential) * inverse_sum) as f32;
         }
         rounded.convert_from_f32_slice(exact);
-        into.extend(rounded.iter().flat_map(|value| value.to_le_bytes()));
+        for value in rounded {
+            into.extend_from_slice(&value.to_le_bytes());
+        }
     }
 }
 
@@ -60,31 +63,27 @@ pub fn encode(logits: &[f32], k: usize, wide: bool, into: &mut Vec<u8>) {
 /// the first class comes before; no two are equal.
 fn top(logits: &[f32], k: usize) -> Vec<u64> {
     // The K-th greatest of the maxima of groups is no greater than the K-th greatest of all, so
-    // most groups need not be looked into. Twice as many groups as K leave few that do.
-    let group = (logits.len() / (2 * k)).clamp(1, 64);
-    let mut keys: Vec<u64> = Vec::with_capacity(logits.len().div_ceil(group).max(4 * k));
-    keys.extend((logits.chunks(group).enumerate()).map(|(i, group)| {
-        let maximum = group.iter().fold(
-            f32::NEG_INFINITY,
-            |max, &logit| if logit > max { logit } else { max },
-        );
-        key(maximum, i)
-    }));
-    keys.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
-    let bound = keys[k - 1] >> 32;
-    let groups: Vec<usize> = (keys.iter())
-        .filter(|&&key| key >> 32 >= bound)
-        .map(|&key| class(key) as usize)
+    // most groups need not be looked into. Twice as many groups as K leave few that do. Group i has
+    // the logits i, i + groups, …, so that the maxima of neighbours are found side by side.
+    let groups = (2 * k).next_multiple_of(16).min(logits.len());
+    let mut maxima = logits[..groups].to_vec();
+    for logits in logits.chunks(groups).skip(1) {
+        for (maximum, &logit) in maxima.iter_mut().zip(logits) {
+            *maximum = if logit > *maximum { logit } else { *maximum };
+        }
+    }
+    let mut keys: Vec<u64> = (maxima.iter().enumerate())
+        .map(|(group, &maximum)| key(maximum, group))
         .collect();
+    keys.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
+    let bound = logit(keys[k - 1]);
     keys.clear();
-    for i in groups {
-        let first = i * group;
-        let members = &logits[first..logits.len().min(first + group)];
-        let members = members.iter().enumerate();
+    for (group, _) in (maxima.iter().enumerate()).filter(|&(_, &maximum)| maximum >= bound) {
+        let members = (group..logits.len()).step_by(groups);
         keys.extend(
             members
-                .map(|(within, &logit)| key(logit, first + within))
-                .filter(|key| key >> 32 >= bound),
+                .filter(|&class| logits[class] >= bound)
+                .map(|class| key(logits[class], class)),
         );
     }
     if k < keys.len() {
@@ -105,6 +104,16 @@ fn class(key: u64) -> u32 {
     !(key as u32)
 }
 
+/// The logit of a key.
+fn logit(key: u64) -> f32 {
+    let ordered = (key >> 32) as u32;
+    f32::from_bits(if ordered >> 31 == 1 {
+        ordered & !(1 << 31)
+    } else {
+        !ordered
+    })
+}
+
 /// Bits that are ordered as the numbers are.
 fn ordered(number: f32) -> u32 {
     // Zeros of both signs are equal.
@@ -114,15 +123,6 @@ fn ordered(number: f32) -> u32 {
     } else {
         !bits
     }
-}
-
-/// The number that [`ordered`] made these bits of.
-fn number(ordered: u32) -> f32 {
-    f32::from_bits(if ordered >> 31 == 1 {
-        ordered & !(1 << 31)
-    } else {
-        !ordered
-    })
 }
 
 /// Σ exp(logit − largest).

@@ -59,6 +59,25 @@ fn a_step_is_measured() {
 }
 
 #[test]
+fn stored_outputs_are_measured() {
+    let report = report(&[
+        "cache",
+        "--topk",
+        "3",
+        "--classes",
+        "20",
+        "--records",
+        "500",
+    ]);
+    for key in ["written_per_second", "read_per_second", "open_ms"] {
+        assert!(report[key].as_f64().unwrap() > 0.0, "{key}");
+    }
+    let bytes = report["bytes_per_view"].as_f64().unwrap();
+    assert!((16.0..20.0).contains(&bytes), "{bytes}");
+    assert_eq!(report["topk"], 3);
+}
+
+#[test]
 fn a_network_is_measured_whole_or_in_part() {
     let whole = report(&["net", "resnet8", "--batch", "4"]);
     for part in ["inference", "training"] {
