@@ -121,7 +121,7 @@ fn full_outputs_give_the_bits_that_the_teacher_itself_gives() {
 }
 
 #[test]
-fn pictures_without_a_common_size_take_the_cache_s() {
+fn a_run_takes_the_size_of_its_images_from_the_cache() {
     let place = Place::new();
     place.class_folders("pictures", 3, 12);
     let common = ["--threads", "1", "--quiet", "--epochs", "2"];
@@ -139,7 +139,8 @@ fn pictures_without_a_common_size_take_the_cache_s() {
         "--out",
         "cache",
     ];
-    place.succeed(&[&build[..], &common, &["--dtype", "f32"]].concat());
+    let as_trained = ["--dtype", "f32", "--set", "augment.size=[16, 16]"];
+    place.succeed(&[&build[..], &common, &as_trained].concat());
     let student = ["distill", "pictures", "--student", "resnet8", "--teacher"];
     let stored = ["cache:cache", "--batch", "10", "--out", "stored"];
     place.succeed(&[&student[..], &stored, &common].concat());

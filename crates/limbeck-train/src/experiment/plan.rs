@@ -4,44 +4,24 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use limbeck_data::{Augment, Dataset, Loader, Normalisation, Part};
-use limbeck_methods::{
-    Cast, Classifier, Probe, Procedure, Questions, Section, Teacher, TrainingPart,
-};
-use limbeck_nn::{InputShape, Network, Taps, model};
+use limbeck_methods::{Cast, Classifier, Probe, Procedure, Section, TrainingPart};
+use limbeck_nn::{InputShape, Network, model};
 use sha2::{Digest, Sha256};
 
-use super::data::{input_shape, open_data};
+use super::{
+    TeacherPlan,
+    data::{input_shape, open_data},
+    questions::{check_questions, storable},
+    teacher_plan::plan_teacher,
+};
 use crate::{
     TrainError, augmentation,
     cache::{FittedCache, cache_folder},
-    evaluate::{EMBEDDING, EvaluationSet},
+    evaluate::EvaluationSet,
     job::loader_config,
-    model_source::{self, LoadedModel, ModelSource},
-    recipe::{ChooseBy, MethodRecipe, Recipe, StudentRecipe},
-    teacher::FrozenTeacher,
+    model_source,
+    recipe::{MethodRecipe, Recipe, StudentRecipe},
 };
-
-/// Where the teacher comes from.
-pub enum TeacherPlan {
-    /// There is none.
-    None,
-    /// It is there.
-    Ready {
-        /// The network itself, for its cost.
-        network: Box<Network>,
-        /// What gives outputs.
-        teacher: Box<dyn Teacher>,
-        /// The normalisation that it was trained with.
-        normalisation: Normalisation,
-        /// Hash of its weights file, or of what its cache says of itself.
-        sha256: String,
-    },
-    /// A model of the zoo that is trained first, on the same data.
-    Trained {
-        /// With freshly drawn weights.
-        network: Box<Network>,
-    },
-}
 
 /// A run that has been checked: data opened, networks built, the method fitted to them.
 pub struct Plan {
@@ -140,13 +120,13 @@ impl Plan {
         let trained = student.store.trained_count();
         let name = plan.recipe.method.name.clone();
         let (procedure, _) = plan.cast(student, plan.recipe.train.seed, &name, None)?;
-        plan.check_questions(procedure.as_ref())?;
+        check_questions(&plan, procedure.as_ref())?;
         plan.check_loaders(procedure.as_ref())?;
         plan.enlarge(procedure.as_ref())?;
         plan.pairs = procedure.pairs();
         let stages = procedure.stages(plan.recipe.train.epochs);
         plan.epochs = stages.iter().map(|stage| stage.epochs).sum();
-        plan.storable = plan.storable(procedure.as_ref())?;
+        plan.storable = storable(&plan, procedure.as_ref())?;
         for (student, teacher) in &plan.pairs {
             notes.push(format!("pair: student {student} with teacher {teacher}"));
         }
@@ -276,82 +256,6 @@ impl Plan {
         Ok(set.of(section))
     }
 
-    /// Taps of the teacher that the method reads, where stored outputs serve as well as the teacher
-    /// itself, to the bit.
-    fn storable(&self, procedure: &dyn Procedure) -> Result<Option<Vec<String>>, TrainError> {
-        let network = match &self.teacher {
-            TeacherPlan::Trained { network } => network,
-            TeacherPlan::Ready {
-                network, teacher, ..
-            } if teacher.looks_at_images() => network,
-            _ => return Ok(None),
-        };
-        let questions = procedure.questions();
-        let serves = questions.beyond.is_none() && !self.augment.mixes() && self.enlarged == 1;
-        if !serves || !needs_teacher(&self.recipe.method.name)? {
-            return Ok(None);
-        }
-        let taps = network.taps().into_iter().map(|tap| tap.name);
-        Ok(Some(
-            taps.filter(|name| questions.taps.wants(name)).collect(),
-        ))
-    }
-
-    /// Refuses a method that asks its teacher what stored outputs do not tell.
-    fn check_questions(&self, procedure: &dyn Procedure) -> Result<(), TrainError> {
-        let TeacherPlan::Ready {
-            network, teacher, ..
-        } = &self.teacher
-        else {
-            return Ok(());
-        };
-        if teacher.looks_at_images() {
-            return Ok(());
-        }
-        let method = &self.recipe.method.name;
-        let mut questions = match needs_teacher(method)? {
-            true => procedure.questions(),
-            false => Questions::default(),
-        };
-        if let Some(beyond) = questions.beyond {
-            return Err(TrainError::Setting(format!(
-                "the method `{method}` asks the teacher about {beyond}, and stored outputs answer \
-                 for the images of their cache alone; give the teacher itself with --teacher"
-            )));
-        }
-        if self.augment.mixes()
-            && network
-                .taps()
-                .iter()
-                .any(|tap| questions.taps.wants(&tap.name))
-        {
-            return Err(TrainError::Setting(format!(
-                "the method `{method}` reads features of the teacher, and those of mixed images \
-                 cannot be told from stored ones; set augment.mixup_alpha and augment.cutmix_alpha \
-                 to 0, or give the teacher itself with --teacher"
-            )));
-        }
-        if self.recipe.train.choose_by == ChooseBy::Recall {
-            questions.taps.merge(&Taps::from_iter([EMBEDDING]));
-        }
-        let stored = teacher.taps();
-        let network = network.taps();
-        let wanted = network.iter().map(|tap| tap.name.as_str());
-        let missing: Vec<&str> = wanted
-            .filter(|name| questions.taps.wants(name))
-            .filter(|name| !stored.iter().any(|tap| tap.name == *name))
-            .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        Err(TrainError::Setting(format!(
-            "the run reads outputs of the teacher that the cache does not hold: {}; build one that \
-             does with `limbeck cache build … --taps {}`, or give the teacher itself with --teacher",
-            missing.join(", "),
-            missing.join(",")
-        )))
-    }
-
     /// Refuses stages whose images cannot be loaded as they want them.
     fn check_loaders(&self, procedure: &dyn Procedure) -> Result<(), TrainError> {
         let mut train = self.dataset.train.clone();
@@ -436,87 +340,4 @@ pub fn build(name: &str, input: InputShape, seed: u64) -> Result<Network, TrainE
 pub fn needs_teacher(name: &str) -> Result<bool, TrainError> {
     let entries = limbeck_methods::entries(name)?;
     Ok(entries.iter().any(|entry| entry.needs_teacher))
-}
-
-fn plan_teacher(
-    recipe: &Recipe,
-    input: InputShape,
-    normalisation: &Normalisation,
-    classes: &[String],
-    warnings: &mut Vec<String>,
-) -> Result<TeacherPlan, TrainError> {
-    let Some(source) = &recipe.teacher.source else {
-        return Ok(TeacherPlan::None);
-    };
-    let file = match ModelSource::recognise(source)? {
-        ModelSource::Zoo(name) if !needs_teacher(&recipe.method.name)? => {
-            warnings.push(format!(
-                "the method `{}` reads no teacher, so no `{name}` is trained; name a trained one to see how far the student agrees with it",
-                recipe.method.name
-            ));
-            return Ok(TeacherPlan::None);
-        }
-        ModelSource::Zoo(name) => {
-            let network = Box::new(build(&name, input, recipe.train.seed)?);
-            return Ok(TeacherPlan::Trained { network });
-        }
-        ModelSource::File(file) => file,
-    };
-    let (loaded, own) = load_teacher(recipe, &file, input, normalisation, classes, warnings)?;
-    let teacher = FrozenTeacher::new(&loaded.network, &own, normalisation);
-    Ok(TeacherPlan::Ready {
-        network: Box::new(loaded.network),
-        teacher: Box::new(teacher),
-        normalisation: own,
-        sha256: loaded.sha256,
-    })
-}
-
-/// The teacher of the recipe from its weights file, and the normalisation that it was trained with.
-///
-/// # Errors
-/// A file that is damaged, or a network for other images or classes than the data's.
-pub(crate) fn load_teacher(
-    recipe: &Recipe,
-    file: &Path,
-    input: InputShape,
-    normalisation: &Normalisation,
-    classes: &[String],
-    warnings: &mut Vec<String>,
-) -> Result<(LoadedModel, Normalisation), TrainError> {
-    let source = recipe.teacher.source.clone().unwrap_or_default();
-    let loaded = model_source::load(file, recipe.teacher.model.as_deref(), Some(input))?;
-    let found = loaded.network.input().classes;
-    if found != input.classes {
-        return Err(TrainError::ClassCount {
-            teacher: source,
-            teacher_classes: found,
-            data_classes: input.classes,
-        });
-    }
-    if loaded.network.input().channels != input.channels {
-        return Err(TrainError::Setting(format!(
-            "the teacher `{source}` takes {} colour channels, the data has {}; set augment.channels to the teacher's",
-            loaded.network.input().channels,
-            input.channels
-        )));
-    }
-    if let Some(names) = &loaded.class_names
-        && names != classes
-    {
-        warnings.push(format!(
-            "the classes of `{source}` have other names ({}) than the data's ({}): are they the same, in the same order?",
-            names.join(", "),
-            classes.join(", ")
-        ));
-    }
-    if loaded.normalisation.is_none() {
-        warnings.push(format!(
-            "`{}` does not tell how its images were normalised; the student's normalisation is used for it",
-            file.display()
-        ));
-    }
-    let own = loaded.normalisation.clone();
-    let own = own.unwrap_or_else(|| normalisation.clone());
-    Ok((loaded, own))
 }

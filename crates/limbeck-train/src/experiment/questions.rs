@@ -1,0 +1,91 @@
+//! Whether stored outputs tell what a method asks its teacher.
+
+use limbeck_methods::{Procedure, Questions};
+use limbeck_nn::Taps;
+
+use super::{Plan, TeacherPlan, needs_teacher};
+use crate::{TrainError, evaluate::EMBEDDING, recipe::ChooseBy};
+
+/// Refuses a method that asks its teacher what stored outputs do not tell.
+///
+/// # Errors
+/// What is asked, and what to do.
+pub(super) fn check_questions(plan: &Plan, procedure: &dyn Procedure) -> Result<(), TrainError> {
+    let TeacherPlan::Ready {
+        network, teacher, ..
+    } = &plan.teacher
+    else {
+        return Ok(());
+    };
+    if teacher.looks_at_images() {
+        return Ok(());
+    }
+    let method = &plan.recipe.method.name;
+    let mut questions = match needs_teacher(method)? {
+        true => procedure.questions(),
+        false => Questions::default(),
+    };
+    if let Some(beyond) = questions.beyond {
+        return Err(TrainError::Setting(format!(
+            "the method `{method}` asks the teacher about {beyond}, and stored outputs answer \
+             for the images of their cache alone; give the teacher itself with --teacher"
+        )));
+    }
+    if plan.augment.mixes()
+        && network
+            .taps()
+            .iter()
+            .any(|tap| questions.taps.wants(&tap.name))
+    {
+        return Err(TrainError::Setting(format!(
+            "the method `{method}` reads features of the teacher, and those of mixed images \
+             cannot be told from stored ones; set augment.mixup_alpha and augment.cutmix_alpha \
+             to 0, or give the teacher itself with --teacher"
+        )));
+    }
+    if plan.recipe.train.choose_by == ChooseBy::Recall {
+        questions.taps.merge(&Taps::from_iter([EMBEDDING]));
+    }
+    let stored = teacher.taps();
+    let network = network.taps();
+    let wanted = network.iter().map(|tap| tap.name.as_str());
+    let missing: Vec<&str> = wanted
+        .filter(|name| questions.taps.wants(name))
+        .filter(|name| !stored.iter().any(|tap| tap.name == *name))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(TrainError::Setting(format!(
+        "the run reads outputs of the teacher that the cache does not hold: {}; build one that \
+         does with `limbeck cache build … --taps {}`, or give the teacher itself with --teacher",
+        missing.join(", "),
+        missing.join(",")
+    )))
+}
+
+/// Taps of the teacher that the method reads besides its logits, where stored outputs serve as well
+/// as the teacher itself, to the bit; `None` where there is no teacher, or it has to be asked.
+///
+/// # Errors
+/// An unknown method.
+pub(super) fn storable(
+    plan: &Plan,
+    procedure: &dyn Procedure,
+) -> Result<Option<Vec<String>>, TrainError> {
+    let network = match &plan.teacher {
+        TeacherPlan::Trained { network } => network,
+        TeacherPlan::Ready {
+            network, teacher, ..
+        } if teacher.looks_at_images() => network,
+        _ => return Ok(None),
+    };
+    let questions = procedure.questions();
+    let serves = questions.beyond.is_none() && !plan.augment.mixes() && plan.enlarged == 1;
+    if !serves || !needs_teacher(&plan.recipe.method.name)? {
+        return Ok(None);
+    }
+    let taps = network.taps().into_iter().map(|tap| tap.name);
+    let taps = taps.filter(|name| questions.taps.wants(name));
+    Ok(Some(taps.collect()))
+}
