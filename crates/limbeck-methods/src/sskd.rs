@@ -51,7 +51,10 @@
 //! <https://arxiv.org/abs/2006.07114>
 //! Authors' code: <https://github.com/xuguodong03/SSKD> (661b972c124a, no licence file).
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+mod pretext;
+mod selection;
+
+use burn::tensor::{Int, Tensor};
 use limbeck_nn::{
     Builder, Pass, Taps,
     layer::{Linear, relu},
@@ -63,8 +66,13 @@ use crate::{
     criterion::{require_positive, require_share, require_teacher, require_weight},
     pairs::{find_map, vector_of},
     rotation::{TURNS, require_square, rotations},
-    softmax::{cross_entropy, softened_kl},
+    softmax::softened_kl,
 };
+
+use pretext::{pretext_accuracy, split};
+pub use pretext::{pretext_loss, pretext_targets, similarity};
+pub use selection::Selection;
+use selection::{kept_kl, select};
 
 /// The tap that heads read.
 const EMBEDDING: &str = "pooled";
@@ -72,8 +80,6 @@ const EMBEDDING: &str = "pooled";
 const TEACHER_HEAD: &str = "teacher-head";
 /// The student's head in the cast.
 const STUDENT_HEAD: &str = "student-head";
-/// Norms below this count as it (PyTorch's cosine similarity).
-const LEAST_NORM: f64 = 1e-8;
 /// Shares of the first stage at which its learning rate is divided by ten.
 const HEAD_MILESTONES: [f64; 2] = [0.5, 0.75];
 
@@ -167,15 +173,6 @@ impl RotatedRows {
     pub fn upright(&self) -> Tensor<2> {
         split(self.logits.clone()).0
     }
-}
-
-/// Which turned rows are kept, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selection {
-    /// Place of the right answer in each of the 3·B turned rows, 0 for the first.
-    pub ranks: Vec<usize>,
-    /// Kept rows among the turned ones, ascending.
-    pub kept: Vec<usize>,
 }
 
 /// What the second stage's terms are made from, beside the supervised loss.
@@ -342,98 +339,6 @@ impl Sskd {
     }
 }
 
-/// Upright rows `[B, n]` and turned rows `[3·B, n]` of `[4·B, n]`.
-fn split(rows: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-    let [count, width] = rows.dims();
-    let images = count / TURNS;
-    let views = rows.reshape([images, TURNS, width]);
-    (
-        views.clone().narrow(1, 0, 1).reshape([images, width]),
-        views
-            .narrow(1, 1, TURNS - 1)
-            .reshape([images * (TURNS - 1), width]),
-    )
-}
-
-/// Cosine of the angle between each turned and each upright row of a projection `[4·B, d]`:
-/// `[3·B, B]`.
-pub fn similarity(projection: Tensor<2>) -> Tensor<2> {
-    let unit = |rows: Tensor<2>| {
-        let norm = rows.clone().powi_scalar(2).sum_dim(1).sqrt();
-        rows / norm.clamp_min(LEAST_NORM)
-    };
-    let (upright, turned) = split(projection);
-    unit(turned).matmul(unit(upright).transpose())
-}
-
-/// The image that each turned row shows: 0, 0, 0, 1, 1, 1, …, `[3·B]`.
-pub fn pretext_targets(images: usize, device: &Device) -> Tensor<1, Int> {
-    let rows = images * (TURNS - 1);
-    let targets: Vec<i64> = (0..rows).map(|row| (row / (TURNS - 1)) as i64).collect();
-    Tensor::from_data(TensorData::new(targets, [rows]), device)
-}
-
-/// The first stage's loss from similarities `[3·B, B]`: `[1]`.
-pub fn pretext_loss(similarity: Tensor<2>) -> Tensor<1> {
-    let [_, images] = similarity.dims();
-    let targets = pretext_targets(images, &similarity.device());
-    cross_entropy(similarity, &targets, None)
-}
-
-/// Share of the turned rows `[3·B, B]` that are most similar to their own image, `[1]`.
-fn pretext_accuracy(similarity: &Tensor<2>) -> Tensor<1> {
-    let similarity = similarity.clone().inner();
-    let [rows, images] = similarity.dims();
-    let targets = pretext_targets(images, &similarity.device());
-    let dtype = similarity.dtype();
-    let chosen = similarity.argmax(1).reshape([rows]);
-    chosen.equal(targets).float().cast(dtype).mean()
-}
-
-/// Ranks turned rows by the place of the right answer among `scores` `[R, n]` in descending order
-/// and keeps all with the right answer first, and the best `ratio` of the others.
-fn select(scores: &Tensor<2>, right: impl Fn(usize) -> usize, ratio: f64) -> Selection {
-    let [rows, width] = scores.dims();
-    let scores: Vec<f64> = scores.to_data().iter().collect();
-    let ranks: Vec<usize> = (0..rows)
-        .map(|row| {
-            let row_scores = &scores[row * width..(row + 1) * width];
-            let answer = right(row);
-            let own = row_scores[answer];
-            let before =
-                |(place, &score): (usize, &f64)| score > own || (score == own && place < answer);
-            row_scores
-                .iter()
-                .enumerate()
-                .filter(|&it| before(it))
-                .count()
-        })
-        .collect();
-    let mut order: Vec<usize> = (0..rows).collect();
-    order.sort_by_key(|&row| ranks[row]);
-    let right_rows = ranks.iter().filter(|&&rank| rank == 0).count();
-    let wrong_rows = ((rows - right_rows) as f64 * ratio) as usize;
-    let mut kept = order[..right_rows + wrong_rows].to_vec();
-    kept.sort_unstable();
-    Selection { ranks, kept }
-}
-
-/// T² times the mean divergence over the kept rows; 0 without any.
-fn kept_kl(student: Tensor<2>, teacher: Tensor<2>, kept: &[usize], temperature: f64) -> Tensor<1> {
-    let device = teacher.device();
-    if kept.is_empty() {
-        return Tensor::zeros([1], (&device, teacher.dtype()));
-    }
-    let indices: Vec<i64> = kept.iter().map(|&row| row as i64).collect();
-    let indices: Tensor<1, Int> =
-        Tensor::from_data(TensorData::new(indices, [kept.len()]), &device);
-    softened_kl(
-        student.select(0, indices.clone()),
-        teacher.select(0, indices),
-        temperature,
-    )
-}
-
 impl Procedure for Sskd {
     fn stages(&self, epochs: usize) -> Vec<Stage> {
         let head_epochs = (self.config.head_share * epochs as f64).round() as usize;
@@ -495,155 +400,4 @@ impl Procedure for Sskd {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{
-        assert_close, gradient, labels, leaf, network, network_probe, number, numbers, random,
-    };
-
-    fn make(config: SskdConfig) -> Result<Sskd, MethodError> {
-        let mut cast = Cast::new(network("resnet8", 1));
-        Sskd::new(config, &network_probe(), &mut cast)
-    }
-
-    fn rows(name: &str) -> RotatedRows {
-        RotatedRows {
-            logits: random(&format!("{name}/z"), [16, 5]),
-            projection: random(&format!("{name}/h"), [16, 6]),
-        }
-    }
-
-    #[test]
-    fn a_student_that_gives_out_what_the_teacher_does_costs_nothing() {
-        let method = make(SskdConfig::default()).unwrap();
-        let rows = rows("x");
-        let found = method
-            .student_terms(&rows, &rows, &labels(&[0, 1, 2, 3]))
-            .unwrap();
-        for term in found.terms {
-            assert_close(&[number(&term.value)], &[0.0]);
-        }
-    }
-
-    #[test]
-    fn the_size_of_head_outputs_does_not_matter() {
-        let projection = random("h", [16, 6]);
-        let larger = similarity(projection.clone().mul_scalar(7.0));
-        assert_close(&numbers(&similarity(projection)), &numbers(&larger));
-    }
-
-    #[test]
-    fn the_ratio_decides_how_many_wrong_rows_are_kept() {
-        let scores = random("u", [12, 5]);
-        let right = |row: usize| row % 5;
-        let all = select(&scores, right, 1.0);
-        assert_eq!(all.kept, (0..12).collect::<Vec<_>>());
-        let first = select(&scores, right, 0.0);
-        let expected: Vec<usize> = (0..12).filter(|&row| all.ranks[row] == 0).collect();
-        assert_eq!(first.kept, expected);
-        for ratio in [0.2, 0.5, 0.75] {
-            let wrong = 12 - expected.len();
-            let kept = select(&scores, right, ratio).kept.len();
-            assert_eq!(kept, expected.len() + (wrong as f64 * ratio) as usize);
-        }
-    }
-
-    #[test]
-    fn equal_ranks_keep_the_earlier_rows() {
-        let scores = Tensor::from_data(
-            [[0.0, 1.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]],
-            &Device::flex(),
-        );
-        let found = select(&scores, |_| 0, 0.67);
-        assert_eq!(found.ranks, [1, 1, 1, 0]);
-        assert_eq!(found.kept, [0, 1, 3]);
-    }
-
-    #[test]
-    fn without_a_kept_row_the_term_is_zero() {
-        let value = kept_kl(random("s", [6, 5]), random("t", [6, 5]), &[], 4.0);
-        assert_eq!(number(&value), 0.0);
-    }
-
-    #[test]
-    fn gradients_reach_the_student_and_never_the_teacher() {
-        let method = make(SskdConfig::default()).unwrap();
-        let tracked = |name: &str| RotatedRows {
-            logits: leaf(rows(name).logits),
-            projection: leaf(rows(name).projection),
-        };
-        let (student, teacher) = (tracked("s"), tracked("t"));
-        let found = method
-            .student_terms(&student, &teacher, &labels(&[0, 1, 2, 3]))
-            .unwrap();
-        let total = found
-            .terms
-            .into_iter()
-            .map(|term| term.value)
-            .reduce(|a, b| a + b);
-        let gradients = total.unwrap().backward();
-        assert!(gradient(&student.logits, &gradients).is_some());
-        assert!(gradient(&student.projection, &gradients).is_some());
-        assert!(gradient(&teacher.logits, &gradients).is_none());
-        assert!(gradient(&teacher.projection, &gradients).is_none());
-    }
-
-    #[test]
-    fn the_first_stage_has_a_schedule_of_its_own() {
-        let method = make(SskdConfig::default()).unwrap();
-        let stages = method.stages(240);
-        assert_eq!((stages[0].epochs, stages[1].epochs), (60, 240));
-        assert_eq!(method.stages(1)[0].epochs, 1);
-        let at = |epoch| {
-            let progress = Progress {
-                epoch,
-                epochs: 60,
-                step: 0,
-                steps: 1,
-            };
-            method.learning_rate(0, 0, progress, 1.0)
-        };
-        assert_close(&[at(0), at(30), at(45)], &[0.05, 0.005, 0.0005]);
-    }
-
-    #[test]
-    fn unfit_settings_images_and_batches_are_refused() {
-        for (config, text) in [
-            (
-                SskdConfig {
-                    similarity_temperature: 0.0,
-                    ..SskdConfig::default()
-                },
-                "`similarity_temperature` must be a number above 0",
-            ),
-            (
-                SskdConfig {
-                    transfer_ratio: 1.5,
-                    ..SskdConfig::default()
-                },
-                "`transfer_ratio` must be a number from 0 to 1",
-            ),
-        ] {
-            let error = make(config).unwrap_err().to_string();
-            assert!(error.contains(text), "{error}");
-        }
-        let mut probe = network_probe();
-        probe.batch = 1;
-        let mut cast = Cast::new(network("resnet8", 1));
-        let error = Sskd::new(SskdConfig::default(), &probe, &mut cast).unwrap_err();
-        assert!(error.to_string().contains("data.batch"), "{error}");
-        let error = require_square("sskd", 32, 24).unwrap_err().to_string();
-        assert!(
-            error.contains("32×24") && error.contains("square"),
-            "{error}"
-        );
-        let method = make(SskdConfig::default()).unwrap();
-        let error = method.student_terms(&rows("s"), &rows("t"), &labels(&[0, 1, 2]));
-        assert!(
-            error
-                .unwrap_err()
-                .to_string()
-                .contains("3 labels need 12 rows")
-        );
-    }
-}
+mod tests;
