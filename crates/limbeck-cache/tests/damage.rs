@@ -149,7 +149,7 @@ fn a_missing_shard_is_named_and_the_rest_is_readable() {
     assert!(cache.record(cache.records()).is_err());
 }
 
-/// A field, and how it becomes another.
+/// What an error has to say, and the change of a manifest that it is about.
 type Change = (&'static str, fn(&mut Manifest));
 
 /// Changes that a run's manifest may have, with the field that is named.
