@@ -96,14 +96,11 @@ impl FittedCache {
 
     /// What the run takes from the cache, for the user.
     pub fn note(&self, recipe: &Recipe) -> String {
-        let views = recipe.data.views.unwrap_or_default();
-        let reused = match recipe.train.epochs > views {
-            true => format!("; epoch e shows view e mod {views}"),
-            false => String::new(),
-        };
         format!(
-            "cache: outputs of {} for {views} views of each image, drawn from data.view_seed {}{reused}",
+            "cache: outputs of {} for {} views of each image; data.views and data.view_seed ({}) \
+             are the cache's",
             self.manifest().teacher.name,
+            recipe.data.views.unwrap_or_default(),
             self.manifest().view_seed,
         )
     }

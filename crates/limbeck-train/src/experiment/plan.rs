@@ -123,6 +123,14 @@ impl Plan {
         check_questions(&plan, procedure.as_ref())?;
         plan.check_loaders(procedure.as_ref())?;
         plan.enlarge(procedure.as_ref())?;
+        let stages = procedure.stages(plan.recipe.train.epochs);
+        let epochs: usize = stages.iter().map(|stage| stage.epochs).sum();
+        if let Some(views) = plan.recipe.data.views.filter(|views| epochs > *views) {
+            notes.push(format!(
+                "views: {views} of each image in {epochs} epochs; epoch e, counted from 0, shows \
+                 view e mod {views}"
+            ));
+        }
         plan.pairs = procedure.pairs();
         let stages = procedure.stages(plan.recipe.train.epochs);
         plan.epochs = stages.iter().map(|stage| stage.epochs).sum();
