@@ -4,6 +4,7 @@ mod bench;
 mod catalogue;
 mod compare;
 mod completions;
+mod costs;
 mod demo;
 mod eval;
 mod inspect;
