@@ -274,7 +274,13 @@ fn methods_and_models_are_listed_and_explained() {
     ] {
         assert!(methods.contains(id));
     }
-    assert!(place.succeed(&["methods", "tat"]).contains("Target-aware"));
+    assert!(methods.contains("step ×1.0, memory ×1.0") && methods.contains("batch 64"));
+    let page = place.succeed(&["methods", "tat"]);
+    assert!(page.contains("Target-aware") && page.contains("Measured: step ×"));
+    assert!(page.contains("in repeated measurements"));
+    let json = place.succeed(&["methods", "kd", "--json"]);
+    let kd: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(kd["cost"]["step"].as_f64().unwrap() > 0.0);
     assert!(place.succeed(&["models"]).contains("resnet8x4"));
     assert!(place.succeed(&["models", "resnet20"]).contains("278,324"));
     assert!(place.succeed(&["completions", "bash"]).contains("limbeck"));

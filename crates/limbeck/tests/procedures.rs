@@ -64,7 +64,9 @@ fn assert_criteria_resume(methods: &[&str]) {
 
 #[test]
 fn methods_on_logits_resume_to_the_same_bits() {
-    assert_criteria_resume(&["kd", "dkd", "tinyvit"]);
+    assert_criteria_resume(&["kd", "dkd"]);
+    let extra = ["--teacher", "resnet8", "--set", "schedule.warmup_epochs=0"];
+    assert_resumes("tinyvit", &extra, &["last.safetensors"]);
     for method in ["drg", "dsr"] {
         assert_resumes(method, &[], &["last.safetensors"]);
     }

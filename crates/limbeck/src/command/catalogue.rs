@@ -5,27 +5,48 @@ use std::io::{Write, stdout};
 use limbeck::methods::{Group, METHODS, MethodEntry, entries};
 use serde_json::{Value, json};
 
+use super::costs::Costs;
 use crate::arguments::NamedArguments;
 
 /// Prints the list, or the page of one method.
 pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
     let mut out = stdout().lock();
+    let costs = Costs::read()?;
     match &arguments.name {
         Some(name) => {
             let entries = entries(name)?;
             if arguments.json {
-                let all: Vec<Value> = entries.iter().map(|entry| describe(entry)).collect();
+                let all: Vec<Value> = entries
+                    .iter()
+                    .map(|entry| describe(entry, &costs))
+                    .collect();
                 match all.as_slice() {
                     [one] => writeln!(out, "{one:#}")?,
                     several => writeln!(out, "{:#}", Value::Array(several.to_vec()))?,
                 }
             } else {
-                let pages: Vec<String> = entries.iter().map(|entry| entry.page()).collect();
+                let pages: Vec<String> = entries
+                    .iter()
+                    .map(|entry| match costs.of(entry.id) {
+                        Some(cost) => {
+                            let setting = costs.setting();
+                            format!(
+                                "{}\n\nMeasured: {} ({setting}).",
+                                entry.page(),
+                                cost.with_range()
+                            )
+                        }
+                        None => entry.page(),
+                    })
+                    .collect();
                 writeln!(out, "{}", pages.join("\n\n"))?;
             }
         }
         None if arguments.json => {
-            let all: Vec<Value> = METHODS.iter().map(describe).collect();
+            let all: Vec<Value> = METHODS
+                .iter()
+                .map(|entry| describe(entry, &costs))
+                .collect();
             writeln!(out, "{:#}", Value::Array(all))?;
         }
         None => {
@@ -43,26 +64,39 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
                         false => "",
                     };
                     let title = title_of(entry);
-                    writeln!(out, "{mark} {:width$}  {title}{teacher}", entry.id)?;
+                    let cost = costs.of(entry.id).map(ToString::to_string);
+                    writeln!(
+                        out,
+                        "{mark} {:width$}  {:COST_WIDTH$}  {title}{teacher}",
+                        entry.id,
+                        cost.unwrap_or_default()
+                    )?;
                 }
             }
             writeln!(
                 out,
                 "\nSeveral are joined by +, such as drg+dsr, but those with * stand alone: they have training \
-                 steps of their own. Page of one: limbeck methods NAME"
+                 steps of their own. Page of one: limbeck methods NAME\n\nTime and memory of a \
+                 training step are multiples of the baseline's with the same student: {}. Times are \
+                 rough: the page of a method has their range.",
+                costs.setting()
             )?;
         }
     }
     Ok(())
 }
 
-fn describe(entry: &MethodEntry) -> Value {
+/// Room for `step ×10.0, memory ×10.0`.
+const COST_WIDTH: usize = 25;
+
+fn describe(entry: &MethodEntry, costs: &Costs) -> Value {
     json!({
         "name": entry.id,
         "title": title_of(entry),
         "needs_teacher": entry.needs_teacher,
         "needs": entry.group.title(),
         "joins": !entry.is_procedure(),
+        "cost": costs.of(entry.id),
         "settings": (entry.defaults)(),
     })
 }

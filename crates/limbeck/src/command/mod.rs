@@ -6,6 +6,7 @@ mod catalogue;
 mod compare;
 mod completions;
 mod contract;
+mod costs;
 mod demo;
 mod eval;
 mod inspect;

@@ -1,0 +1,115 @@
+//! What a training step of each method costs, measured by `bench/costs.py`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The table that the script wrote.
+const TABLE: &str = include_str!("costs.toml");
+
+/// Costs of all methods.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Costs {
+    /// Network that was trained.
+    student: String,
+    /// Network that taught, where a method has none of its own.
+    teacher: String,
+    /// Images per step.
+    batch: usize,
+    classes: usize,
+    /// `[C, H, W]`.
+    input: [usize; 3],
+    methods: BTreeMap<String, Cost>,
+}
+
+/// Cost of one method's step.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// Time, as a multiple of the baseline's step with the same student.
+    pub step: f64,
+    /// The least and the greatest of several measurements, of which `step` is the median.
+    pub step_range: [f64; 2],
+    /// Most memory that the process holds, as a multiple of the baseline's.
+    pub memory: f64,
+    /// Teacher of a method that cannot learn from the others'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
+}
+
+impl Costs {
+    /// Reads the table.
+    pub fn read() -> anyhow::Result<Self> {
+        Ok(toml::from_str(TABLE)?)
+    }
+
+    /// The cost of the method called `id`.
+    pub fn of(&self, id: &str) -> Option<&Cost> {
+        self.methods.get(id)
+    }
+
+    /// What was measured.
+    pub fn setting(&self) -> String {
+        let [channels, height, width] = self.input;
+        let others = self.methods.iter().filter_map(|(id, cost)| {
+            let teacher = cost.teacher.as_ref()?;
+            Some(format!(", {id} from {teacher}"))
+        });
+        format!(
+            "{} → {}{}, batch {}, {channels}×{height}×{width}, {} classes",
+            self.teacher,
+            self.student,
+            others.collect::<String>(),
+            self.batch,
+            self.classes
+        )
+    }
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "step ×{:.1}, memory ×{:.1}", self.step, self.memory)
+    }
+}
+
+impl Cost {
+    /// The cost with how far measurements of the time were apart.
+    pub fn with_range(&self) -> String {
+        let [least, greatest] = self.step_range;
+        format!("{self}; step ×{least:.1} to ×{greatest:.1} in repeated measurements")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use limbeck::methods::METHODS;
+
+    use super::*;
+
+    #[test]
+    fn every_method_has_a_cost_and_every_cost_a_method() {
+        let costs = Costs::read().unwrap();
+        for entry in METHODS {
+            let cost = costs.of(entry.id);
+            let hint = "bench/costs.py > crates/limbeck/src/command/costs.toml";
+            assert!(cost.is_some(), "`{}` has no cost: {hint}", entry.id);
+        }
+        assert_eq!(costs.methods.len(), METHODS.len());
+        let finite = |cost: &Cost| {
+            [cost.step, cost.memory]
+                .iter()
+                .all(|x| *x > 0.0 && *x < 1e3)
+        };
+        assert!(costs.methods.values().all(finite));
+    }
+
+    #[test]
+    fn the_baseline_costs_what_it_costs() {
+        let costs = Costs::read().unwrap();
+        let baseline = costs.of("none").unwrap();
+        assert_eq!([baseline.step, baseline.memory], [1.0, 1.0]);
+        assert_eq!(baseline.to_string(), "step ×1.0, memory ×1.0");
+        assert!(costs.setting().contains("batch 64"));
+    }
+}
