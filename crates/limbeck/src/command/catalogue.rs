@@ -29,7 +29,7 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
                     .iter()
                     .map(|entry| match costs.of(entry.id) {
                         Some(cost) => {
-                            let setting = costs.setting();
+                            let setting = costs.setting(Some(entry.id));
                             format!(
                                 "{}\n\nMeasured: {} ({setting}).",
                                 entry.page(),
@@ -79,7 +79,7 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
                  steps of their own. Page of one: limbeck methods NAME\n\nTime and memory of a \
                  training step are multiples of the baseline's with the same student: {}. Times are \
                  rough: the page of a method has their range.",
-                costs.setting()
+                costs.setting(None)
             )?;
         }
     }

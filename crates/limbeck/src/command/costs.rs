@@ -49,16 +49,17 @@ impl Costs {
         self.methods.get(id)
     }
 
-    /// What was measured.
-    pub fn setting(&self) -> String {
+    /// What was measured: of the method called `id`, or of all.
+    pub fn setting(&self, id: Option<&str>) -> String {
         let [channels, height, width] = self.input;
-        let others = self.methods.iter().filter_map(|(id, cost)| {
-            let teacher = cost.teacher.as_ref()?;
-            Some(format!(", {id} from {teacher}"))
+        let own = |id: &str| self.of(id).and_then(|cost| cost.teacher.clone());
+        let teacher = id.and_then(own).unwrap_or_else(|| self.teacher.clone());
+        let others = self.methods.iter().filter_map(|(other, cost)| {
+            let teacher = cost.teacher.as_ref().filter(|_| id.is_none())?;
+            Some(format!(", {other} from {teacher}"))
         });
         format!(
-            "{} → {}{}, batch {}, {channels}×{height}×{width}, {} classes",
-            self.teacher,
+            "{teacher} → {}{}, batch {}, {channels}×{height}×{width}, {} classes",
             self.student,
             others.collect::<String>(),
             self.batch,
@@ -110,6 +111,16 @@ mod tests {
         let baseline = costs.of("none").unwrap();
         assert_eq!([baseline.step, baseline.memory], [1.0, 1.0]);
         assert_eq!(baseline.to_string(), "step ×1.0, memory ×1.0");
-        assert!(costs.setting().contains("batch 64"));
+        assert!(costs.setting(None).contains("cakd from vit_nano"));
+        assert!(
+            costs
+                .setting(Some("kd"))
+                .starts_with("resnet20 → resnet8, batch 64")
+        );
+        assert!(
+            costs
+                .setting(Some("cakd"))
+                .starts_with("vit_nano → resnet8")
+        );
     }
 }
