@@ -129,6 +129,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn at_least(value: __m256, limit: __m256) -> u32 {
+        // SAFETY: see the implementation's head.
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(value, limit)) as u32 }
+    }
+
+    #[inline(always)]
     unsafe fn store_bytes(to: *mut u8, vector: __m256) {
         // SAFETY: see the implementation's head.
         unsafe {

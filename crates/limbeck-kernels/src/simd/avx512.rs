@@ -122,6 +122,12 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn at_least(value: __m512, limit: __m512) -> u32 {
+        // SAFETY: see the implementation's head.
+        unsafe { u32::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(value, limit)) }
+    }
+
+    #[inline(always)]
     unsafe fn store_bytes(to: *mut u8, vector: __m512) {
         // SAFETY: see the implementation's head.
         unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(vector))) }

@@ -57,6 +57,8 @@ pub(crate) trait Simd: Copy {
         candidate: Self::Vector,
         tag: Self::Vector,
     ) -> [Self::Vector; 2];
+    /// A bit for each lane, the first lane's lowest: whether it is at least that of `limit`.
+    unsafe fn at_least(value: Self::Vector, limit: Self::Vector) -> u32;
     /// The lanes, which must be whole numbers from 0 to 255, as bytes to [`Simd::LANES`] places.
     unsafe fn store_bytes(to: *mut u8, vector: Self::Vector);
     /// The numbers at [`Simd::LANES`] places after `from`, all of which must be valid.
