@@ -6,6 +6,7 @@ use crate::simd::{Kernel, MOST_LANES, Simd, as_room, dispatch};
 #[derive(Debug, Default)]
 pub struct Largest {
     maxima: Vec<f32>,
+    places: Vec<u32>,
     keys: Vec<u64>,
 }
 
@@ -16,18 +17,26 @@ impl Largest {
     pub fn find(&mut self, numbers: &[f32], count: usize) -> impl Iterator<Item = (u32, f32)> {
         self.keys.clear();
         if count > 0 && !numbers.is_empty() {
-            // Twice as many groups as numbers are wanted leave few others above the bound, and
+            // Four times as many groups as numbers are wanted leave few others above the bound, and
             // whole vectors of them are quick.
-            let groups = count.saturating_mul(2).max(32).next_multiple_of(16);
+            let groups = count.saturating_mul(4).next_multiple_of(MOST_LANES);
             self.maxima.clear();
             self.maxima
                 .extend_from_slice(&numbers[..groups.min(numbers.len())]);
-            dispatch(Candidates {
+            let room = numbers.len() + MOST_LANES;
+            self.places.resize(self.places.len().max(room), 0);
+            let found = dispatch(Candidates {
                 numbers,
                 count,
                 maxima: &mut self.maxima,
-                keys: &mut self.keys,
+                places: &mut self.places,
             });
+            let places = &self.places[..found];
+            (self.keys).extend(
+                places
+                    .iter()
+                    .map(|&place| key(numbers[place as usize], place)),
+            );
         }
         let keys = &mut self.keys;
         // Sorting a few too many is quicker than leaving them out first.
@@ -41,33 +50,34 @@ impl Largest {
     }
 }
 
-/// Collects the keys of at least the `count` largest numbers. `maxima` has the first of them, one
-/// for each group.
+/// Collects the places of at least the `count` largest numbers, and tells how many they are.
+/// `maxima` has the first numbers, one for each group; `places` has room for a vector more than
+/// there are numbers.
 struct Candidates<'a> {
     numbers: &'a [f32],
     count: usize,
     maxima: &'a mut [f32],
-    keys: &'a mut Vec<u64>,
+    places: &'a mut [u32],
 }
 
 impl Kernel for Candidates<'_> {
-    type Output = ();
+    type Output = usize;
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        // SAFETY: as this function's own; `at` stays inside the numbers.
+    unsafe fn run<S: Simd>(self) -> usize {
+        let mut count = 0;
+        // SAFETY: as this function's own; `at` stays inside the numbers. No more places are found
+        // than there are numbers, behind which there is room for a vector.
         unsafe {
             find_maxima::<S>(self.numbers, self.maxima);
             let bound = bound::<S>(self.maxima, self.count);
             for at in (0..self.numbers.len()).step_by(S::LANES) {
-                let mut found = reached::<S>(self.numbers, at, bound);
-                while found != 0 {
-                    let place = at + found.trailing_zeros() as usize;
-                    self.keys.push(key(self.numbers[place], place));
-                    found &= found - 1;
-                }
+                let found = reached::<S>(self.numbers, at, bound);
+                S::store_places(self.places[count..].as_mut_ptr(), at as u32, found);
+                count += found.count_ones() as usize;
             }
         }
+        count
     }
 }
 
@@ -147,12 +157,11 @@ unsafe fn bound<S: Simd>(maxima: &[f32], count: usize) -> f32 {
     high = rest.iter().copied().fold(high, f32::max);
     for _ in 0..HALVINGS {
         let middle = 0.5 * low + 0.5 * high;
-        // SAFETY: as this function's own; `at` stays inside the maxima.
-        let reaching: u32 = (0..maxima.len())
-            .step_by(S::LANES)
-            .map(|at| unsafe { reached::<S>(maxima, at, middle) }.count_ones())
-            .sum();
-        let reaching = reaching as usize;
+        let mut reaching = 0;
+        for at in (0..maxima.len()).step_by(S::LANES) {
+            // SAFETY: as this function's own; `at` stays inside the maxima.
+            reaching += unsafe { reached::<S>(maxima, at, middle) }.count_ones() as usize;
+        }
         if reaching < count {
             high = middle;
         } else {
@@ -167,7 +176,7 @@ unsafe fn bound<S: Simd>(maxima: &[f32], count: usize) -> f32 {
 
 /// Orders as the numbers do, the largest first, and of equal ones as their places.
 #[inline(always)]
-fn key(number: f32, place: usize) -> u64 {
+fn key(number: f32, place: u32) -> u64 {
     // Zeros of both signs are equal.
     let bits = (number + 0.0).to_bits();
     let descending = if bits >> 31 == 0 {
@@ -175,10 +184,11 @@ fn key(number: f32, place: usize) -> u64 {
     } else {
         bits
     };
-    u64::from(descending) << 32 | u64::from(place as u32)
+    u64::from(descending) << 32 | u64::from(place)
 }
 
 /// The number of a key.
+#[inline(always)]
 fn number(key: u64) -> f32 {
     let descending = (key >> 32) as u32;
     f32::from_bits(if descending >> 31 == 0 {

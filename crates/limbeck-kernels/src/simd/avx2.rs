@@ -12,7 +12,7 @@ pub(super) struct Avx2;
 ///
 /// # Safety
 /// The processor must have it.
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,popcnt")]
 pub(super) unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: the caller has checked for the instruction set.
     unsafe { kernel.run::<Avx2>() }
