@@ -301,11 +301,14 @@ impl ShardWriter<'_> {
         }
         self.write()?;
         self.file.sync_all().map_err(|error| self.failed(error))?;
-        let _lock = files::lock(&self.build.folder)?;
-        let path = files::shard(&self.build.folder, self.number);
-        fs::rename(files::partial_shard(&self.build.folder, self.number), &path)
-            .map_err(files::failed("name", &path))?;
-        self.named = true;
+        {
+            let _lock = files::lock(&self.build.folder)?;
+            let path = files::shard(&self.build.folder, self.number);
+            fs::rename(files::partial_shard(&self.build.folder, self.number), &path)
+                .map_err(files::failed("name", &path))?;
+            self.named = true;
+        }
+        // Others need not wait for the disk.
         files::sync_names(&files::shards(&self.build.folder));
         Ok(())
     }
