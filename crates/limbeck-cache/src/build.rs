@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{BufWriter, Write},
+    io::Write,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -10,10 +10,10 @@ use std::{
 use crate::{
     CacheError, Manifest, checksum, files,
     layout::{CHECKSUM_BYTES, Layout},
-    shard,
+    shard, sparse,
 };
 
-/// Bytes that are collected before they are written.
+/// Bytes of records that are collected before they are written.
 const BUFFER: usize = 1 << 18;
 
 /// A part of the shards: those whose number leaves `index` when divided by `of`. Shares of several
@@ -118,15 +118,16 @@ impl Build {
         file.set_len(0).map_err(files::failed("write", &path))?;
         let mut writer = ShardWriter {
             build: self,
-            file: BufWriter::with_capacity(BUFFER, file),
+            file,
             number,
             next: self.layout.positions(number).start,
-            record: Vec::with_capacity(self.layout.record_bytes),
+            collected: Vec::with_capacity(BUFFER + self.layout.record_bytes),
+            room: sparse::Room::default(),
             broken: false,
             named: false,
         };
         let header = shard::header(&self.layout, &self.manifest_sha256, number);
-        writer.write(&header)?;
+        writer.collected.extend(header);
         Ok(Some(writer))
     }
 
@@ -204,12 +205,14 @@ fn fitting(folder: &Path, manifest: &Manifest) -> Result<Option<(Manifest, [u8; 
 #[derive(Debug)]
 pub struct ShardWriter<'a> {
     build: &'a Build,
-    file: BufWriter<File>,
+    file: File,
     number: u64,
     /// Position of the next record.
     next: u64,
-    /// Room for the bytes of a record.
-    record: Vec<u8>,
+    /// The bytes that are not in the file yet.
+    collected: Vec<u8>,
+    /// See [`sparse::Room`].
+    room: sparse::Room,
     /// Whether a write failed, after which nobody knows what is in the file.
     broken: bool,
     /// Whether the file has its final name.
@@ -243,13 +246,22 @@ impl ShardWriter<'_> {
                 found: outputs.len(),
             });
         }
-        self.record.clear();
-        let described = self
-            .build
-            .manifest
-            .outputs
-            .iter()
-            .zip(&self.build.layout.outputs);
+        let start = self.collected.len();
+        self.encode(outputs, start)
+            .inspect_err(|_| self.collected.truncate(start))?;
+        let checksum = checksum::of_record(self.next, &self.collected[start..]);
+        self.collected.extend(checksum.to_le_bytes());
+        self.next += 1;
+        if self.collected.len() < BUFFER {
+            return Ok(());
+        }
+        self.write()
+    }
+
+    /// Collects a record but for its checksum; `start` is how much there was before.
+    fn encode(&mut self, outputs: &[&[f32]], start: usize) -> Result<(), CacheError> {
+        let layout = &self.build.layout;
+        let described = self.build.manifest.outputs.iter().zip(&layout.outputs);
         for ((described, place), numbers) in described.zip(outputs) {
             if numbers.len() != described.len() {
                 return Err(CacheError::Length {
@@ -258,9 +270,9 @@ impl ShardWriter<'_> {
                     found: numbers.len(),
                 });
             }
-            self.record.resize(place.start, 0);
+            self.collected.resize(start + place.start, 0);
             (described.encoding)
-                .encode(numbers, &mut self.record)
+                .encode(numbers, &mut self.room, &mut self.collected)
                 .map_err(|value| CacheError::Value {
                     output: described.name.clone(),
                     position: self.next,
@@ -268,15 +280,8 @@ impl ShardWriter<'_> {
                     encoding: described.encoding.to_string(),
                 })?;
         }
-        self.record
-            .resize(self.build.layout.record_bytes - CHECKSUM_BYTES, 0);
-        let checksum = checksum::of_record(self.next, &self.record);
-        self.record.extend(checksum.to_le_bytes());
-        let record = std::mem::take(&mut self.record);
-        let written = self.write(&record);
-        self.record = record;
-        written?;
-        self.next += 1;
+        self.collected
+            .resize(start + layout.record_bytes - CHECKSUM_BYTES, 0);
         Ok(())
     }
 
@@ -294,21 +299,25 @@ impl ShardWriter<'_> {
                 given: self.next - positions.start,
             });
         }
-        let written = self.file.flush();
-        written
-            .and_then(|()| self.file.get_ref().sync_all())
-            .map_err(|error| self.failed(error))?;
-        let _lock = files::lock(&self.build.folder)?;
-        let path = files::shard(&self.build.folder, self.number);
-        fs::rename(files::partial_shard(&self.build.folder, self.number), &path)
-            .map_err(files::failed("name", &path))?;
-        self.named = true;
+        self.write()?;
+        self.file.sync_all().map_err(|error| self.failed(error))?;
+        {
+            let _lock = files::lock(&self.build.folder)?;
+            let path = files::shard(&self.build.folder, self.number);
+            fs::rename(files::partial_shard(&self.build.folder, self.number), &path)
+                .map_err(files::failed("name", &path))?;
+            self.named = true;
+        }
+        // Others need not wait for the disk.
         files::sync_names(&files::shards(&self.build.folder));
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
-        (self.file.write_all(bytes))
+    /// Writes what is collected.
+    fn write(&mut self) -> Result<(), CacheError> {
+        let written = self.file.write_all(&self.collected);
+        self.collected.clear();
+        written
             .inspect_err(|_| self.broken = true)
             .map_err(|error| self.failed(error))
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use half::{f16, slice::HalfFloatSliceExt};
+use limbeck_kernels::all_finite;
 use serde::{Deserialize, Serialize};
 
 use crate::sparse::{self, Entries, Minor};
@@ -64,16 +65,16 @@ impl Encoding {
 
     /// Appends `numbers`. The first number that cannot be stored is given back, and what was
     /// appended is then worth nothing.
-    pub(crate) fn encode(self, numbers: &[f32], into: &mut Vec<u8>) -> Result<(), f32> {
+    pub(crate) fn encode(
+        self,
+        numbers: &[f32],
+        room: &mut sparse::Room,
+        into: &mut Vec<u8>,
+    ) -> Result<(), f32> {
         /// Numbers that are rounded at once.
         const PIECE: usize = 64;
-        // All at once first: stopping at each would keep the compiler from testing several.
-        let all_finite = numbers
-            .iter()
-            .fold(true, |all, number| all & number.is_finite());
-        if let Some(&broken) = numbers
-            .iter()
-            .find(|number| !all_finite && !number.is_finite())
+        if !all_finite(numbers)
+            && let Some(&broken) = numbers.iter().find(|number| !number.is_finite())
         {
             return Err(broken);
         }
@@ -98,7 +99,7 @@ impl Encoding {
                 let inverse = if scale.is_normal() { 1.0 / scale } else { 0.0 };
                 into.extend((numbers.iter()).map(|number| (number * inverse).round() as i8 as u8));
             }
-            Self::TopK(k) => sparse::encode(numbers, k, sparse::is_wide(numbers.len()), into),
+            Self::TopK(k) => sparse::encode(numbers, k, sparse::is_wide(numbers.len()), room, into),
         }
         Ok(())
     }

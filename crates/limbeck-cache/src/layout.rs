@@ -15,7 +15,7 @@ const ALIGNMENT: usize = 4;
 
 /// Bytes that a shard is meant to have: large enough that a file costs nothing beside its records,
 /// small enough to be thrown away.
-const TARGET_BYTES: u64 = 4 << 20;
+const TARGET_BYTES: u64 = 8 << 20;
 /// Records of a shard at the least, so that header and file stay below a thousandth of the records,
 /// and the steps of a build long beside the start of one.
 const FEWEST_RECORDS: u64 = 256;
@@ -38,7 +38,7 @@ const LARGEST_RECORD: usize = 1 << 30;
 const LARGEST_SHARD: u64 = 1 << 40;
 
 /// How many records each shard should have, for records of `record_bytes` and `records` in all:
-/// about 4 MiB of them, but 256 at the least; 16,384 at the most while that makes no more than
+/// about 8 MiB of them, but 256 at the least; 16,384 at the most while that makes no more than
 /// 16,384 shards.
 pub fn shard_records(record_bytes: u64, records: u64) -> u64 {
     let by_size = TARGET_BYTES / record_bytes.max(1);

@@ -202,7 +202,7 @@ fn a_view_takes_at_most_a_twentieth_more_than_tinyvits_record() {
 #[test]
 fn shards_are_small_but_neither_tiny_nor_too_many() {
     assert_eq!(shard_records(44, 1_000_000), 16_384);
-    assert_eq!(shard_records(4004, 1_000_000), 1047);
+    assert_eq!(shard_records(4004, 1_000_000), 2095);
     assert_eq!(shard_records(1 << 20, 1_000_000), 256);
     assert!(1_300_000_000_u64.div_ceil(shard_records(404, 1_300_000_000)) <= 16_384);
     assert_eq!(shard_records(0, 0), 16_384);

@@ -1,10 +1,10 @@
 //! Every instruction set computes the same.
 
 use crate::{
-    Activation, AdamWStep, Conv2dOptions, Pool2dOptions, SgdStep,
+    Activation, AdamWStep, Conv2dOptions, Largest, Pool2dOptions, SgdStep, all_finite,
     attention::{self, Sizes},
     convolution::{Finish, Geometry, forward, input_gradient, weight_gradient},
-    gelu, layer_norm,
+    exponentials, gelu, layer_norm,
     normalisation::{Maps, Read, affine, backward as norm_gradients, forward as norm},
     optimizer::span::{AdamW, MovingAverage, Pass, Sgd, sum_of_squares},
     pooling::{
@@ -16,6 +16,7 @@ use crate::{
     rectifier,
     resize::{bilinear::Bilinear, nearest::Nearest},
     simd::{Level, WIDEST},
+    sum_of_exponentials,
 };
 
 fn noise(count: usize, seed: u32) -> Vec<f32> {
@@ -302,18 +303,38 @@ fn transformers(results: &mut Vec<(String, Vec<f32>)>) {
     }
 }
 
+/// What is stored, in bits that must not depend on the processor.
+fn stored() -> Vec<u64> {
+    let mut bits = Vec::new();
+    for count in [1, 9, 100, 1000] {
+        let numbers: Vec<f32> = noise(count, 1).iter().map(|x| 30.0 * x).collect();
+        let largest = numbers.iter().copied().fold(f32::MIN, f32::max);
+        bits.push(sum_of_exponentials(&numbers, largest).to_bits());
+        for (place, number) in Largest::default().find(&numbers, 10) {
+            bits.extend([u64::from(place), u64::from(number.to_bits())]);
+        }
+        bits.push(u64::from(all_finite(&numbers)));
+        let mut numbers = numbers;
+        exponentials(&mut numbers, largest);
+        bits.extend(numbers.iter().map(|number| u64::from(number.to_bits())));
+    }
+    bits
+}
+
 #[test]
 fn every_instruction_set_computes_the_same() {
     let with = |level| {
         *WIDEST.lock().unwrap() = Some(level);
-        let results = results();
+        let results = (results(), stored());
         *WIDEST.lock().unwrap() = None;
         results
     };
-    let baseline = with(Level::Baseline);
+    let (baseline, bits) = with(Level::Baseline);
     #[cfg(target_arch = "x86_64")]
     for level in [Level::Avx2, Level::Avx512] {
-        for ((name, found), (_, expected)) in with(level).into_iter().zip(&baseline) {
+        let (results, found) = with(level);
+        assert_eq!(found, bits, "{level:?}");
+        for ((name, found), (_, expected)) in results.into_iter().zip(&baseline) {
             assert_eq!(found.len(), expected.len(), "{level:?} {name}");
             let scale = expected.iter().fold(1e-3f32, |most, v| most.max(v.abs()));
             for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -324,5 +345,5 @@ fn every_instruction_set_computes_the_same() {
             }
         }
     }
-    assert!(!baseline.is_empty());
+    assert!(!baseline.is_empty() && !bits.is_empty());
 }

@@ -12,8 +12,10 @@ mod composed;
 mod conv2d;
 mod convolution;
 mod elementary;
+mod finite;
 mod flex;
 mod gelu;
+mod largest;
 mod layer_norm;
 #[cfg(test)]
 mod levels;
@@ -32,6 +34,7 @@ mod rectifier;
 mod resize;
 mod scratch;
 mod simd;
+mod softmax;
 
 pub use activation::Activation;
 pub use attention::self_attention;
@@ -40,7 +43,9 @@ pub use channels::{channel_shuffle, interleave_channels};
 pub use conv2d::{
     Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_weight_gradient, conv2d_with,
 };
+pub use finite::all_finite;
 pub use gelu::gelu;
+pub use largest::Largest;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use mapped_file::MappedFile;
@@ -53,3 +58,4 @@ pub use pooling::{Pool2dOptions, adaptive_avg_pool2d, avg_pool2d, global_avg_poo
 pub use rectifier::relu;
 pub use resize::{Interpolation, resize};
 pub use simd::instruction_set;
+pub use softmax::{exponentials, sum_of_exponentials};

@@ -23,9 +23,16 @@ pub(super) fn bytes(k: usize, wide: bool) -> Option<usize> {
 }
 
 /// Appends a record. `seed` is below 2³¹, all logits are finite, and there are more than `k`.
-pub(super) fn encode(seed: u32, logits: &[f32], k: usize, wide: bool, into: &mut Vec<u8>) {
+pub(super) fn encode(
+    seed: u32,
+    logits: &[f32],
+    k: usize,
+    wide: bool,
+    room: &mut sparse::Room,
+    into: &mut Vec<u8>,
+) {
     into.extend(seed.to_le_bytes());
-    sparse::encode(logits, k, wide, into);
+    sparse::encode(logits, k, wide, room, into);
 }
 
 impl<'a> Record<'a> {

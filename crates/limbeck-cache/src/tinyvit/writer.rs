@@ -7,8 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use limbeck_kernels::all_finite;
+
 use super::{Description, record};
-use crate::{CacheError, files};
+use crate::{CacheError, files, sparse};
 
 /// Says in a folder that classes take four bytes; the file's name and content.
 pub(super) const WIDE_MARK: (&str, &[u8]) = ("indices-u32", b"LIMBECK indices u32\n");
@@ -24,6 +26,7 @@ pub struct Writer {
     keys: BufWriter<File>,
     values: BufWriter<File>,
     written: HashSet<String>,
+    room: sparse::Room,
     record: Vec<u8>,
 }
 
@@ -71,6 +74,7 @@ impl Writer {
             rank,
             place,
             written: HashSet::new(),
+            room: sparse::Room::default(),
             record: Vec::new(),
         })
     }
@@ -91,7 +95,7 @@ impl Writer {
         if seed > i32::MAX as u32 {
             return Err(bad(format!("the seed {seed} is not below 2³¹")));
         }
-        if logits.len() != self.description.classes || logits.iter().any(|l| !l.is_finite()) {
+        if logits.len() != self.description.classes || !all_finite(logits) {
             return Err(bad(format!(
                 "{} logits; expected {}, all finite",
                 logits.len(),
@@ -103,7 +107,7 @@ impl Writer {
         }
         let (k, wide) = (self.description.topk, self.description.is_wide());
         self.record.clear();
-        record::encode(seed, logits, k, wide, &mut self.record);
+        record::encode(seed, logits, k, wide, &mut self.room, &mut self.record);
         let written =
             (self.values.write_all(&self.record)).and_then(|()| writeln!(self.keys, "{key}"));
         written.map_err(files::failed("write", &self.place))?;

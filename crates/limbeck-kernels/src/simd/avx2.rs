@@ -12,7 +12,7 @@ pub(super) struct Avx2;
 ///
 /// # Safety
 /// The processor must have it.
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,popcnt")]
 pub(super) unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: the caller has checked for the instruction set.
     unsafe { kernel.run::<Avx2>() }
@@ -126,6 +126,12 @@ impl Simd for Avx2 {
                 _mm256_blendv_ps(best_tag, tag, take),
             ]
         }
+    }
+
+    #[inline(always)]
+    unsafe fn at_least(value: __m256, limit: __m256) -> u32 {
+        // SAFETY: see the implementation's head.
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(value, limit)) as u32 }
     }
 
     #[inline(always)]

@@ -12,7 +12,7 @@ pub(super) struct Avx512;
 ///
 /// # Safety
 /// The processor must have it.
-#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma,popcnt")]
 pub(super) unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: the caller has checked for the instruction set.
     unsafe { kernel.run::<Avx512>() }
@@ -118,6 +118,23 @@ impl Simd for Avx512 {
                 _mm512_mask_mov_ps(best, take, candidate),
                 _mm512_mask_mov_ps(best_tag, take, tag),
             ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn at_least(value: __m512, limit: __m512) -> u32 {
+        // SAFETY: see the implementation's head.
+        unsafe { u32::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(value, limit)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_places(to: *mut u32, first: u32, lanes: u32) {
+        // SAFETY: see the implementation's head.
+        unsafe {
+            let numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let places = _mm512_add_epi32(numbers, _mm512_set1_epi32(first as i32));
+            let set = _mm512_maskz_compress_epi32(lanes as u16, places);
+            _mm512_storeu_si512(to.cast(), set);
         }
     }
 

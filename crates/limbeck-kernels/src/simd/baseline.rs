@@ -87,6 +87,11 @@ impl Simd for Baseline {
     }
 
     #[inline(always)]
+    unsafe fn at_least(value: [f32; 4], limit: [f32; 4]) -> u32 {
+        (0..4).fold(0, |bits, i| bits | u32::from(value[i] >= limit[i]) << i)
+    }
+
+    #[inline(always)]
     unsafe fn store_bytes(to: *mut u8, vector: [f32; 4]) {
         // SAFETY: the caller vouches for four bytes.
         unsafe {

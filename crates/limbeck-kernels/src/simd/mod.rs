@@ -57,6 +57,8 @@ pub(crate) trait Simd: Copy {
         candidate: Self::Vector,
         tag: Self::Vector,
     ) -> [Self::Vector; 2];
+    /// A bit for each lane, the first lane's lowest: whether it is at least that of `limit`.
+    unsafe fn at_least(value: Self::Vector, limit: Self::Vector) -> u32;
     /// The lanes, which must be whole numbers from 0 to 255, as bytes to [`Simd::LANES`] places.
     unsafe fn store_bytes(to: *mut u8, vector: Self::Vector);
     /// The numbers at [`Simd::LANES`] places after `from`, all of which must be valid.
@@ -73,6 +75,19 @@ pub(crate) trait Simd: Copy {
     unsafe fn interleave(a: Self::Vector, b: Self::Vector) -> [Self::Vector; 2];
     /// The lanes of `a`, then `b`, with even numbers, and those with odd numbers.
     unsafe fn deinterleave(a: Self::Vector, b: Self::Vector) -> [Self::Vector; 2];
+
+    /// Stores `first` plus the number of each lane whose bit is set, one after the other; `to` must
+    /// have room for [`Simd::LANES`] places, and what lies behind those stored is undefined.
+    #[inline(always)]
+    unsafe fn store_places(to: *mut u32, first: u32, lanes: u32) {
+        let mut count = 0;
+        for lane in 0..Self::LANES as u32 {
+            // No branches: which lanes are set cannot be foreseen.
+            // SAFETY: `count` is at most `lane`.
+            unsafe { to.add(count).write(first + lane) };
+            count += (lanes >> lane & 1) as usize;
+        }
+    }
 
     /// Loads up to a vector's worth of `from[at..]`, zeros behind the end. `at` must not lie
     /// behind the end.
@@ -143,6 +158,10 @@ fn detected() -> Level {
     *LEVEL.get_or_init(|| {
         #[cfg(target_arch = "x86_64")]
         {
+            // Every processor with AVX2 has POPCNT too.
+            if !is_x86_feature_detected!("popcnt") {
+                return Level::Baseline;
+            }
             if is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512dq")
@@ -206,10 +225,10 @@ pub(crate) fn prefetch(numbers: &[f32]) {
 #[inline(always)]
 pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     match level() {
-        // SAFETY: `detected` has seen AVX-512 F, VL and DQ on this processor.
+        // SAFETY: `detected` has seen AVX-512 F, VL and DQ and POPCNT on this processor.
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => unsafe { avx512::run_avx512(kernel) },
-        // SAFETY: `detected` has seen AVX2 and FMA on this processor.
+        // SAFETY: `detected` has seen AVX2, FMA and POPCNT on this processor.
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => unsafe { avx2::run_avx2(kernel) },
         // SAFETY: the baseline is what the whole program was compiled for.
