@@ -81,7 +81,6 @@ GROUPS = [
     ]),
     ("Several stages", [
         ("hssakd", "resnet20", []),
-        ("hssakd", None, ["method.hssakd.form=online"]),
         ("pixeldistill", "resnet20", ["augment.size=[14, 14]"]),
         ("pixeldistill", "resnet20", ["method.pixeldistill.form=two_stage", "augment.size=[14, 14]"]),
         ("sskd", "resnet20", []),
