@@ -9,8 +9,8 @@
 # --torch-step FILE   torch_step.py for the rows that it measures (default:
 #                     ../shared/bench/torch_step.py beside the repository, where it exists)
 # Everything else goes to table.py: --only conv,frozen,resnet,kd,cache,cached,mobilenet,vit
-# --rounds N --runs N --threads N --batch N --keep-memory (PyTorch's allocator keeps freed memory, as Limbeck's does)
-# --wrap COMMAND (starts each measurement).
+# --rounds N --runs N --threads N --batch N --keep-memory (PyTorch's allocator keeps freed memory, as
+# Limbeck's does) --wrap COMMAND (starts each measurement).
 #
 # PEER_PYTHON=…/python uses an interpreter that has torch; LIMBECK=…/limbeck a built command.
 set -euo pipefail

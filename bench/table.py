@@ -237,14 +237,12 @@ class Store:
                 alone = runner.ours(what, runs, batched=False, threads=1)
                 return runner.ours(what, runs, batched=False), alone
 
-            (found, alone), plain = in_turn(
-                number, ours, lambda: runner.plain_store(topk, runs)
-            )
-            for side, written, alone in (("ours", found, alone), ("theirs", plain, plain)):
-                getattr(rows["written"], side).append(1e6 / written["written_per_second"])
-                getattr(rows["alone"], side).append(1e6 / alone["written_per_second"])
-                getattr(rows["read"], side).append(1e6 / written["read_per_second"])
-                getattr(rows["bytes"], side).append(written["bytes_per_view"])
+            (found, alone), plain = in_turn(number, ours, lambda: runner.plain_store(topk, runs))
+            for side, all_threads, one in (("ours", found, alone), ("theirs", plain, plain)):
+                getattr(rows["written"], side).append(1e6 / all_threads["written_per_second"])
+                getattr(rows["alone"], side).append(1e6 / one["written_per_second"])
+                getattr(rows["read"], side).append(1e6 / all_threads["read_per_second"])
+                getattr(rows["bytes"], side).append(all_threads["bytes_per_view"])
             self.open_ms.append(found["open_ms"])
 
     def rows(self):

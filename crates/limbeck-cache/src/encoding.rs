@@ -130,7 +130,8 @@ impl Encoding {
     }
 }
 
-fn decode_f16(bytes: &[u8], into: &mut [f32]) {
+/// Little-endian numbers of two bytes as single precision ones.
+pub(crate) fn decode_f16(bytes: &[u8], into: &mut [f32]) {
     const PIECE: usize = 64;
     let mut halves = [f16::ZERO; PIECE];
     for (numbers, bytes) in into.chunks_mut(PIECE).zip(bytes.chunks(2 * PIECE)) {

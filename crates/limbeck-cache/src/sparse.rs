@@ -3,6 +3,11 @@
 use half::{f16, slice::HalfFloatSliceExt};
 use limbeck_kernels::{Largest, exponentials, sum_of_exponentials};
 
+use crate::encoding::decode_f16;
+
+/// Probabilities that are converted at once.
+const PIECE: usize = 64;
+
 /// Classes up to which two bytes hold an index.
 const NARROW: usize = 1 << 16;
 
@@ -43,8 +48,6 @@ pub struct Room {
 /// the first of equal ones first; softmax at temperature 1 over all classes, rounded to half
 /// precision. K is below the number of logits, all of them finite.
 pub fn encode(logits: &[f32], k: usize, wide: bool, room: &mut Room, into: &mut Vec<u8>) {
-    /// Probabilities that are rounded at once.
-    const PIECE: usize = 64;
     let start = into.len();
     into.resize(start + k * entry_bytes(wide), 0);
     let (indices, values) = into[start..].split_at_mut(k * index_bytes(wide));
@@ -113,9 +116,20 @@ impl<'a> Entries<'a> {
         (self.values.iter()).map(|bytes| f16::from_le_bytes(*bytes).to_f32())
     }
 
+    /// Gives the same numbers to `work`, converted many at once.
+    fn each_probability(self, mut work: impl FnMut(f32)) {
+        let mut numbers = [0.0; PIECE];
+        for values in self.values.chunks(PIECE) {
+            let numbers = &mut numbers[..values.len()];
+            decode_f16(values.as_flattened(), numbers);
+            numbers.iter().for_each(|&number| work(number));
+        }
+    }
+
     /// m of so many classes, more than K.
     pub fn minor(self, classes: usize) -> f64 {
-        let rest = (self.probabilities()).fold(1.0, |rest, value| rest - f64::from(value));
+        let mut rest = 1.0;
+        self.each_probability(|value| rest -= f64::from(value));
         rest / (classes - self.values.len()) as f64
     }
 
@@ -130,9 +144,14 @@ impl<'a> Entries<'a> {
             Minor::Kept => minor,
             Minor::ClampedAtZero => minor.max(0.0),
         });
-        for (class, probability) in self.classes().zip(self.probabilities()) {
-            *into.get_mut(class)? = probability;
-        }
-        Some(())
+        let (mut classes, mut known) = (self.classes(), true);
+        self.each_probability(|probability| {
+            let place = classes.next().and_then(|class| into.get_mut(class));
+            match place {
+                Some(place) => *place = probability,
+                None => known = false,
+            }
+        });
+        known.then_some(())
     }
 }
