@@ -82,7 +82,9 @@ GROUPS = [
     ("Several stages", [
         ("hssakd", "resnet20", []),
         ("pixeldistill", "resnet20", ["augment.size=[14, 14]"]),
-        ("pixeldistill", "resnet20", ["method.pixeldistill.form=two_stage", "augment.size=[14, 14]"]),
+        ("pixeldistill", "resnet20", [
+            "method.pixeldistill.form=two_stage", "augment.size=[14, 14]", "train.clip_norm=5",
+        ]),
         ("sskd", "resnet20", []),
         ("tst", "resnet20 in colour", [COLOUR]),
         ("wtakd", "resnet20", ["method.wtakd.assistants=resnet14+resnet8"]),
