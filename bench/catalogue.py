@@ -108,6 +108,7 @@ def arguments():
     parser.add_argument("--teacher-epochs", type=int, default=6, help="(default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="(default: %(default)s)")
     parser.add_argument("--only", default="", help="methods, with commas between them")
+    parser.add_argument("--note", default="", help="a sentence for the page, about the machine")
     parser.add_argument("--runs", default=os.path.join(ROOT, "target", "catalogue"))
     return parser.parse_args()
 
@@ -242,7 +243,8 @@ def heading(asked, teachers, rows, seconds):
         f"epoch, {data['test']} to test once. Student `{STUDENT}` "
         f"({results['student']['params'] / 1000:.0f} k parameters), {asked.epochs} epochs, "
         f"{asked.seeds} seeds; every gain is against a baseline with the same seeds, initial "
-        f"weights, order of the data and epochs. Teachers, {asked.teacher_epochs} epochs: {taught}.",
+        f"weights, order of the data and epochs. Teachers, {asked.teacher_epochs} epochs: {taught}. "
+        f"{asked.note}".rstrip(),
         "",
         f"Of {len(rows)} rows, {above} have an interval above zero, {below} below, and "
         f"{len(gains) - above - below} on both sides of it. {asked.epochs} epochs on "

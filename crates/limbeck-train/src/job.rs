@@ -1,6 +1,7 @@
 //! The training of one network from its first step to its last, over any number of stops.
 
-use std::collections::BTreeMap;
+mod state;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use limbeck_data::{Augment, Loader, LoaderConfig, Normalisation, Part};
 use limbeck_methods::{HeldOut, Images, Progress, Teacher};
 use limbeck_nn::Network;
-use serde::{Deserialize, Serialize};
+use state::State;
 
 use crate::{
     TrainError,
@@ -24,7 +25,7 @@ use crate::{
     results::EpochRow,
     schedule::Schedule,
     snapshot,
-    step::{Learner, Lesson, Pause, StepReport},
+    step::{Learner, Lesson, Pause},
 };
 
 /// Time between two checkpoints inside an epoch; each epoch ends with one in any case.
@@ -86,75 +87,6 @@ pub struct Finished {
     pub epochs: Vec<EpochRow>,
     /// Wall time, stops left out.
     pub seconds: f64,
-}
-
-/// Where a job is; the readable part of its checkpoint.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct State {
-    /// Epochs that are done, of all stages together.
-    epoch: usize,
-    /// Steps done in the next one.
-    step: usize,
-    /// Steps done since the first.
-    position: usize,
-    /// Index of the stage.
-    stage: usize,
-    /// Epochs of the stage that are done.
-    stage_epoch: usize,
-    /// Best validation score of the stage so far, in percent, and its epoch, counted from 1 over
-    /// all stages.
-    best: Option<(f64, usize)>,
-    rows: Vec<EpochRow>,
-    sums: Sums,
-    seconds: f64,
-    /// Updates of the moving average.
-    average_updates: u64,
-}
-
-/// What is averaged over an epoch.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Sums {
-    images: usize,
-    correct: usize,
-    loss: f64,
-    terms: BTreeMap<String, f64>,
-    weights: BTreeMap<String, f64>,
-    shares: BTreeMap<String, f64>,
-    seconds: f64,
-    waited: f64,
-}
-
-impl Sums {
-    fn add(&mut self, report: &StepReport) {
-        let images = report.images as f64;
-        self.images += report.images;
-        self.correct += report.correct;
-        self.loss += report.loss * images;
-        for (sums, values) in [
-            (&mut self.terms, &report.terms),
-            (&mut self.weights, &report.weights),
-            (&mut self.shares, &report.shares),
-        ] {
-            for (name, value) in values {
-                *sums.entry(name.clone()).or_default() += value * images;
-            }
-        }
-    }
-
-    fn means(&self, sums: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
-        let images = self.images.max(1) as f64;
-        sums.iter()
-            .map(|(name, sum)| (name.clone(), sum / images))
-            .collect()
-    }
-
-    fn images_per_second(&self) -> f64 {
-        self.images as f64 / self.seconds.max(1e-9)
-    }
-
-    fn data_wait(&self) -> f64 {
-        100.0 * self.waited / self.seconds.max(1e-9)
-    }
 }
 
 impl Job<'_> {

@@ -10,8 +10,9 @@ use limbeck_nn::Network;
 
 use super::{
     Plan, TeacherPlan, needs_teacher, series,
-    sharing::{self, Answers, Trained},
+    sharing::{self, Answers},
     summary,
+    teaching::{Teaching, TrainedFirst},
 };
 use crate::{
     TrainError,
@@ -163,72 +164,6 @@ pub fn execute(
 /// The first seed and those that count up from it.
 fn seeds(recipe: &Recipe) -> Vec<u64> {
     (recipe.train.seed..).take(recipe.train.seeds).collect()
-}
-
-/// The teacher of a run in progress.
-enum Teaching<'a> {
-    None,
-    Ready(&'a Network, &'a dyn Teacher),
-    Trained(Box<TrainedFirst>),
-}
-
-/// A teacher that this run has trained.
-struct TrainedFirst {
-    network: Network,
-    teacher: FrozenTeacher,
-    /// Hash of its weights' file.
-    sha256: String,
-    /// What its training took.
-    seconds: f64,
-}
-
-impl Teaching<'_> {
-    fn knowledge(&self) -> Option<&dyn Teacher> {
-        match self {
-            Teaching::None => None,
-            Teaching::Ready(_, teacher) => Some(*teacher),
-            Teaching::Trained(trained) => Some(&trained.teacher),
-        }
-    }
-
-    fn seconds(&self) -> f64 {
-        match self {
-            Teaching::Trained(trained) => trained.seconds,
-            _ => 0.0,
-        }
-    }
-
-    fn network(&self) -> Option<&Network> {
-        match self {
-            Teaching::None => None,
-            Teaching::Ready(network, _) => Some(network),
-            Teaching::Trained(trained) => Some(&trained.network),
-        }
-    }
-
-    /// The teacher as the one whose outputs may be stored.
-    fn trained<'b>(&'b self, plan: &'b Plan) -> Option<Trained<'b>> {
-        match (self, &plan.teacher) {
-            (Teaching::Trained(trained), _) => Some(Trained {
-                network: &trained.network,
-                normalisation: &plan.normalisation,
-                sha256: &trained.sha256,
-            }),
-            (
-                Teaching::Ready(network, _),
-                TeacherPlan::Ready {
-                    normalisation,
-                    sha256,
-                    ..
-                },
-            ) => Some(Trained {
-                network,
-                normalisation,
-                sha256,
-            }),
-            _ => None,
-        }
-    }
 }
 
 /// What decides the bits of each kind of training.

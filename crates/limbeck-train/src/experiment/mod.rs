@@ -8,6 +8,7 @@ mod series;
 mod sharing;
 mod summary;
 mod teacher_plan;
+mod teaching;
 
 pub(crate) use data::{input_shape, open_data};
 pub use execute::{RunEnd, execute};

@@ -1,0 +1,76 @@
+//! Where a job is.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{results::EpochRow, step::StepReport};
+
+/// Where a job is; the readable part of its checkpoint.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct State {
+    /// Epochs that are done, of all stages together.
+    pub epoch: usize,
+    /// Steps done in the next one.
+    pub step: usize,
+    /// Steps done since the first.
+    pub position: usize,
+    /// Index of the stage.
+    pub stage: usize,
+    /// Epochs of the stage that are done.
+    pub stage_epoch: usize,
+    /// Best validation score of the stage so far, in percent, and its epoch, counted from 1 over
+    /// all stages.
+    pub best: Option<(f64, usize)>,
+    pub rows: Vec<EpochRow>,
+    pub sums: Sums,
+    pub seconds: f64,
+    /// Updates of the moving average.
+    pub average_updates: u64,
+}
+
+/// What is averaged over an epoch.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Sums {
+    pub images: usize,
+    pub correct: usize,
+    pub loss: f64,
+    pub terms: BTreeMap<String, f64>,
+    pub weights: BTreeMap<String, f64>,
+    pub shares: BTreeMap<String, f64>,
+    pub seconds: f64,
+    pub waited: f64,
+}
+
+impl Sums {
+    pub fn add(&mut self, report: &StepReport) {
+        let images = report.images as f64;
+        self.images += report.images;
+        self.correct += report.correct;
+        self.loss += report.loss * images;
+        for (sums, values) in [
+            (&mut self.terms, &report.terms),
+            (&mut self.weights, &report.weights),
+            (&mut self.shares, &report.shares),
+        ] {
+            for (name, value) in values {
+                *sums.entry(name.clone()).or_default() += value * images;
+            }
+        }
+    }
+
+    pub fn means(&self, sums: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
+        let images = self.images.max(1) as f64;
+        sums.iter()
+            .map(|(name, sum)| (name.clone(), sum / images))
+            .collect()
+    }
+
+    pub fn images_per_second(&self) -> f64 {
+        self.images as f64 / self.seconds.max(1e-9)
+    }
+
+    pub fn data_wait(&self) -> f64 {
+        100.0 * self.waited / self.seconds.max(1e-9)
+    }
+}
