@@ -91,9 +91,6 @@ GROUPS = [
         ("wtakd", "resnet20", [
             "method.wtakd.form=chain", "method.wtakd.assistants=resnet14",
         ]),
-        ("wtakd", "resnet20", [
-            "method.wtakd.form=dense", "method.wtakd.assistants=resnet14+resnet8",
-        ]),
     ]),
 ]  # fmt: skip
 
@@ -247,7 +244,8 @@ def heading(asked, teachers, rows, seconds):
         f"{asked.note}".rstrip(),
         "",
         f"Of {len(rows)} rows, {above} have an interval above zero, {below} below, and "
-        f"{len(gains) - above - below} on both sides of it. {asked.epochs} epochs on "
+        f"{len(gains) - above - below} on both sides of it; one such interval in twenty misses by "
+        f"chance. {asked.epochs} epochs on "
         f"{data['train']} images are a budget for finding what is broken, not for ranking methods: "
         "most weights of the papers are meant for 200 epochs and more. Settings are the methods' "
         "defaults, which are their authors'; the column *set* has the exceptions. `student` and "
