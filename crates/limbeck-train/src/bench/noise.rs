@@ -7,7 +7,7 @@ use limbeck_data::{Batch, Large, Partners, Replay};
 use limbeck_methods::{Batch as Tensors, HeldOut, Images, MethodError};
 use limbeck_nn::{Feature, InputShape, Outputs, Tap, TapKind, Taps};
 
-use crate::tensors::DeviceBatch;
+use crate::{cache::LOGITS, tensors::DeviceBatch};
 
 /// Images of the made-up training part: as many as CIFAR's, since banks of what was seen of each
 /// image cost time and memory by their number.
@@ -73,9 +73,6 @@ pub(super) fn outputs(taps: &[Tap], wanted: &Taps, batch: usize, tracked: bool) 
     };
     Outputs { logits, features }
 }
-
-/// Name of the tap that every network has.
-const LOGITS: &str = "logits";
 
 /// Images that a method looks at between steps.
 pub(super) struct Looked {

@@ -72,7 +72,7 @@ impl CacheContents {
 }
 
 /// Name of the logits among taps and outputs.
-pub(super) const LOGITS: &str = "logits";
+pub(crate) const LOGITS: &str = "logits";
 
 fn output(tap: &Tap, encoding: Encoding) -> Output {
     let kind = match tap.kind {

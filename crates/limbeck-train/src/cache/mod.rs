@@ -21,6 +21,7 @@ mod stored_teacher;
 mod verify;
 
 pub use contents::CacheContents;
+pub(crate) use contents::LOGITS;
 pub use fill::{FillEnd, FillMoment, fill};
 pub use fit::{CACHE_PREFIX, FittedCache, cache_folder};
 pub use merge::{Merged, merge};

@@ -15,7 +15,7 @@ use limbeck_nn::Network;
 use super::{Plan, Series};
 use crate::{
     TrainError,
-    cache::{CacheContents, CachePlan, FillEnd, Material, StoredTeacher, fill},
+    cache::{CacheContents, CachePlan, FillEnd, LOGITS, Material, StoredTeacher, fill},
     observer::Observer,
     run_folder::RunFolder,
 };
@@ -24,8 +24,6 @@ use crate::{
 const MOST_BYTES: u64 = 4 << 30;
 /// Name of the folder with the outputs, in that of the run or series.
 const FOLDER: &str = "teacher-outputs";
-/// Name of the logits among the outputs.
-const LOGITS: &str = "logits";
 
 /// Settles for the runs of a series, or for a single one, which outputs of the teacher are stored:
 /// `teacher.shared`, where the recipe leaves it open, and with it the seed and number of the views

@@ -136,9 +136,31 @@ impl Flags {
         self.put(section, key, value.map(|value| value as i64));
     }
 
-    /// Lays them over what was asked for so far.
-    pub fn merge_into(&self, layers: &mut Layers) {
+    /// Lays defaults, the recipe file, these flags and the assignments over each other.
+    pub fn over(&self, recipe: Option<&Path>, assignments: &[String]) -> anyhow::Result<Layers> {
+        let mut layers = Layers::new();
+        if let Some(path) = recipe {
+            layers.read(path)?;
+        }
         layers.merge(&self.0, "command line");
+        for assignment in assignments {
+            layers.set(assignment)?;
+        }
+        Ok(layers)
+    }
+}
+
+/// What DATA is, where it is missing.
+pub const DATA: &str = "DATA (a folder of images, or `shapes` for the generated set)";
+
+/// Refuses a recipe that says nothing of `key`, which `flag` would have given.
+pub fn require(layers: &Layers, key: &str, flag: &str) -> anyhow::Result<()> {
+    match layers.asks_for(key) {
+        true => Ok(()),
+        false => {
+            let text = format!("{flag} is missing: give it, or a recipe that has `{key}`");
+            Err(Usage(text).into())
+        }
     }
 }
 
@@ -156,30 +178,10 @@ pub fn resolve(mut flags: Flags, arguments: &RunArguments, model: &str) -> anyho
     flags.number("data", "batch", arguments.batch);
     flags.number("data", "limit", arguments.limit);
     flags.number("data", "workers", arguments.workers);
-    let mut layers = Layers::new();
-    if let Some(path) = &arguments.recipe {
-        layers.read(path)?;
-    }
-    flags.merge_into(&mut layers);
-    for assignment in &arguments.set {
-        layers.set(assignment)?;
-    }
+    let layers = flags.over(arguments.recipe.as_deref(), &arguments.set)?;
     let recipe = layers.resolve()?;
-    let needed = [
-        (
-            "data.path",
-            "DATA (a folder of images, or `shapes` for the generated set)",
-        ),
-        ("student.model", model),
-    ];
-    for (key, flag) in needed {
-        if !layers.asks_for(key) {
-            return Err(Usage(format!(
-                "{flag} is missing: give it, or a recipe that has `{key}`"
-            ))
-            .into());
-        }
-    }
+    require(&layers, "data.path", DATA)?;
+    require(&layers, "student.model", model)?;
     Ok(recipe)
 }
 

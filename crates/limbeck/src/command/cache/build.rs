@@ -5,10 +5,14 @@ use std::io::{Write, stdout};
 use limbeck::cache::{Build, Encoding, Manifest, Share};
 use limbeck::train::TrainError;
 use limbeck::train::cache::{CacheContents, CachePlan, FillEnd, fill};
-use limbeck::train::recipe::{Layers, Recipe};
+use limbeck::train::recipe::Recipe;
 use serde_json::{Value, json};
 
-use super::super::{interrupt, runs::Flags, threads};
+use super::super::{
+    interrupt,
+    runs::{self, Flags},
+    threads,
+};
 use super::size;
 use crate::arguments::{CacheBuildArguments, StoredNumbers};
 use crate::exit::{Interrupted, Usage};
@@ -82,22 +86,8 @@ fn recipe(arguments: &CacheBuildArguments) -> anyhow::Result<Recipe> {
     flags.number("data", "workers", arguments.workers);
     flags.number("train", "threads", arguments.threads);
     flags.put("train", "seed", arguments.seed.map(|seed| seed as i64));
-    let mut layers = Layers::new();
-    if let Some(path) = &arguments.recipe {
-        layers.read(path)?;
-    }
-    flags.merge_into(&mut layers);
-    for assignment in &arguments.set {
-        layers.set(assignment)?;
-    }
-    if !layers.asks_for("data.path") {
-        return Err(Usage(
-            "DATA (a folder of images, or `shapes` for the generated set) is missing: give it, or \
-             a recipe that has `data.path`"
-                .to_owned(),
-        )
-        .into());
-    }
+    let layers = flags.over(arguments.recipe.as_deref(), &arguments.set)?;
+    runs::require(&layers, "data.path", runs::DATA)?;
     let mut recipe = layers.resolve()?;
     if arguments.seed.is_some() {
         recipe.data.view_seed = arguments.seed;
