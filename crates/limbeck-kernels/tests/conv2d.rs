@@ -313,18 +313,35 @@ fn any_depthwise_case() -> impl Strategy<Value = Case> {
     })
 }
 
-/// 3×3 with stride 1, of enough channels and positions for minimal filtering.
+/// 3×3 with stride 1, or 2 and the padding that goes with it, of enough channels and positions for
+/// minimal filtering.
 fn any_filtered_case() -> impl Strategy<Value = Case> {
     (
         (1usize..=5, 12usize..=40, 12usize..=70),
         [3usize..=19, 3usize..=19],
         [0usize..=2, 0usize..=2],
+        1usize..=2,
     )
-        .prop_map(|((batch, channels, outputs), size, padding)| Case {
+        .prop_map(|((batch, channels, outputs), size, padding, stride)| Case {
             x: [batch, channels, size[0], size[1]],
             weight: [outputs, channels, 3, 3],
-            options: Conv2dOptions { padding, ..PLAIN },
+            options: Conv2dOptions {
+                stride: [stride; 2],
+                padding: if stride == 1 { padding } else { [1, 1] },
+                ..PLAIN
+            },
         })
+}
+
+/// As [`any_case`], without groups and with enough channels for a product for every kernel element.
+fn any_wide_case() -> impl Strategy<Value = Case> {
+    (any_case(), 12usize..=40, 12usize..=40).prop_map(|(mut case, channels, outputs)| {
+        case.x[1] = channels;
+        case.weight[0] = outputs;
+        case.weight[1] = channels;
+        case.options.groups = 1;
+        case
+    })
 }
 
 proptest! {
@@ -333,6 +350,14 @@ proptest! {
     #[test]
     fn any_filtered_convolution_follows_the_definition(
         case in any_filtered_case(),
+        seed in 1u64..1 << 32,
+    ) {
+        check(case, seed);
+    }
+
+    #[test]
+    fn any_wide_convolution_follows_the_definition(
+        case in any_wide_case(),
         seed in 1u64..1 << 32,
     ) {
         check(case, seed);
@@ -362,12 +387,16 @@ fn what_follows_a_convolution_is_the_same_in_its_write_out() {
             ..PLAIN
         },
     };
+    let mut strided = square(3, 14, 37, 15, 3);
+    strided.options.stride = [2, 2];
     let mut depthwise = square(3, 11, 11, 7, 3);
     depthwise.weight[1] = 1;
     depthwise.options.groups = 11;
     for case in [
         square(2, 3, 17, 9, 3),
         square(3, 21, 18, 9, 3),
+        square(2, 13, 50, 9, 3),
+        strided,
         square(1, 16, 5, 6, 1),
         square(5, 4, 7, 1, 1),
         depthwise,
@@ -459,7 +488,7 @@ fn the_gradients_in_f64_agree_with_finite_differences() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    let threads_change_nothing = |batch, channels: usize, size, kernel: usize, groups: usize| {
+    let threads_change_nothing = |batch, channels: usize, size, kernel: usize, groups, stride| {
         let run = || {
             let shape = [batch, channels, size, size];
             let count = shape.iter().product();
@@ -468,6 +497,7 @@ fn the_number_of_threads_changes_no_bit() {
             let weight = [outputs, channels / groups, kernel, kernel];
             let weight = tracked(&noise(weight.iter().product(), 2), weight, DType::F32);
             let options = Conv2dOptions {
+                stride: [stride; 2],
                 padding: [kernel / 2; 2],
                 groups,
                 ..PLAIN
@@ -487,13 +517,18 @@ fn the_number_of_threads_changes_no_bit() {
         }
     };
     for (batch, channels, size) in [(1, 24, 16), (37, 6, 8), (20, 9, 7), (9, 13, 30)] {
-        threads_change_nothing(batch, channels, size, 3, 1);
+        threads_change_nothing(batch, channels, size, 3, 1, 1);
+    }
+    // Sums at the points that a task keeps, and those that all share; strides.
+    threads_change_nothing(3, 440, 9, 3, 1, 1);
+    for (batch, channels, size) in [(1, 24, 16), (37, 13, 8), (20, 40, 17)] {
+        threads_change_nothing(batch, channels, size, 3, 1, 2);
     }
     for (batch, channels, size) in [(1, 24, 16), (37, 70, 2), (70, 9, 7), (9, 40, 17)] {
-        threads_change_nothing(batch, channels, size, 1, 1);
+        threads_change_nothing(batch, channels, size, 1, 1, 1);
     }
     for (batch, channels, size) in [(1, 30, 16), (37, 40, 2), (20, 24, 7)] {
-        threads_change_nothing(batch, channels, size, 3, channels);
+        threads_change_nothing(batch, channels, size, 3, channels, 1);
     }
 }
 

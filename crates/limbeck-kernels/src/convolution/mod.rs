@@ -1,5 +1,5 @@
 //! Convolution of `f32` maps `[B, C, H, W]`, without an unfolded copy of the input: 3×3 with stride 1
-//! by minimal filtering ([`winograd`]), everything else directly.
+//! or 2 by minimal filtering ([`winograd`]), everything else directly.
 //!
 //! The forward pass and the input gradient are both a correlation with stride 1 over a padded
 //! copy of the input of a few images ([`Source`]): a stride is taken apart into phases when the
@@ -9,8 +9,9 @@
 //! Maps that are too narrow for the vectors are interleaved with those of other images.
 //!
 //! Some kernels have ways of their own: 1×1 ones are a product without any copy ([`pointwise`]),
-//! depthwise ones on small maps hold one image to a lane ([`depthwise_lanes`]), and the weight
-//! gradient of kernels that do not overlap is a product with copied patches ([`patch_weight`]).
+//! depthwise ones on small maps hold one image to a lane ([`depthwise_lanes`]), the weight gradient
+//! of kernels that do not overlap is a product with copied patches ([`patch_weight`]), and that of
+//! others with enough channels a product for every kernel element ([`element_weight`]).
 //!
 //! Every output is one chain of multiply-adds in the order channel, kernel row, kernel column,
 //! whatever the tiles; the weight gradient is summed over chunks of images that the shapes alone
@@ -20,6 +21,7 @@ mod correlate;
 mod depthwise;
 mod depthwise_lanes;
 mod depthwise_weight;
+mod element_weight;
 mod finish;
 mod forward;
 mod geometry;
@@ -27,10 +29,12 @@ mod grid;
 mod input_gradient;
 mod interleave;
 mod lanes;
+mod matrix;
 mod pack;
 mod patch_weight;
 mod pointwise;
 mod source;
+mod sums;
 mod tile;
 mod weight_gradient;
 mod winograd;

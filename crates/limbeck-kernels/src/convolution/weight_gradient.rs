@@ -5,10 +5,11 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{
-    Geometry, depthwise, depthwise_weight,
+    Geometry, depthwise, depthwise_weight, element_weight,
     forward::{input_source, output_grid},
     patch_weight,
     source::{Source, images_per_vector},
+    sums::add_all,
     winograd,
 };
 use crate::{
@@ -32,11 +33,15 @@ const TILE_WEIGHTS: usize = 3;
 
 /// `x` `[B, C, H, W]`, `gradient` `[B, O, H', W']` of the output → `[O, C / groups, kh, kw]`.
 pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
-    if winograd::fits(geometry) {
+    // With stride 2 the sums at the points would be too many to pay.
+    if winograd::fits(geometry) && geometry.stride == [1, 1] {
         return winograd::weight_gradient(x, gradient, geometry);
     }
     if geometry.is_patchwise() && !geometry.is_depthwise() {
         return patch_weight::weight_gradient(x, gradient, geometry);
+    }
+    if element_weight::fits(geometry) {
+        return element_weight::weight_gradient(x, gradient, geometry);
     }
     let [rows, columns] = output_grid(geometry);
     let chunk = CHUNK.max(geometry.batch.div_ceil(MOST_CHUNKS));
@@ -102,16 +107,7 @@ pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) 
         })
         .for_each(|unit| plan.compute(unit));
     let (total, others) = sums.split_at_mut(geometry.outputs * per_output);
-    for other in others.chunks_exact(total.len()) {
-        total
-            .par_chunks_mut(1 << 14)
-            .zip(other.par_chunks(1 << 14))
-            .for_each(|(total, other)| {
-                for (total, other) in total.iter_mut().zip(other) {
-                    *total += other;
-                }
-            });
-    }
+    add_all(total, others);
     sums.truncate(geometry.outputs * per_output);
     sums
 }

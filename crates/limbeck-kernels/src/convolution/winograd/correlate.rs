@@ -1,25 +1,32 @@
 //! The forward pass and the input gradient.
 
-use std::{mem::MaybeUninit, ops::Range};
+use std::{marker::PhantomData, mem::MaybeUninit, ops::Range};
 
 use rayon::prelude::*;
 
 use super::{
-    POINTS, WINDOW,
+    KERNEL_POINTS, KERNEL_WINDOW,
     grid::{Grid, Segment, tiles_of},
-    kernels::{InputPoints, OutputTiles, PointLayout, Rows},
-    product::{Layout, Part, ROWS},
-    transform,
+    kernel_point,
+    kernels::{OutputTiles, PointLayout, Rows, ToPoints},
+    transform::{self, Map, strided, unit},
 };
 use crate::{
-    convolution::{Finish, Geometry, interleave::Interleave, lanes::OutOfLanes},
+    convolution::{
+        Finish, Geometry,
+        interleave::Interleave,
+        lanes::OutOfLanes,
+        matrix::{Layout, Part, ROWS},
+    },
     scratch::with_scratch,
     simd::{self, Kernel, Simd},
 };
 
-/// Numbers at the points of a strip's inputs and outputs: about two cores' second-level caches,
-/// of which one point at a time is in use.
-const STRIP_NUMBERS: usize = 1 << 19;
+/// Numbers at the points of a strip's inputs and of the outputs that are computed at once: a core's
+/// second-level cache, of which the kernels at the points take another part.
+const STRIP_NUMBERS: usize = 1 << 18;
+/// Vectors of outputs that are computed at once.
+const BLOCK_VECTORS: usize = 2;
 /// Tiles of a strip: fewer leave the products too thin, more bring nothing.
 const LEAST_TILES: usize = 24;
 const MOST_TILES: usize = 96;
@@ -32,18 +39,17 @@ pub(in crate::convolution) fn forward(
     geometry: &Geometry,
 ) -> Vec<f32> {
     let channels = geometry.channels;
-    let grid = Grid {
-        batch: geometry.batch,
-        channels,
-        outputs: geometry.outputs,
-        input: geometry.input,
-        output: geometry.output,
-        padding: geometry.padding,
-    };
-    let kernels = kernels(&grid, |channel, output, element| {
+    let grid = Grid::forward(geometry);
+    let of = |channel: usize, output: usize, element: usize| {
         weight[(output * channels + channel) * 9 + element]
-    });
-    correlate(&grid, x, &kernels, finish)
+    };
+    if geometry.stride == [1, 1] {
+        let kernels = kernels::<unit::Kernels>(&grid, of);
+        correlate::<unit::Inputs, unit::Outputs, 6, 6, 4>(&grid, x, &kernels, finish)
+    } else {
+        let kernels = kernels::<strided::Kernels>(&grid, of);
+        correlate::<strided::Inputs, strided::Outputs, 9, 9, 4>(&grid, x, &kernels, finish)
+    }
 }
 
 /// As [`crate::convolution::input_gradient`]: the output's gradient, correlated with the kernels
@@ -54,27 +60,32 @@ pub(in crate::convolution) fn input_gradient(
     geometry: &Geometry,
 ) -> Vec<f32> {
     let outputs = geometry.channels;
-    let grid = Grid {
-        batch: geometry.batch,
-        channels: geometry.outputs,
-        outputs,
-        input: geometry.output,
-        output: geometry.input,
-        padding: geometry.padding.map(|p| 2 - p),
-    };
-    let kernels = kernels(&grid, |channel, output, element| {
+    let grid = Grid::input_gradient(geometry);
+    let of = |channel: usize, output: usize, element: usize| {
         weight[(channel * outputs + output) * 9 + 8 - element]
-    });
-    correlate(&grid, gradient, &kernels, Finish::default())
+    };
+    let finish = Finish::default();
+    if geometry.stride == [1, 1] {
+        let kernels = kernels::<unit::Kernels>(&grid, of);
+        correlate::<unit::Inputs, unit::Outputs, 6, 6, 4>(&grid, gradient, &kernels, finish)
+    } else {
+        let kernels = kernels::<strided::Kernels>(&grid, of);
+        correlate::<strided::Gradients, strided::InputGradients, 5, 9, 8>(
+            &grid, gradient, &kernels, finish,
+        )
+    }
 }
 
 /// The kernels at the points, `[vector of outputs, point, channel, lane]`.
-fn kernels(grid: &Grid, weight: impl Fn(usize, usize, usize) -> f32 + Sync) -> Vec<f32> {
+fn kernels<M: Map<3, KERNEL_WINDOW> + Sync>(
+    grid: &Grid,
+    weight: impl Fn(usize, usize, usize) -> f32 + Sync,
+) -> Vec<f32> {
     let lanes = simd::lanes();
-    let length = POINTS * grid.channels * grid.output_lanes();
+    let length = KERNEL_POINTS * grid.channels * grid.output_lanes();
     let mut kernels = Vec::with_capacity(length);
     kernels.spare_capacity_mut()[..length]
-        .par_chunks_exact_mut(POINTS * grid.channels * lanes)
+        .par_chunks_exact_mut(KERNEL_POINTS * grid.channels * lanes)
         .enumerate()
         .for_each(|(index, to)| {
             let first = index * lanes;
@@ -87,6 +98,7 @@ fn kernels(grid: &Grid, weight: impl Fn(usize, usize, usize) -> f32 + Sync) -> V
                     }
                 }
                 simd::dispatch(KernelPoints {
+                    map: PhantomData::<M>,
                     elements: &elements,
                     to,
                     channel,
@@ -100,7 +112,8 @@ fn kernels(grid: &Grid, weight: impl Fn(usize, usize, usize) -> f32 + Sync) -> V
 }
 
 /// Takes the kernels of a channel and a vector of outputs to the points.
-struct KernelPoints<'a> {
+struct KernelPoints<'a, M> {
+    map: PhantomData<M>,
     /// `[element, lane]`.
     elements: &'a [f32],
     /// `[point, channel, lane]`.
@@ -109,7 +122,7 @@ struct KernelPoints<'a> {
     channels: usize,
 }
 
-impl Kernel for KernelPoints<'_> {
+impl<M: Map<3, KERNEL_WINDOW>> Kernel for KernelPoints<'_, M> {
     type Output = ();
 
     #[inline(always)]
@@ -117,26 +130,23 @@ impl Kernel for KernelPoints<'_> {
         assert!(
             self.elements.len() >= 9 * S::LANES
                 && self.channel < self.channels
-                && self.to.len() >= POINTS * self.channels * S::LANES
+                && self.to.len() >= KERNEL_POINTS * self.channels * S::LANES
         );
         // SAFETY: as this function's own; elements and room were checked.
         unsafe {
-            let mut half = [[S::splat(0.0); 3]; WINDOW];
-            for c in 0..3 {
-                let mut line = [S::splat(0.0); 3];
-                for r in 0..3 {
-                    line[r] = S::load(self.elements.as_ptr().add((r * 3 + c) * S::LANES));
-                }
-                let points = transform::kernel::<S>(line);
-                for r in 0..WINDOW {
-                    half[r][c] = points[r];
+            let mut elements = [[S::splat(0.0); 3]; 3];
+            for r in 0..3 {
+                for c in 0..3 {
+                    let at = (r * 3 + c) * S::LANES;
+                    elements[r][c] = S::load(self.elements.as_ptr().add(at));
                 }
             }
-            for r in 0..WINDOW {
-                let points = transform::kernel::<S>(half[r]);
-                for c in 0..WINDOW {
-                    let row = (r * WINDOW + c) * self.channels + self.channel;
-                    S::store(self.to.as_mut_ptr().add(row * S::LANES).cast(), points[c]);
+            let points = transform::both::<S, M, 3, KERNEL_WINDOW>(&elements);
+            for r in 0..KERNEL_WINDOW {
+                for c in 0..KERNEL_WINDOW {
+                    let row = (r * KERNEL_WINDOW + c) * self.channels + self.channel;
+                    let to = self.to.as_mut_ptr().add(row * S::LANES);
+                    S::store(to.cast(), points[r][c]);
                 }
             }
         }
@@ -149,10 +159,20 @@ struct Strip<'y> {
     maps: Vec<Vec<&'y mut [MaybeUninit<f32>]>>,
 }
 
-fn correlate(grid: &Grid, x: &[f32], kernels: &[f32], finish: Finish<'_>) -> Vec<f32> {
+/// Windows are taken to the points by `I`, sums at the points to outputs by `O`.
+fn correlate<I, O, const WINDOW: usize, const POINTS: usize, const TILE: usize>(
+    grid: &Grid,
+    x: &[f32],
+    kernels: &[f32],
+    finish: Finish<'_>,
+) -> Vec<f32>
+where
+    I: Map<WINDOW, POINTS>,
+    O: Map<POINTS, TILE>,
+{
     let count = grid.batch * grid.outputs * grid.output[0] * grid.output[1];
     let mut y = Vec::with_capacity(count);
-    let per_tile = POINTS * (grid.input_lanes() + grid.output_lanes());
+    let per_tile = grid.points() * (grid.input_lanes() + block_lanes(grid));
     let [rows, columns] = grid.tiles();
     // Every thread gets several strips where there is enough to share. Strips change no sum.
     let fair = (grid.batch * rows * columns).div_ceil(4 * rayon::current_num_threads());
@@ -161,7 +181,9 @@ fn correlate(grid: &Grid, x: &[f32], kernels: &[f32], finish: Finish<'_>) -> Vec
         .clamp(LEAST_TILES, MOST_TILES);
     divide(grid, most, &mut y.spare_capacity_mut()[..count])
         .into_par_iter()
-        .for_each(|strip| compute(grid, x, kernels, finish, strip));
+        .for_each(|strip| {
+            compute::<I, O, WINDOW, POINTS, TILE>(grid, x, kernels, finish, strip);
+        });
     // SAFETY: the strips cover all rows of all maps once, and `compute` writes all of its own.
     unsafe { y.set_len(count) };
     y
@@ -201,31 +223,53 @@ fn divide<'y>(grid: &Grid, most: usize, y: &'y mut [MaybeUninit<f32>]) -> Vec<St
     strips
 }
 
-fn compute(grid: &Grid, x: &[f32], kernels: &[f32], finish: Finish<'_>, mut strip: Strip<'_>) {
+fn compute<I, O, const WINDOW: usize, const POINTS: usize, const TILE: usize>(
+    grid: &Grid,
+    x: &[f32],
+    kernels: &[f32],
+    finish: Finish<'_>,
+    mut strip: Strip<'_>,
+) where
+    I: Map<WINDOW, POINTS>,
+    O: Map<POINTS, TILE>,
+{
     let columns = grid.tiles()[1];
     let tiles = tiles_of(&strip.segments, columns);
     let rows = tiles.next_multiple_of(ROWS);
-    let (input_lanes, output_lanes) = (grid.input_lanes(), grid.output_lanes());
-    let input = PointLayout::new(rows, input_lanes);
-    let output = PointLayout::new(rows, output_lanes);
+    let lanes = block_lanes(grid);
+    let input = PointLayout::new(grid.points(), rows, grid.input_lanes());
+    let output = PointLayout::new(grid.points(), rows, lanes);
     let room = room(grid, &strip.segments);
     with_scratch([input.len(), output.len(), room], |[points, sums, room]| {
         for segment in &strip.segments {
-            input_points(grid, x, segment, points, input, room);
+            input_points::<I, WINDOW, POINTS>(grid, x, segment, points, input, room);
         }
-        simd::dispatch(Products {
-            points,
-            input,
-            kernels,
-            channels: grid.channels,
-            tiles,
-            sums,
-            output,
-        });
-        for (segment, maps) in strip.segments.iter().zip(&mut strip.maps) {
-            output_tiles(grid, segment, sums, output, room, finish, maps);
+        for first in (0..grid.outputs).step_by(lanes) {
+            let count = lanes.min(grid.outputs - first);
+            simd::dispatch(Products {
+                points,
+                input,
+                window: POINTS,
+                kernels: &kernels[first * KERNEL_POINTS * grid.channels..],
+                channels: grid.channels,
+                tiles,
+                sums,
+                output,
+                vectors: count.div_ceil(simd::lanes()),
+            });
+            for (segment, maps) in strip.segments.iter().zip(&mut strip.maps) {
+                let maps = &mut maps[first..first + count];
+                output_tiles::<O, POINTS, TILE>(
+                    grid, segment, sums, output, room, finish, first, maps,
+                );
+            }
         }
     });
+}
+
+/// Numbers per tile and point of the outputs that are computed at once, whole vectors counted.
+fn block_lanes(grid: &Grid) -> usize {
+    (BLOCK_VECTORS * simd::lanes()).min(grid.output_lanes())
 }
 
 /// Numbers of room for a segment's maps with channels in the lanes.
@@ -243,7 +287,7 @@ pub(super) fn room(grid: &Grid, segments: &[Segment]) -> usize {
 }
 
 /// Takes a segment's windows of all channels to the points.
-pub(super) fn input_points(
+pub(super) fn input_points<I: Map<WINDOW, POINTS>, const WINDOW: usize, const POINTS: usize>(
     grid: &Grid,
     x: &[f32],
     segment: &Segment,
@@ -255,10 +299,12 @@ pub(super) fn input_points(
     let [height, width] = grid.input;
     for first in (0..grid.channels).step_by(simd::lanes()) {
         let maps = channels(x, grid.channels, height * width, segment.image, first);
-        simd::dispatch(InputPoints {
+        simd::dispatch(ToPoints {
+            map: PhantomData::<I>,
             from: rows_in_lanes(&maps, rows.clone(), width, room),
             rows: segment.rows.clone(),
             columns: grid.tiles()[1],
+            step: grid.cut.step,
             padding: grid.padding,
             to: points,
             at: segment.first * layout.tile + first,
@@ -303,23 +349,26 @@ pub(super) fn channels(
 }
 
 /// Takes the sums of a segment to its outputs of all channels, and writes them.
-fn output_tiles(
+fn output_tiles<O: Map<POINTS, TILE>, const POINTS: usize, const TILE: usize>(
     grid: &Grid,
     segment: &Segment,
     sums: &[f32],
     layout: PointLayout,
     room: &mut [f32],
     finish: Finish<'_>,
+    first_output: usize,
     maps: &mut [&mut [MaybeUninit<f32>]],
 ) {
     let rows = grid.output_rows(segment);
     let [height, width] = grid.output;
     let plane = rows.len() * width;
     for (index, maps) in maps.chunks_mut(simd::lanes()).enumerate() {
-        let first = index * simd::lanes();
+        let offset = index * simd::lanes();
+        let first = first_output + offset;
         simd::dispatch(OutputTiles {
+            map: PhantomData::<O>,
             from: sums,
-            at: segment.first * layout.tile + first,
+            at: segment.first * layout.tile + offset,
             layout,
             rows: segment.rows.len(),
             bias: finish
@@ -347,11 +396,15 @@ fn output_tiles(
 struct Products<'a> {
     points: &'a [f32],
     input: PointLayout,
+    /// Points of an axis.
+    window: usize,
     kernels: &'a [f32],
     channels: usize,
     tiles: usize,
     sums: &'a mut [f32],
     output: PointLayout,
+    /// Vectors of outputs.
+    vectors: usize,
 }
 
 impl Kernel for Products<'_> {
@@ -360,13 +413,15 @@ impl Kernel for Products<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let lanes = self.output.tile;
+        let vectors = self.vectors;
         let rows = self.tiles.next_multiple_of(ROWS);
         assert!(
             rows * self.input.tile <= self.input.point
                 && rows * lanes <= self.output.point
                 && self.input.len() <= self.points.len()
                 && self.output.len() <= self.sums.len()
-                && POINTS * self.channels * lanes <= self.kernels.len(),
+                && vectors * S::LANES <= lanes
+                && KERNEL_POINTS * self.channels * vectors * S::LANES <= self.kernels.len(),
             "a product would reach past the end of its matrices"
         );
         let per_point = self.channels * S::LANES;
@@ -374,18 +429,18 @@ impl Kernel for Products<'_> {
             a_row: self.input.tile,
             a_step: 1,
             b_step: S::LANES,
-            b_vector: POINTS * per_point,
+            b_vector: KERNEL_POINTS * per_point,
             c_row: lanes,
         };
-        for point in 0..POINTS {
+        for point in 0..self.window * self.window {
             let part = Part {
                 a: self.points[point * self.input.point..].as_ptr(),
-                b: self.kernels[point * per_point..].as_ptr(),
+                b: self.kernels[kernel_point(point, self.window) * per_point..].as_ptr(),
                 depth: self.channels,
             };
             let to = self.sums[point * self.output.point..].as_mut_ptr();
             // SAFETY: as this function's own; all matrices were checked.
-            unsafe { layout.multiply::<S>(&[part], to, self.tiles, lanes / S::LANES, false) };
+            unsafe { layout.multiply::<S>(&[part], to, self.tiles, vectors, false) };
         }
     }
 }

@@ -3,11 +3,25 @@
 use std::ops::Range;
 
 use super::TILE;
-use crate::simd;
+use crate::{convolution::Geometry, simd};
 
-/// Sizes of a correlation of `[B, C, H, W]` with 3×3 kernels and stride 1.
+/// What a tile reads and writes along one axis.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    /// Inputs of a tile.
+    pub window: usize,
+    /// Inputs from a tile's first one to the next tile's.
+    pub step: usize,
+    /// Outputs of a tile.
+    pub tile: usize,
+    /// Points of a tile.
+    pub points: usize,
+}
+
+/// Sizes of a correlation of `[B, C, H, W]` with 3×3 kernels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grid {
+    pub cut: Cut,
     pub batch: usize,
     pub channels: usize,
     pub outputs: usize,
@@ -15,7 +29,7 @@ pub(super) struct Grid {
     pub input: [usize; 2],
     /// `[H', W']`.
     pub output: [usize; 2],
-    /// Zeros before the first row and column, at most 2.
+    /// Zeros before the first row and column.
     pub padding: [usize; 2],
 }
 
@@ -30,9 +44,66 @@ pub(super) struct Segment {
 }
 
 impl Grid {
+    /// Of the forward pass, and of the weight gradient.
+    pub fn forward(geometry: &Geometry) -> Self {
+        let cut = match geometry.stride {
+            [1, 1] => Cut {
+                window: 6,
+                step: TILE,
+                tile: TILE,
+                points: 6,
+            },
+            _ => Cut {
+                window: 9,
+                step: 2 * TILE,
+                tile: TILE,
+                points: 9,
+            },
+        };
+        Self {
+            cut,
+            batch: geometry.batch,
+            channels: geometry.channels,
+            outputs: geometry.outputs,
+            input: geometry.input,
+            output: geometry.output,
+            padding: geometry.padding,
+        }
+    }
+
+    /// Of the input gradient: channels and outputs change places.
+    pub fn input_gradient(geometry: &Geometry) -> Self {
+        let (cut, padding) = match geometry.stride {
+            [1, 1] => (Self::forward(geometry).cut, geometry.padding.map(|p| 2 - p)),
+            _ => (
+                Cut {
+                    window: 5,
+                    step: TILE,
+                    tile: 2 * TILE,
+                    points: 9,
+                },
+                [0, 0],
+            ),
+        };
+        Self {
+            cut,
+            batch: geometry.batch,
+            channels: geometry.outputs,
+            outputs: geometry.channels,
+            input: geometry.output,
+            output: geometry.input,
+            padding,
+        }
+    }
+
     /// `[rows, columns]` of the tiles of an image.
     pub fn tiles(&self) -> [usize; 2] {
-        self.output.map(|n| n.div_ceil(TILE))
+        self.output.map(|n| n.div_ceil(self.cut.tile))
+    }
+
+    /// Points of both axes together.
+    pub fn points(&self) -> usize {
+        self.cut.points * self.cut.points
     }
 
     /// Numbers per tile and point of all input channels, whole vectors counted.
@@ -69,8 +140,9 @@ impl Grid {
 
     /// The rows of an input map that a segment reads.
     pub fn input_rows(&self, segment: &Segment) -> Range<usize> {
-        let begin = (segment.rows.start * TILE).saturating_sub(self.padding[0]);
-        let end = (segment.rows.end * TILE + 2)
+        let Cut { window, step, .. } = self.cut;
+        let begin = (segment.rows.start * step).saturating_sub(self.padding[0]);
+        let end = ((segment.rows.end - 1) * step + window)
             .saturating_sub(self.padding[0])
             .min(self.input[0]);
         begin.min(end)..end
@@ -78,7 +150,8 @@ impl Grid {
 
     /// The rows of an output map that a segment writes.
     pub fn output_rows(&self, segment: &Segment) -> Range<usize> {
-        segment.rows.start * TILE..(segment.rows.end * TILE).min(self.output[0])
+        let tile = self.cut.tile;
+        segment.rows.start * tile..(segment.rows.end * tile).min(self.output[0])
     }
 }
 

@@ -1,13 +1,15 @@
 //! Tiles of maps `[row, column, lane]` to points and back.
 
-use std::ops::Range;
+use std::{marker::PhantomData, ops::Range};
 
-use super::{POINTS, TILE, WINDOW, transform};
+use super::transform::{self, Map};
 use crate::simd::{Kernel, Simd};
 
 /// Where the numbers of the points lie: `[point, tile, channel]`, of which one vector of channels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PointLayout {
+    /// Points of both axes together.
+    pub points: usize,
     /// Numbers from a point to the next.
     pub point: usize,
     /// Numbers from a tile to the next.
@@ -17,9 +19,10 @@ pub(super) struct PointLayout {
 impl PointLayout {
     /// For `tiles` tiles of `lanes` channels, whole vectors counted. Points are kept off powers of
     /// two apart, which would evict each other from the caches.
-    pub fn new(tiles: usize, lanes: usize) -> Self {
+    pub fn new(points: usize, tiles: usize, lanes: usize) -> Self {
         let point = tiles * lanes;
         Self {
+            points,
             point: point + if point.is_multiple_of(1024) { 48 } else { 16 },
             tile: lanes,
         }
@@ -27,13 +30,15 @@ impl PointLayout {
 
     /// Numbers of all points.
     pub fn len(&self) -> usize {
-        POINTS * self.point
+        self.points * self.point
     }
 
     /// # Panics
-    /// Where `tiles` tiles from number `at` on reach behind `length` numbers.
-    fn check<S: Simd>(&self, at: usize, tiles: usize, length: usize) {
-        let reach = at + (POINTS - 1) * self.point + (tiles - 1) * self.tile + S::LANES;
+    /// Where there are not `window` points to an axis, or `tiles` tiles from number `at` on reach
+    /// behind `length` numbers.
+    fn check<S: Simd>(&self, window: usize, at: usize, tiles: usize, length: usize) {
+        assert_eq!(self.points, window * window, "points of an axis");
+        let reach = at + (self.points - 1) * self.point + (tiles - 1) * self.tile + S::LANES;
         assert!(reach <= length, "tiles would reach {reach} of {length}");
     }
 }
@@ -100,12 +105,16 @@ impl Rows<'_> {
     }
 }
 
-/// Takes the windows of a segment to the points.
-pub(super) struct InputPoints<'a> {
+/// Takes the windows of a segment to the points with the map `M`.
+pub(super) struct ToPoints<'a, M, const WINDOW: usize, const POINTS: usize> {
+    pub map: PhantomData<M>,
     pub from: Rows<'a>,
     /// Rows and columns of tiles.
     pub rows: Range<usize>,
     pub columns: usize,
+    /// Positions from a window to the next.
+    pub step: usize,
+    /// Zeros before the first row and column.
     pub padding: [usize; 2],
     pub to: &'a mut [f32],
     /// Of the first tile's first point.
@@ -113,37 +122,29 @@ pub(super) struct InputPoints<'a> {
     pub layout: PointLayout,
 }
 
-impl Kernel for InputPoints<'_> {
+impl<M: Map<WINDOW, POINTS>, const WINDOW: usize, const POINTS: usize> Kernel
+    for ToPoints<'_, M, WINDOW, POINTS>
+{
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         self.from.check::<S>();
         let tiles = self.rows.len() * self.columns;
-        self.layout.check::<S>(self.at, tiles, self.to.len());
+        self.layout
+            .check::<S>(POINTS, self.at, tiles, self.to.len());
         // SAFETY: as this function's own; the layout was checked.
         unsafe {
             let mut to = self.to.as_mut_ptr().add(self.at);
             for row in self.rows {
-                let top = (row * TILE) as isize - self.padding[0] as isize;
+                let top = (row * self.step) as isize - self.padding[0] as isize;
                 for column in 0..self.columns {
-                    let left = (column * TILE) as isize - self.padding[1] as isize;
+                    let left = (column * self.step) as isize - self.padding[1] as isize;
                     let window = self.from.square::<S, WINDOW>(top, left);
-                    let mut half = [[S::splat(0.0); WINDOW]; WINDOW];
-                    for c in 0..WINDOW {
-                        let mut line = [S::splat(0.0); WINDOW];
-                        for r in 0..WINDOW {
-                            line[r] = window[r][c];
-                        }
-                        let points = transform::input::<S>(line);
-                        for r in 0..WINDOW {
-                            half[r][c] = points[r];
-                        }
-                    }
-                    for r in 0..WINDOW {
-                        let points = transform::input::<S>(half[r]);
-                        for c in 0..WINDOW {
-                            S::store(to.add((r * WINDOW + c) * self.layout.point), points[c]);
+                    let points = transform::both::<S, M, WINDOW, POINTS>(&window);
+                    for r in 0..POINTS {
+                        for c in 0..POINTS {
+                            S::store(to.add((r * POINTS + c) * self.layout.point), points[r][c]);
                         }
                     }
                     to = to.wrapping_add(self.layout.tile);
@@ -153,56 +154,9 @@ impl Kernel for InputPoints<'_> {
     }
 }
 
-/// Takes the gradients of a segment's outputs to the points.
-pub(super) struct GradientPoints<'a> {
-    pub from: Rows<'a>,
-    /// Rows and columns of tiles.
-    pub rows: Range<usize>,
-    pub columns: usize,
-    pub to: &'a mut [f32],
-    /// Of the first tile's first point.
-    pub at: usize,
-    pub layout: PointLayout,
-}
-
-impl Kernel for GradientPoints<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        self.from.check::<S>();
-        let tiles = self.rows.len() * self.columns;
-        self.layout.check::<S>(self.at, tiles, self.to.len());
-        // SAFETY: as this function's own; the layout was checked.
-        unsafe {
-            let mut to = self.to.as_mut_ptr().add(self.at);
-            for row in self.rows {
-                for column in 0..self.columns {
-                    let (top, left) = ((row * TILE) as isize, (column * TILE) as isize);
-                    let tile = self.from.square::<S, TILE>(top, left);
-                    let mut half = [[S::splat(0.0); TILE]; WINDOW];
-                    for c in 0..TILE {
-                        let line = [tile[0][c], tile[1][c], tile[2][c], tile[3][c]];
-                        let points = transform::output_gradient::<S>(line);
-                        for r in 0..WINDOW {
-                            half[r][c] = points[r];
-                        }
-                    }
-                    for r in 0..WINDOW {
-                        let points = transform::output_gradient::<S>(half[r]);
-                        for c in 0..WINDOW {
-                            S::store(to.add((r * WINDOW + c) * self.layout.point), points[c]);
-                        }
-                    }
-                    to = to.wrapping_add(self.layout.tile);
-                }
-            }
-        }
-    }
-}
-
-/// Takes the sums at the points to the outputs of a segment.
-pub(super) struct OutputTiles<'a> {
+/// Takes the sums at the points to the outputs of a segment with the map `M`.
+pub(super) struct OutputTiles<'a, M, const POINTS: usize, const TILE: usize> {
+    pub map: PhantomData<M>,
     pub from: &'a [f32],
     /// Of the first tile's first point.
     pub at: usize,
@@ -217,7 +171,9 @@ pub(super) struct OutputTiles<'a> {
     pub to: &'a mut [f32],
 }
 
-impl Kernel for OutputTiles<'_> {
+impl<M: Map<POINTS, TILE>, const POINTS: usize, const TILE: usize> Kernel
+    for OutputTiles<'_, M, POINTS, TILE>
+{
     type Output = ();
 
     #[inline(always)]
@@ -225,7 +181,7 @@ impl Kernel for OutputTiles<'_> {
         let [height, width] = self.size;
         let columns = width.div_ceil(TILE);
         self.layout
-            .check::<S>(self.at, self.rows * columns, self.from.len());
+            .check::<S>(POINTS, self.at, self.rows * columns, self.from.len());
         assert!(
             height * width * S::LANES <= self.to.len() && height <= self.rows * TILE,
             "outputs of {height}×{width} do not fit"
@@ -236,28 +192,18 @@ impl Kernel for OutputTiles<'_> {
             let mut from = self.from.as_ptr().add(self.at);
             for top in (0..self.rows * TILE).step_by(TILE) {
                 for left in (0..columns * TILE).step_by(TILE) {
-                    let mut half = [[S::splat(0.0); WINDOW]; TILE];
-                    for c in 0..WINDOW {
-                        let mut line = [S::splat(0.0); WINDOW];
-                        for r in 0..WINDOW {
-                            line[r] = S::load(from.add((r * WINDOW + c) * self.layout.point));
-                        }
-                        let outputs = transform::output::<S>(line);
-                        for r in 0..TILE {
-                            half[r][c] = outputs[r];
+                    let mut points = [[S::splat(0.0); POINTS]; POINTS];
+                    for r in 0..POINTS {
+                        for c in 0..POINTS {
+                            points[r][c] = S::load(from.add((r * POINTS + c) * self.layout.point));
                         }
                     }
-                    for r in 0..TILE {
-                        let outputs = transform::output::<S>(half[r]);
-                        if top + r >= height {
-                            continue;
-                        }
+                    let outputs = transform::both::<S, M, POINTS, TILE>(&points);
+                    for r in 0..TILE.min(height.saturating_sub(top)) {
                         let start = ((top + r) * width + left) * S::LANES;
                         let to = self.to.as_mut_ptr().add(start);
-                        for c in 0..TILE {
-                            if left + c < width {
-                                S::store(to.add(c * S::LANES), S::add(outputs[c], bias));
-                            }
+                        for c in 0..TILE.min(width - left) {
+                            S::store(to.add(c * S::LANES), S::add(outputs[r][c], bias));
                         }
                     }
                     from = from.wrapping_add(self.layout.tile);

@@ -1,76 +1,171 @@
 //! The gradient with respect to the weight: summed at the points over all tiles, then taken back.
 
+use std::marker::PhantomData;
+
 use rayon::prelude::*;
 
 use super::{
-    POINTS, WINDOW,
+    KERNEL_POINTS, KERNEL_WINDOW, TILE,
     correlate::{channels, input_points, room, rows_in_lanes},
     grid::{Grid, Segment, tiles_of},
-    kernels::{GradientPoints, PointLayout},
-    product::{Layout, Part, ROWS},
-    transform,
+    kernels::{PointLayout, ToPoints},
+    transform::{self, unit},
 };
 use crate::{
-    convolution::Geometry,
+    convolution::{
+        Geometry,
+        matrix::{Layout, Part, ROWS},
+        sums::add_all,
+    },
     scratch::{with_scratch, with_shared_scratch},
     simd::{self, Kernel, Simd},
 };
 
-/// Tiles that are taken to the points by one task.
-const STRIP_TILES: usize = 64;
+/// Most numbers at the points of the sums that a task keeps to itself: with the points of a strip
+/// about a core's second-level cache.
+const TASK_SUMS: usize = 3 << 17;
+/// Chunks of strips at the most that tasks sum by themselves. Decided by the geometry alone, as the
+/// sum follows them.
+const MOST_CHUNKS: usize = 8;
+/// Tiles of a strip whose products are added to a task's own sums.
+const TASK_TILES: usize = 48;
+/// Tiles of a strip whose points all tasks share.
+const SHARED_TILES: usize = 64;
 /// Numbers at the points of the strips that are summed in one go: a few strips per thread without
 /// leaving a usual third-level cache. Decided by the geometry alone, as the sum follows it.
-const CHUNK_NUMBERS: usize = 3 << 20;
+const SHARED_NUMBERS: usize = 3 << 20;
 
-/// As [`crate::convolution::weight_gradient`].
+/// As [`crate::convolution::weight_gradient`], with stride 1.
 pub(in crate::convolution) fn weight_gradient(
     x: &[f32],
     gradient: &[f32],
     geometry: &Geometry,
 ) -> Vec<f32> {
-    let grid = Grid {
-        batch: geometry.batch,
-        channels: geometry.channels,
-        outputs: geometry.outputs,
-        input: geometry.input,
-        output: geometry.output,
-        padding: geometry.padding,
-    };
-    let strips = grid.strips(STRIP_TILES);
-    let columns = grid.tiles()[1];
-    let (input_lanes, output_lanes) = (grid.input_lanes(), grid.output_lanes());
-    let most = strips.iter().map(|s| tiles_of(s, columns)).max();
-    let most = most.unwrap_or(0);
-    // Tiles of a product may read channels behind the last one of the last tile.
-    let input = PointLayout::new(most + ROWS.div_ceil(input_lanes), input_lanes);
-    let output = PointLayout::new(most, output_lanes);
-    let per_strip = input.len() + output.len();
-    let per_chunk = (CHUNK_NUMBERS / per_strip).clamp(1, strips.len());
+    let grid = Grid::forward(geometry);
+    let sums = KERNEL_POINTS * grid.channels.next_multiple_of(ROWS) * grid.output_lanes();
+    if sums <= TASK_SUMS {
+        of_chunks(&grid, x, gradient)
+    } else {
+        of_points(&grid, x, gradient)
+    }
+}
+
+/// The strips of a grid, and how the points of one of them lie: inputs, then gradients.
+struct Strips {
+    strips: Vec<Vec<Segment>>,
+    input: PointLayout,
+    output: PointLayout,
+    /// Columns of tiles.
+    columns: usize,
+}
+
+impl Strips {
+    fn new(grid: &Grid, tiles: usize) -> Self {
+        let strips = grid.strips(tiles);
+        let columns = grid.tiles()[1];
+        let (input_lanes, output_lanes) = (grid.input_lanes(), grid.output_lanes());
+        let most = strips.iter().map(|s| tiles_of(s, columns)).max();
+        let most = most.unwrap_or(0);
+        Self {
+            // Tiles of a product may read channels behind the last one of the last tile.
+            input: PointLayout::new(
+                grid.points(),
+                most + ROWS.div_ceil(input_lanes),
+                input_lanes,
+            ),
+            output: PointLayout::new(grid.points(), most, output_lanes),
+            strips,
+            columns,
+        }
+    }
+
+    /// Numbers of the points of a strip.
+    fn numbers(&self) -> usize {
+        self.input.len() + self.output.len()
+    }
+
+    /// Takes inputs and gradients of a strip to the points.
+    fn to_points(
+        &self,
+        grid: &Grid,
+        [x, gradient]: [&[f32]; 2],
+        strip: &[Segment],
+        points: &mut [f32],
+        room: &mut [f32],
+    ) {
+        let (inputs, outputs) = points.split_at_mut(self.input.len());
+        for segment in strip {
+            input_points::<unit::Inputs, 6, 6>(grid, x, segment, inputs, self.input, room);
+            gradient_points(grid, gradient, segment, outputs, self.output, room);
+        }
+    }
+}
+
+/// Few sums: each task sums a chunk of strips, the points of one of them at a time in its caches.
+fn of_chunks(grid: &Grid, x: &[f32], gradient: &[f32]) -> Vec<f32> {
+    let all = Strips::new(grid, TASK_TILES);
+    let per_chunk = all.strips.len().div_ceil(MOST_CHUNKS);
+    let chunks = all.strips.len().div_ceil(per_chunk);
     let rows = grid.channels.next_multiple_of(ROWS);
-    let counts = [per_chunk * per_strip, POINTS * rows * output_lanes];
+    let per_point = rows * grid.output_lanes();
+    let mut sums = vec![0.0; chunks * KERNEL_POINTS * per_point];
+    sums.par_chunks_exact_mut(KERNEL_POINTS * per_point)
+        .zip(all.strips.par_chunks(per_chunk))
+        .for_each(|(sums, strips)| {
+            let most = strips.iter().map(|strip| room(grid, strip)).max();
+            let counts = [all.numbers(), most.unwrap_or(0), 0];
+            with_scratch(counts, |[points, room, _]| {
+                for strip in strips {
+                    all.to_points(grid, [x, gradient], strip, points, room);
+                    for (point, sums) in sums.chunks_exact_mut(per_point).enumerate() {
+                        simd::dispatch(PointSum {
+                            points,
+                            per_strip: all.numbers(),
+                            input: all.input,
+                            output: all.output,
+                            depths: &[tiles_of(strip, all.columns)],
+                            point,
+                            channels: grid.channels,
+                            sums,
+                            add: true,
+                        });
+                    }
+                }
+            });
+        });
+    let (total, others) = sums.split_at_mut(KERNEL_POINTS * per_point);
+    add_all(total, others);
+    to_kernels(grid, total, rows)
+}
+
+/// Many sums: the points of a chunk of strips are shared, and each task sums one of them over the
+/// chunk.
+fn of_points(grid: &Grid, x: &[f32], gradient: &[f32]) -> Vec<f32> {
+    let all = Strips::new(grid, SHARED_TILES);
+    let per_strip = all.numbers();
+    let per_chunk = (SHARED_NUMBERS / per_strip).clamp(1, all.strips.len());
+    let rows = grid.channels.next_multiple_of(ROWS);
+    let per_point = rows * grid.output_lanes();
+    let counts = [per_chunk * per_strip, KERNEL_POINTS * per_point];
     with_shared_scratch(counts, |[points, sums]| {
-        for (index, chunk) in strips.chunks(per_chunk).enumerate() {
+        for (index, chunk) in all.strips.chunks(per_chunk).enumerate() {
             points
                 .par_chunks_exact_mut(per_strip)
                 .zip(chunk)
                 .for_each(|(points, strip)| {
-                    let (inputs, outputs) = points.split_at_mut(input.len());
-                    with_scratch([room(&grid, strip), 0, 0], |[room, _, _]| {
-                        for segment in strip {
-                            input_points(&grid, x, segment, inputs, input, room);
-                            gradient_points(&grid, gradient, segment, outputs, output, room);
-                        }
+                    with_scratch([room(grid, strip), 0, 0], |[room, _, _]| {
+                        all.to_points(grid, [x, gradient], strip, points, room);
                     });
                 });
-            let depths: Vec<usize> = chunk.iter().map(|s| tiles_of(s, columns)).collect();
-            sums.par_chunks_exact_mut(rows * output_lanes)
+            let depths: Vec<usize> = chunk.iter().map(|s| tiles_of(s, all.columns)).collect();
+            sums.par_chunks_exact_mut(per_point)
                 .enumerate()
                 .for_each(|(point, sums)| {
                     simd::dispatch(PointSum {
                         points,
                         per_strip,
-                        input,
-                        output,
+                        input: all.input,
+                        output: all.output,
                         depths: &depths,
                         point,
                         channels: grid.channels,
@@ -79,22 +174,28 @@ pub(in crate::convolution) fn weight_gradient(
                     });
                 });
         }
-        let mut weight = vec![0.0; grid.outputs * grid.channels * 9];
-        weight
-            .par_chunks_mut(simd::lanes() * grid.channels * 9)
-            .enumerate()
-            .for_each(|(index, weight)| {
-                simd::dispatch(KernelGradients {
-                    sums,
-                    point: rows * output_lanes,
-                    row: output_lanes,
-                    first: index * simd::lanes(),
-                    channels: grid.channels,
-                    weight,
-                });
-            });
-        weight
+        to_kernels(grid, sums, rows)
     })
+}
+
+/// The sums `[point, channel, output]`, with `rows` rows of channels, as kernel elements.
+fn to_kernels(grid: &Grid, sums: &[f32], rows: usize) -> Vec<f32> {
+    let output_lanes = grid.output_lanes();
+    let mut weight = vec![0.0; grid.outputs * grid.channels * 9];
+    weight
+        .par_chunks_mut(simd::lanes() * grid.channels * 9)
+        .enumerate()
+        .for_each(|(index, weight)| {
+            simd::dispatch(KernelSums {
+                sums,
+                point: rows * output_lanes,
+                row: output_lanes,
+                first: index * simd::lanes(),
+                channels: grid.channels,
+                weight,
+            });
+        });
+    weight
 }
 
 /// Takes the gradient of a segment's outputs of all channels to the points.
@@ -110,10 +211,13 @@ fn gradient_points(
     let [height, width] = grid.output;
     for first in (0..grid.outputs).step_by(simd::lanes()) {
         let maps = channels(gradient, grid.outputs, height * width, segment.image, first);
-        simd::dispatch(GradientPoints {
+        simd::dispatch(ToPoints {
+            map: PhantomData::<unit::OutputGradients>,
             from: rows_in_lanes(&maps, rows.clone(), width, room),
             rows: segment.rows.clone(),
             columns: grid.tiles()[1],
+            step: TILE,
+            padding: [0, 0],
             to: points,
             at: segment.first * layout.tile + first,
             layout,
@@ -181,7 +285,7 @@ impl Kernel for PointSum<'_> {
 }
 
 /// Takes the sums of a vector of outputs back to kernel elements.
-struct KernelGradients<'a> {
+struct KernelSums<'a> {
     /// `[point, channel, output]`.
     sums: &'a [f32],
     /// Numbers from a point and a channel to the next.
@@ -194,33 +298,28 @@ struct KernelGradients<'a> {
     weight: &'a mut [f32],
 }
 
-impl Kernel for KernelGradients<'_> {
+impl Kernel for KernelSums<'_> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let reach = (POINTS - 1) * self.point + (self.channels - 1) * self.row;
+        let reach = (KERNEL_POINTS - 1) * self.point + (self.channels - 1) * self.row;
         assert!(reach + self.first + S::LANES <= self.sums.len());
         // SAFETY: as this function's own; the sums were checked.
         unsafe {
             for channel in 0..self.channels {
                 let from = self.sums.as_ptr().add(channel * self.row + self.first);
-                let mut half = [[S::splat(0.0); WINDOW]; 3];
-                for c in 0..WINDOW {
-                    let mut line = [S::splat(0.0); WINDOW];
-                    for r in 0..WINDOW {
-                        line[r] = S::load(from.add((r * WINDOW + c) * self.point));
-                    }
-                    let elements = transform::kernel_gradient::<S>(line);
-                    for r in 0..3 {
-                        half[r][c] = elements[r];
+                let mut sums = [[S::splat(0.0); KERNEL_WINDOW]; KERNEL_WINDOW];
+                for r in 0..KERNEL_WINDOW {
+                    for c in 0..KERNEL_WINDOW {
+                        sums[r][c] = S::load(from.add((r * KERNEL_WINDOW + c) * self.point));
                     }
                 }
+                let elements = transform::both::<S, unit::KernelGradients, KERNEL_WINDOW, 3>(&sums);
                 for r in 0..3 {
-                    let elements = transform::kernel_gradient::<S>(half[r]);
                     for c in 0..3 {
                         let mut lanes = [0.0; simd::MOST_LANES];
-                        S::store(lanes.as_mut_ptr(), elements[c]);
+                        S::store(lanes.as_mut_ptr(), elements[r][c]);
                         let outputs = self.weight.chunks_exact_mut(self.channels * 9);
                         for (output, value) in outputs.zip(lanes) {
                             output[channel * 9 + r * 3 + c] = value;

@@ -1,0 +1,291 @@
+//! The weight gradient of kernels that overlap, with channels in the lanes: for every kernel element
+//! a product of the inputs that it meets and the output's gradients, summed over the positions.
+//!
+//! A few images at a time are copied to `[row, column, channel]`, the input with its padding. Some
+//! rows of positions, which stay in the first-level cache, are then multiplied for all elements one
+//! after the other; the sums of a chunk of images stay in the second-level cache.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::{
+    Geometry,
+    lanes::IntoLanes,
+    matrix::{Layout, Part, ROWS},
+    sums::add_all,
+};
+use crate::{
+    scratch::with_scratch,
+    simd::{self, Kernel, Simd},
+};
+
+/// Images whose gradients are summed in one chain; longer batches are cut into at most
+/// [`MOST_CHUNKS`] chunks. Fixed, so that the sum does not depend on the number of threads.
+const CHUNK: usize = 16;
+const MOST_CHUNKS: usize = 8;
+/// Positions that are multiplied at once: with four vectors of outputs 16 KiB of gradients.
+const POSITIONS: usize = 64;
+/// Fewer channels on either side than this leave too little of the lanes filled.
+const LEAST_CHANNELS: usize = 12;
+/// Fewer columns of the output than this make the runs of neighbouring positions too short.
+const LEAST_COLUMNS: usize = 4;
+
+/// Whether this computes the weight gradient, and faster than with positions in the lanes.
+pub(super) fn fits(geometry: &Geometry) -> bool {
+    geometry.groups == 1
+        && geometry.channels.min(geometry.outputs) >= LEAST_CHANNELS
+        && geometry.output[1] >= LEAST_COLUMNS
+}
+
+/// `x` `[B, C, H, W]`, `gradient` `[B, O, H', W']` of the output → `[O, C, kh, kw]`.
+pub(super) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
+    let lanes = simd::lanes();
+    let chunk = CHUNK.max(geometry.batch.div_ceil(MOST_CHUNKS));
+    let chunks = geometry.batch.div_ceil(chunk);
+    let vectors = geometry.outputs.div_ceil(lanes);
+    // Fewer chunks than threads: cut the outputs too, which changes no sum.
+    let parts = rayon::current_num_threads().div_ceil(chunks).min(vectors);
+    let part = vectors.div_ceil(parts);
+    let plan = Plan::new(x, gradient, geometry);
+    // `[chunk, part, element, channel, output]`, channels and outputs filled up.
+    let per_vector = geometry.taps() * plan.rows * lanes;
+    let mut sums = vec![0.0; chunks * vectors * per_vector];
+    sums.par_chunks_mut(vectors * per_vector)
+        .enumerate()
+        .flat_map(|(index, sums)| {
+            let images = index * chunk..((index + 1) * chunk).min(geometry.batch);
+            sums.par_chunks_mut(part * per_vector)
+                .enumerate()
+                .map(move |(number, sums)| (images.clone(), number * part, sums))
+        })
+        .for_each(|(images, first, sums)| {
+            plan.compute(images, first * lanes, sums.len() / per_vector, sums);
+        });
+    let (total, others) = sums.split_at_mut(vectors * per_vector);
+    add_all(total, others);
+    plan.in_order(total, part)
+}
+
+struct Plan<'a> {
+    geometry: &'a Geometry,
+    x: &'a [f32],
+    gradient: &'a [f32],
+    /// `[rows, columns]` of the copied input: as far as the kernel reaches.
+    input: [usize; 2],
+    /// Images that are copied at once.
+    images: usize,
+    /// Channels in the lanes, whole vectors counted.
+    channels: usize,
+    /// Rows of the sums of an element: channels, filled up.
+    rows: usize,
+    /// Where each position of an input map belongs in the copy of its image; those that nothing
+    /// reads behind it.
+    positions: Vec<usize>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(x: &'a [f32], gradient: &'a [f32], geometry: &'a Geometry) -> Self {
+        let Geometry {
+            kernel,
+            stride,
+            padding,
+            dilation,
+            output,
+            ..
+        } = *geometry;
+        let reach = |axis: usize| {
+            (output[axis] - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1
+        };
+        let [rows, columns] = [reach(0), reach(1)];
+        let channels = geometry.channels.next_multiple_of(simd::lanes());
+        let [height, width] = geometry.input;
+        let positions = (0..height)
+            .flat_map(|row| (0..width).map(move |column| (row + padding[0], column + padding[1])))
+            .map(|(row, column)| {
+                let read = row < rows && column < columns;
+                let at = if read {
+                    row * columns + column
+                } else {
+                    rows * columns
+                };
+                at * channels
+            })
+            .collect();
+        Self {
+            geometry,
+            x,
+            gradient,
+            input: [rows, columns],
+            images: (POSITIONS / geometry.output_size()).max(1),
+            channels,
+            rows: geometry.channels.next_multiple_of(ROWS),
+            positions,
+        }
+    }
+
+    /// Numbers of the copy of one image of the input, and of what is not read.
+    fn copy(&self) -> usize {
+        (self.input[0] * self.input[1] + 1) * self.channels
+    }
+
+    /// The sums over some images of `vectors` vectors of outputs from output `first` on.
+    fn compute(&self, images: Range<usize>, first: usize, vectors: usize, sums: &mut [f32]) {
+        let geometry = self.geometry;
+        let lanes = simd::lanes();
+        let (positions, width) = (geometry.output_size(), vectors * lanes);
+        let outputs = geometry.outputs.min(first + width) - first;
+        let places: Vec<usize> = (0..positions).map(|position| position * width).collect();
+        // Tiles of a product may read channels behind the last one of the last position.
+        let counts = [
+            self.images * self.copy() + ROWS,
+            self.images * positions * width,
+            0,
+        ];
+        with_scratch(counts, |[x, gradient, _]| {
+            x.fill(0.0);
+            for start in images.clone().step_by(self.images) {
+                let images = start..(start + self.images).min(images.end);
+                let copies = x.chunks_exact_mut(self.copy());
+                let gradients = gradient.chunks_exact_mut(positions * width);
+                for ((image, x), gradient) in images.clone().zip(copies).zip(gradients) {
+                    let from = image * geometry.channels;
+                    into_lanes(self.x, from, geometry.channels, &self.positions, x);
+                    let from = image * geometry.outputs + first;
+                    into_lanes(self.gradient, from, outputs, &places, gradient);
+                }
+                simd::dispatch(Products {
+                    plan: self,
+                    images: images.len(),
+                    x,
+                    gradient,
+                    vectors,
+                    sums,
+                });
+            }
+        });
+    }
+
+    /// `[part, element, channel, output]` with `part` vectors of outputs in each part but the last
+    /// one → `[output, channel, element]`.
+    fn in_order(&self, sums: &[f32], part: usize) -> Vec<f32> {
+        let (channels, elements) = (self.geometry.channels, self.geometry.taps());
+        let lanes = simd::lanes();
+        let vectors = sums.len() / (elements * self.rows * lanes);
+        let mut weight = vec![0.0; self.geometry.outputs * channels * elements];
+        weight
+            .par_chunks_mut(lanes * channels * elements)
+            .enumerate()
+            .for_each(|(vector, weight)| {
+                let first = vector / part * part;
+                let width = part.min(vectors - first) * lanes;
+                let sums = &sums[first * elements * self.rows * lanes..];
+                let column = (vector - first) * lanes;
+                for element in 0..elements {
+                    for channel in 0..channels {
+                        let row = element * self.rows + channel;
+                        let values = &sums[row * width + column..][..lanes];
+                        let outputs = weight.chunks_exact_mut(channels * elements);
+                        for (output, value) in outputs.zip(values) {
+                            output[channel * elements + element] = *value;
+                        }
+                    }
+                }
+            });
+        weight
+    }
+}
+
+/// Copies `count` neighbouring maps, the first of number `first`, each a lane of its position.
+fn into_lanes(from: &[f32], first: usize, count: usize, places: &[usize], to: &mut [f32]) {
+    let plane = places.len();
+    let maps: Vec<&[f32]> = from[first * plane..(first + count) * plane]
+        .chunks_exact(plane)
+        .collect();
+    for (vector, maps) in maps.chunks(simd::lanes()).enumerate() {
+        simd::dispatch(IntoLanes {
+            maps,
+            offsets: places,
+            to: &mut to[vector * simd::lanes()..],
+        });
+    }
+}
+
+/// Adds the products of some copied images to the sums.
+struct Products<'a> {
+    plan: &'a Plan<'a>,
+    images: usize,
+    x: &'a [f32],
+    /// `[image, position, output]`.
+    gradient: &'a [f32],
+    /// Vectors of outputs.
+    vectors: usize,
+    /// `[element, channel, output]`.
+    sums: &'a mut [f32],
+}
+
+impl Kernel for Products<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let plan = self.plan;
+        let Geometry {
+            kernel,
+            stride,
+            dilation,
+            channels,
+            output,
+            ..
+        } = *plan.geometry;
+        let width = self.vectors * S::LANES;
+        let positions = output[0] * output[1];
+        assert!(
+            self.images * plan.copy() + ROWS <= self.x.len()
+                && self.images * positions * width <= self.gradient.len()
+                && kernel[0] * kernel[1] * plan.rows * width <= self.sums.len(),
+            "a product would reach past the end of its matrices"
+        );
+        let layout = Layout {
+            a_row: 1,
+            a_step: stride[1] * plan.channels,
+            b_step: width,
+            b_vector: S::LANES,
+            c_row: width,
+        };
+        let rows: Vec<(usize, usize)> = (0..self.images)
+            .flat_map(|image| (0..output[0]).map(move |row| (image, row)))
+            .collect();
+        let mut parts = Vec::with_capacity(rows.len());
+        for rows in rows.chunks((POSITIONS / output[1]).max(1)) {
+            for a in 0..kernel[0] {
+                for b in 0..kernel[1] {
+                    parts.clear();
+                    parts.extend(rows.iter().map(|&(image, row)| {
+                        let top = row * stride[0] + a * dilation[0];
+                        let at = (top * plan.input[1] + b * dilation[1]) * plan.channels;
+                        Part {
+                            a: self.x[image * plan.copy() + at..].as_ptr(),
+                            b: self.gradient[(image * output[0] + row) * output[1] * width..]
+                                .as_ptr(),
+                            depth: output[1],
+                        }
+                    }));
+                    let sums = &mut self.sums[(a * kernel[1] + b) * plan.rows * width..];
+                    // SAFETY: as this function's own; all matrices were checked: an element meets
+                    // positions inside the copied input, and rows behind its channels are sums
+                    // that are dropped.
+                    unsafe {
+                        layout.multiply::<S>(
+                            &parts,
+                            sums.as_mut_ptr(),
+                            channels,
+                            self.vectors,
+                            true,
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

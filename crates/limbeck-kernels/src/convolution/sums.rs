@@ -1,0 +1,21 @@
+//! Sums that several tasks have made of their parts.
+
+use rayon::prelude::*;
+
+/// Adds to `total` all of `others`, each of them as long, one after the other.
+pub(super) fn add_all(total: &mut [f32], others: &[f32]) {
+    /// Numbers that a task adds at least.
+    const PIECE: usize = 1 << 14;
+    let length = total.len();
+    total
+        .par_chunks_mut(PIECE)
+        .enumerate()
+        .for_each(|(piece, total)| {
+            for other in others.chunks_exact(length) {
+                let other = &other[piece * PIECE..][..total.len()];
+                for (total, other) in total.iter_mut().zip(other) {
+                    *total += other;
+                }
+            }
+        });
+}
