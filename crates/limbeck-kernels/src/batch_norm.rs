@@ -1,9 +1,6 @@
 //! Batch normalisation, with the statistics of the batch and with known ones.
 
-use burn::{
-    backend::{Dispatch, DispatchTensor},
-    tensor::Tensor,
-};
+use burn::{backend::Dispatch, tensor::Tensor};
 
 use crate::{activation::Activation, normalisation::NormalisationOps, optional::Optional};
 
@@ -16,16 +13,6 @@ pub struct BatchNormOutput {
     pub mean: Tensor<1>,
     /// Population (biased) variance of each channel, `[C]`, without `epsilon`, detached.
     pub variance: Tensor<1>,
-}
-
-impl BatchNormOutput {
-    fn new((output, mean, variance): (DispatchTensor, DispatchTensor, DispatchTensor)) -> Self {
-        Self {
-            output: Tensor::from_dispatch(output),
-            mean: Tensor::from_dispatch(mean),
-            variance: Tensor::from_dispatch(variance),
-        }
-    }
 }
 
 /// Normalises each channel of `x` `[B, C, H, W]` with its own mean and population variance over
@@ -47,14 +34,19 @@ pub fn batch_norm_train(
     activation: Activation,
 ) -> BatchNormOutput {
     check(&x, residual.as_ref(), &weight, &bias);
-    BatchNormOutput::new(Dispatch::kernel_batch_norm(
+    let (output, mean, variance, _) = Dispatch::kernel_batch_norm(
         x.into_dispatch(),
         Optional::new(residual.map(Tensor::into_dispatch)),
         weight.into_dispatch(),
         bias.into_dispatch(),
         epsilon,
         activation,
-    ))
+    );
+    BatchNormOutput {
+        output: Tensor::from_dispatch(output),
+        mean: Tensor::from_dispatch(mean),
+        variance: Tensor::from_dispatch(variance),
+    }
 }
 
 /// `activation(x · scale + shift + residual)` of `x` and `residual` `[B, C, H, W]`, `scale` and

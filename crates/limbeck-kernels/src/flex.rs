@@ -44,6 +44,12 @@ pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     )
 }
 
+/// The tensor with its numbers side by side, which are its own if they were before: the handle
+/// that was handed over is given up.
+pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
+    tensor.to_contiguous()
+}
+
 fn geometry(x: &FlexTensor, weight: &FlexTensor, options: Conv2dOptions) -> Geometry {
     Geometry::new(x.shape().dims(), weight.shape().dims(), options)
 }

@@ -5,7 +5,9 @@ use crate::{
     attention::{self, Sizes},
     convolution::{Finish, Geometry, forward, input_gradient, weight_gradient},
     exponentials, gelu, layer_norm,
-    normalisation::{Maps, Read, affine, backward as norm_gradients, forward as norm},
+    normalisation::{
+        Gradient, Maps, Output, Read, affine, backward as norm_gradients, forward as norm,
+    },
     optimizer::span::{AdamW, MovingAverage, Pass, Sgd, sum_of_squares},
     pooling::{
         adaptive::{self, Parts},
@@ -186,19 +188,34 @@ fn of_maps(size: usize) -> Vec<(String, Vec<f32>)> {
         let read = Read {
             x: &x,
             centre: &normed.mean,
-            output: Some(&normed.output),
-            gradient: &gradient,
+            output: Output::Stored(&normed.output),
             activation,
         };
         let (variance, output) = (&normed.variance, &normed.output);
-        let of_norm = norm_gradients::batch_norm(maps, &read, &weight, variance, 1e-5, true);
-        let of_affine = norm_gradients::channel_affine(maps, &read, &weight, true);
+        let kept = || Gradient::Kept(&gradient);
+        let of_norm =
+            norm_gradients::batch_norm(maps, &read, kept(), &weight, variance, 1e-5, true);
+        let of_affine = norm_gradients::channel_affine(maps, &read, kept(), &weight, true);
         for gradients in [of_norm, of_affine] {
-            add("dx of norm", gradients.x);
+            add("dx of norm", gradients.x.unwrap());
             add("dw of norm", gradients.weight);
             add("db of norm", gradients.bias);
             add("mask of norm", gradients.residual.unwrap());
         }
+        let alone = norm::forward(maps, numbers, None, 1e-5, activation);
+        let scaling = [&alone.scale[..], &bias].concat();
+        let read = Read {
+            output: Output::Computed(&scaling),
+            ..read
+        };
+        let mut room = gradient.clone();
+        let given = Gradient::Given(&mut room);
+        let gradients =
+            norm_gradients::batch_norm(maps, &read, given, &weight, variance, 1e-5, false);
+        assert!(gradients.x.is_none(), "dx is in the gradient's room");
+        add("dx of norm alone", room);
+        add("dw of norm alone", gradients.weight);
+        add("db of norm alone", gradients.bias);
         add("norm", output.clone());
         add("mean", normed.mean);
         add("variance", normed.variance);

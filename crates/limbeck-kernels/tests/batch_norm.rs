@@ -359,6 +359,90 @@ fn bits_of_a_fused_norm_are_those_of_its_parts() {
     );
 }
 
+/// Bits of the gradients with respect to x, weight and bias that are left of `gradient` behind
+/// `follow` of the norm.
+fn bits_of_gradients(
+    inputs: &Inputs,
+    residual: Option<Tensor<4>>,
+    activation: Activation,
+    follow: impl Fn(Tensor<4>) -> Tensor<4>,
+) -> [Vec<u32>; 3] {
+    let channels = [inputs.shape[1]];
+    let x = tracked(&inputs.x, inputs.shape, DType::F32);
+    let weight = tracked(&inputs.weight, channels, DType::F32);
+    let bias = tracked(&inputs.bias, channels, DType::F32);
+    let (scale, shift) = (weight.clone(), bias.clone());
+    let y = batch_norm_train(x.clone(), residual, scale, shift, EPSILON, activation).output;
+    let gradient = plain(&inputs.gradient, inputs.shape, DType::F32).autodiff();
+    let gradients = (follow(y) * gradient).sum().backward();
+    [
+        bits(x.grad(&gradients).expect("x is tracked")),
+        bits(weight.grad(&gradients).expect("weight is tracked")),
+        bits(bias.grad(&gradients).expect("bias is tracked")),
+    ]
+}
+
+#[test]
+fn bits_of_gradients_do_not_depend_on_where_the_output_comes_from() {
+    for (seed, shape) in [[5, 7, 6, 6], [3, 18, 5, 7], [2, 3, 33, 35], [9, 33, 1, 1]]
+        .into_iter()
+        .enumerate()
+    {
+        let mut inputs = Inputs::new(shape, seed as u64);
+        // A channel of one number: what is left of it is the shift, to the bit at the bounds of
+        // the activations.
+        let size = shape[2] * shape[3];
+        for (channel, shift) in [(0, 0.0), (1, -0.0), (2, 6.0)] {
+            inputs.bias[channel] = shift;
+            for image in 0..shape[0] {
+                let start = (image * shape[1] + channel) * size;
+                inputs.x[start..start + size].fill(0.25);
+            }
+        }
+        let same = |y: Tensor<4>| y;
+        let alone = |activation| bits_of_gradients(&inputs, None, activation, same);
+        let fused = alone(Activation::Relu);
+        assert_eq!(
+            fused,
+            bits_of_gradients(&inputs, None, Activation::Identity, relu)
+        );
+        for channel in [0, 1] {
+            assert_eq!(fused[2][channel], 0, "nothing passes at a bound");
+        }
+        // Behind a sum the output is read from memory.
+        let nothing = || plain(&vec![0.0; inputs.x.len()], shape, DType::F32).autodiff();
+        for activation in [Activation::Relu, Activation::Relu6] {
+            let summed = bits_of_gradients(&inputs, Some(nothing()), activation, same);
+            assert_eq!(alone(activation), summed, "{activation:?} {shape:?}");
+        }
+        assert_eq!(alone(Activation::Relu6)[2][2], 0, "nothing passes at six");
+    }
+}
+
+#[test]
+fn a_gradient_with_two_readers_is_not_overwritten() {
+    let inputs = Inputs::new([3, 5, 7, 3], 8);
+    let x = || tracked(&inputs.x, inputs.shape, DType::F32);
+    let channels = |values: &[f64]| plain(values, [5], DType::F32).autodiff();
+    let norm = |x: Tensor<4>| {
+        let (weight, bias) = (channels(&inputs.weight), channels(&inputs.bias));
+        batch_norm_train(x, None, weight, bias, EPSILON, Activation::Relu).output
+    };
+    let gradient = || plain(&inputs.gradient, inputs.shape, DType::F32).autodiff();
+    let of = |x: &Tensor<4>, y: Tensor<4>| {
+        let gradients = (y * gradient()).sum().backward();
+        bits(x.grad(&gradients).expect("x is tracked"))
+    };
+    let (first, second) = (x(), x());
+    let alone = [of(&first, norm(first.clone())), of(&second, second.clone())];
+    // A sum hands one gradient on to both of its terms.
+    let (first, second) = (x(), x());
+    let y = norm(first.clone()) + second.clone();
+    let gradients = (y * gradient()).sum().backward();
+    let both = [first, second].map(|x| bits(x.grad(&gradients).expect("both are tracked")));
+    assert_eq!(both, alone);
+}
+
 #[test]
 fn what_is_not_a_number_stays_so_under_every_activation() {
     let one = plain(&[1.0], [1], DType::F32);

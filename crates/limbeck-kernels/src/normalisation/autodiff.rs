@@ -11,7 +11,7 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::ops::{NormalisationOps, Three};
+use super::ops::{NormalisationOps, Normalised};
 use crate::{activation::Activation, optional::Optional};
 
 impl<B: NormalisationOps, C: CheckpointStrategy> NormalisationOps for Autodiff<B, C> {
@@ -22,9 +22,9 @@ impl<B: NormalisationOps, C: CheckpointStrategy> NormalisationOps for Autodiff<B
         bias: FloatTensor<Self>,
         epsilon: f64,
         activation: Activation,
-    ) -> Three<Self> {
+    ) -> Normalised<Self> {
         let residual = residual.into_option();
-        let (output, mean, variance) = B::kernel_batch_norm(
+        let (output, mean, variance, scaling) = B::kernel_batch_norm(
             x.primitive().clone(),
             Optional::new(
                 residual
@@ -39,6 +39,7 @@ impl<B: NormalisationOps, C: CheckpointStrategy> NormalisationOps for Autodiff<B
         let statistics = Statistics {
             mean: mean.clone(),
             variance: variance.clone(),
+            scaling,
             epsilon,
         };
         let inputs = Inputs::<B, C> {
@@ -48,7 +49,8 @@ impl<B: NormalisationOps, C: CheckpointStrategy> NormalisationOps for Autodiff<B
             shift: bias,
         };
         let result = inputs.track(output, Some(statistics), activation);
-        (result, Self::from_inner(mean), Self::from_inner(variance))
+        let (mean, variance) = (Self::from_inner(mean), Self::from_inner(variance));
+        (result, mean, variance, None)
     }
 
     fn kernel_channel_affine(
@@ -143,6 +145,7 @@ impl<B: NormalisationOps, C: CheckpointStrategy> Inputs<B, C> {
 struct Statistics<B: Backend> {
     mean: FloatTensor<B>,
     variance: FloatTensor<B>,
+    scaling: Option<FloatTensor<B>>,
     epsilon: f64,
 }
 
@@ -178,6 +181,7 @@ impl<B: NormalisationOps> State<B> {
                 statistics.mean,
                 statistics.variance,
                 Optional::new(self.output),
+                Optional::new(statistics.scaling),
                 gradient,
                 statistics.epsilon,
                 self.activation,

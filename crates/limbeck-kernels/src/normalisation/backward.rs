@@ -1,17 +1,20 @@
 //! The gradients.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{
-    Maps, Read,
-    span::{GradientSums, InputGradient},
+    Gradient, Maps, Output, Read,
+    span::{Gate, GradientSums, InputGradient},
 };
-use crate::simd::dispatch;
+use crate::simd::{self, as_room, dispatch};
 
 /// Gradients with respect to the input `[B, C, H, W]`, weight and bias `[C]`, and to the residual
-/// `[B, C, H, W]` where it was asked for.
+/// `[B, C, H, W]` where it was asked for; without the one that has taken the room of
+/// [`Gradient::Given`].
 pub(crate) struct Gradients {
-    pub x: Vec<f32>,
+    pub x: Option<Vec<f32>>,
     pub residual: Option<Vec<f32>>,
     pub weight: Vec<f32>,
     pub bias: Vec<f32>,
@@ -23,22 +26,29 @@ pub(crate) struct Gradients {
 pub(crate) fn batch_norm(
     maps: Maps,
     read: &Read<'_>,
+    gradient: Gradient<'_>,
     weight: &[f32],
     variance: &[f32],
     epsilon: f64,
     with_residual: bool,
 ) -> Gradients {
-    gradients(maps, read, with_residual, |channel, [sum, product]| {
-        let deviation = (f64::from(variance[channel]) + epsilon).sqrt();
-        let scale = f64::from(weight[channel]) / deviation;
-        let weight = product / deviation;
-        Coefficients {
-            scale: scale as f32,
-            slope: (-scale * weight / (deviation * maps.samples())) as f32,
-            shift: (-scale * sum / maps.samples()) as f32,
-            weight: weight as f32,
-        }
-    })
+    gradients(
+        maps,
+        read,
+        gradient,
+        with_residual,
+        |channel, [sum, product]| {
+            let deviation = (f64::from(variance[channel]) + epsilon).sqrt();
+            let scale = f64::from(weight[channel]) / deviation;
+            let weight = product / deviation;
+            Coefficients {
+                scale: scale as f32,
+                slope: (-scale * weight / (deviation * maps.samples())) as f32,
+                shift: (-scale * sum / maps.samples()) as f32,
+                weight: weight as f32,
+            }
+        },
+    )
 }
 
 /// Of a scaling and shifting: with `g` the gradient of the scaled map, db = Σ g, dw = Σ g·x,
@@ -46,36 +56,56 @@ pub(crate) fn batch_norm(
 pub(crate) fn channel_affine(
     maps: Maps,
     read: &Read<'_>,
+    gradient: Gradient<'_>,
     scale: &[f32],
     with_residual: bool,
 ) -> Gradients {
-    gradients(maps, read, with_residual, |channel, [_, product]| {
-        Coefficients {
+    gradients(
+        maps,
+        read,
+        gradient,
+        with_residual,
+        |channel, [_, product]| Coefficients {
             scale: scale[channel],
             slope: 0.0,
             shift: 0.0,
             weight: product as f32,
-        }
-    })
+        },
+    )
 }
 
 /// `coefficients` are asked for by the number of a channel and its Σ g and Σ g·(x − centre).
 fn gradients(
     maps: Maps,
     read: &Read<'_>,
+    gradient: Gradient<'_>,
     with_residual: bool,
     coefficients: impl Fn(usize, [f64; 2]) -> Coefficients + Sync,
 ) -> Gradients {
-    let mut x = Vec::with_capacity(maps.count());
-    let mut residual = Vec::with_capacity(if with_residual { maps.count() } else { 0 });
+    let (mut x, mut residual) = (Vec::new(), Vec::new());
     let mut weight = vec![0.0; maps.channels];
     let mut bias = vec![0.0; maps.channels];
+    let (kept, given) = match gradient {
+        Gradient::Kept(gradient) => (Some(gradient), None),
+        Gradient::Given(gradient) => (None, Some(as_room(gradient))),
+    };
+    let numbers = kept.map(<[f32]>::len).or(given.as_deref().map(<[_]>::len));
+    assert_eq!(numbers, Some(maps.count()), "one gradient for each output");
+    let (x_is_new, residual_is_new) = match given {
+        Some(_) => (with_residual, false),
+        None => (true, with_residual),
+    };
+    let (x_room, residual_room) = match (given, with_residual) {
+        (Some(room), false) => (room, None),
+        (Some(room), true) => (maps.room(&mut x), Some(room)),
+        (None, false) => (maps.room(&mut x), None),
+        (None, true) => (maps.room(&mut x), Some(maps.room(&mut residual))),
+    };
     let block = maps.block();
-    let mut blocks = maps.blocks(&mut x.spare_capacity_mut()[..maps.count()]);
-    let mut residual_blocks = if with_residual {
-        maps.blocks(&mut residual.spare_capacity_mut()[..maps.count()])
-    } else {
-        blocks.iter().map(|_| Vec::new()).collect()
+    let mut blocks = maps.blocks(x_room);
+    let mut residual_blocks = match residual_room {
+        Some(room) => maps.blocks(room),
+        None => blocks.iter().map(|_| Vec::new()).collect(),
     };
     blocks
         .par_iter_mut()
@@ -85,16 +115,23 @@ fn gradients(
         .enumerate()
         .for_each(|(index, (((to, residual), weight), bias))| {
             let first = index * block;
-            let of_channels: Vec<Coefficients> = sums(maps, read, first, weight.len())
-                .into_iter()
-                .enumerate()
-                .map(|(offset, sums)| {
-                    let of_channel = coefficients(first + offset, sums);
-                    weight[offset] = of_channel.weight;
-                    bias[offset] = sums[0] as f32;
-                    of_channel
-                })
-                .collect();
+            let gradient_of_image = |image: usize| match kept {
+                Some(gradient) => maps.some(gradient, image, first..first + weight.len()),
+                // SAFETY: the gradient, which is as long as the maps, lies in this room, to which
+                // nothing is written before the sums are complete.
+                None => unsafe { residual.get(image).unwrap_or(&to[image]).assume_init_ref() },
+            };
+            let of_channels: Vec<Coefficients> =
+                sums(maps, read, gradient_of_image, first..first + weight.len())
+                    .into_iter()
+                    .enumerate()
+                    .map(|(offset, sums)| {
+                        let of_channel = coefficients(first + offset, sums);
+                        weight[offset] = of_channel.weight;
+                        bias[offset] = sums[0] as f32;
+                        of_channel
+                    })
+                    .collect();
             for (image, to) in to.iter_mut().enumerate() {
                 let mut residual = residual
                     .get_mut(image)
@@ -110,9 +147,8 @@ fn gradients(
                     dispatch(InputGradient {
                         x: maps.map(read.x, image, channel),
                         centre: read.centre[channel],
-                        gradient: maps.map(read.gradient, image, channel),
-                        output: read.output.map(|y| maps.map(y, image, channel)),
-                        activation: read.activation,
+                        gradient: kept.map(|gradient| maps.map(gradient, image, channel)),
+                        gate: read.gate(maps, image, channel),
                         scale,
                         slope,
                         shift,
@@ -122,34 +158,38 @@ fn gradients(
                 }
             }
         });
-    maps.assume_written(&mut x);
-    if with_residual {
-        maps.assume_written(&mut residual);
-    }
     Gradients {
-        x,
-        residual: with_residual.then_some(residual),
+        x: x_is_new.then(|| maps.assume_written(x)),
+        residual: residual_is_new.then(|| maps.assume_written(residual)),
         weight,
         bias,
     }
 }
 
-/// Σ g and Σ g·(x − centre) of `count` channels from `first` on.
-fn sums(maps: Maps, read: &Read<'_>, first: usize, count: usize) -> Vec<[f64; 2]> {
-    let mut sums = vec![[0.0; 2]; count];
+/// Σ g and Σ g·(x − centre) of some channels; `gradient` is asked for these channels' gradient of
+/// the output by the number of an image.
+fn sums<'a>(
+    maps: Maps,
+    read: &Read<'_>,
+    gradient: impl Fn(usize) -> &'a [f32],
+    channels: Range<usize>,
+) -> Vec<[f64; 2]> {
+    let mut sums = vec![[0.0; 2]; channels.len()];
     for image in 0..maps.batch {
-        for of in [Some(read.x), Some(read.gradient), read.output] {
-            of.into_iter()
-                .for_each(|of| maps.prefetch(of, image + 1, first..first + count));
+        if image + 1 < maps.batch {
+            simd::prefetch(maps.some(read.x, image + 1, channels.clone()));
+            simd::prefetch(gradient(image + 1));
+            if let Output::Stored(output) = read.output {
+                simd::prefetch(maps.some(output, image + 1, channels.clone()));
+            }
         }
-        for (offset, sums) in sums.iter_mut().enumerate() {
-            let channel = first + offset;
+        let gradients = gradient(image).chunks_exact(maps.size);
+        for ((channel, gradient), sums) in channels.clone().zip(gradients).zip(&mut sums) {
             let of_map = dispatch(GradientSums {
                 x: maps.map(read.x, image, channel),
                 centre: read.centre[channel],
-                gradient: maps.map(read.gradient, image, channel),
-                output: read.output.map(|y| maps.map(y, image, channel)),
-                activation: read.activation,
+                gradient,
+                gate: read.gate(maps, image, channel),
             });
             for (sum, of_map) in sums.iter_mut().zip(of_map) {
                 *sum += f64::from(of_map);
@@ -159,6 +199,22 @@ fn sums(maps: Maps, read: &Read<'_>, first: usize, count: usize) -> Vec<[f64; 2]
     sums
 }
 
+impl Read<'_> {
+    fn gate(&self, maps: Maps, image: usize, channel: usize) -> Gate<'_> {
+        match self.output {
+            Output::Unasked => Gate::Open,
+            Output::Stored(output) => {
+                Gate::Stored(self.activation, maps.map(output, image, channel))
+            }
+            Output::Computed(scaling) => Gate::Computed {
+                activation: self.activation,
+                scale: scaling[channel],
+                shift: scaling[maps.channels + channel],
+            },
+        }
+    }
+}
+
 /// dx = g·scale + (x − centre)·slope + shift.
 struct Coefficients {
     scale: f32,
@@ -166,4 +222,79 @@ struct Coefficients {
     shift: f32,
     /// Gradient of the weight.
     weight: f32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{activation::Activation, normalisation::forward::forward};
+
+    /// Numbers from −2 to 2, zeros of both signs among them; others for every `seed`.
+    fn numbers(count: usize, seed: usize) -> Vec<f32> {
+        (0..count)
+            .map(|i| match (i * 37 + seed * 11) % 41 {
+                20 => -0.0,
+                n => (n as f32 - 20.0) / 10.0,
+            })
+            .collect()
+    }
+
+    fn bits(of: &[f32]) -> Vec<u32> {
+        of.iter().map(|x| x.to_bits()).collect()
+    }
+
+    #[test]
+    fn neither_the_room_nor_the_source_of_the_output_changes_a_bit() {
+        for (batch, channels, size) in [(1, 1, 1), (3, 7, 5), (2, 3, 1100), (4, 33, 49)] {
+            let maps = Maps {
+                batch,
+                channels,
+                size,
+            };
+            let [x, gradient] = [1, 2].map(|seed| numbers(maps.count(), seed));
+            let [weight, bias] = [3, 4].map(|seed| numbers(channels, seed));
+            for activation in [Activation::Identity, Activation::Relu, Activation::Relu6] {
+                let normed = forward(maps, [&x, &weight, &bias], None, 1e-5, activation);
+                let scaling = [&normed.scale[..], &bias].concat();
+                let run = |output, with_residual, given| {
+                    let mut room = gradient.clone();
+                    let read = Read {
+                        x: &x,
+                        centre: &normed.mean,
+                        output,
+                        activation,
+                    };
+                    let from = match given {
+                        true => Gradient::Given(&mut room),
+                        false => Gradient::Kept(&gradient),
+                    };
+                    let variance = &normed.variance;
+                    let found =
+                        batch_norm(maps, &read, from, &weight, variance, 1e-5, with_residual);
+                    assert_eq!(found.x.is_none(), given && !with_residual);
+                    assert_eq!(found.residual.is_none(), given || !with_residual);
+                    let residual = match given {
+                        true => with_residual.then(|| room.clone()),
+                        false => found.residual,
+                    };
+                    (
+                        bits(&found.x.unwrap_or(room)),
+                        residual.as_deref().map(bits),
+                        bits(&found.weight),
+                        bits(&found.bias),
+                    )
+                };
+                for with_residual in [false, true] {
+                    let stored = Output::Stored(&normed.output);
+                    let expected = run(stored, with_residual, false);
+                    for output in [stored, Output::Computed(&scaling)] {
+                        for given in [false, true] {
+                            let found = run(output, with_residual, given);
+                            assert!(found == expected, "{maps:?} {activation:?} {given}");
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

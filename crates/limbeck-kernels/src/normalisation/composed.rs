@@ -6,13 +6,13 @@ use burn::{
     tensor::Shape,
 };
 
-use super::ops::{Four, Three};
+use super::ops::{Four, Normalised};
 use crate::{
     activation::{Activation, SIX},
     composed::sum_per_channel,
 };
 
-/// Output, mean and variance.
+/// Output, mean and variance, and nothing to compute the output by.
 pub(super) fn batch_norm<B: Backend>(
     x: FloatTensor<B>,
     residual: Option<FloatTensor<B>>,
@@ -20,10 +20,10 @@ pub(super) fn batch_norm<B: Backend>(
     bias: FloatTensor<B>,
     epsilon: f64,
     activation: Activation,
-) -> Three<B> {
+) -> Normalised<B> {
     let result = B::batch_norm_train(x, weight, bias, epsilon);
     let output = finish::<B>(result.output, residual, activation);
-    (output, result.mean, result.variance)
+    (output, result.mean, result.variance, None)
 }
 
 /// Gradients with respect to input, residual where asked for, weight and bias.

@@ -1,14 +1,17 @@
 //! The normalisations' fast paths on the CPU backend.
 
-use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
+use burn::{
+    backend::{Flex, TensorMetadata, flex::FlexTensor},
+    tensor::DType,
+};
 
 use super::{
-    Maps, Read, affine, backward, composed, forward,
-    ops::{Four, NormalisationOps, Three},
+    Gradient, Maps, Output, Read, affine, backward, composed, forward,
+    ops::{Four, NormalisationOps, Normalised},
 };
 use crate::{
     activation::Activation,
-    flex::{Numbers, tensor},
+    flex::{Numbers, contiguous, tensor},
     optional::Optional,
 };
 
@@ -20,7 +23,7 @@ impl NormalisationOps for Flex {
         bias: FlexTensor,
         epsilon: f64,
         activation: Activation,
-    ) -> Three<Self> {
+    ) -> Normalised<Self> {
         let residual = residual.into_option();
         let (Some(numbers), Some(added)) =
             (Numbers::new([&x, &weight, &bias]), optional(&residual))
@@ -29,11 +32,15 @@ impl NormalisationOps for Flex {
         };
         let maps = maps(&x);
         let added = added.as_ref().map(only);
-        let result = forward::forward(maps, numbers.slices(), added, epsilon, activation);
+        let values = numbers.slices();
+        let result = forward::forward(maps, values, added, epsilon, activation);
+        let computable = added.is_none() && activation != Activation::Identity;
+        let [_, _, shift] = values;
         (
             tensor(result.output, x.shape()),
             tensor(result.mean, [maps.channels]),
             tensor(result.variance, [maps.channels]),
+            computable.then(|| tensor([&result.scale[..], shift].concat(), [2, maps.channels])),
         )
     }
 
@@ -43,15 +50,19 @@ impl NormalisationOps for Flex {
         mean: FlexTensor,
         variance: FlexTensor,
         output: Optional<Self>,
+        scaling: Optional<Self>,
         gradient: FlexTensor,
         epsilon: f64,
         activation: Activation,
         with_residual: bool,
     ) -> Four<Self> {
         let output = output.into_option();
-        let (Some(numbers), Some(out)) = (
-            Numbers::new([&x, &weight, &mean, &variance, &gradient]),
+        let scaling = scaling.into_option();
+        let (Some(numbers), Some(out), Some(scaling), true) = (
+            Numbers::new([&x, &weight, &mean, &variance]),
             optional(&output),
+            optional(&scaling),
+            gradient.dtype() == DType::F32,
         ) else {
             return composed::batch_norm_backward::<Self>(
                 [x, weight, mean, variance],
@@ -62,17 +73,28 @@ impl NormalisationOps for Flex {
                 with_residual,
             );
         };
-        let [values, weight, mean, variance, gradient] = numbers.slices();
+        let [values, weight, mean, variance] = numbers.slices();
         let read = Read {
             x: values,
             centre: mean,
-            output: out.as_ref().map(only),
-            gradient,
+            output: match (&scaling, &out) {
+                (Some(scaling), _) => Output::Computed(only(scaling)),
+                (None, Some(out)) => Output::Stored(only(out)),
+                (None, None) => Output::Unasked,
+            },
             activation,
         };
-        let result =
-            backward::batch_norm(maps(&x), &read, weight, variance, epsilon, with_residual);
-        gradients(&x, result)
+        gradients(&x, gradient, with_residual, |gradient| {
+            backward::batch_norm(
+                maps(&x),
+                &read,
+                gradient,
+                weight,
+                variance,
+                epsilon,
+                with_residual,
+            )
+        })
     }
 
     fn kernel_channel_affine(
@@ -102,8 +124,11 @@ impl NormalisationOps for Flex {
         with_residual: bool,
     ) -> Four<Self> {
         let output = output.into_option();
-        let (Some(numbers), Some(out)) = (Numbers::new([&x, &scale, &gradient]), optional(&output))
-        else {
+        let (Some(numbers), Some(out), true) = (
+            Numbers::new([&x, &scale]),
+            optional(&output),
+            gradient.dtype() == DType::F32,
+        ) else {
             return composed::channel_affine_backward::<Self>(
                 [x, scale],
                 output,
@@ -112,17 +137,20 @@ impl NormalisationOps for Flex {
                 with_residual,
             );
         };
-        let [values, scale, gradient] = numbers.slices();
+        let [values, scale] = numbers.slices();
         let zero = vec![0.0; scale.len()];
         let read = Read {
             x: values,
             centre: &zero,
-            output: out.as_ref().map(only),
-            gradient,
+            output: match &out {
+                Some(out) => Output::Stored(only(out)),
+                None => Output::Unasked,
+            },
             activation,
         };
-        let result = backward::channel_affine(maps(&x), &read, scale, with_residual);
-        gradients(&x, result)
+        gradients(&x, gradient, with_residual, |gradient| {
+            backward::channel_affine(maps(&x), &read, gradient, scale, with_residual)
+        })
     }
 }
 
@@ -148,11 +176,30 @@ fn maps(x: &FlexTensor) -> Maps {
     }
 }
 
-fn gradients(x: &FlexTensor, result: backward::Gradients) -> Four<Flex> {
+/// The gradients of an operation on `x`, of which `compute` makes its room the first result if
+/// nobody else holds the gradient of the output.
+fn gradients(
+    x: &FlexTensor,
+    gradient: FlexTensor,
+    with_residual: bool,
+    compute: impl FnOnce(Gradient<'_>) -> backward::Gradients,
+) -> Four<Flex> {
+    let mut gradient = contiguous(gradient);
+    let result = match gradient.try_storage_mut() {
+        Some(numbers) => compute(Gradient::Given(numbers)),
+        None => compute(Gradient::Kept(gradient.storage())),
+    };
     let channels = [x.shape()[1]];
+    let whole = |values| tensor(values, x.shape());
+    // What is not new lies in the gradient's room.
+    let (dx, residual) = match (result.x, result.residual) {
+        (None, _) => (gradient, None),
+        (Some(dx), None) if with_residual => (whole(dx), Some(gradient)),
+        (Some(dx), residual) => (whole(dx), residual.map(whole)),
+    };
     (
-        tensor(result.x, x.shape()),
-        result.residual.map(|values| tensor(values, x.shape())),
+        dx,
+        residual,
         tensor(result.weight, channels),
         tensor(result.bias, channels),
     )

@@ -6,11 +6,16 @@ use super::{
     Maps,
     span::{Normalise, SquaredDistance, Sum},
 };
-use crate::{activation::Activation, simd::dispatch};
+use crate::{
+    activation::Activation,
+    simd::{self, dispatch},
+};
 
-/// Output `[B, C, H, W]`, and mean and population variance of each channel, `[C]`.
+/// Output `[B, C, H, W]`; mean, population variance and scale of each channel, `[C]`.
 pub(crate) struct Normalised {
     pub output: Vec<f32>,
+    /// What the distance from the mean was multiplied by.
+    pub scale: Vec<f32>,
     pub mean: Vec<f32>,
     pub variance: Vec<f32>,
 }
@@ -24,43 +29,46 @@ pub(crate) fn forward(
     epsilon: f64,
     activation: Activation,
 ) -> Normalised {
-    let mut output = Vec::with_capacity(maps.count());
+    let mut output = Vec::new();
+    let mut scale = vec![0.0; maps.channels];
     let mut mean = vec![0.0; maps.channels];
     let mut variance = vec![0.0; maps.channels];
     let block = maps.block();
-    let blocks = maps.blocks(&mut output.spare_capacity_mut()[..maps.count()]);
+    let blocks = maps.blocks(maps.room(&mut output));
     blocks
         .into_par_iter()
         .zip(mean.par_chunks_mut(block))
         .zip(variance.par_chunks_mut(block))
+        .zip(scale.par_chunks_mut(block))
         .enumerate()
-        .for_each(|(index, ((mut to, mean), variance))| {
+        .for_each(|(index, (((mut to, mean), variance), scale))| {
             let first = index * block;
             let moments = moments(maps, x, first, mean.len());
+            for (offset, (centre, spread)) in moments.into_iter().enumerate() {
+                let weight = f64::from(weight[first + offset]);
+                scale[offset] = (weight / (spread + epsilon).sqrt()) as f32;
+                mean[offset] = centre as f32;
+                variance[offset] = spread as f32;
+            }
             for (image, to) in to.iter_mut().enumerate() {
                 let maps_of_image = to.chunks_exact_mut(maps.size).enumerate();
                 for (offset, y) in maps_of_image {
                     let channel = first + offset;
-                    let (centre, variance) = moments[offset];
                     dispatch(Normalise {
                         x: maps.map(x, image, channel),
                         residual: residual.map(|r| maps.map(r, image, channel)),
-                        centre: centre as f32,
-                        scale: (f64::from(weight[channel]) / (variance + epsilon).sqrt()) as f32,
+                        centre: mean[offset],
+                        scale: scale[offset],
                         shift: bias[channel],
                         activation,
                         y,
                     });
                 }
             }
-            for (offset, (centre, spread)) in moments.into_iter().enumerate() {
-                mean[offset] = centre as f32;
-                variance[offset] = spread as f32;
-            }
         });
-    maps.assume_written(&mut output);
     Normalised {
-        output,
+        output: maps.assume_written(output),
+        scale,
         mean,
         variance,
     }
@@ -70,7 +78,9 @@ pub(crate) fn forward(
 fn moments(maps: Maps, x: &[f32], first: usize, count: usize) -> Vec<(f64, f64)> {
     let mut means = vec![0.0; count];
     for image in 0..maps.batch {
-        maps.prefetch(x, image + 1, first..first + count);
+        if image + 1 < maps.batch {
+            simd::prefetch(maps.some(x, image + 1, first..first + count));
+        }
         for (offset, sum) in means.iter_mut().enumerate() {
             *sum += f64::from(dispatch(Sum(maps.map(x, image, first + offset))));
         }

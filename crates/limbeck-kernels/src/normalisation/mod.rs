@@ -18,9 +18,9 @@ mod span;
 pub(crate) use composed::finish;
 pub(crate) use ops::NormalisationOps;
 
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, ops::Range};
 
-use crate::{activation::Activation, simd};
+use crate::activation::Activation;
 
 /// Numbers of one image that a task takes from memory in one piece, or more where one channel has
 /// more: shorter pieces, a power of two apart, would evict each other from the caches.
@@ -33,11 +33,29 @@ pub(crate) struct Read<'a> {
     pub x: &'a [f32],
     /// What is taken off the input before it is scaled, `[C]`.
     pub centre: &'a [f32],
-    /// The output, `[B, C, H, W]`, where the activation asks for it.
-    pub output: Option<&'a [f32]>,
-    /// Gradient of the output, `[B, C, H, W]`.
-    pub gradient: &'a [f32],
+    pub output: Output<'a>,
     pub activation: Activation,
+}
+
+/// Where the output, by which the activation lets gradients pass, is had from.
+#[derive(Clone, Copy)]
+pub(crate) enum Output<'a> {
+    /// The activation is the identity and does not ask for it.
+    Unasked,
+    /// From memory, `[B, C, H, W]`.
+    Stored(&'a [f32]),
+    /// From the input, by the forward pass's scales and shifts, `[2, C]`: less to read. A residual
+    /// must not have been added.
+    Computed(&'a [f32]),
+}
+
+/// Gradient of the output, `[B, C, H, W]`.
+pub(crate) enum Gradient<'a> {
+    /// Stays as it is.
+    Kept(&'a [f32]),
+    /// Is overwritten with the residual's gradient where that is asked for, else with the
+    /// input's: what was just read is in the caches, new room is not.
+    Given(&'a mut [f32]),
 }
 
 /// Sizes of the maps.
@@ -71,13 +89,16 @@ impl Maps {
         &of[start..start + self.size]
     }
 
-    /// Asks for some channels of one image, where there is one of this number.
-    fn prefetch(&self, of: &[f32], image: usize, channels: std::ops::Range<usize>) {
-        if image < self.batch {
-            let start = image * self.channels * self.size;
-            let of = &of[start + channels.start * self.size..start + channels.end * self.size];
-            simd::prefetch(of);
-        }
+    /// The maps of some channels of one image.
+    fn some<'a>(&self, of: &'a [f32], image: usize, channels: Range<usize>) -> &'a [f32] {
+        let start = image * self.channels * self.size;
+        &of[start + channels.start * self.size..start + channels.end * self.size]
+    }
+
+    /// Room for all maps in `of`, which is empty.
+    fn room<'a>(&self, of: &'a mut Vec<f32>) -> &'a mut [MaybeUninit<f32>] {
+        of.reserve_exact(self.count());
+        &mut of.spare_capacity_mut()[..self.count()]
     }
 
     /// The room of each block of channels in `to` `[B, C, H, W]`, image by image.
@@ -94,10 +115,11 @@ impl Maps {
         blocks
     }
 
-    /// Makes the room that all blocks were written to the contents of `of`.
-    fn assume_written(&self, of: &mut Vec<f32>) {
+    /// Makes the [`Maps::room`] that all blocks were written to the contents of `of`.
+    fn assume_written(&self, mut of: Vec<f32>) -> Vec<f32> {
         // SAFETY: the blocks cover every map once, the passes over them write every position of
         // a map, and the capacity was asked for.
         unsafe { of.set_len(self.count()) };
+        of
     }
 }

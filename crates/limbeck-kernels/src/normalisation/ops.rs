@@ -5,8 +5,13 @@ use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 use super::composed;
 use crate::{activation::Activation, optional::Optional};
 
-/// Three tensors of a backend.
-pub(super) type Three<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+/// Output, mean and variance, and scales and shifts where the output can be computed by them.
+pub(super) type Normalised<B> = (
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+    Option<FloatTensor<B>>,
+);
 
 /// Gradients: of the input, of the residual where asked for, and of two vectors of channels.
 pub(super) type Four<B> = (
@@ -19,7 +24,9 @@ pub(super) type Four<B> = (
 /// Normalisations of maps; the bodies given here are made of burn's own operations.
 #[backend_extension(Autodiff, Flex)]
 pub trait NormalisationOps: Backend {
-    /// See [`crate::batch_norm_train`]: output, mean and variance.
+    /// See [`crate::batch_norm_train`]: output, mean and variance. Last what the kernels have
+    /// computed the output by where nothing was added to it and it has an activation: the scale of
+    /// each channel's distance from the mean, then its shift, `[2, C]`.
     fn kernel_batch_norm(
         x: FloatTensor<Self>,
         #[extension_type] residual: Optional<Self>,
@@ -27,19 +34,25 @@ pub trait NormalisationOps: Backend {
         bias: FloatTensor<Self>,
         epsilon: f64,
         activation: Activation,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        Option<FloatTensor<Self>>,
+    ) {
         composed::batch_norm::<Self>(x, residual.into_option(), weight, bias, epsilon, activation)
     }
 
     /// Gradients of [`NormalisationOps::kernel_batch_norm`] with respect to `x`, the residual
     /// where asked for, `weight` and bias. `output` is asked for by every activation but the
-    /// identity.
+    /// identity; `scaling`, what it can be computed by, is the forward pass's.
     fn kernel_batch_norm_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         mean: FloatTensor<Self>,
         variance: FloatTensor<Self>,
         #[extension_type] output: Optional<Self>,
+        #[extension_type] scaling: Optional<Self>,
         gradient: FloatTensor<Self>,
         epsilon: f64,
         activation: Activation,
@@ -50,6 +63,8 @@ pub trait NormalisationOps: Backend {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
+        // The output is at hand, and computing it takes these operations longer than reading it.
+        let _ = scaling;
         composed::batch_norm_backward::<Self>(
             [x, weight, mean, variance],
             output.into_option(),

@@ -95,13 +95,61 @@ impl Kernel for Normalise<'_> {
     }
 }
 
+/// What lets the gradients of one map pass.
+#[derive(Clone, Copy)]
+pub(super) enum Gate<'a> {
+    /// All of them pass.
+    Open,
+    /// The activation, by its output.
+    Stored(Activation, &'a [f32]),
+    /// The activation, by its output (x − centre)·scale + shift, which is computed once more.
+    Computed {
+        activation: Activation,
+        scale: f32,
+        shift: f32,
+    },
+}
+
+impl Gate<'_> {
+    /// What passes of the vector of gradients at `at`, where the input is `distance` off the
+    /// centre.
+    ///
+    /// # Safety
+    /// The processor must have the instruction set of `S`, and `at` must lie in the map.
+    #[inline(always)]
+    unsafe fn passed<S: Simd>(
+        self,
+        at: usize,
+        distance: S::Vector,
+        gradient: S::Vector,
+    ) -> S::Vector {
+        // SAFETY: as this function's own.
+        unsafe {
+            match self {
+                Gate::Open => gradient,
+                Gate::Stored(activation, output) => {
+                    activation.passed::<S>(S::load_part(output, at), gradient)
+                }
+                Gate::Computed {
+                    activation,
+                    scale,
+                    shift,
+                } => {
+                    // The operations of `Normalise`, so that ties fall as they did there.
+                    let y = S::multiply_add(distance, S::splat(scale), S::splat(shift));
+                    activation.passed::<S>(activation.of::<S>(y), gradient)
+                }
+            }
+        }
+    }
+}
+
 /// Σ g and Σ g·(x − centre), with g the gradient that passes the activation.
 pub(super) struct GradientSums<'a> {
     pub x: &'a [f32],
     pub centre: f32,
     pub gradient: &'a [f32],
-    pub output: Option<&'a [f32]>,
-    pub activation: Activation,
+    pub gate: Gate<'a>,
 }
 
 impl Kernel for GradientSums<'_> {
@@ -114,12 +162,9 @@ impl Kernel for GradientSums<'_> {
             let centre = S::splat(self.centre);
             let mut sums = [S::splat(0.0); 2];
             for at in (0..self.x.len()).step_by(S::LANES) {
-                let mut gradient = S::load_part(self.gradient, at);
-                if let Some(output) = self.output {
-                    let output = S::load_part(output, at);
-                    gradient = self.activation.passed::<S>(output, gradient);
-                }
                 let distance = S::subtract(S::load_part(self.x, at), centre);
+                let gradient = S::load_part(self.gradient, at);
+                let gradient = self.gate.passed::<S>(at, distance, gradient);
                 sums[0] = S::add(sums[0], gradient);
                 sums[1] = S::multiply_add(gradient, distance, sums[1]);
             }
@@ -133,9 +178,10 @@ impl Kernel for GradientSums<'_> {
 pub(super) struct InputGradient<'a> {
     pub x: &'a [f32],
     pub centre: f32,
-    pub gradient: &'a [f32],
-    pub output: Option<&'a [f32]>,
-    pub activation: Activation,
+    /// The gradient of the output. Where it is not given it must lie in the room for the
+    /// residual's gradient, or for dx where there is no such room, and is overwritten.
+    pub gradient: Option<&'a [f32]>,
+    pub gate: Gate<'a>,
     pub scale: f32,
     pub slope: f32,
     pub shift: f32,
@@ -148,18 +194,20 @@ impl Kernel for InputGradient<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: as this function's own; `at` stays inside all maps, which are equally long.
+        // SAFETY: as this function's own; `at` stays inside all maps, which are equally long, and a
+        // room that is read from holds numbers.
         unsafe {
             let (centre, scale) = (S::splat(self.centre), S::splat(self.scale));
             let (slope, shift) = (S::splat(self.slope), S::splat(self.shift));
             let mut residual = self.residual;
             for at in (0..self.x.len()).step_by(S::LANES) {
-                let mut gradient = S::load_part(self.gradient, at);
-                if let Some(output) = self.output {
-                    let output = S::load_part(output, at);
-                    gradient = self.activation.passed::<S>(output, gradient);
-                }
                 let distance = S::subtract(S::load_part(self.x, at), centre);
+                let gradient = match (self.gradient, &residual) {
+                    (Some(gradient), _) => S::load_part(gradient, at),
+                    (None, Some(room)) => S::load_part(room.assume_init_ref(), at),
+                    (None, None) => S::load_part(self.dx.assume_init_ref(), at),
+                };
+                let gradient = self.gate.passed::<S>(at, distance, gradient);
                 let dx = S::multiply_add(distance, slope, shift);
                 S::store_part(self.dx, at, S::multiply_add(gradient, scale, dx));
                 if let Some(residual) = &mut residual {

@@ -14,7 +14,7 @@ use super::{
     span::{self, AdamW, MovingAverage, Pass, Sgd},
 };
 use crate::{
-    flex::{Numbers, tensor},
+    flex::{Numbers, contiguous, tensor},
     optional::Optional,
 };
 
@@ -103,10 +103,4 @@ impl OptimizerOps for Flex {
 
 fn is_single(tensor: &FlexTensor) -> bool {
     tensor.dtype() == DType::F32
-}
-
-/// The tensor with its numbers side by side, which are its own if they were before: the handle
-/// that was handed over is given up.
-fn contiguous(tensor: FlexTensor) -> FlexTensor {
-    tensor.to_contiguous()
 }
