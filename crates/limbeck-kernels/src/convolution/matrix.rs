@@ -4,6 +4,8 @@ use crate::simd::Simd;
 
 /// Rows of a tile that all heights divide: 6, 8 and 12.
 pub(super) const ROWS: usize = 24;
+/// Rows of the tallest tile.
+pub(super) const TILE_ROWS: usize = 12;
 
 /// A part of the sum: `a` is read at `row · a_row + step · a_step`, vector `v` of `b` at
 /// `v · b_vector + step · b_step`.

@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use super::TILE;
-use crate::{convolution::Geometry, simd};
+use crate::{
+    convolution::{Geometry, matrix::TILE_ROWS},
+    simd,
+};
 
 /// What a tile reads and writes along one axis.
 #[derive(Clone, Copy, Debug)]
@@ -116,10 +119,18 @@ impl Grid {
         self.outputs.next_multiple_of(simd::lanes())
     }
 
-    /// Cuts all tiles into strips of about `most` tiles, at least one row of tiles each.
+    /// Cuts all tiles into strips of at most `most` tiles, or one row of tiles where that has more,
+    /// and of so many rows that few rows of the products' last tile of registers stay unused.
     pub fn strips(&self, most: usize) -> Vec<Vec<Segment>> {
         let [rows, columns] = self.tiles();
-        let rows_per_strip = (most / columns).max(1);
+        let most = (most / columns).max(1);
+        let rows_per_strip = (most.div_ceil(2)..=most)
+            .rev()
+            .min_by_key(|rows| {
+                let tiles = rows * columns;
+                (tiles.next_multiple_of(TILE_ROWS) - tiles) * 100 / tiles
+            })
+            .unwrap_or(most);
         (0..self.batch * rows)
             .step_by(rows_per_strip)
             .map(|start| {

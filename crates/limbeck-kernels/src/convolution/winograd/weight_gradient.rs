@@ -143,7 +143,9 @@ fn of_chunks(grid: &Grid, x: &[f32], gradient: &[f32]) -> Vec<f32> {
 fn of_points(grid: &Grid, x: &[f32], gradient: &[f32]) -> Vec<f32> {
     let all = Strips::new(grid, SHARED_TILES);
     let per_strip = all.numbers();
-    let per_chunk = (SHARED_NUMBERS / per_strip).clamp(1, all.strips.len());
+    let most = (SHARED_NUMBERS / per_strip).clamp(1, all.strips.len());
+    // All chunks alike, so that the last one, too, keeps all threads busy.
+    let per_chunk = all.strips.len().div_ceil(all.strips.len().div_ceil(most));
     let rows = grid.channels.next_multiple_of(ROWS);
     let per_point = rows * grid.output_lanes();
     let counts = [per_chunk * per_strip, KERNEL_POINTS * per_point];
