@@ -39,6 +39,32 @@ pub fn conv2d(
     })
 }
 
+/// [`conv2d`] of the same `x` with two weights, without bias: the first convolution of a residual
+/// block and the one beside it. Backward, the second one's gradient is added to what the first one
+/// has found, in place; name the one that has more to compute first.
+///
+/// # Panics
+/// As [`conv2d`].
+pub fn conv2d_pair(
+    x: Tensor<4>,
+    weights: [Tensor<4>; 2],
+    options: [Conv2dOptions; 2],
+) -> [Tensor<4>; 2] {
+    for (weight, options) in weights.iter().zip(options) {
+        check(&x, weight, None, options);
+    }
+    let [first, second] = weights.map(Tensor::into_dispatch);
+    let [first_options, second_options] = options;
+    let (first, second) = Dispatch::kernel_conv2d_pair(
+        x.into_dispatch(),
+        first,
+        second,
+        first_options,
+        second_options,
+    );
+    [first, second].map(Tensor::from_dispatch)
+}
+
 /// [`conv2d`], plus `residual` `[B, O, H', W']` where there is one, then `activation`, all in the
 /// convolution's write-out.
 ///

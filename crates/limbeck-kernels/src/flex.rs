@@ -4,7 +4,7 @@ use burn::{
     backend::{
         Flex, TensorMetadata,
         flex::{FlexTensor, Layout},
-        ops::{ActivationOps, ModuleOps},
+        ops::{ActivationOps, FloatTensorOps, ModuleOps},
     },
     tensor::{Bytes, DType, Shape},
 };
@@ -138,6 +138,25 @@ impl KernelOps for Flex {
             convolution::input_gradient(gradient, weight, &geometry),
             x.shape(),
         )
+    }
+
+    fn kernel_conv2d_add_input_gradient(
+        to: FlexTensor,
+        x: FlexTensor,
+        weight: FlexTensor,
+        gradient: FlexTensor,
+        options: Conv2dOptions,
+    ) -> FlexTensor {
+        let numbers = Numbers::new([&weight, &gradient]).filter(|_| to.dtype() == DType::F32);
+        let Some(numbers) = numbers else {
+            let gradient = Self::kernel_conv2d_input_gradient(x, weight, gradient, options);
+            return Self::float_add(to, gradient);
+        };
+        let geometry = geometry(&x, &weight, options);
+        let [weight, gradient] = numbers.slices();
+        let mut to = contiguous(to);
+        convolution::add_input_gradient(to.storage_mut(), gradient, weight, &geometry);
+        to
     }
 
     fn kernel_conv2d_weight_gradient(

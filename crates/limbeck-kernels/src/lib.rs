@@ -41,7 +41,7 @@ pub use attention::self_attention;
 pub use batch_norm::{BatchNormOutput, batch_norm_train, channel_affine};
 pub use channels::{channel_shuffle, interleave_channels};
 pub use conv2d::{
-    Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_weight_gradient, conv2d_with,
+    Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_pair, conv2d_weight_gradient, conv2d_with,
 };
 pub use finite::all_finite;
 pub use gelu::gelu;

@@ -41,6 +41,20 @@ pub trait KernelOps: Backend {
         Self::conv2d(x, weight, Some(bias), options.into())
     }
 
+    /// See [`crate::conv2d_pair`].
+    fn kernel_conv2d_pair(
+        x: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        first_options: Conv2dOptions,
+        second_options: Conv2dOptions,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        (
+            Self::kernel_conv2d(x.clone(), first, first_options),
+            Self::kernel_conv2d(x, second, second_options),
+        )
+    }
+
     /// See [`crate::conv2d_with`].
     fn kernel_conv2d_with(
         x: FloatTensor<Self>,
@@ -62,6 +76,18 @@ pub trait KernelOps: Backend {
         options: Conv2dOptions,
     ) -> FloatTensor<Self> {
         Self::conv2d_x_backward(x, weight, gradient, options.into())
+    }
+
+    /// [`KernelOps::kernel_conv2d_input_gradient`], added to `to`.
+    fn kernel_conv2d_add_input_gradient(
+        to: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        options: Conv2dOptions,
+    ) -> FloatTensor<Self> {
+        let gradient = Self::kernel_conv2d_input_gradient(x, weight, gradient, options);
+        Self::float_add(to, gradient)
     }
 
     /// Gradient with respect to `weight`, of which the shape alone matters.

@@ -1,6 +1,7 @@
 //! Automatic differentiation of the operations, on top of any backend that has them.
 
 mod conv2d;
+mod conv2d_pair;
 mod relu;
 
 use burn::backend::{
@@ -74,6 +75,18 @@ impl<B: KernelOps, C: CheckpointStrategy> KernelOps for Autodiff<B, C> {
                 options,
             )),
         }
+    }
+
+    fn kernel_conv2d_pair(
+        x: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        first_options: Conv2dOptions,
+        second_options: Conv2dOptions,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let options = [first_options, second_options];
+        let [first, second] = conv2d_pair::conv2d_pair::<B, C>(x, [first, second], options);
+        (first, second)
     }
 
     fn kernel_relu(x: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -1,5 +1,7 @@
 //! The gradient with respect to the input.
 
+use rayon::prelude::*;
+
 use super::{
     Finish, Geometry,
     correlate::Plan,
@@ -158,6 +160,54 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geomet
         elements,
     };
     plan.run(gradient, &weights, Finish::default())
+}
+
+/// [`input_gradient`], added to `to` `[B, C, H, W]`.
+pub(crate) fn add_input_gradient(
+    to: &mut [f32],
+    gradient: &[f32],
+    weight: &[f32],
+    geometry: &Geometry,
+) {
+    let alone = geometry.kernel == [1, 1] && geometry.padding == [0, 0] && geometry.groups == 1;
+    let (found, step) = if alone {
+        // What a stride leaves out gets nothing: neither computed nor added.
+        let met = Geometry {
+            input: geometry.output,
+            stride: [1, 1],
+            ..*geometry
+        };
+        (pointwise(gradient, weight, &met), geometry.stride)
+    } else {
+        (input_gradient(gradient, weight, geometry), [1, 1])
+    };
+    let width = geometry.input[1];
+    let [rows, columns] = if alone {
+        geometry.output
+    } else {
+        geometry.input
+    };
+    to.par_chunks_exact_mut(geometry.input_size())
+        .zip(found.par_chunks_exact(rows * columns))
+        .for_each(|(to, found)| {
+            let to = to.chunks_exact_mut(width).step_by(step[0]);
+            for (to, found) in to.zip(found.chunks_exact(columns)) {
+                // With a stride known beforehand the compiler makes vectors of it.
+                match step[1] {
+                    1 => add(to, found, 1),
+                    2 => add(to, found, 2),
+                    step => add(to, found, step),
+                }
+            }
+        });
+}
+
+/// Adds `found` to every `step`-th number.
+#[inline(always)]
+fn add(to: &mut [f32], found: &[f32], step: usize) {
+    for (to, found) in to.iter_mut().step_by(step).zip(found) {
+        *to += found;
+    }
 }
 
 /// The gradient through 1×1 kernels.

@@ -1,7 +1,7 @@
 //! Two-dimensional convolution.
 
 use burn::tensor::Tensor;
-use limbeck_kernels::{Activation, Conv2dOptions, conv2d, conv2d_with};
+use limbeck_kernels::{Activation, Conv2dOptions, conv2d, conv2d_pair, conv2d_with};
 
 use crate::{Builder, Init, ParameterId, Pass, Role, Store};
 
@@ -143,6 +143,33 @@ impl Conv2d {
         };
         pass.convolved(*self, (!is_folded).then_some(&y));
         y
+    }
+
+    /// This convolution and another one of the same `x`, where neither adds a bias and both are to
+    /// be computed. `[B, C, H, W]` → `[B, O, H', W']` each.
+    pub(super) fn forward_beside(
+        &self,
+        pass: &mut Pass<'_>,
+        other: &Self,
+        x: &Tensor<4>,
+    ) -> Option<[Tensor<4>; 2]> {
+        let both = [self, other];
+        let folded = &pass.store().folded_bias;
+        let biased = both
+            .iter()
+            .any(|conv| conv.bias.is_some() || folded.contains_key(&conv.weight));
+        if biased || pass.is_counting() {
+            return None;
+        }
+        for convolution in both {
+            convolution.count(pass, x);
+        }
+        let weights = both.map(|convolution| pass.get(convolution.weight));
+        let outputs = conv2d_pair(x.clone(), weights, both.map(Self::options));
+        for (convolution, output) in both.into_iter().zip(&outputs) {
+            pass.convolved(*convolution, Some(output));
+        }
+        Some(outputs)
     }
 
     /// Its weight in `store` as a constant, with its geometry; the bias is left out.

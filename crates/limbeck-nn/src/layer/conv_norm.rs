@@ -89,4 +89,27 @@ impl ConvNorm {
         let x = self.convolution.forward(pass, x);
         self.norm.forward_with(pass, x, residual, activation)
     }
+
+    /// [`ConvNorm::forward_relu`], and [`ConvNorm::forward`] of another one that reads the same `x`.
+    /// `[B, C, H, W]` → `[B, O, H', W']` each.
+    pub fn forward_relu_beside(
+        &self,
+        pass: &mut Pass<'_>,
+        other: &Self,
+        x: Tensor<4>,
+    ) -> [Tensor<4>; 2] {
+        let pair = self
+            .convolution
+            .forward_beside(pass, &other.convolution, &x);
+        match pair {
+            Some([y, beside]) => [
+                self.norm.forward_with(pass, y, None, Activation::Relu),
+                other.norm.forward(pass, beside),
+            ],
+            None => {
+                let beside = other.forward(pass, x.clone());
+                [self.forward_relu(pass, x), beside]
+            }
+        }
+    }
 }

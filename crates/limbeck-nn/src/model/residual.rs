@@ -262,12 +262,14 @@ impl ResidualBlock {
 
     /// The last layer, its input, and what is added to its output.
     fn before_last(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> (&ConvNorm, Tensor<4>, Tensor<4>) {
-        let identity = match &self.shortcut {
-            Some(shortcut) => shortcut.forward(pass, x.clone()),
-            None => x.clone(),
+        let (mut y, identity, rest) = match (&self.shortcut, self.inner.as_slice()) {
+            (Some(shortcut), [first, rest @ ..]) => {
+                let [y, identity] = first.forward_relu_beside(pass, shortcut, x);
+                (y, identity, rest)
+            }
+            (_, inner) => (x.clone(), x, inner),
         };
-        let mut y = x;
-        for layer in &self.inner {
+        for layer in rest {
             y = layer.forward_relu(pass, y);
         }
         (&self.last, y, identity)
