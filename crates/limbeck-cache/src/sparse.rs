@@ -51,21 +51,20 @@ pub fn encode(logits: &[f32], k: usize, wide: bool, room: &mut Room, into: &mut 
     let start = into.len();
     into.resize(start + k * entry_bytes(wide), 0);
     let (indices, values) = into[start..].split_at_mut(k * index_bytes(wide));
-    let chosen = &mut room.chosen;
-    chosen.clear();
     let largest = room.largest.find(logits, k);
     // Little-endian: the first bytes of an index are its low ones.
     if wide {
-        for (bytes, (class, logit)) in indices.as_chunks_mut().0.iter_mut().zip(largest) {
+        for (bytes, &(class, _)) in indices.as_chunks_mut().0.iter_mut().zip(largest) {
             *bytes = class.to_le_bytes();
-            chosen.push(logit);
         }
     } else {
-        for (bytes, (class, logit)) in indices.as_chunks_mut().0.iter_mut().zip(largest) {
+        for (bytes, &(class, _)) in indices.as_chunks_mut().0.iter_mut().zip(largest) {
             *bytes = (class as u16).to_le_bytes();
-            chosen.push(logit);
         }
     }
+    let chosen = &mut room.chosen;
+    chosen.clear();
+    chosen.extend(largest.iter().map(|&(_, logit)| logit));
     let largest = chosen.first().copied().unwrap_or_default();
     let inverse_sum = 1.0 / sum_of_exponentials(logits, largest);
     exponentials(chosen, largest);

@@ -15,11 +15,14 @@ impl Kernel for Finite<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) -> bool {
+        /// Added to a number's bits without its sign, it carries into the sign's place where the
+        /// exponent has all bits set: an infinity, or no number.
+        const LAST_OF_EXPONENT: u32 = 1 << 23;
         // All of them: stopping at the first would keep the compiler from testing several at once.
-        let broken: u32 = (self.0.iter())
-            .map(|number| u32::from(!number.is_finite()))
+        let broken = (self.0.iter())
+            .map(|number| number.abs().to_bits() + LAST_OF_EXPONENT)
             .fold(0, |broken, one| broken | one);
-        broken == 0
+        broken >> 31 == 0
     }
 }
 

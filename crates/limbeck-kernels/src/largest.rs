@@ -2,27 +2,32 @@
 
 use crate::simd::{Kernel, MOST_LANES, Simd, as_room, dispatch};
 
+/// Candidates up to which counting the larger ones of each costs less than sorting: there are more
+/// comparisons, but no branches on what they find.
+const COUNTED: usize = 256;
+
 /// Finds the largest numbers of one row after the other, and keeps the room that it needs.
 #[derive(Debug, Default)]
 pub struct Largest {
     maxima: Vec<f32>,
     places: Vec<u32>,
+    candidates: Vec<f32>,
+    ranks: Vec<f32>,
     keys: Vec<u64>,
+    ordered: Vec<(u32, f32)>,
 }
 
 impl Largest {
     /// The `count` largest of the finite `numbers` with their places, descending; of equal ones the
     /// first comes first. All of them where there are no more. Of a row with numbers that are not
     /// finite it may be fewer. There are fewer than 2³² numbers.
-    pub fn find(&mut self, numbers: &[f32], count: usize) -> impl Iterator<Item = (u32, f32)> {
-        self.keys.clear();
+    pub fn find(&mut self, numbers: &[f32], count: usize) -> &[(u32, f32)] {
+        self.ordered.clear();
         if count > 0 && !numbers.is_empty() {
             // Four times as many groups as numbers are wanted leave few others above the bound, and
             // whole vectors of them are quick.
             let groups = count.saturating_mul(4).next_multiple_of(MOST_LANES);
-            self.maxima.clear();
-            self.maxima
-                .extend_from_slice(&numbers[..groups.min(numbers.len())]);
+            self.maxima.resize(groups.min(numbers.len()), 0.0);
             let room = numbers.len() + MOST_LANES;
             self.places.resize(self.places.len().max(room), 0);
             let found = dispatch(Candidates {
@@ -31,28 +36,91 @@ impl Largest {
                 maxima: &mut self.maxima,
                 places: &mut self.places,
             });
-            let places = &self.places[..found];
-            (self.keys).extend(
-                places
-                    .iter()
-                    .map(|&place| key(numbers[place as usize], place)),
-            );
+            self.order(numbers, count, found);
         }
-        let keys = &mut self.keys;
+        self.ordered.truncate(count);
+        &self.ordered
+    }
+
+    /// Puts the first `found` of the places with their numbers in order, at least the `count` first.
+    fn order(&mut self, numbers: &[f32], count: usize, found: usize) {
+        /// What stands where no number has been put yet; no place is so high.
+        const FREE: (u32, f32) = (u32::MAX, 0.0);
+        let places = &self.places[..found];
+        let candidates = places.iter().map(|&place| numbers[place as usize]);
+        self.candidates.clear();
+        self.candidates.extend(candidates);
+        let pairs = places.iter().copied().zip(self.candidates.iter().copied());
+        if found <= COUNTED {
+            self.ranks.resize(found, 0.0);
+            dispatch(Ranks {
+                numbers: &self.candidates,
+                ranks: &mut self.ranks,
+            });
+            self.ordered.resize(found, FREE);
+            for (pair, &rank) in pairs.zip(&self.ranks) {
+                // SAFETY: it is the count of some of the candidates, 256 at the most.
+                let mut rank = unsafe { rank.to_int_unchecked::<u32>() } as usize;
+                // Equal ones have the same rank.
+                while self.ordered[rank].0 != FREE.0 {
+                    rank += 1;
+                }
+                self.ordered[rank] = pair;
+            }
+            return;
+        }
+        self.keys.clear();
+        self.keys
+            .extend(pairs.map(|(place, number)| key(number, place)));
         // Sorting a few too many is quicker than leaving them out first.
-        if count.saturating_mul(2) < keys.len() {
-            keys.select_nth_unstable(count);
-            keys.truncate(count);
+        if count.saturating_mul(2) < found {
+            self.keys.select_nth_unstable(count);
+            self.keys.truncate(count);
         }
-        keys.sort_unstable();
-        keys.truncate(count);
-        keys.iter().map(|&key| (key as u32, number(key)))
+        self.keys.sort_unstable();
+        let pairs = self.keys.iter().map(|&key| (key as u32, number(key)));
+        self.ordered.extend(pairs);
+    }
+}
+
+/// Counts for each of the numbers, fewer than 2²⁴, those that are larger.
+struct Ranks<'a> {
+    numbers: &'a [f32],
+    ranks: &'a mut [f32],
+}
+
+impl Kernel for Ranks<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        /// Counts side by side, so that none waits for the one before it.
+        const SIDE_BY_SIDE: usize = 4;
+        let (several, rest) = self.numbers.as_chunks::<SIDE_BY_SIDE>();
+        let ranks = as_room(self.ranks);
+        for at in (0..self.numbers.len()).step_by(S::LANES) {
+            // SAFETY: as this function's own; there are as many ranks as numbers.
+            unsafe {
+                let own = S::load_part(self.numbers, at);
+                let mut counts = [S::splat(0.0); SIDE_BY_SIDE];
+                for others in several {
+                    for i in 0..SIDE_BY_SIDE {
+                        counts[i] = S::count_below(counts[i], own, S::splat(others[i]));
+                    }
+                }
+                for (count, &other) in counts.iter_mut().zip(rest) {
+                    *count = S::count_below(*count, own, S::splat(other));
+                }
+                let [a, b, c, d] = counts;
+                S::store_part(ranks, at, S::add(S::add(a, b), S::add(c, d)));
+            }
+        }
     }
 }
 
 /// Collects the places of at least the `count` largest numbers, and tells how many they are.
-/// `maxima` has the first numbers, one for each group; `places` has room for a vector more than
-/// there are numbers.
+/// `maxima` has room for one of each group; `places` has room for a vector more than there are
+/// numbers.
 struct Candidates<'a> {
     numbers: &'a [f32],
     count: usize,
@@ -71,27 +139,24 @@ impl Kernel for Candidates<'_> {
         unsafe {
             find_maxima::<S>(self.numbers, self.maxima);
             let bound = bound::<S>(self.maxima, self.count);
-            for at in (0..self.numbers.len()).step_by(S::LANES) {
-                let found = reached::<S>(self.numbers, at, bound);
+            let length = self.numbers.len();
+            let mut collect = |at: usize, found: u32| {
                 S::store_places(self.places[count..].as_mut_ptr(), at as u32, found);
                 count += found.count_ones() as usize;
+            };
+            let whole = length - length % S::LANES;
+            let limit = S::splat(bound);
+            for at in (0..whole).step_by(S::LANES) {
+                let numbers = S::load(self.numbers.as_ptr().add(at));
+                collect(at, S::at_least(numbers, limit));
+            }
+            if whole < length {
+                let valid = (1 << (length - whole)) - 1;
+                let numbers = S::load_part(self.numbers, whole);
+                collect(whole, S::at_least(numbers, limit) & valid);
             }
         }
         count
-    }
-}
-
-/// Which of the numbers from `at` on, as many as a vector has, are at least `bound`; a bit each.
-///
-/// # Safety
-/// The processor must have the instruction set of `S`; `at` must not lie behind the numbers' end.
-#[inline(always)]
-unsafe fn reached<S: Simd>(numbers: &[f32], at: usize, bound: f32) -> u32 {
-    // SAFETY: as this function's own.
-    unsafe {
-        let found = S::at_least(S::load_part(numbers, at), S::splat(bound));
-        let valid = (numbers.len() - at).min(S::LANES);
-        found & ((1 << valid) - 1)
     }
 }
 
@@ -106,7 +171,7 @@ unsafe fn find_maxima<S: Simd>(numbers: &[f32], maxima: &mut [f32]) {
     // SAFETY: as this function's own; vectors that are read lie inside the numbers.
     unsafe {
         for group in (0..groups).step_by(S::LANES) {
-            let mut most = S::load_part(maxima, group);
+            let mut most = S::load_part(numbers, group);
             let mut at = group + groups;
             while at + S::LANES <= numbers.len() {
                 most = S::maximum(S::load(numbers.as_ptr().add(at)), most);
@@ -115,11 +180,12 @@ unsafe fn find_maxima<S: Simd>(numbers: &[f32], maxima: &mut [f32]) {
             S::store_part(as_room(maxima), group, most);
         }
     }
-    // What is no whole vector.
+    // What is no whole vector: neighbours, as there are whole vectors of groups.
     let rest = (numbers.len() - numbers.len() % S::LANES).max(groups);
-    for at in rest..numbers.len() {
-        let maximum = &mut maxima[at % groups];
-        *maximum = maximum.max(numbers[at]);
+    if let Some(numbers) = numbers.get(rest..) {
+        for (maximum, &number) in maxima[rest % groups..].iter_mut().zip(numbers) {
+            *maximum = maximum.max(number);
+        }
     }
 }
 
@@ -132,35 +198,33 @@ unsafe fn find_maxima<S: Simd>(numbers: &[f32], maxima: &mut [f32]) {
 unsafe fn bound<S: Simd>(maxima: &[f32], count: usize) -> f32 {
     /// Halvings at the most. What they leave undecided costs time alone.
     const HALVINGS: usize = 12;
-    let (mut low, mut high) = (f32::MAX, f32::MIN);
-    let (whole, rest) = maxima.as_chunks::<MOST_LANES>();
-    if let Some((first, whole)) = whole.split_first() {
-        let mut ends = [*first; 2];
-        for maxima in whole {
-            for i in 0..MOST_LANES {
-                ends[0][i] = if maxima[i] < ends[0][i] {
-                    maxima[i]
-                } else {
-                    ends[0][i]
-                };
-                ends[1][i] = if maxima[i] > ends[1][i] {
-                    maxima[i]
-                } else {
-                    ends[1][i]
-                };
-            }
+    let whole = maxima.len() - maxima.len() % S::LANES;
+    let (mut lows, mut highs) = ([f32::MAX; MOST_LANES], [f32::MIN; MOST_LANES]);
+    // SAFETY: as this function's own; whole vectors lie inside the maxima, and there is room for
+    // any vector in both arrays.
+    unsafe {
+        let (mut least, mut most) = (S::splat(f32::MAX), S::splat(f32::MIN));
+        for at in (0..whole).step_by(S::LANES) {
+            let maxima = S::load(maxima.as_ptr().add(at));
+            least = S::at_most(maxima, least);
+            most = S::maximum(maxima, most);
         }
-        low = ends[0].into_iter().fold(low, f32::min);
-        high = ends[1].into_iter().fold(high, f32::max);
+        S::store(lows.as_mut_ptr(), least);
+        S::store(highs.as_mut_ptr(), most);
     }
-    low = rest.iter().copied().fold(low, f32::min);
-    high = rest.iter().copied().fold(high, f32::max);
+    // What `f32::min` and `f32::max` do for what is no number costs more than the comparison.
+    let smaller = |a: f32, b: f32| if a < b { a } else { b };
+    let larger = |a: f32, b: f32| if a > b { a } else { b };
+    let rest = &maxima[whole..];
+    let mut low = lows.iter().chain(rest).copied().fold(f32::MAX, smaller);
+    let mut high = highs.iter().chain(rest).copied().fold(f32::MIN, larger);
     for _ in 0..HALVINGS {
         let middle = 0.5 * low + 0.5 * high;
-        let mut reaching = 0;
-        for at in (0..maxima.len()).step_by(S::LANES) {
-            // SAFETY: as this function's own; `at` stays inside the maxima.
-            reaching += unsafe { reached::<S>(maxima, at, middle) }.count_ones() as usize;
+        let mut reaching = rest.iter().filter(|&&maximum| maximum >= middle).count();
+        for at in (0..whole).step_by(S::LANES) {
+            // SAFETY: as this function's own; whole vectors lie inside the maxima.
+            let found = unsafe { S::at_least(S::load(maxima.as_ptr().add(at)), S::splat(middle)) };
+            reaching += found.count_ones() as usize;
         }
         if reaching < count {
             high = middle;
@@ -220,7 +284,7 @@ mod tests {
                 .unwrap()
         });
         expected.truncate(count);
-        let found: Vec<(u32, f32)> = Largest::default().find(numbers, count).collect();
+        let found = Largest::default().find(numbers, count).to_vec();
         let places: Vec<u32> = found.iter().map(|&(place, _)| place).collect();
         assert_eq!(places, expected, "{count} of {}", numbers.len());
         for (place, number) in found {
@@ -257,7 +321,7 @@ mod tests {
     fn a_row_with_what_is_no_number_gives_no_more_than_it_has() {
         for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let numbers = vec![broken; 100];
-            assert!(Largest::default().find(&numbers, 10).count() <= 10);
+            assert!(Largest::default().find(&numbers, 10).len() <= 10);
         }
     }
 }

@@ -327,8 +327,10 @@ fn stored() -> Vec<u64> {
         let numbers: Vec<f32> = noise(count, 1).iter().map(|x| 30.0 * x).collect();
         let largest = numbers.iter().copied().fold(f32::MIN, f32::max);
         bits.push(sum_of_exponentials(&numbers, largest).to_bits());
-        for (place, number) in Largest::default().find(&numbers, 10) {
-            bits.extend([u64::from(place), u64::from(number.to_bits())]);
+        for wanted in [10, 100, 300] {
+            for &(place, number) in Largest::default().find(&numbers, wanted) {
+                bits.extend([u64::from(place), u64::from(number.to_bits())]);
+            }
         }
         bits.push(u64::from(all_finite(&numbers)));
         let mut numbers = numbers;

@@ -77,10 +77,9 @@ fn exponential(x: f32) -> f32 {
     /// ln 2 = HIGH + LOW; HIGH has so few digits that its small multiples are exact.
     const HIGH: f32 = 0.693_359_4;
     const LOW: f32 = -2.121_944_4e-4;
-    let clamped = if x > -87.0 { x } else { -87.0 };
-    let shifted = clamped * std::f32::consts::LOG2_E + ROUNDING;
+    let shifted = x * std::f32::consts::LOG2_E + ROUNDING;
     let whole = shifted - ROUNDING;
-    let rest = clamped - whole * HIGH - whole * LOW;
+    let rest = x - whole * HIGH - whole * LOW;
     // Taylor's series up to the seventh power: the rest is at most ln 2 / 2.
     let mut sum = 1.0 / 5040.0;
     for term in [
@@ -99,6 +98,7 @@ fn exponential(x: f32) -> f32 {
         .wrapping_sub(ROUNDING.to_bits())
         .wrapping_add(127);
     let found = sum * f32::from_bits(exponent << 23);
+    // Whatever has become of smaller ones, whose power of two does not exist.
     if x > -87.0 { found } else { 0.0 }
 }
 

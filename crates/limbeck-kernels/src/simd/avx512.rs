@@ -128,6 +128,15 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn count_below(counts: __m512, value: __m512, limit: __m512) -> __m512 {
+        // SAFETY: see the implementation's head.
+        unsafe {
+            let below = _mm512_cmp_ps_mask::<_CMP_NGE_UQ>(value, limit);
+            _mm512_mask_add_ps(counts, below, counts, _mm512_set1_ps(1.0))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store_places(to: *mut u32, first: u32, lanes: u32) {
         // SAFETY: see the implementation's head.
         unsafe {

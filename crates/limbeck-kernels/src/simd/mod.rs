@@ -76,6 +76,17 @@ pub(crate) trait Simd: Copy {
     /// The lanes of `a`, then `b`, with even numbers, and those with odd numbers.
     unsafe fn deinterleave(a: Self::Vector, b: Self::Vector) -> [Self::Vector; 2];
 
+    /// `counts` plus 1 where `value` is not at least `limit`.
+    #[inline(always)]
+    unsafe fn count_below(
+        counts: Self::Vector,
+        value: Self::Vector,
+        limit: Self::Vector,
+    ) -> Self::Vector {
+        // SAFETY: as this function's own.
+        unsafe { Self::add(counts, Self::where_below(value, limit, Self::splat(1.0))) }
+    }
+
     /// Stores `first` plus the number of each lane whose bit is set, one after the other; `to` must
     /// have room for [`Simd::LANES`] places, and what lies behind those stored is undefined.
     #[inline(always)]
