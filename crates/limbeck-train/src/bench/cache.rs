@@ -31,7 +31,8 @@ pub struct CacheBench {
     pub records: u64,
     /// Runs.
     pub runs: usize,
-    /// Threads that write, and that read, at once.
+    /// Threads that read at once. As many write, and one more where there are several: a writer
+    /// waits for the disk whenever a shard is synced, and leaves its core to another.
     pub threads: usize,
 }
 
@@ -81,7 +82,8 @@ impl CacheBench {
     /// Writes all records, each thread one shard after the other.
     fn write(&self, folder: &Path, manifest: &Manifest, rows: &[f32]) -> Result<(), CacheError> {
         let build = Build::begin(folder, manifest, Share::WHOLE)?;
-        self.on_threads(|| {
+        let writers = self.threads + usize::from(self.threads > 1);
+        on_threads(writers, || {
             for plan in build.missing() {
                 write_shard(&build, plan.number, rows, self.classes)?;
             }
@@ -93,7 +95,7 @@ impl CacheBench {
     fn read(&self, folder: &Path) -> Result<(), CacheError> {
         let cache = Cache::open(folder)?;
         let seeds = AtomicU64::new(1);
-        self.on_threads(|| {
+        on_threads(self.threads, || {
             let mut state = seeds.fetch_add(1, Ordering::Relaxed);
             let mut probabilities = vec![0.0; self.classes];
             for _ in 0..self.records / self.threads as u64 {
@@ -158,24 +160,24 @@ impl CacheBench {
             outputs,
         }
     }
+}
 
-    /// Does the same on every thread and waits for all.
-    fn on_threads(
-        &self,
-        work: impl Fn() -> Result<(), CacheError> + Sync,
-    ) -> Result<(), CacheError> {
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = (1..self.threads).map(|_| scope.spawn(&work)).collect();
-            let mut found = work();
-            for thread in threads {
-                match thread.join() {
-                    Ok(result) => found = found.and(result),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
+/// Does the same on so many threads and waits for all.
+fn on_threads(
+    threads: usize,
+    work: impl Fn() -> Result<(), CacheError> + Sync,
+) -> Result<(), CacheError> {
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(&work)).collect();
+        let mut found = work();
+        for thread in others {
+            match thread.join() {
+                Ok(result) => found = found.and(result),
+                Err(panic) => std::panic::resume_unwind(panic),
             }
-            found
-        })
-    }
+        }
+        found
+    })
 }
 
 /// Writes a shard from the made-up logits, unless another thread does.
