@@ -30,7 +30,7 @@ const MOST_CHUNKS: usize = 8;
 /// Tiles of a strip whose products are added to a task's own sums.
 const TASK_TILES: usize = 48;
 /// Tiles of a strip whose points all tasks share.
-const SHARED_TILES: usize = 64;
+const SHARED_TILES: usize = 32;
 /// Numbers at the points of the strips that are summed in one go: a few strips per thread without
 /// leaving a usual third-level cache. Decided by the geometry alone, as the sum follows it.
 const SHARED_NUMBERS: usize = 3 << 20;
