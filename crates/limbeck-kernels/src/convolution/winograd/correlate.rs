@@ -5,11 +5,12 @@ use std::{marker::PhantomData, mem::MaybeUninit, ops::Range};
 use rayon::prelude::*;
 
 use super::{
-    KERNEL_POINTS, KERNEL_WINDOW,
+    KERNEL_POINTS,
     grid::{Grid, Segment, tiles_of},
     kernel_point,
     kernels::{OutputTiles, PointLayout, Rows, ToPoints},
-    transform::{self, Map, strided, unit},
+    transform::{Map, strided, unit},
+    weights::weights,
 };
 use crate::{
     convolution::{
@@ -44,10 +45,10 @@ pub(in crate::convolution) fn forward(
         weight[(output * channels + channel) * 9 + element]
     };
     if geometry.stride == [1, 1] {
-        let kernels = kernels::<unit::Kernels>(&grid, of);
+        let kernels = weights::<unit::Kernels>(&grid, of);
         correlate::<unit::Inputs, unit::Outputs, 6, 6, 4>(&grid, x, &kernels, finish)
     } else {
-        let kernels = kernels::<strided::Kernels>(&grid, of);
+        let kernels = weights::<strided::Kernels>(&grid, of);
         correlate::<strided::Inputs, strided::Outputs, 9, 9, 4>(&grid, x, &kernels, finish)
     }
 }
@@ -66,90 +67,13 @@ pub(in crate::convolution) fn input_gradient(
     };
     let finish = Finish::default();
     if geometry.stride == [1, 1] {
-        let kernels = kernels::<unit::Kernels>(&grid, of);
+        let kernels = weights::<unit::Kernels>(&grid, of);
         correlate::<unit::Inputs, unit::Outputs, 6, 6, 4>(&grid, gradient, &kernels, finish)
     } else {
-        let kernels = kernels::<strided::Kernels>(&grid, of);
+        let kernels = weights::<strided::Kernels>(&grid, of);
         correlate::<strided::Gradients, strided::InputGradients, 5, 9, 8>(
             &grid, gradient, &kernels, finish,
         )
-    }
-}
-
-/// The kernels at the points, `[vector of outputs, point, channel, lane]`.
-fn kernels<M: Map<3, KERNEL_WINDOW> + Sync>(
-    grid: &Grid,
-    weight: impl Fn(usize, usize, usize) -> f32 + Sync,
-) -> Vec<f32> {
-    let lanes = simd::lanes();
-    let length = KERNEL_POINTS * grid.channels * grid.output_lanes();
-    let mut kernels = Vec::with_capacity(length);
-    kernels.spare_capacity_mut()[..length]
-        .par_chunks_exact_mut(KERNEL_POINTS * grid.channels * lanes)
-        .enumerate()
-        .for_each(|(index, to)| {
-            let first = index * lanes;
-            let count = lanes.min(grid.outputs - first);
-            let mut elements = vec![0.0; 9 * lanes];
-            for channel in 0..grid.channels {
-                for lane in 0..count {
-                    for element in 0..9 {
-                        elements[element * lanes + lane] = weight(channel, first + lane, element);
-                    }
-                }
-                simd::dispatch(KernelPoints {
-                    map: PhantomData::<M>,
-                    elements: &elements,
-                    to,
-                    channel,
-                    channels: grid.channels,
-                });
-            }
-        });
-    // SAFETY: every vector of outputs was taken to all points for all channels.
-    unsafe { kernels.set_len(length) };
-    kernels
-}
-
-/// Takes the kernels of a channel and a vector of outputs to the points.
-struct KernelPoints<'a, M> {
-    map: PhantomData<M>,
-    /// `[element, lane]`.
-    elements: &'a [f32],
-    /// `[point, channel, lane]`.
-    to: &'a mut [MaybeUninit<f32>],
-    channel: usize,
-    channels: usize,
-}
-
-impl<M: Map<3, KERNEL_WINDOW>> Kernel for KernelPoints<'_, M> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        assert!(
-            self.elements.len() >= 9 * S::LANES
-                && self.channel < self.channels
-                && self.to.len() >= KERNEL_POINTS * self.channels * S::LANES
-        );
-        // SAFETY: as this function's own; elements and room were checked.
-        unsafe {
-            let mut elements = [[S::splat(0.0); 3]; 3];
-            for r in 0..3 {
-                for c in 0..3 {
-                    let at = (r * 3 + c) * S::LANES;
-                    elements[r][c] = S::load(self.elements.as_ptr().add(at));
-                }
-            }
-            let points = transform::both::<S, M, 3, KERNEL_WINDOW>(&elements);
-            for r in 0..KERNEL_WINDOW {
-                for c in 0..KERNEL_WINDOW {
-                    let row = (r * KERNEL_WINDOW + c) * self.channels + self.channel;
-                    let to = self.to.as_mut_ptr().add(row * S::LANES);
-                    S::store(to.cast(), points[r][c]);
-                }
-            }
-        }
     }
 }
 

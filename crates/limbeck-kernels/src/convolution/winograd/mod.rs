@@ -24,6 +24,7 @@ mod kernels;
 
 mod transform;
 mod weight_gradient;
+mod weights;
 
 pub(super) use correlate::{forward, input_gradient};
 pub(super) use weight_gradient::weight_gradient;
