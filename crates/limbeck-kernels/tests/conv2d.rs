@@ -12,8 +12,7 @@ mod support;
 
 use burn::tensor::{DType, Tensor};
 use limbeck_kernels::{
-    Activation, Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_pair, conv2d_weight_gradient,
-    conv2d_with,
+    Activation, Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_weight_gradient, conv2d_with,
 };
 use proptest::prelude::*;
 use support::{assert_within, bits, noise, plain, tracked, values, with_threads};
@@ -637,98 +636,4 @@ fn a_kernel_larger_than_the_padded_input_is_refused() {
     let x = plain(&noise(4, 1), [1, 1, 2, 2], DType::F32);
     let weight = plain(&noise(9, 1), [1, 1, 3, 3], DType::F32);
     conv2d(x, weight, None, PLAIN);
-}
-
-/// Outputs of two convolutions of one `x`, and the gradients with respect to all three tensors, of
-/// the sum of the outputs that `read` tells; `together` as a pair.
-fn two_convolutions(
-    [x, first, second]: [[usize; 4]; 3],
-    options: [Conv2dOptions; 2],
-    read: [bool; 2],
-    together: bool,
-    dtype: DType,
-) -> Vec<Option<Vec<f64>>> {
-    let of = |shape: [usize; 4], seed| tracked(&noise(shape.iter().product(), seed), shape, dtype);
-    let x = of(x, 1);
-    let weights = [of(first, 2), of(second, 3)];
-    let outputs = if together {
-        conv2d_pair(x.clone(), weights.clone(), options)
-    } else {
-        [0, 1].map(|i| conv2d(x.clone(), weights[i].clone(), None, options[i]))
-    };
-    let mut total = Tensor::<1>::zeros([1], (&x.device(), dtype));
-    for (i, output) in outputs.iter().enumerate() {
-        if read[i] {
-            let shape = output.dims();
-            let gradient = plain(&noise(shape.iter().product(), 4 + i as u64), shape, dtype);
-            total = total + (output.clone() * gradient.autodiff()).sum();
-        }
-    }
-    let gradients = total.backward();
-    let [first, second] = weights;
-    outputs
-        .map(|output| Some(values(output)))
-        .into_iter()
-        .chain([x, first, second].map(|tensor| tensor.grad(&gradients).map(values)))
-        .collect()
-}
-
-#[test]
-fn a_pair_is_two_convolutions() {
-    let with = |stride: usize, padding: usize| Conv2dOptions {
-        stride: [stride; 2],
-        padding: [padding; 2],
-        ..PLAIN
-    };
-    // As in a residual block, with a stride, odd sizes, and a second kernel that is not 1×1.
-    for (x, first, second, options) in [
-        (
-            [3, 13, 9, 9],
-            [14, 13, 3, 3],
-            [20, 13, 1, 1],
-            [with(1, 1), with(1, 0)],
-        ),
-        (
-            [3, 13, 9, 7],
-            [14, 13, 3, 3],
-            [20, 13, 1, 1],
-            [with(2, 1), with(2, 0)],
-        ),
-        (
-            [2, 5, 8, 11],
-            [4, 5, 3, 3],
-            [3, 5, 1, 1],
-            [with(3, 1), with(3, 0)],
-        ),
-        (
-            [2, 5, 8, 8],
-            [4, 5, 1, 1],
-            [3, 5, 3, 3],
-            [with(2, 0), with(2, 1)],
-        ),
-    ] {
-        for dtype in [DType::F32, DType::F64] {
-            for read in [[true, true], [true, false], [false, true]] {
-                let run =
-                    |together| two_convolutions([x, first, second], options, read, together, dtype);
-                // Sums of two numbers: the same to the last bit.
-                assert!(run(true) == run(false), "{x:?} {dtype:?} {read:?}");
-            }
-        }
-    }
-}
-
-#[test]
-fn a_pair_of_an_untracked_input_has_gradients_of_its_weights() {
-    let x = plain(&noise(2 * 3 * 6 * 6, 1), [2, 3, 6, 6], DType::F32).autodiff();
-    let weights = [2, 3].map(|seed| tracked(&noise(12, seed), [4, 3, 1, 1], DType::F32));
-    let outputs = conv2d_pair(x.clone(), weights.clone(), [PLAIN; 2]);
-    let [first, second] = outputs.map(|output| output.powi_scalar(2).sum());
-    let gradients = (first + second).backward();
-    for weight in weights {
-        let alone = conv2d(x.clone(), weight.clone(), None, PLAIN);
-        let of_alone = alone.powi_scalar(2).sum().backward();
-        let of = |gradients| values(weight.grad(gradients).expect("weight is tracked"));
-        assert_eq!(of(&gradients), of(&of_alone));
-    }
 }

@@ -6,10 +6,7 @@
 //! through it, that there is one. The graph runs the pair's backward pass after those of both
 //! outputs, whichever of them there are.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::backend::{
     Autodiff, Backend, TensorMetadata,
@@ -26,33 +23,7 @@ use burn::tensor::Shape;
 use crate::{Conv2dOptions, ops::KernelOps};
 
 /// The gradients of the outputs that have been handed over so far.
-struct HandedOver<B: Backend>(Arc<Mutex<[Option<FloatTensor<B>>; 2]>>);
-
-impl<B: Backend> HandedOver<B> {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new([None, None])))
-    }
-
-    fn put(&self, output: usize, gradient: FloatTensor<B>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[output] = Some(gradient);
-    }
-
-    fn take(&self) -> [Option<FloatTensor<B>>; 2] {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl<B: Backend> Clone for HandedOver<B> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<B: Backend> fmt::Debug for HandedOver<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HandedOver")
-    }
-}
+type HandedOver<B> = Arc<Mutex<[Option<FloatTensor<B>>; 2]>>;
 
 /// The two outputs, as [`KernelOps::kernel_conv2d`] gives them.
 pub(super) fn conv2d_pair<B: KernelOps, C: CheckpointStrategy>(
@@ -66,7 +37,7 @@ pub(super) fn conv2d_pair<B: KernelOps, C: CheckpointStrategy>(
         let weight = weights[i].primitive().clone();
         B::kernel_conv2d(x.primitive().clone(), weight, options[i])
     });
-    let handed_over = HandedOver::<B>::new();
+    let handed_over = HandedOver::<B>::default();
     let pair = match Pair.prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(mut preparation) => {
             let state = State {
@@ -82,10 +53,9 @@ pub(super) fn conv2d_pair<B: KernelOps, C: CheckpointStrategy>(
         }
         OpsKind::UnTracked(preparation) => preparation.finish(outputs[0].clone()),
     };
-    let mut number = 0;
-    outputs.map(|output| {
+    let [first, second] = outputs;
+    [(0, first), (1, second)].map(|(number, output)| {
         let state = (handed_over.clone(), number);
-        number += 1;
         let node = [pair.node()];
         match Output.prepare::<C>(node).compute_bound().stateful() {
             OpsKind::Tracked(preparation) => preparation.finish(state, output),
@@ -124,7 +94,12 @@ impl<B: KernelOps> Backward<B, 3> for Pair {
         let weights = state
             .weights
             .map(|weight| checkpointer.retrieve_node_output::<FloatTensor<B>>(weight));
-        let handed_over = state.handed_over.take();
+        let handed_over = std::mem::take(
+            &mut *state
+                .handed_over
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         if let Some(node) = x_node {
             let mut of_x = None;
             for i in 0..2 {
@@ -175,7 +150,9 @@ impl<B: KernelOps> Backward<B, 1> for Output {
         if let Some(pair) = pair {
             let (device, dtype) = (gradient.device(), gradient.dtype());
             let sign = B::float_zeros(Shape::new([1]), &device, dtype.into());
-            handed_over.put(number, gradient);
+            let mut gradients_of_outputs =
+                handed_over.lock().unwrap_or_else(PoisonError::into_inner);
+            gradients_of_outputs[number] = Some(gradient);
             gradients.register::<B>(pair.id, sign);
         }
     }

@@ -31,8 +31,7 @@ pub struct CacheBench {
     pub records: u64,
     /// Runs.
     pub runs: usize,
-    /// Threads that read at once. As many write, and one more where there are several: a writer
-    /// waits for the disk whenever a shard is synced, and leaves its core to another.
+    /// Threads that write, and that read, at once.
     pub threads: usize,
 }
 
@@ -82,8 +81,7 @@ impl CacheBench {
     /// Writes all records, each thread one shard after the other.
     fn write(&self, folder: &Path, manifest: &Manifest, rows: &[f32]) -> Result<(), CacheError> {
         let build = Build::begin(folder, manifest, Share::WHOLE)?;
-        let writers = self.threads + usize::from(self.threads > 1);
-        on_threads(writers, || {
+        on_threads(self.threads, || {
             for plan in build.missing() {
                 write_shard(&build, plan.number, rows, self.classes)?;
             }
