@@ -6,7 +6,7 @@
 ///
 /// Training asks for the same buffers of many megabytes at every step. Getting each of them anew
 /// from the system, page by page and zeroed, is a tenth of a step's time; and going through them in
-/// pages of 4 KiB, more than the processor remembers the places of, nearly another tenth. The price
+/// pages of 4 KiB, more than the processor remembers the places of, costs time again. The price
 /// is that the process does not shrink after its largest step. To be called once, first thing, by
 /// a program; a library leaves the choice to it.
 pub fn keep_freed_memory() {
