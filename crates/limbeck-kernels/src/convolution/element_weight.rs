@@ -13,17 +13,13 @@ use super::{
     Geometry,
     lanes::IntoLanes,
     matrix::{Layout, Part, ROWS},
-    sums::add_all,
+    sums::{add_all, images_per_chunk},
 };
 use crate::{
     scratch::with_scratch,
     simd::{self, Kernel, Simd},
 };
 
-/// Images whose gradients are summed in one chain; longer batches are cut into at most
-/// [`MOST_CHUNKS`] chunks. Fixed, so that the sum does not depend on the number of threads.
-const CHUNK: usize = 16;
-const MOST_CHUNKS: usize = 8;
 /// Positions that are multiplied at once: with four vectors of outputs 16 KiB of gradients.
 const POSITIONS: usize = 64;
 /// Fewer channels on either side than this leave too little of the lanes filled.
@@ -41,7 +37,7 @@ pub(super) fn fits(geometry: &Geometry) -> bool {
 /// `x` `[B, C, H, W]`, `gradient` `[B, O, H', W']` of the output → `[O, C, kh, kw]`.
 pub(super) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
     let lanes = simd::lanes();
-    let chunk = CHUNK.max(geometry.batch.div_ceil(MOST_CHUNKS));
+    let chunk = images_per_chunk(geometry.batch);
     let chunks = geometry.batch.div_ceil(chunk);
     let vectors = geometry.outputs.div_ceil(lanes);
     // Fewer chunks than threads: cut the outputs too, which changes no sum.

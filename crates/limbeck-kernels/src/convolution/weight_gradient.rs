@@ -9,7 +9,7 @@ use super::{
     forward::{input_source, output_grid},
     patch_weight,
     source::{Source, images_per_vector},
-    sums::add_all,
+    sums::{add_all, images_per_chunk},
     winograd,
 };
 use crate::{
@@ -17,10 +17,6 @@ use crate::{
     simd::{self, Kernel, Simd},
 };
 
-/// Images whose gradients are summed in one chain; longer batches are cut into at most
-/// [`MOST_CHUNKS`] chunks. Fixed, so that the sum does not depend on the number of threads.
-const CHUNK: usize = 16;
-const MOST_CHUNKS: usize = 8;
 /// Copied input of a chunk that is worked through at once: about half of a core's second-level
 /// cache, in numbers.
 const SOURCE_NUMBERS: usize = 1 << 18;
@@ -44,7 +40,7 @@ pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) 
         return element_weight::weight_gradient(x, gradient, geometry);
     }
     let [rows, columns] = output_grid(geometry);
-    let chunk = CHUNK.max(geometry.batch.div_ceil(MOST_CHUNKS));
+    let chunk = images_per_chunk(geometry.batch);
     let images = if geometry.is_depthwise() {
         depthwise::images(geometry.output, geometry.batch)
     } else {
