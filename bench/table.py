@@ -358,8 +358,8 @@ def print_table(runner, measured):
     if store:
         print(
             f"- Stored outputs: a record of 1000 classes, ours on {asked.threads} threads unless "
-            "said otherwise, next to TinyViT's layout in plain Python, one process on one thread; a "
-            "cache of 10 million views opens in "
+            "said otherwise, each next to one that waits for the disk, beside TinyViT's layout in "
+            "plain Python, one process on one thread; a cache of 10 million views opens in "
             f"{statistics.median(store.open_ms):.2g} ms (target: below 100)"
         )
     cached = measured.get("cached")

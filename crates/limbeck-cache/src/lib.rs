@@ -15,8 +15,8 @@
 //! position and them, so a record that is damaged or in the wrong place is found when it is read.
 //! All numbers are little-endian.
 //!
-//! [`Build`] writes: shard by shard, each under a temporary name and a lock, synced, then renamed.
-//! A shard is whole or absent, so a build can be killed at any moment and goes on; several
+//! [`Build`] writes: shard by shard, each under a temporary name and a lock, synced, then renamed; a
+//! [`Finisher`] syncs one while the next is filled. A shard is whole or absent, so a build can be killed at any moment and goes on; several
 //! processes share the work, and shards of several machines are merged by being put in one folder.
 //! [`Cache`] reads: it maps a shard when its first record is read, and holds nothing for each view.
 //!
@@ -29,6 +29,7 @@ mod checksum;
 mod encoding;
 mod error;
 mod files;
+mod finisher;
 mod layout;
 mod manifest;
 mod shard;
@@ -40,6 +41,7 @@ pub use cache::{Cache, Record};
 pub use encoding::Encoding;
 pub use error::CacheError;
 pub use files::{LOCK, lock};
+pub use finisher::Finisher;
 pub use layout::{record_bytes, shard_records};
 pub use manifest::{DataFacts, Difference, FORMAT, Manifest, Output, Section, TeacherFacts};
 pub use shard::Damage;

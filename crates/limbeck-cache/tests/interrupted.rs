@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use limbeck_cache::{Build, Cache, CacheError, Manifest, Share};
+use limbeck_cache::{Build, Cache, CacheError, Finisher, Manifest, Share};
 use support::{build, built, content, manifest, numbers, plain_manifest, write_shard};
 
 const FOLDER: &str = "LIMBECK_TEST_CACHE";
@@ -116,6 +116,44 @@ fn a_writer_that_is_dropped_leaves_nothing() {
     );
     assert_eq!(content(folder.path()), before);
     assert_eq!(begun.missing().len(), 8);
+}
+
+#[test]
+fn a_shard_that_cannot_be_finished_beside_the_next_is_an_error_and_neither_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let begun = Build::begin(folder.path(), &larger_manifest(), Share::WHOLE).unwrap();
+    let filled = |number, records| {
+        let mut writer = begun.shard(number).unwrap().unwrap();
+        for position in writer.positions().take(records) {
+            let numbers = numbers(begun.manifest(), position, 0);
+            writer.push(&[&numbers]).unwrap();
+        }
+        writer
+    };
+    std::thread::scope(|scope| {
+        let mut finisher = Finisher::new(scope);
+        finisher.finish(filled(0, 8)).unwrap();
+        finisher.finish(filled(1, 7)).unwrap();
+        let error = finisher.finish(filled(2, 8)).unwrap_err();
+        let expected = matches!(
+            error,
+            CacheError::Unfinished {
+                number: 1,
+                given: 7,
+                ..
+            }
+        );
+        assert!(expected, "{error}");
+        finisher.finish(filled(3, 8)).unwrap();
+        finisher.wait().unwrap();
+        finisher.wait().unwrap();
+    });
+    let cache = Cache::open(folder.path()).unwrap();
+    let missing = cache.missing_shards();
+    assert_eq!(missing[..3], [1, 2, 4]);
+    assert_eq!(missing.len(), 62);
+    build(folder.path(), &larger_manifest(), Share::WHOLE).unwrap();
+    assert_eq!(content(folder.path()), whole());
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Softmax of rows that are stored: the same numbers give the same bits on every processor.
 //!
 //! Layers take the faster [`crate::elementary::exponential`], whose last bit depends on whether the
-//! processor fuses a product with a sum. Here every operation is one that all processors round
-//! alike, in an order that the row alone decides.
+//! processor fuses a product with a sum. Here they are fused everywhere, by a function where there
+//! is no instruction: every operation is one that IEEE 754 rounds, in an order that the row alone
+//! decides.
 
 use crate::simd::{Kernel, Simd, dispatch};
 
@@ -67,8 +68,8 @@ impl Kernel for Each<'_> {
     }
 }
 
-/// eˣ for x from -∞ to 0, to 2 units in the last place; 0 below −87. No branches and nothing that a
-/// compiler may fuse, so that it makes vectors of it that have the bits of single numbers.
+/// eˣ for x from -∞ to 0, to 2 units in the last place; 0 below −87. No branches, and fused where it
+/// says so alone, so that a compiler makes vectors of it that have the bits of single numbers.
 #[inline(always)]
 fn exponential(x: f32) -> f32 {
     /// Added to a number of less than 23 bits and taken off again, it leaves the nearest whole
@@ -77,11 +78,11 @@ fn exponential(x: f32) -> f32 {
     /// ln 2 = HIGH + LOW; HIGH has so few digits that its small multiples are exact.
     const HIGH: f32 = 0.693_359_4;
     const LOW: f32 = -2.121_944_4e-4;
-    let shifted = x * std::f32::consts::LOG2_E + ROUNDING;
+    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUNDING);
     let whole = shifted - ROUNDING;
-    let rest = x - whole * HIGH - whole * LOW;
+    let rest = whole.mul_add(-LOW, whole.mul_add(-HIGH, x));
     // Taylor's series up to the seventh power: the rest is at most ln 2 / 2.
-    let mut sum = 1.0 / 5040.0;
+    let mut sum: f32 = 1.0 / 5040.0;
     for term in [
         1.0 / 720.0,
         1.0 / 120.0,
@@ -91,7 +92,7 @@ fn exponential(x: f32) -> f32 {
         1.0,
         1.0,
     ] {
-        sum = sum * rest + term;
+        sum = sum.mul_add(rest, term);
     }
     let exponent = shifted
         .to_bits()

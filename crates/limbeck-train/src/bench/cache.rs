@@ -7,8 +7,8 @@ use std::{
 };
 
 use limbeck_cache::{
-    Build, Cache, CacheError, DataFacts, Encoding, FORMAT, Manifest, Output, Section, Share,
-    TeacherFacts, record_bytes, shard_records,
+    Build, Cache, CacheError, DataFacts, Encoding, FORMAT, Finisher, Manifest, Output, Section,
+    ShardWriter, Share, TeacherFacts, record_bytes, shard_records,
 };
 
 use crate::latency::median;
@@ -31,7 +31,8 @@ pub struct CacheBench {
     pub records: u64,
     /// Runs.
     pub runs: usize,
-    /// Threads that write, and that read, at once.
+    /// Threads that encode, each next to one that waits until the disk has its last shard, and
+    /// threads that read.
     pub threads: usize,
 }
 
@@ -78,14 +79,19 @@ impl CacheBench {
         })
     }
 
-    /// Writes all records, each thread one shard after the other.
+    /// Writes all records, each thread one shard after the other; the disk takes one meanwhile.
     fn write(&self, folder: &Path, manifest: &Manifest, rows: &[f32]) -> Result<(), CacheError> {
         let build = Build::begin(folder, manifest, Share::WHOLE)?;
         on_threads(self.threads, || {
-            for plan in build.missing() {
-                write_shard(&build, plan.number, rows, self.classes)?;
-            }
-            Ok(())
+            std::thread::scope(|scope| {
+                let mut finisher = Finisher::new(scope);
+                for plan in build.missing() {
+                    if let Some(shard) = filled(&build, plan.number, rows, self.classes)? {
+                        finisher.finish(shard)?;
+                    }
+                }
+                finisher.wait()
+            })
         })
     }
 
@@ -110,7 +116,9 @@ impl CacheBench {
         let manifest = self.manifest(LARGE);
         let build = Build::begin(folder, &manifest, Share::WHOLE)?;
         let shard = manifest.shards()? / 2;
-        write_shard(&build, shard, rows, self.classes)?;
+        if let Some(shard) = filled(&build, shard, rows, self.classes)? {
+            shard.finish()?;
+        }
         let mut probabilities = vec![0.0; self.classes];
         seconds(|| {
             let cache = Cache::open(folder)?;
@@ -178,16 +186,21 @@ fn on_threads(
     })
 }
 
-/// Writes a shard from the made-up logits, unless another thread does.
-fn write_shard(build: &Build, number: u64, rows: &[f32], classes: usize) -> Result<(), CacheError> {
+/// A shard with all its records from the made-up logits, unless it is in another thread's hands.
+fn filled<'a>(
+    build: &'a Build,
+    number: u64,
+    rows: &[f32],
+    classes: usize,
+) -> Result<Option<ShardWriter<'a>>, CacheError> {
     let Some(mut writer) = build.shard(number)? else {
-        return Ok(());
+        return Ok(None);
     };
     for position in writer.positions() {
         let row = (position % ROWS as u64) as usize * classes;
         writer.push(&[&rows[row..row + classes]])?;
     }
-    writer.finish()
+    Ok(Some(writer))
 }
 
 /// Made-up logits, [`ROWS`] times `classes`: sums of three uniform numbers, about normal with a

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Tensor, TensorData};
-use limbeck_cache::{Build, ShardWriter};
+use limbeck_cache::{Build, Finisher, ShardWriter};
 use limbeck_data::{Loader, LoaderConfig, Part};
 use limbeck_methods::Teacher;
 use limbeck_nn::{Outputs, Taps};
@@ -36,8 +36,8 @@ pub enum FillEnd {
     Interrupted,
 }
 
-/// Writes the shards that are missing in the share of `build`, which is in `folder`, and tells `progress` after each
-/// batch.
+/// Writes the shards that are missing in the share of `build`, which is in `folder`, and tells
+/// `progress` after each batch. The disk takes a shard while the teacher works for the next.
 ///
 /// # Errors
 /// Images that cannot be read, outputs that cannot be stored, a file system that refuses. Finished
@@ -58,28 +58,32 @@ pub fn fill(
             .map(|shard| shard.positions.end - shard.positions.start)
             .sum(),
     };
-    for shard in missing {
-        let Some(mut writer) = build.shard(shard.number)? else {
-            moment.all -= shard.positions.end - shard.positions.start;
-            continue;
-        };
-        let mut next = shard.positions.start;
-        while next < shard.positions.end {
-            let run = Run::at(plan, next, shard.positions.end)?;
-            next += run.part.len() as u64;
-            for outputs in run.outputs(plan)? {
-                if interrupt.load(Ordering::Relaxed) {
-                    return Ok(FillEnd::Interrupted);
+    std::thread::scope(|scope| {
+        let mut finisher = Finisher::new(scope);
+        for shard in missing {
+            let Some(mut writer) = build.shard(shard.number)? else {
+                moment.all -= shard.positions.end - shard.positions.start;
+                continue;
+            };
+            let mut next = shard.positions.start;
+            while next < shard.positions.end {
+                let run = Run::at(plan, next, shard.positions.end)?;
+                next += run.part.len() as u64;
+                for outputs in run.outputs(plan)? {
+                    if interrupt.load(Ordering::Relaxed) {
+                        return Ok(FillEnd::Interrupted);
+                    }
+                    moment.done += push(&mut writer, plan, outputs?)?;
+                    progress(moment);
                 }
-                moment.done += push(&mut writer, plan, outputs?)?;
-                progress(moment);
             }
+            finisher.finish(writer)?;
         }
-        writer.finish()?;
-    }
-    Ok(match build.missing().len() {
-        0 => FillEnd::Whole,
-        count => FillEnd::InOtherHands(count),
+        finisher.wait()?;
+        Ok(match build.missing().len() {
+            0 => FillEnd::Whole,
+            count => FillEnd::InOtherHands(count),
+        })
     })
 }
 
