@@ -255,6 +255,23 @@ fn every_usual_layer_of_a_network_follows_the_definition() {
             options: Conv2dOptions { groups, ..PLAIN },
         });
     }
+    // And with a stride: rows of half a vector of outputs, of whole ones, and of odd maps.
+    for (channels, outputs, [height, width]) in [
+        (20, 7, [16, 16]),
+        (18, 21, [6, 32]),
+        (5, 33, [12, 16]),
+        (17, 20, [15, 15]),
+        (3, 4, [4, 80]),
+    ] {
+        cases.push(Case {
+            x: [3, channels, height, width],
+            weight: [outputs, channels, 1, 1],
+            options: Conv2dOptions {
+                stride: [2, 2],
+                ..PLAIN
+            },
+        });
+    }
     // Patches, as the stem of a vision transformer takes them.
     cases.push(Case {
         x: [2, 3, 16, 16],

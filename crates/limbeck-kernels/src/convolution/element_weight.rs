@@ -16,7 +16,7 @@ use super::{
     sums::{add_all, images_per_chunk},
 };
 use crate::{
-    scratch::with_scratch,
+    scratch::{with_scratch, with_shared_scratch},
     simd::{self, Kernel, Simd},
 };
 
@@ -46,21 +46,22 @@ pub(super) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) 
     let plan = Plan::new(x, gradient, geometry);
     // `[chunk, part, element, channel, output]`, channels and outputs filled up.
     let per_vector = geometry.taps() * plan.rows * lanes;
-    let mut sums = vec![0.0; chunks * vectors * per_vector];
-    sums.par_chunks_mut(vectors * per_vector)
-        .enumerate()
-        .flat_map(|(index, sums)| {
-            let images = index * chunk..((index + 1) * chunk).min(geometry.batch);
-            sums.par_chunks_mut(part * per_vector)
-                .enumerate()
-                .map(move |(number, sums)| (images.clone(), number * part, sums))
-        })
-        .for_each(|(images, first, sums)| {
-            plan.compute(images, first * lanes, sums.len() / per_vector, sums);
-        });
-    let (total, others) = sums.split_at_mut(vectors * per_vector);
-    add_all(total, others);
-    plan.in_order(total, part)
+    with_shared_scratch([chunks * vectors * per_vector, 0], |[sums, _]| {
+        sums.par_chunks_mut(vectors * per_vector)
+            .enumerate()
+            .flat_map(|(index, sums)| {
+                let images = index * chunk..((index + 1) * chunk).min(geometry.batch);
+                sums.par_chunks_mut(part * per_vector)
+                    .enumerate()
+                    .map(move |(number, sums)| (images.clone(), number * part, sums))
+            })
+            .for_each(|(images, first, sums)| {
+                plan.compute(images, first * lanes, sums.len() / per_vector, sums);
+            });
+        let (total, others) = sums.split_at_mut(vectors * per_vector);
+        add_all(total, others);
+        plan.in_order(total, part)
+    })
 }
 
 struct Plan<'a> {
@@ -71,7 +72,7 @@ struct Plan<'a> {
     input: [usize; 2],
     /// Images that are copied at once.
     images: usize,
-    /// Channels in the lanes, whole vectors counted.
+    /// Numbers from a position of the copy to the next; see [`apart`].
     channels: usize,
     /// Rows of the sums of an element: channels, filled up.
     rows: usize,
@@ -94,7 +95,7 @@ impl<'a> Plan<'a> {
             (output[axis] - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1
         };
         let [rows, columns] = [reach(0), reach(1)];
-        let channels = geometry.channels.next_multiple_of(simd::lanes());
+        let channels = apart(geometry.channels.next_multiple_of(simd::lanes()));
         let [height, width] = geometry.input;
         let positions = (0..height)
             .flat_map(|row| (0..width).map(move |column| (row + padding[0], column + padding[1])))
@@ -126,24 +127,31 @@ impl<'a> Plan<'a> {
     }
 
     /// The sums over some images of `vectors` vectors of outputs from output `first` on.
-    fn compute(&self, images: Range<usize>, first: usize, vectors: usize, sums: &mut [f32]) {
+    fn compute(
+        &self,
+        images_of_chunk: Range<usize>,
+        first: usize,
+        vectors: usize,
+        sums: &mut [f32],
+    ) {
         let geometry = self.geometry;
         let lanes = simd::lanes();
         let (positions, width) = (geometry.output_size(), vectors * lanes);
+        let step = apart(width);
         let outputs = geometry.outputs.min(first + width) - first;
-        let places: Vec<usize> = (0..positions).map(|position| position * width).collect();
+        let places: Vec<usize> = (0..positions).map(|position| position * step).collect();
         // Tiles of a product may read channels behind the last one of the last position.
         let counts = [
             self.images * self.copy() + ROWS,
-            self.images * positions * width,
+            self.images * positions * step,
             0,
         ];
         with_scratch(counts, |[x, gradient, _]| {
             x.fill(0.0);
-            for start in images.clone().step_by(self.images) {
-                let images = start..(start + self.images).min(images.end);
+            for start in images_of_chunk.clone().step_by(self.images) {
+                let images = start..(start + self.images).min(images_of_chunk.end);
                 let copies = x.chunks_exact_mut(self.copy());
-                let gradients = gradient.chunks_exact_mut(positions * width);
+                let gradients = gradient.chunks_exact_mut(positions * step);
                 for ((image, x), gradient) in images.clone().zip(copies).zip(gradients) {
                     let from = image * geometry.channels;
                     into_lanes(self.x, from, geometry.channels, &self.positions, x);
@@ -157,6 +165,7 @@ impl<'a> Plan<'a> {
                     gradient,
                     vectors,
                     sums,
+                    add: start > images_of_chunk.start,
                 });
             }
         });
@@ -192,6 +201,16 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// Numbers from a position to the next where each has so many: positions a large power of two apart
+/// would evict each other from the first-level cache.
+fn apart(numbers: usize) -> usize {
+    if numbers.is_multiple_of(128) {
+        numbers + 16
+    } else {
+        numbers
+    }
+}
+
 /// Copies `count` neighbouring maps, the first of number `first`, each a lane of its position.
 fn into_lanes(from: &[f32], first: usize, count: usize, places: &[usize], to: &mut [f32]) {
     let plane = places.len();
@@ -207,7 +226,7 @@ fn into_lanes(from: &[f32], first: usize, count: usize, places: &[usize], to: &m
     }
 }
 
-/// Adds the products of some copied images to the sums.
+/// Sums the products of some copied images.
 struct Products<'a> {
     plan: &'a Plan<'a>,
     images: usize,
@@ -218,6 +237,8 @@ struct Products<'a> {
     vectors: usize,
     /// `[element, channel, output]`.
     sums: &'a mut [f32],
+    /// Whether to add to the sums that are there.
+    add: bool,
 }
 
 impl Kernel for Products<'_> {
@@ -235,17 +256,18 @@ impl Kernel for Products<'_> {
             ..
         } = *plan.geometry;
         let width = self.vectors * S::LANES;
+        let step = apart(width);
         let positions = output[0] * output[1];
         assert!(
             self.images * plan.copy() + ROWS <= self.x.len()
-                && self.images * positions * width <= self.gradient.len()
+                && self.images * positions * step <= self.gradient.len()
                 && kernel[0] * kernel[1] * plan.rows * width <= self.sums.len(),
             "a product would reach past the end of its matrices"
         );
         let layout = Layout {
             a_row: 1,
             a_step: stride[1] * plan.channels,
-            b_step: width,
+            b_step: step,
             b_vector: S::LANES,
             c_row: width,
         };
@@ -253,7 +275,9 @@ impl Kernel for Products<'_> {
             .flat_map(|image| (0..output[0]).map(move |row| (image, row)))
             .collect();
         let mut parts = Vec::with_capacity(rows.len());
-        for rows in rows.chunks((POSITIONS / output[1]).max(1)) {
+        let at_once = rows.chunks((POSITIONS / output[1]).max(1));
+        for (index, rows) in at_once.enumerate() {
+            let add = self.add || index > 0;
             for a in 0..kernel[0] {
                 for b in 0..kernel[1] {
                     parts.clear();
@@ -262,7 +286,7 @@ impl Kernel for Products<'_> {
                         let at = (top * plan.input[1] + b * dilation[1]) * plan.channels;
                         Part {
                             a: self.x[image * plan.copy() + at..].as_ptr(),
-                            b: self.gradient[(image * output[0] + row) * output[1] * width..]
+                            b: self.gradient[(image * output[0] + row) * output[1] * step..]
                                 .as_ptr(),
                             depth: output[1],
                         }
@@ -277,7 +301,7 @@ impl Kernel for Products<'_> {
                             sums.as_mut_ptr(),
                             channels,
                             self.vectors,
-                            true,
+                            add,
                         );
                     }
                 }

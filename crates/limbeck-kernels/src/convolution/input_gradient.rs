@@ -12,6 +12,7 @@ use super::{
     source::{Source, images_per_vector},
     winograd,
 };
+use crate::simd::{self, Kernel, Simd, as_room};
 
 /// The rows or columns of the input, taken apart by their residue modulo the stride.
 ///
@@ -84,7 +85,7 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geomet
         return winograd::input_gradient(gradient, weight, geometry);
     }
     if geometry.is_pointwise() && !geometry.is_depthwise() {
-        return pointwise(gradient, weight, geometry);
+        return pointwise(gradient, weight, geometry, Finish::default());
     }
     let axes = [Axis::new(geometry, 0), Axis::new(geometry, 1)];
     let [rows, columns] = &axes;
@@ -162,6 +163,22 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geomet
     plan.run(gradient, &weights, Finish::default())
 }
 
+/// [`input_gradient`] plus `others` `[B, C, H, W]`, where that is computed at once; else see
+/// [`add_input_gradient`].
+pub(crate) fn input_gradient_plus(
+    others: &[f32],
+    gradient: &[f32],
+    weight: &[f32],
+    geometry: &Geometry,
+) -> Option<Vec<f32>> {
+    let finish = Finish {
+        residual: Some(others),
+        ..Finish::default()
+    };
+    (met_alone(geometry) && geometry.stride == [1, 1])
+        .then(|| pointwise(gradient, weight, geometry, finish))
+}
+
 /// [`input_gradient`], added to `to` `[B, C, H, W]`.
 pub(crate) fn add_input_gradient(
     to: &mut [f32],
@@ -169,49 +186,88 @@ pub(crate) fn add_input_gradient(
     weight: &[f32],
     geometry: &Geometry,
 ) {
-    let alone = geometry.kernel == [1, 1] && geometry.padding == [0, 0] && geometry.groups == 1;
-    let (found, step) = if alone {
+    let (found, [rows, columns], step) = if met_alone(geometry) {
         // What a stride leaves out gets nothing: neither computed nor added.
         let met = Geometry {
             input: geometry.output,
             stride: [1, 1],
             ..*geometry
         };
-        (pointwise(gradient, weight, &met), geometry.stride)
+        let found = pointwise(gradient, weight, &met, Finish::default());
+        (found, geometry.output, geometry.stride)
     } else {
-        (input_gradient(gradient, weight, geometry), [1, 1])
-    };
-    let width = geometry.input[1];
-    let [rows, columns] = if alone {
-        geometry.output
-    } else {
-        geometry.input
+        let found = input_gradient(gradient, weight, geometry);
+        (found, geometry.input, [1, 1])
     };
     to.par_chunks_exact_mut(geometry.input_size())
         .zip(found.par_chunks_exact(rows * columns))
         .for_each(|(to, found)| {
-            let to = to.chunks_exact_mut(width).step_by(step[0]);
-            for (to, found) in to.zip(found.chunks_exact(columns)) {
-                // With a stride known beforehand the compiler makes vectors of it.
-                match step[1] {
-                    1 => add(to, found, 1),
-                    2 => add(to, found, 2),
-                    step => add(to, found, step),
-                }
-            }
+            simd::dispatch(AddApart {
+                to,
+                width: geometry.input[1],
+                found,
+                columns,
+                step,
+            });
         });
 }
 
-/// Adds `found` to every `step`-th number.
-#[inline(always)]
-fn add(to: &mut [f32], found: &[f32], step: usize) {
-    for (to, found) in to.iter_mut().step_by(step).zip(found) {
-        *to += found;
+/// Whether each position of the input meets one position of the output at the most.
+fn met_alone(geometry: &Geometry) -> bool {
+    geometry.kernel == [1, 1] && geometry.padding == [0, 0] && geometry.groups == 1
+}
+
+/// Adds a map to every `step`-th row and column of a larger one.
+struct AddApart<'a> {
+    to: &'a mut [f32],
+    /// Columns of `to`.
+    width: usize,
+    found: &'a [f32],
+    /// And of `found`.
+    columns: usize,
+    step: [usize; 2],
+}
+
+impl Kernel for AddApart<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let [down, right] = self.step;
+        let rows = self.to.chunks_exact_mut(self.width).step_by(down);
+        for (to, found) in rows.zip(self.found.chunks_exact(self.columns)) {
+            if right != 2 {
+                for (to, found) in to.iter_mut().step_by(right).zip(found) {
+                    *to += found;
+                }
+                continue;
+            }
+            for at in (0..found.len()).step_by(S::LANES) {
+                // SAFETY: as this function's own; a row of `to` reaches as far as the last of
+                // twice as many columns but one.
+                unsafe {
+                    let found = S::load_part(found, at);
+                    let [low, high] = S::interleave(found, S::splat(0.0));
+                    for (part, apart) in [low, high].into_iter().enumerate() {
+                        let at = 2 * at + part * S::LANES;
+                        if at < to.len() {
+                            let sum = S::add(S::load_part(to, at), apart);
+                            S::store_part(as_room(to), at, sum);
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 
 /// The gradient through 1×1 kernels.
-fn pointwise(gradient: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
+fn pointwise(
+    gradient: &[f32],
+    weight: &[f32],
+    geometry: &Geometry,
+    finish: Finish<'_>,
+) -> Vec<f32> {
     let channels = geometry.group_channels();
     let product = Product {
         batch: geometry.batch,
@@ -226,5 +282,5 @@ fn pointwise(gradient: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> 
         channel_step: channels,
         elements: vec![vec![0]],
     };
-    product.run(gradient, &weights, Finish::default())
+    product.run(gradient, &weights, finish)
 }

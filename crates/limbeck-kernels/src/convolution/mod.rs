@@ -42,5 +42,5 @@ mod winograd;
 pub(crate) use finish::Finish;
 pub(crate) use forward::forward;
 pub(crate) use geometry::Geometry;
-pub(crate) use input_gradient::{add_input_gradient, input_gradient};
+pub(crate) use input_gradient::{add_input_gradient, input_gradient, input_gradient_plus};
 pub(crate) use weight_gradient::{bias_gradient, weight_gradient};

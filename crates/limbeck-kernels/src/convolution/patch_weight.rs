@@ -140,6 +140,27 @@ impl<'a> Patches<'a> {
         }
     }
 
+    /// Whether so many positions of 1×1 patches are copied by [`turn`].
+    fn turns<S: Simd>(&self, positions: usize) -> bool {
+        let Geometry {
+            kernel,
+            stride,
+            input,
+            output,
+            ..
+        } = *self.geometry;
+        if self.geometry.is_pointwise() {
+            return positions >= S::LANES;
+        }
+        // Whole vectors of the input hold every other position of half a vector.
+        kernel == [1, 1]
+            && self.geometry.padding == [0, 0]
+            && stride[1] == 2
+            && input[1] == 2 * output[1]
+            && output[1].is_multiple_of(S::LANES / 2)
+            && positions.is_multiple_of(S::LANES)
+    }
+
     /// The channels of one group.
     fn input(&self, image: usize, group: usize) -> &'a [f32] {
         let length = self.geometry.group_channels() * self.geometry.input_size();
@@ -239,9 +260,11 @@ impl Work<'_, '_> {
         for (index, image) in self.images.clone().enumerate() {
             let input = patches.input(image, self.unit.group);
             let to = &mut self.panel[index * positions.len() * step..][..positions.len() * step];
-            if patches.geometry.is_pointwise() && positions.len() >= S::LANES {
-                // SAFETY: as this function's own.
-                unsafe { turn::<S>(input, weights, positions, &mut to[at * S::LANES..], step) };
+            if patches.turns::<S>(positions.len()) {
+                let stride = patches.geometry.stride[1];
+                let to = &mut to[at * S::LANES..];
+                // SAFETY: as this function's own; positions lie as `turns` has seen.
+                unsafe { turn::<S>(input, weights, positions, stride, to, step) };
                 continue;
             }
             for (position, to) in positions.iter().zip(to.chunks_exact_mut(step)) {
@@ -322,8 +345,9 @@ impl Work<'_, '_> {
 }
 
 /// Copies up to a vector of neighbouring maps so that they lie side by side at each of some
-/// neighbouring positions, of which there must be a vector at least. `maps` are their offsets in
-/// `from`; maps that are not there are zero; positions are `step` numbers apart in `to`.
+/// positions, of which there must be a vector at least: neighbours, or with a stride of 2 whole
+/// vectors of them, of which each half lies in a row. `maps` are their offsets in `from`; maps that
+/// are not there are zero; positions are `step` numbers apart in `to`.
 ///
 /// # Safety
 /// The processor must have the instruction set of `S`.
@@ -332,6 +356,7 @@ unsafe fn turn<S: Simd>(
     from: &[f32],
     maps: &[usize],
     positions: &[usize],
+    stride: usize,
     to: &mut [f32],
     step: usize,
 ) {
@@ -342,7 +367,14 @@ unsafe fn turn<S: Simd>(
         // SAFETY: as this function's own; the slices are one vector long.
         unsafe {
             let mut block = [S::splat(0.0); MOST_LANES];
-            if maps.len() == S::LANES {
+            if stride == 2 {
+                for (block, map) in block.iter_mut().zip(maps) {
+                    let [low, high] = [start, start + S::LANES / 2].map(|at| map + positions[at]);
+                    let low = S::load(from[low..low + S::LANES].as_ptr());
+                    let high = S::load(from[high..high + S::LANES].as_ptr());
+                    [*block, _] = S::deinterleave(low, high);
+                }
+            } else if maps.len() == S::LANES {
                 for lane in 0..S::LANES {
                     let at = maps[lane] + positions[start];
                     block[lane] = S::load(from[at..at + S::LANES].as_ptr());

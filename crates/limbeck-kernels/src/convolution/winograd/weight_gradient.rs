@@ -108,34 +108,35 @@ fn of_chunks(grid: &Grid, x: &[f32], gradient: &[f32]) -> Vec<f32> {
     let chunks = all.strips.len().div_ceil(per_chunk);
     let rows = grid.channels.next_multiple_of(ROWS);
     let per_point = rows * grid.output_lanes();
-    let mut sums = vec![0.0; chunks * KERNEL_POINTS * per_point];
-    sums.par_chunks_exact_mut(KERNEL_POINTS * per_point)
-        .zip(all.strips.par_chunks(per_chunk))
-        .for_each(|(sums, strips)| {
-            let most = strips.iter().map(|strip| room(grid, strip)).max();
-            let counts = [all.numbers(), most.unwrap_or(0), 0];
-            with_scratch(counts, |[points, room, _]| {
-                for strip in strips {
-                    all.to_points(grid, [x, gradient], strip, points, room);
-                    for (point, sums) in sums.chunks_exact_mut(per_point).enumerate() {
-                        simd::dispatch(PointSum {
-                            points,
-                            per_strip: all.numbers(),
-                            input: all.input,
-                            output: all.output,
-                            depths: &[tiles_of(strip, all.columns)],
-                            point,
-                            channels: grid.channels,
-                            sums,
-                            add: true,
-                        });
+    with_shared_scratch([chunks * KERNEL_POINTS * per_point, 0], |[sums, _]| {
+        sums.par_chunks_exact_mut(KERNEL_POINTS * per_point)
+            .zip(all.strips.par_chunks(per_chunk))
+            .for_each(|(sums, strips)| {
+                let most = strips.iter().map(|strip| room(grid, strip)).max();
+                let counts = [all.numbers(), most.unwrap_or(0), 0];
+                with_scratch(counts, |[points, room, _]| {
+                    for (index, strip) in strips.iter().enumerate() {
+                        all.to_points(grid, [x, gradient], strip, points, room);
+                        for (point, sums) in sums.chunks_exact_mut(per_point).enumerate() {
+                            simd::dispatch(PointSum {
+                                points,
+                                per_strip: all.numbers(),
+                                input: all.input,
+                                output: all.output,
+                                depths: &[tiles_of(strip, all.columns)],
+                                point,
+                                channels: grid.channels,
+                                sums,
+                                add: index > 0,
+                            });
+                        }
                     }
-                }
+                });
             });
-        });
-    let (total, others) = sums.split_at_mut(KERNEL_POINTS * per_point);
-    add_all(total, others);
-    to_kernels(grid, total, rows)
+        let (total, others) = sums.split_at_mut(KERNEL_POINTS * per_point);
+        add_all(total, others);
+        to_kernels(grid, total, rows)
+    })
 }
 
 /// Many sums: the points of a chunk of strips are shared, and each task sums one of them over the
