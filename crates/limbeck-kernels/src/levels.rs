@@ -6,7 +6,8 @@ use crate::{
     convolution::{Finish, Geometry, forward, input_gradient, weight_gradient},
     exponentials, gelu, layer_norm,
     normalisation::{
-        Gradient, Maps, Output, Read, affine, backward as norm_gradients, forward as norm,
+        Maps, Operand, Output, Read, affine, backward as norm_gradients, forward as norm,
+        pair::{self, ReadPair},
     },
     optimizer::span::{AdamW, MovingAverage, Pass, Sgd, sum_of_squares},
     pooling::{
@@ -196,7 +197,7 @@ fn of_maps(size: usize) -> Vec<(String, Vec<f32>)> {
             activation,
         };
         let (variance, output) = (&normed.variance, &normed.output);
-        let kept = || Gradient::Kept(&gradient);
+        let kept = || Operand::Kept(&gradient);
         let of_norm =
             norm_gradients::batch_norm(maps, &read, kept(), &weight, variance, 1e-5, true);
         let of_affine = norm_gradients::channel_affine(maps, &read, kept(), &weight, true);
@@ -213,13 +214,40 @@ fn of_maps(size: usize) -> Vec<(String, Vec<f32>)> {
             ..read
         };
         let mut room = gradient.clone();
-        let given = Gradient::Given(&mut room);
+        let given = Operand::Given(&mut room);
         let gradients =
             norm_gradients::batch_norm(maps, &read, given, &weight, variance, 1e-5, false);
         assert!(gradients.x.is_none(), "dx is in the gradient's room");
         add("dx of norm alone", room);
         add("dw of norm alone", gradients.weight);
         add("db of norm alone", gradients.bias);
+        let two = pair::forward(
+            maps,
+            [&x, &residual],
+            [&weight, &bias],
+            [&bias, &weight],
+            1e-5,
+            activation,
+        );
+        let read = ReadPair {
+            beside: &residual,
+            weights: [&weight, &bias],
+            means: two.means.each_ref().map(Vec::as_slice),
+            variances: two.variances.each_ref().map(Vec::as_slice),
+            output: Some(&two.output),
+            epsilon: 1e-5,
+            activation,
+        };
+        let (mut room, mut own_room) = (gradient.clone(), x.clone());
+        let operands = [&mut own_room, &mut room].map(|room| Operand::Given(room));
+        let [own, given] = operands;
+        let gradients = pair::gradients(maps, &read, own, given);
+        add("dx of two norms", own_room);
+        add("dx beside", room);
+        let [dw, dw_beside] = gradients.weights;
+        add("dw of two norms", dw);
+        add("dw beside", dw_beside);
+        add("two norms", two.output);
         add("norm", output.clone());
         add("mean", normed.mean);
         add("variance", normed.variance);

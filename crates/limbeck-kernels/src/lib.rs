@@ -38,7 +38,9 @@ mod softmax;
 
 pub use activation::Activation;
 pub use attention::self_attention;
-pub use batch_norm::{BatchNormOutput, batch_norm_train, channel_affine};
+pub use batch_norm::{
+    BatchNormOutput, BatchNormPairOutput, batch_norm_pair_train, batch_norm_train, channel_affine,
+};
 pub use channels::{channel_shuffle, interleave_channels};
 pub use conv2d::{
     Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_pair, conv2d_weight_gradient, conv2d_with,
@@ -49,7 +51,7 @@ pub use largest::Largest;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use mapped_file::MappedFile;
-pub use memory::keep_freed_memory;
+pub use memory::{AlignedAllocator, keep_freed_memory};
 pub use optimizer::{
     AdamWStep, AdamWTensors, SgdStep, adamw_step, moving_average, sgd_step, sum_of_squares,
 };

@@ -11,7 +11,10 @@
 mod support;
 
 use burn::tensor::{DType, Tensor};
-use limbeck_kernels::{Activation, BatchNormOutput, batch_norm_train, channel_affine, relu};
+use limbeck_kernels::{
+    Activation, BatchNormOutput, BatchNormPairOutput, batch_norm_pair_train, batch_norm_train,
+    channel_affine, relu,
+};
 use proptest::prelude::*;
 use support::{assert_close, bits, noise, plain, tracked, values, with_threads};
 
@@ -493,4 +496,90 @@ fn a_scale_for_other_channels_is_refused() {
         plain(&[1.0], [1], DType::F32),
     );
     channel_affine(x, None, two, one, Activation::Identity);
+}
+
+/// Output, both means and variances, and the gradients with respect to both x, weights and biases,
+/// of two batch norms that are added: at once, or one after the other.
+fn of_two(
+    inputs: &[Inputs; 2],
+    activation: Activation,
+    dtype: DType,
+    at_once: bool,
+) -> Vec<Vec<f64>> {
+    let channels = [inputs[0].shape[1]];
+    let x = inputs.each_ref().map(|of| tracked(&of.x, of.shape, dtype));
+    let weights = inputs
+        .each_ref()
+        .map(|of| tracked(&of.weight, channels, dtype));
+    let biases = inputs
+        .each_ref()
+        .map(|of| tracked(&of.bias, channels, dtype));
+    // What an operation gives belongs to nobody else, as in a network.
+    let given = x.clone().map(|x| x.mul_scalar(2.0));
+    let result = if at_once {
+        batch_norm_pair_train(given, weights.clone(), biases.clone(), EPSILON, activation)
+    } else {
+        let [first, second] = given;
+        let [[weight, weight_beside], [bias, bias_beside]] = [weights.clone(), biases.clone()];
+        let identity = Activation::Identity;
+        let beside = batch_norm_train(second, None, weight_beside, bias_beside, EPSILON, identity);
+        let residual = Some(beside.output);
+        let result = batch_norm_train(first, residual, weight, bias, EPSILON, activation);
+        BatchNormPairOutput {
+            output: result.output,
+            means: [result.mean, beside.mean],
+            variances: [result.variance, beside.variance],
+        }
+    };
+    assert!(
+        result
+            .means
+            .iter()
+            .chain(&result.variances)
+            .all(|of| !of.is_tracked())
+    );
+    let gradient = plain(&inputs[0].gradient, inputs[0].shape, dtype).autodiff();
+    let gradients = (result.output.clone() * gradient).sum().backward();
+    let mut found = vec![values(result.output)];
+    found.extend(result.means.into_iter().chain(result.variances).map(values));
+    found.extend(x.map(|of| values(of.grad(&gradients).expect("x is tracked"))));
+    let of_channels = weights.into_iter().chain(biases);
+    found.extend(of_channels.map(|of| values(of.grad(&gradients).expect("both are tracked"))));
+    found
+}
+
+#[test]
+fn two_norms_at_once_are_one_after_the_other() {
+    for (seed, shape) in [[5, 7, 6, 6], [3, 18, 5, 7], [2, 3, 33, 35], [9, 33, 1, 1]]
+        .into_iter()
+        .enumerate()
+    {
+        let inputs = [seed, seed + 10].map(|seed| Inputs::new(shape, seed as u64));
+        for activation in [Activation::Identity, Activation::Relu, Activation::Relu6] {
+            for (dtype, tolerance) in [(DType::F32, 0.0), (DType::F64, 1e-12)] {
+                let found = of_two(&inputs, activation, dtype, true);
+                let expected = of_two(&inputs, activation, dtype, false);
+                assert_eq!(found.len(), 11);
+                for (found, expected) in found.iter().zip(&expected) {
+                    let what = format!("{shape:?} {activation:?} {dtype:?}");
+                    assert_close(&what, found, expected, tolerance);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn one_of_two_norms_may_be_frozen() {
+    let inputs = [1, 2].map(|seed| Inputs::new([4, 3, 5, 5], seed));
+    let x = tracked(&inputs[0].x, inputs[0].shape, DType::F32);
+    let beside = plain(&inputs[1].x, inputs[1].shape, DType::F32).autodiff();
+    let of_channels = |numbers: &[f64]| plain(numbers, [3], DType::F32).autodiff();
+    let weights = inputs.each_ref().map(|of| of_channels(&of.weight));
+    let biases = inputs.each_ref().map(|of| of_channels(&of.bias));
+    let maps = [x.clone(), beside.clone()];
+    let result = batch_norm_pair_train(maps, weights.clone(), biases, EPSILON, Activation::Relu);
+    let gradients = result.output.sum().backward();
+    assert!(x.grad(&gradients).is_some());
+    assert!(beside.grad(&gradients).is_none() && weights[1].grad(&gradients).is_none());
 }

@@ -11,6 +11,9 @@ mod progress;
 
 use arguments::Arguments;
 
+#[global_allocator]
+static ALLOCATOR: limbeck_kernels::AlignedAllocator = limbeck_kernels::AlignedAllocator;
+
 fn main() -> ExitCode {
     limbeck_kernels::keep_freed_memory();
     let arguments = match Arguments::try_parse() {

@@ -11,7 +11,10 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::ops::{NormalisationOps, Normalised};
+use super::{
+    autodiff_pair,
+    ops::{NormalisationOps, Normalised, NormalisedPair},
+};
 use crate::{activation::Activation, optional::Optional};
 
 impl<B: NormalisationOps, C: CheckpointStrategy> NormalisationOps for Autodiff<B, C> {
@@ -51,6 +54,25 @@ impl<B: NormalisationOps, C: CheckpointStrategy> NormalisationOps for Autodiff<B
         let result = inputs.track(output, Some(statistics), activation);
         let (mean, variance) = (Self::from_inner(mean), Self::from_inner(variance));
         (result, mean, variance, None)
+    }
+
+    fn kernel_batch_norm_pair(
+        x: FloatTensor<Self>,
+        beside: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        weight_beside: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        bias_beside: FloatTensor<Self>,
+        epsilon: f64,
+        activation: Activation,
+    ) -> NormalisedPair<Self> {
+        autodiff_pair::batch_norm_pair::<B, C>(
+            [x, beside],
+            [weight, weight_beside],
+            [bias, bias_beside],
+            epsilon,
+            activation,
+        )
     }
 
     fn kernel_channel_affine(

@@ -5,14 +5,14 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{
-    Gradient, Maps, Output, Read,
+    Maps, Operand, Output, Read,
     span::{Gate, GradientSums, InputGradient},
 };
-use crate::simd::{self, as_room, dispatch};
+use crate::simd::{self, dispatch};
 
 /// Gradients with respect to the input `[B, C, H, W]`, weight and bias `[C]`, and to the residual
-/// `[B, C, H, W]` where it was asked for; without the one that has taken the room of
-/// [`Gradient::Given`].
+/// `[B, C, H, W]` where it was asked for; without the one that has taken the room of the output's
+/// gradient.
 pub(crate) struct Gradients {
     pub x: Option<Vec<f32>>,
     pub residual: Option<Vec<f32>>,
@@ -20,35 +20,41 @@ pub(crate) struct Gradients {
     pub bias: Vec<f32>,
 }
 
-/// Of a batch norm with the statistics of the batch. With `g` the gradient of the normalised and
+/// Of a batch norm with the statistics of the batch. A gradient that is given is overwritten with the
+/// residual's where that is asked for, else with the input's. With `g` the gradient of the normalised and
 /// scaled map, x̂ the normalised one and n the samples of a channel:
 /// db = Σ g, dw = Σ g·x̂, dx = w/√(σ² + ε) · (g − db/n − x̂·dw/n).
 pub(crate) fn batch_norm(
     maps: Maps,
     read: &Read<'_>,
-    gradient: Gradient<'_>,
+    gradient: Operand<'_>,
     weight: &[f32],
     variance: &[f32],
     epsilon: f64,
     with_residual: bool,
 ) -> Gradients {
-    gradients(
-        maps,
-        read,
-        gradient,
-        with_residual,
-        |channel, [sum, product]| {
-            let deviation = (f64::from(variance[channel]) + epsilon).sqrt();
-            let scale = f64::from(weight[channel]) / deviation;
-            let weight = product / deviation;
-            Coefficients {
-                scale: scale as f32,
-                slope: (-scale * weight / (deviation * maps.samples())) as f32,
-                shift: (-scale * sum / maps.samples()) as f32,
-                weight: weight as f32,
-            }
-        },
-    )
+    gradients(maps, read, gradient, with_residual, |channel, sums| {
+        coefficients(maps, weight[channel], variance[channel], epsilon, sums)
+    })
+}
+
+/// Those of a channel of a batch norm, by its Σ g and Σ g·(x − centre).
+pub(super) fn coefficients(
+    maps: Maps,
+    weight: f32,
+    variance: f32,
+    epsilon: f64,
+    [sum, product]: [f64; 2],
+) -> Coefficients {
+    let deviation = (f64::from(variance) + epsilon).sqrt();
+    let scale = f64::from(weight) / deviation;
+    let weight = product / deviation;
+    Coefficients {
+        scale: scale as f32,
+        slope: (-scale * weight / (deviation * maps.samples())) as f32,
+        shift: (-scale * sum / maps.samples()) as f32,
+        weight: weight as f32,
+    }
 }
 
 /// Of a scaling and shifting: with `g` the gradient of the scaled map, db = Σ g, dw = Σ g·x,
@@ -56,7 +62,7 @@ pub(crate) fn batch_norm(
 pub(crate) fn channel_affine(
     maps: Maps,
     read: &Read<'_>,
-    gradient: Gradient<'_>,
+    gradient: Operand<'_>,
     scale: &[f32],
     with_residual: bool,
 ) -> Gradients {
@@ -78,17 +84,14 @@ pub(crate) fn channel_affine(
 fn gradients(
     maps: Maps,
     read: &Read<'_>,
-    gradient: Gradient<'_>,
+    gradient: Operand<'_>,
     with_residual: bool,
     coefficients: impl Fn(usize, [f64; 2]) -> Coefficients + Sync,
 ) -> Gradients {
     let (mut x, mut residual) = (Vec::new(), Vec::new());
     let mut weight = vec![0.0; maps.channels];
     let mut bias = vec![0.0; maps.channels];
-    let (kept, given) = match gradient {
-        Gradient::Kept(gradient) => (Some(gradient), None),
-        Gradient::Given(gradient) => (None, Some(as_room(gradient))),
-    };
+    let (kept, given) = gradient.into_parts();
     let numbers = kept.map(<[f32]>::len).or(given.as_deref().map(<[_]>::len));
     assert_eq!(numbers, Some(maps.count()), "one gradient for each output");
     let (x_is_new, residual_is_new) = match given {
@@ -216,12 +219,13 @@ impl Read<'_> {
 }
 
 /// dx = g·scale + (x − centre)·slope + shift.
-struct Coefficients {
-    scale: f32,
-    slope: f32,
-    shift: f32,
+#[derive(Clone, Copy)]
+pub(super) struct Coefficients {
+    pub scale: f32,
+    pub slope: f32,
+    pub shift: f32,
     /// Gradient of the weight.
-    weight: f32,
+    pub weight: f32,
 }
 
 #[cfg(test)]
@@ -265,8 +269,8 @@ mod tests {
                         activation,
                     };
                     let from = match given {
-                        true => Gradient::Given(&mut room),
-                        false => Gradient::Kept(&gradient),
+                        true => Operand::Given(&mut room),
+                        false => Operand::Kept(&gradient),
                     };
                     let variance = &normed.variance;
                     let found =

@@ -6,7 +6,7 @@ use burn::{
     tensor::Shape,
 };
 
-use super::ops::{Four, Normalised};
+use super::ops::{Five, Four, Normalised, NormalisedPair};
 use crate::{
     activation::{Activation, SIX},
     composed::sum_per_channel,
@@ -39,6 +39,53 @@ pub(super) fn batch_norm_backward<B: Backend>(
     let residual = with_residual.then(|| gradient.clone());
     let result = B::batch_norm_train_backward(x, weight, mean, variance, epsilon, gradient);
     (result.x_grad, residual, result.gamma_grad, result.beta_grad)
+}
+
+pub(super) fn batch_norm_pair<B: Backend>(
+    [x, beside]: [FloatTensor<B>; 2],
+    [weight, weight_beside]: [FloatTensor<B>; 2],
+    [bias, bias_beside]: [FloatTensor<B>; 2],
+    epsilon: f64,
+    activation: Activation,
+) -> NormalisedPair<B> {
+    let beside = B::batch_norm_train(beside, weight_beside, bias_beside, epsilon);
+    let result = B::batch_norm_train(x, weight, bias, epsilon);
+    let output = finish::<B>(result.output, Some(beside.output), activation);
+    (
+        output,
+        result.mean,
+        beside.mean,
+        result.variance,
+        beside.variance,
+    )
+}
+
+/// Gradients, from input, weight, mean and variance of either norm.
+pub(super) fn batch_norm_pair_backward<B: Backend>(
+    [x, weight, mean, variance]: [FloatTensor<B>; 4],
+    [beside, weight_beside, mean_beside, variance_beside]: [FloatTensor<B>; 4],
+    output: Option<FloatTensor<B>>,
+    gradient: FloatTensor<B>,
+    epsilon: f64,
+    activation: Activation,
+) -> Five<B> {
+    let gradient = passed::<B>(activation, output, gradient);
+    let of_beside = B::batch_norm_train_backward(
+        beside,
+        weight_beside,
+        mean_beside,
+        variance_beside,
+        epsilon,
+        gradient.clone(),
+    );
+    let of_x = B::batch_norm_train_backward(x, weight, mean, variance, epsilon, gradient);
+    (
+        of_x.x_grad,
+        of_beside.x_grad,
+        of_x.gamma_grad,
+        of_beside.gamma_grad,
+        of_x.beta_grad,
+    )
 }
 
 pub(super) fn channel_affine<B: Backend>(

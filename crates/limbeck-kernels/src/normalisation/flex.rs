@@ -6,8 +6,9 @@ use burn::{
 };
 
 use super::{
-    Gradient, Maps, Output, Read, affine, backward, composed, forward,
-    ops::{Four, NormalisationOps, Normalised},
+    Maps, Operand, Output, Read, affine, backward, composed, forward,
+    ops::{Five, Four, NormalisationOps, Normalised, NormalisedPair},
+    pair,
 };
 use crate::{
     activation::Activation,
@@ -97,6 +98,103 @@ impl NormalisationOps for Flex {
         })
     }
 
+    fn kernel_batch_norm_pair(
+        x: FlexTensor,
+        beside: FlexTensor,
+        weight: FlexTensor,
+        weight_beside: FlexTensor,
+        bias: FlexTensor,
+        bias_beside: FlexTensor,
+        epsilon: f64,
+        activation: Activation,
+    ) -> NormalisedPair<Self> {
+        let all = [&x, &beside, &weight, &weight_beside, &bias, &bias_beside];
+        let Some(numbers) = Numbers::new(all) else {
+            return composed::batch_norm_pair::<Self>(
+                [x, beside],
+                [weight, weight_beside],
+                [bias, bias_beside],
+                epsilon,
+                activation,
+            );
+        };
+        let maps = maps(&x);
+        let [x_values, beside, weight, weight_beside, bias, bias_beside] = numbers.slices();
+        let result = pair::forward(
+            maps,
+            [x_values, beside],
+            [weight, weight_beside],
+            [bias, bias_beside],
+            epsilon,
+            activation,
+        );
+        let channels = [maps.channels];
+        let [mean, mean_beside] = result.means.map(|values| tensor(values, channels));
+        let [variance, variance_beside] = result.variances.map(|values| tensor(values, channels));
+        (
+            tensor(result.output, x.shape()),
+            mean,
+            mean_beside,
+            variance,
+            variance_beside,
+        )
+    }
+
+    fn kernel_batch_norm_pair_backward(
+        x: FlexTensor,
+        beside: FlexTensor,
+        weight: FlexTensor,
+        weight_beside: FlexTensor,
+        mean: FlexTensor,
+        mean_beside: FlexTensor,
+        variance: FlexTensor,
+        variance_beside: FlexTensor,
+        output: Optional<Self>,
+        gradient: FlexTensor,
+        epsilon: f64,
+        activation: Activation,
+    ) -> Five<Self> {
+        let output = output.into_option();
+        let of_channels = [&weight, &mean, &variance];
+        let of_beside = [&beside, &weight_beside, &mean_beside, &variance_beside];
+        let (Some(numbers), Some(others), Some(out), true) = (
+            Numbers::new(of_channels),
+            Numbers::new(of_beside),
+            optional(&output),
+            x.dtype() == DType::F32 && gradient.dtype() == DType::F32,
+        ) else {
+            return composed::batch_norm_pair_backward::<Self>(
+                [x, weight, mean, variance],
+                [beside, weight_beside, mean_beside, variance_beside],
+                output,
+                gradient,
+                epsilon,
+                activation,
+            );
+        };
+        let [weight, mean, variance] = numbers.slices();
+        let [beside, weight_beside, mean_beside, variance_beside] = others.slices();
+        let read = pair::ReadPair {
+            beside,
+            weights: [weight, weight_beside],
+            means: [mean, mean_beside],
+            variances: [variance, variance_beside],
+            output: out.as_ref().map(only),
+            epsilon,
+            activation,
+        };
+        let maps = maps(&x);
+        let (mut x, mut gradient) = (contiguous(x), contiguous(gradient));
+        let result = pair::gradients(maps, &read, operand(&mut x), operand(&mut gradient));
+        // What is not new lies in the operands' rooms.
+        let [x, beside] = [(result.x, x), (result.beside, gradient)]
+            .map(|(new, room)| new.map_or(room.clone(), |values| tensor(values, room.shape())));
+        let channels = [maps.channels];
+        let [weight, weight_beside] = result.weights.map(|values| tensor(values, channels));
+        let bias = tensor(result.bias, channels);
+        (x, beside, weight, weight_beside, bias)
+    }
+
     fn kernel_channel_affine(
         x: FlexTensor,
         residual: Optional<Self>,
@@ -176,19 +274,25 @@ fn maps(x: &FlexTensor) -> Maps {
     }
 }
 
+/// The numbers of a tensor, with their room if nobody else holds it.
+fn operand(tensor: &mut FlexTensor) -> Operand<'_> {
+    if tensor.is_unique() {
+        Operand::Given(tensor.storage_mut())
+    } else {
+        Operand::Kept(tensor.storage())
+    }
+}
+
 /// The gradients of an operation on `x`, of which `compute` makes its room the first result if
 /// nobody else holds the gradient of the output.
 fn gradients(
     x: &FlexTensor,
     gradient: FlexTensor,
     with_residual: bool,
-    compute: impl FnOnce(Gradient<'_>) -> backward::Gradients,
+    compute: impl FnOnce(Operand<'_>) -> backward::Gradients,
 ) -> Four<Flex> {
     let mut gradient = contiguous(gradient);
-    let result = match gradient.try_storage_mut() {
-        Some(numbers) => compute(Gradient::Given(numbers)),
-        None => compute(Gradient::Kept(gradient.storage())),
-    };
+    let result = compute(operand(&mut gradient));
     let channels = [x.shape()[1]];
     let whole = |values| tensor(values, x.shape());
     // What is not new lies in the gradient's room.

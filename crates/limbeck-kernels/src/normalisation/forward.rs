@@ -1,5 +1,7 @@
 //! The forward pass.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{
@@ -43,7 +45,7 @@ pub(crate) fn forward(
         .enumerate()
         .for_each(|(index, (((mut to, mean), variance), scale))| {
             let first = index * block;
-            let moments = moments(maps, x, first, mean.len());
+            let moments = moments(maps, x, first..first + mean.len());
             for (offset, (centre, spread)) in moments.into_iter().enumerate() {
                 let weight = f64::from(weight[first + offset]);
                 scale[offset] = (weight / (spread + epsilon).sqrt()) as f32;
@@ -74,26 +76,26 @@ pub(crate) fn forward(
     }
 }
 
-/// Mean and population variance of `count` channels from `first` on.
-fn moments(maps: Maps, x: &[f32], first: usize, count: usize) -> Vec<(f64, f64)> {
-    let mut means = vec![0.0; count];
+/// Mean and population variance of some channels.
+pub(super) fn moments(maps: Maps, x: &[f32], channels: Range<usize>) -> Vec<(f64, f64)> {
+    let mut means = vec![0.0; channels.len()];
     for image in 0..maps.batch {
         if image + 1 < maps.batch {
-            simd::prefetch(maps.some(x, image + 1, first..first + count));
+            simd::prefetch(maps.some(x, image + 1, channels.clone()));
         }
-        for (offset, sum) in means.iter_mut().enumerate() {
-            *sum += f64::from(dispatch(Sum(maps.map(x, image, first + offset))));
+        for (channel, sum) in channels.clone().zip(&mut means) {
+            *sum += f64::from(dispatch(Sum(maps.map(x, image, channel))));
         }
     }
     for mean in &mut means {
         *mean /= maps.samples();
     }
-    let mut squares = vec![0.0; count];
+    let mut squares = vec![0.0; channels.len()];
     for image in 0..maps.batch {
-        for (offset, sum) in squares.iter_mut().enumerate() {
+        for ((channel, sum), mean) in channels.clone().zip(&mut squares).zip(&means) {
             *sum += f64::from(dispatch(SquaredDistance {
-                x: maps.map(x, image, first + offset),
-                centre: means[offset] as f32,
+                x: maps.map(x, image, channel),
+                centre: *mean as f32,
             }));
         }
     }

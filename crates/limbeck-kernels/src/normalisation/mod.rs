@@ -8,11 +8,13 @@
 
 pub(crate) mod affine;
 mod autodiff;
+mod autodiff_pair;
 pub(crate) mod backward;
 mod composed;
 mod flex;
 pub(crate) mod forward;
 mod ops;
+pub(crate) mod pair;
 mod span;
 
 pub(crate) use composed::finish;
@@ -20,7 +22,7 @@ pub(crate) use ops::NormalisationOps;
 
 use std::{mem::MaybeUninit, ops::Range};
 
-use crate::activation::Activation;
+use crate::{activation::Activation, simd::as_room};
 
 /// Numbers of one image that a task takes from memory in one piece, or more where one channel has
 /// more: shorter pieces, a power of two apart, would evict each other from the caches.
@@ -49,13 +51,22 @@ pub(crate) enum Output<'a> {
     Computed(&'a [f32]),
 }
 
-/// Gradient of the output, `[B, C, H, W]`.
-pub(crate) enum Gradient<'a> {
+/// What a backward pass reads, `[B, C, H, W]`.
+pub(crate) enum Operand<'a> {
     /// Stays as it is.
     Kept(&'a [f32]),
-    /// Is overwritten with the residual's gradient where that is asked for, else with the
-    /// input's: what was just read is in the caches, new room is not.
+    /// Is overwritten with a result: what was just read is in the caches, new room is not.
     Given(&'a mut [f32]),
+}
+
+impl<'a> Operand<'a> {
+    /// What is kept, and what is given as room.
+    fn into_parts(self) -> (Option<&'a [f32]>, Option<&'a mut [MaybeUninit<f32>]>) {
+        match self {
+            Self::Kept(numbers) => (Some(numbers), None),
+            Self::Given(numbers) => (None, Some(as_room(numbers))),
+        }
+    }
 }
 
 /// Sizes of the maps.

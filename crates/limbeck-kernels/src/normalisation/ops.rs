@@ -21,6 +21,18 @@ pub(super) type Four<B> = (
     FloatTensor<B>,
 );
 
+/// Output, then both means and both variances.
+pub(super) type NormalisedPair<B> = (
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+);
+
+/// Gradients of both inputs, of both weights and of either bias.
+pub(super) type Five<B> = NormalisedPair<B>;
+
 /// Normalisations of maps; the bodies given here are made of burn's own operations.
 #[backend_extension(Autodiff, Flex)]
 pub trait NormalisationOps: Backend {
@@ -72,6 +84,66 @@ pub trait NormalisationOps: Backend {
             epsilon,
             activation,
             with_residual,
+        )
+    }
+
+    /// See [`crate::batch_norm_pair_train`]: output, both means, both variances.
+    #[allow(clippy::type_complexity, reason = "the extension reads the tuple")]
+    fn kernel_batch_norm_pair(
+        x: FloatTensor<Self>,
+        beside: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        weight_beside: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        bias_beside: FloatTensor<Self>,
+        epsilon: f64,
+        activation: Activation,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        composed::batch_norm_pair::<Self>(
+            [x, beside],
+            [weight, weight_beside],
+            [bias, bias_beside],
+            epsilon,
+            activation,
+        )
+    }
+
+    /// Gradients of [`NormalisationOps::kernel_batch_norm_pair`] with respect to both inputs, both
+    /// weights and either bias. `output` is asked for by every activation but the identity.
+    #[allow(clippy::type_complexity, reason = "the extension reads the tuple")]
+    fn kernel_batch_norm_pair_backward(
+        x: FloatTensor<Self>,
+        beside: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        weight_beside: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        mean_beside: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        variance_beside: FloatTensor<Self>,
+        #[extension_type] output: Optional<Self>,
+        gradient: FloatTensor<Self>,
+        epsilon: f64,
+        activation: Activation,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        composed::batch_norm_pair_backward::<Self>(
+            [x, weight, mean, variance],
+            [beside, weight_beside, mean_beside, variance_beside],
+            output.into_option(),
+            gradient,
+            epsilon,
+            activation,
         )
     }
 

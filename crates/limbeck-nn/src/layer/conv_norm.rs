@@ -90,26 +90,53 @@ impl ConvNorm {
         self.norm.forward_with(pass, x, residual, activation)
     }
 
-    /// [`ConvNorm::forward_relu`], and [`ConvNorm::forward`] of another one that reads the same `x`.
-    /// `[B, C, H, W]` → `[B, O, H', W']` each.
+    /// [`ConvNorm::forward_relu`], and [`ConvNorm::forward`] of another one that reads the same `x`,
+    /// for [`ConvNorm::forward_joined`]. `[B, C, H, W]` → `[B, O, H', W']` each.
     pub fn forward_relu_beside(
         &self,
         pass: &mut Pass<'_>,
         other: &Self,
         x: Tensor<4>,
-    ) -> [Tensor<4>; 2] {
+    ) -> (Tensor<4>, Residual) {
         let pair = self
             .convolution
             .forward_beside(pass, &other.convolution, &x);
         match pair {
-            Some([y, beside]) => [
-                self.norm.forward_with(pass, y, None, Activation::Relu),
-                other.norm.forward(pass, beside),
-            ],
+            Some([y, beside]) => (
+                self.norm.forward_relu(pass, y),
+                Residual::Convolved(beside, other.norm),
+            ),
             None => {
                 let beside = other.forward(pass, x.clone());
-                [self.forward_relu(pass, x), beside]
+                (self.forward_relu(pass, x), Residual::Map(beside))
             }
         }
     }
+
+    /// [`ConvNorm::forward_with`], whatever the residual still needs.
+    pub fn forward_joined(
+        &self,
+        pass: &mut Pass<'_>,
+        x: Tensor<4>,
+        residual: Residual,
+        activation: Activation,
+    ) -> Tensor<4> {
+        match residual {
+            Residual::Map(residual) => self.forward_with(pass, x, Some(residual), activation),
+            Residual::Convolved(beside, norm) => {
+                let x = self.convolution.forward(pass, x);
+                self.norm
+                    .forward_beside(pass, x, (&norm, beside), activation)
+            }
+        }
+    }
+}
+
+/// What is added to the output of a layer.
+#[derive(Clone, Debug)]
+pub enum Residual {
+    /// This map, `[B, O, H', W']`.
+    Map(Tensor<4>),
+    /// The norm's output of this map, which a convolution gave.
+    Convolved(Tensor<4>, BatchNorm2d),
 }

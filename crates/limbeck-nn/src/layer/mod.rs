@@ -14,7 +14,7 @@ mod transformer_block;
 
 pub use attention::SelfAttention;
 pub use batch_norm::BatchNorm2d;
-pub use conv_norm::ConvNorm;
+pub use conv_norm::{ConvNorm, Residual};
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::{Conv2d, Conv2dConfig, FrozenConvolution};
 pub use dropout::{drop_path, dropout};

@@ -8,7 +8,9 @@ use burn::tensor::Tensor;
 
 use crate::{
     Architecture, Builder, Feature, Pass,
-    layer::{Activation, Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, max_pool2d, relu},
+    layer::{
+        Activation, Conv2dConfig, ConvNorm, Linear, Residual, global_avg_pool2d, max_pool2d, relu,
+    },
 };
 
 /// Kind of residual block.
@@ -251,23 +253,23 @@ impl ResidualBlock {
     /// The sum before the block's last ReLU.
     fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let (last, y, identity) = self.before_last(pass, x);
-        last.forward_with(pass, y, Some(identity), Activation::Identity)
+        last.forward_joined(pass, y, identity, Activation::Identity)
     }
 
     /// [`ResidualBlock::forward`], then ReLU.
     fn forward_relu(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let (last, y, identity) = self.before_last(pass, x);
-        last.forward_with(pass, y, Some(identity), Activation::Relu)
+        last.forward_joined(pass, y, identity, Activation::Relu)
     }
 
     /// The last layer, its input, and what is added to its output.
-    fn before_last(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> (&ConvNorm, Tensor<4>, Tensor<4>) {
+    fn before_last(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> (&ConvNorm, Tensor<4>, Residual) {
         let (mut y, identity, rest) = match (&self.shortcut, self.inner.as_slice()) {
             (Some(shortcut), [first, rest @ ..]) => {
-                let [y, identity] = first.forward_relu_beside(pass, shortcut, x);
+                let (y, identity) = first.forward_relu_beside(pass, shortcut, x);
                 (y, identity, rest)
             }
-            (_, inner) => (x.clone(), x, inner),
+            (_, inner) => (x.clone(), Residual::Map(x), inner),
         };
         for layer in rest {
             y = layer.forward_relu(pass, y);

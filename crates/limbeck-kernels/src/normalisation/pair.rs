@@ -1,0 +1,494 @@
+//! Two batch norms, each of maps of its own, of which the sum is wanted alone: neither result is
+//! ever in memory. The operations are those of one norm after the other, and so are the bits.
+
+use std::mem::MaybeUninit;
+
+use rayon::prelude::*;
+
+use super::{
+    Maps, Operand,
+    backward::{Coefficients, coefficients},
+    forward::moments,
+};
+use crate::{
+    activation::Activation,
+    simd::{self, Kernel, Simd, dispatch},
+};
+
+/// Output `[B, C, H, W]`; mean and population variance of each channel of both maps, `[C]`.
+pub(crate) struct NormalisedPair {
+    pub output: Vec<f32>,
+    pub means: [Vec<f32>; 2],
+    pub variances: [Vec<f32>; 2],
+}
+
+/// Normalises both `x` with their own statistics, scales by `weights` and shifts by `biases`, adds
+/// the two and applies the activation.
+pub(crate) fn forward(
+    maps: Maps,
+    x: [&[f32]; 2],
+    weights: [&[f32]; 2],
+    biases: [&[f32]; 2],
+    epsilon: f64,
+    activation: Activation,
+) -> NormalisedPair {
+    let mut output = Vec::new();
+    let block = maps.block();
+    let of_blocks: Vec<[Vec<(f64, f64)>; 2]> = maps
+        .blocks(maps.room(&mut output))
+        .into_par_iter()
+        .enumerate()
+        .map(|(index, mut to)| {
+            let channels = index * block..((index + 1) * block).min(maps.channels);
+            let moments = x.map(|x| moments(maps, x, channels.clone()));
+            for (image, to) in to.iter_mut().enumerate() {
+                let maps_of_image = to.chunks_exact_mut(maps.size);
+                for (channel, y) in channels.clone().zip(maps_of_image) {
+                    let affine = [0, 1].map(|i| {
+                        let (mean, variance) = moments[i][channel - channels.start];
+                        let weight = f64::from(weights[i][channel]);
+                        Affine {
+                            centre: mean as f32,
+                            scale: (weight / (variance + epsilon).sqrt()) as f32,
+                            shift: biases[i][channel],
+                        }
+                    });
+                    dispatch(Normalise {
+                        x: x.map(|x| maps.map(x, image, channel)),
+                        affine,
+                        activation,
+                        y,
+                    });
+                }
+            }
+            moments
+        })
+        .collect();
+    let each = |i: usize| of_blocks.iter().flat_map(move |block| block[i].iter());
+    NormalisedPair {
+        output: maps.assume_written(output),
+        means: [0, 1].map(|i| each(i).map(|&(mean, _)| mean as f32).collect()),
+        variances: [0, 1].map(|i| each(i).map(|&(_, variance)| variance as f32).collect()),
+    }
+}
+
+/// What the gradients are computed from beside the first input.
+#[derive(Clone, Copy)]
+pub(crate) struct ReadPair<'a> {
+    /// Second input, `[B, C, H, W]`.
+    pub beside: &'a [f32],
+    /// `[C]`.
+    pub weights: [&'a [f32]; 2],
+    pub means: [&'a [f32]; 2],
+    pub variances: [&'a [f32]; 2],
+    /// `[B, C, H, W]`, where the activation asks for it.
+    pub output: Option<&'a [f32]>,
+    pub epsilon: f64,
+    pub activation: Activation,
+}
+
+/// Gradients with respect to both inputs `[B, C, H, W]`, but for the first one where it has taken the
+/// room of that input, and the second one where it has taken that of the output's gradient; to both
+/// weights and to either bias, `[C]`.
+pub(crate) struct PairGradients {
+    pub x: Option<Vec<f32>>,
+    pub beside: Option<Vec<f32>>,
+    pub weights: [Vec<f32>; 2],
+    pub bias: Vec<f32>,
+}
+
+/// As [`super::backward::batch_norm`] for each of the two; `x` is the first input.
+pub(crate) fn gradients(
+    maps: Maps,
+    read: &ReadPair<'_>,
+    x: Operand<'_>,
+    gradient: Operand<'_>,
+) -> PairGradients {
+    let (mut new_x, mut new_beside) = (Vec::new(), Vec::new());
+    let (kept_x, given_x) = x.into_parts();
+    let (kept, given) = gradient.into_parts();
+    for (kept, given) in [(kept_x, &given_x), (kept, &given)] {
+        let numbers = kept.map(<[f32]>::len).or(given.as_deref().map(<[_]>::len));
+        assert_eq!(numbers, Some(maps.count()), "an operand for each output");
+    }
+    let (x_is_new, beside_is_new) = (given_x.is_none(), given.is_none());
+    let x_room = given_x.unwrap_or_else(|| maps.room(&mut new_x));
+    let beside_room = given.unwrap_or_else(|| maps.room(&mut new_beside));
+    let block = maps.block();
+    let of_blocks: Vec<Vec<[f64; 3]>> = maps
+        .blocks(x_room)
+        .into_par_iter()
+        .zip(maps.blocks(beside_room))
+        .enumerate()
+        .map(|(index, (mut dx, mut dbeside))| {
+            let channels = index * block..((index + 1) * block).min(maps.channels);
+            // SAFETY: an operand that is given, which is as long as the maps, lies in its room, to
+            // which nothing is written before the sums are complete.
+            let of_image = |image: usize| unsafe {
+                let [x, gradient] =
+                    [(kept_x, &dx), (kept, &dbeside)].map(|(kept, room)| match kept {
+                        Some(kept) => maps.some(kept, image, channels.clone()),
+                        None => room[image].assume_init_ref(),
+                    });
+                [x, maps.some(read.beside, image, channels.clone()), gradient]
+            };
+            let mut sums = vec![[0.0; 3]; channels.len()];
+            for image in 0..maps.batch {
+                if image + 1 < maps.batch {
+                    of_image(image + 1).into_iter().for_each(simd::prefetch);
+                    if let Some(output) = read.output {
+                        simd::prefetch(maps.some(output, image + 1, channels.clone()));
+                    }
+                }
+                let of_image = of_image(image);
+                for (offset, sums) in sums.iter_mut().enumerate() {
+                    let channel = channels.start + offset;
+                    let [x, beside, gradient] =
+                        of_image.map(|of| &of[offset * maps.size..(offset + 1) * maps.size]);
+                    let of_map = dispatch(GradientSums {
+                        x: [x, beside],
+                        centres: read.means.map(|means| means[channel]),
+                        gate: read.gate(maps, image, channel),
+                        gradient,
+                    });
+                    for (sum, of_map) in sums.iter_mut().zip(of_map) {
+                        *sum += f64::from(of_map);
+                    }
+                }
+            }
+            for image in 0..maps.batch {
+                let dx = dx[image].chunks_exact_mut(maps.size);
+                let dbeside = dbeside[image].chunks_exact_mut(maps.size);
+                for ((channel, dx), dbeside) in channels.clone().zip(dx).zip(dbeside) {
+                    let sums = sums[channel - channels.start];
+                    dispatch(InputGradients {
+                        x: kept_x.map(|x| maps.map(x, image, channel)),
+                        beside: maps.map(read.beside, image, channel),
+                        centres: read.means.map(|means| means[channel]),
+                        gradient: kept.map(|gradient| maps.map(gradient, image, channel)),
+                        gate: read.gate(maps, image, channel),
+                        coefficients: read.coefficients(maps, channel, sums),
+                        dx,
+                        dbeside,
+                    });
+                }
+            }
+            sums
+        })
+        .collect();
+    let sums: Vec<[f64; 3]> = of_blocks.into_iter().flatten().collect();
+    let weights = [0, 1].map(|i| {
+        let channels = sums.iter().enumerate();
+        channels
+            .map(|(channel, &sums)| read.coefficients(maps, channel, sums)[i].weight)
+            .collect()
+    });
+    PairGradients {
+        x: x_is_new.then(|| maps.assume_written(new_x)),
+        beside: beside_is_new.then(|| maps.assume_written(new_beside)),
+        weights,
+        bias: sums.iter().map(|&[sum, ..]| sum as f32).collect(),
+    }
+}
+
+impl ReadPair<'_> {
+    fn gate(&self, maps: Maps, image: usize, channel: usize) -> Option<(Activation, &[f32])> {
+        self.output
+            .map(|output| (self.activation, maps.map(output, image, channel)))
+    }
+
+    /// Of both inputs of a channel, by its Σ g and both Σ g·(x − centre).
+    fn coefficients(
+        &self,
+        maps: Maps,
+        channel: usize,
+        [sum, products @ ..]: [f64; 3],
+    ) -> [Coefficients; 2] {
+        [0, 1].map(|i| {
+            let (weight, variance) = (self.weights[i][channel], self.variances[i][channel]);
+            coefficients(maps, weight, variance, self.epsilon, [sum, products[i]])
+        })
+    }
+}
+
+/// (x − centre)·scale + shift.
+#[derive(Clone, Copy)]
+struct Affine {
+    centre: f32,
+    scale: f32,
+    shift: f32,
+}
+
+/// y = Σ (x − centre)·scale + shift over both maps, then the activation.
+struct Normalise<'a> {
+    x: [&'a [f32]; 2],
+    affine: [Affine; 2],
+    activation: Activation,
+    y: &'a mut [MaybeUninit<f32>],
+}
+
+impl Kernel for Normalise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: as this function's own; `at` stays inside all maps, which are equally long.
+        unsafe {
+            let mut vectors = [[S::splat(0.0); 3]; 2];
+            for (vectors, affine) in vectors.iter_mut().zip(self.affine) {
+                *vectors = [
+                    S::splat(affine.centre),
+                    S::splat(affine.scale),
+                    S::splat(affine.shift),
+                ];
+            }
+            for at in (0..self.y.len()).step_by(S::LANES) {
+                let mut normalised = [S::splat(0.0); 2];
+                for i in 0..2 {
+                    let [centre, scale, shift] = vectors[i];
+                    let distance = S::subtract(S::load_part(self.x[i], at), centre);
+                    normalised[i] = S::multiply_add(distance, scale, shift);
+                }
+                let sum = S::add(normalised[0], normalised[1]);
+                S::store_part(self.y, at, self.activation.of::<S>(sum));
+            }
+        }
+    }
+}
+
+/// What passes of the vector of gradients at `at` of a map with such an activation and output.
+///
+/// # Safety
+/// The processor must have the instruction set of `S`, and `at` must lie in the map.
+#[inline(always)]
+unsafe fn passed<S: Simd>(
+    gate: Option<(Activation, &[f32])>,
+    at: usize,
+    gradient: S::Vector,
+) -> S::Vector {
+    match gate {
+        // SAFETY: as this function's own.
+        Some((activation, output)) => unsafe {
+            activation.passed::<S>(S::load_part(output, at), gradient)
+        },
+        None => gradient,
+    }
+}
+
+/// Σ g and both Σ g·(x − centre), with g the gradient that passes the activation.
+struct GradientSums<'a> {
+    x: [&'a [f32]; 2],
+    centres: [f32; 2],
+    gradient: &'a [f32],
+    gate: Option<(Activation, &'a [f32])>,
+}
+
+impl Kernel for GradientSums<'_> {
+    type Output = [f32; 3];
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) -> [f32; 3] {
+        // SAFETY: as this function's own; `at` stays inside all maps, which are equally long.
+        unsafe {
+            let centres = [S::splat(self.centres[0]), S::splat(self.centres[1])];
+            let mut sums = [S::splat(0.0); 3];
+            for at in (0..self.gradient.len()).step_by(S::LANES) {
+                let gradient = S::load_part(self.gradient, at);
+                let gradient = passed::<S>(self.gate, at, gradient);
+                sums[0] = S::add(sums[0], gradient);
+                for i in 0..2 {
+                    let distance = S::subtract(S::load_part(self.x[i], at), centres[i]);
+                    sums[1 + i] = S::multiply_add(gradient, distance, sums[1 + i]);
+                }
+            }
+            [S::sum(sums[0]), S::sum(sums[1]), S::sum(sums[2])]
+        }
+    }
+}
+
+/// Both dx = g·scale + (x − centre)·slope + shift, with g as in [`GradientSums`].
+struct InputGradients<'a> {
+    /// Where it is not given it must lie in the room for its dx, and is overwritten.
+    x: Option<&'a [f32]>,
+    beside: &'a [f32],
+    centres: [f32; 2],
+    /// The gradient of the output. Where it is not given it must lie in the room for the second
+    /// dx, and is overwritten.
+    gradient: Option<&'a [f32]>,
+    gate: Option<(Activation, &'a [f32])>,
+    coefficients: [Coefficients; 2],
+    dx: &'a mut [MaybeUninit<f32>],
+    dbeside: &'a mut [MaybeUninit<f32>],
+}
+
+impl Kernel for InputGradients<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: as this function's own; `at` stays inside all maps, which are equally long, and a
+        // room that is read from holds numbers.
+        unsafe {
+            let mut vectors = [[S::splat(0.0); 4]; 2];
+            for (i, of) in self.coefficients.iter().enumerate() {
+                vectors[i] = [
+                    S::splat(self.centres[i]),
+                    S::splat(of.scale),
+                    S::splat(of.slope),
+                    S::splat(of.shift),
+                ];
+            }
+            for at in (0..self.dx.len()).step_by(S::LANES) {
+                let x = match self.x {
+                    Some(x) => S::load_part(x, at),
+                    None => S::load_part(self.dx.assume_init_ref(), at),
+                };
+                let gradient = match self.gradient {
+                    Some(gradient) => S::load_part(gradient, at),
+                    None => S::load_part(self.dbeside.assume_init_ref(), at),
+                };
+                let gradient = passed::<S>(self.gate, at, gradient);
+                let mut found = [x, S::load_part(self.beside, at)];
+                for i in 0..2 {
+                    let [centre, scale, slope, shift] = vectors[i];
+                    let distance = S::subtract(found[i], centre);
+                    let rest = S::multiply_add(distance, slope, shift);
+                    found[i] = S::multiply_add(gradient, scale, rest);
+                }
+                S::store_part(self.dx, at, found[0]);
+                S::store_part(self.dbeside, at, found[1]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::normalisation::{Output, Read, backward, forward::forward as one};
+
+    /// Numbers from −2 to 2; others for every `seed`.
+    fn numbers(count: usize, seed: usize) -> Vec<f32> {
+        (0..count)
+            .map(|i| ((i * 37 + seed * 11) % 41) as f32 / 10.0 - 2.0)
+            .collect()
+    }
+
+    fn bits(of: &[f32]) -> Vec<u32> {
+        of.iter().map(|x| x.to_bits()).collect()
+    }
+
+    /// Both gradients of inputs and of weights, and that of the biases.
+    fn of_pair(
+        maps: Maps,
+        read: &ReadPair<'_>,
+        x: &[f32],
+        gradient: &[f32],
+        given: [bool; 2],
+    ) -> [Vec<u32>; 5] {
+        let (mut x, mut gradient) = (x.to_vec(), gradient.to_vec());
+        let operand = |numbers, given| match given {
+            true => Operand::Given(numbers),
+            false => Operand::Kept(numbers),
+        };
+        let [x_operand, operand] = [operand(&mut x, given[0]), operand(&mut gradient, given[1])];
+        let found = gradients(maps, read, x_operand, operand);
+        assert_eq!([found.x.is_none(), found.beside.is_none()], given);
+        let [weight, weight_beside] = &found.weights;
+        [
+            bits(&found.x.unwrap_or(x)),
+            bits(&found.beside.unwrap_or(gradient)),
+            bits(weight),
+            bits(weight_beside),
+            bits(&found.bias),
+        ]
+    }
+
+    #[test]
+    fn bits_are_those_of_one_norm_after_the_other_wherever_the_results_lie() {
+        for (batch, channels, size) in [(1, 1, 1), (3, 7, 5), (2, 3, 1100), (4, 33, 49)] {
+            let maps = Maps {
+                batch,
+                channels,
+                size,
+            };
+            let [x, beside, gradient] = [1, 2, 3].map(|seed| numbers(maps.count(), seed));
+            let [weight, weight_beside, bias, bias_beside] =
+                [4, 5, 6, 7].map(|seed| numbers(channels, seed));
+            for activation in [Activation::Identity, Activation::Relu, Activation::Relu6] {
+                let of_beside = [&beside[..], &weight_beside, &bias_beside];
+                let second = one(maps, of_beside, None, 1e-5, Activation::Identity);
+                let residual = Some(&second.output[..]);
+                let first = one(maps, [&x, &weight, &bias], residual, 1e-5, activation);
+                let pair = forward(
+                    maps,
+                    [&x, &beside],
+                    [&weight, &weight_beside],
+                    [&bias, &bias_beside],
+                    1e-5,
+                    activation,
+                );
+                assert_eq!(bits(&pair.output), bits(&first.output));
+                assert_eq!(pair.means, [first.mean.clone(), second.mean.clone()]);
+                assert_eq!(
+                    pair.variances,
+                    [first.variance.clone(), second.variance.clone()]
+                );
+
+                let kept = Operand::Kept(&gradient);
+                let output = match activation {
+                    Activation::Identity => Output::Unasked,
+                    _ => Output::Stored(&first.output),
+                };
+                let read = Read {
+                    x: &x,
+                    centre: &first.mean,
+                    output,
+                    activation,
+                };
+                let variance = &first.variance;
+                let of_first =
+                    backward::batch_norm(maps, &read, kept, &weight, variance, 1e-5, true);
+                let read = Read {
+                    x: &beside,
+                    centre: &second.mean,
+                    output: Output::Unasked,
+                    activation: Activation::Identity,
+                };
+                let kept = Operand::Kept(of_first.residual.as_deref().unwrap());
+                let (weight_of_second, variance) = (&weight_beside, &second.variance);
+                let of_second = backward::batch_norm(
+                    maps,
+                    &read,
+                    kept,
+                    weight_of_second,
+                    variance,
+                    1e-5,
+                    false,
+                );
+                let expected = [
+                    bits(&of_first.x.unwrap()),
+                    bits(&of_second.x.unwrap()),
+                    bits(&of_first.weight),
+                    bits(&of_second.weight),
+                    bits(&of_first.bias),
+                ];
+                assert_eq!(bits(&of_first.bias), bits(&of_second.bias));
+
+                let read = ReadPair {
+                    beside: &beside,
+                    weights: [&weight, &weight_beside],
+                    means: [&first.mean, &second.mean],
+                    variances: [&first.variance, &second.variance],
+                    output: (activation != Activation::Identity).then_some(&first.output[..]),
+                    epsilon: 1e-5,
+                    activation,
+                };
+                for given in [[false, false], [false, true], [true, false], [true, true]] {
+                    let found = of_pair(maps, &read, &x, &gradient, given);
+                    assert!(found == expected, "{maps:?} {activation:?} {given:?}");
+                }
+            }
+        }
+    }
+}
