@@ -180,6 +180,36 @@ impl KernelOps for Flex {
         )
     }
 
+    fn kernel_conv2d_weight_gradients(
+        x: FlexTensor,
+        first: FlexTensor,
+        second: FlexTensor,
+        first_gradient: FlexTensor,
+        second_gradient: FlexTensor,
+        first_options: Conv2dOptions,
+        second_options: Conv2dOptions,
+    ) -> (FlexTensor, FlexTensor) {
+        let at_once = Numbers::new([&x, &first_gradient, &second_gradient]).and_then(|numbers| {
+            let [x_values, gradients @ ..] = numbers.slices();
+            let geometries = [
+                geometry(&x, &first, first_options),
+                geometry(&x, &second, second_options),
+            ];
+            convolution::weight_gradients(x_values, gradients, geometries.each_ref())
+        });
+        if let Some([of_first, of_second]) = at_once {
+            return (
+                tensor(of_first, first.shape()),
+                tensor(of_second, second.shape()),
+            );
+        }
+        let x_again = x.clone();
+        (
+            Self::kernel_conv2d_weight_gradient(x_again, first, first_gradient, first_options),
+            Self::kernel_conv2d_weight_gradient(x, second, second_gradient, second_options),
+        )
+    }
+
     fn kernel_conv2d_bias_gradient(gradient: FlexTensor) -> FlexTensor {
         let [_, outputs, height, width] = gradient.shape().dims();
         let Some(numbers) = Numbers::new([&gradient]) else {

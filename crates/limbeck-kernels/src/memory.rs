@@ -73,6 +73,9 @@ fn grow_heap_in_large_pages() {
 /// The system's allocator, with large buffers beginning at cache lines: vectors as wide as a line
 /// then never touch two of them, which is a thirtieth of a training step's time. To be made a
 /// program's `#[global_allocator]`; a library leaves the choice to it.
+///
+/// The system is asked for a line more than is needed, not for the alignment: glibc reuses what was
+/// freed for requests of the same size, but hardly for aligned ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AlignedAllocator;
 
@@ -82,30 +85,70 @@ impl AlignedAllocator {
     /// Bytes from which on a buffer is large.
     const LARGE: usize = 4096;
 
-    fn layout(layout: Layout) -> Layout {
-        if layout.size() < Self::LARGE {
-            return layout;
+    /// What the system is asked for instead, for a large buffer.
+    fn with_line(layout: Layout) -> Option<Layout> {
+        let large = layout.size() >= Self::LARGE && layout.align() <= Self::LINE;
+        let size = layout.size().checked_add(Self::LINE)?;
+        Layout::from_size_align(size, layout.align())
+            .ok()
+            .filter(|_| large)
+    }
+
+    /// The first line behind the beginning of what the system gave; the distance to it stands in the
+    /// byte before it.
+    ///
+    /// # Safety
+    /// `memory` must be null or valid for a line.
+    unsafe fn at_line(memory: *mut u8) -> *mut u8 {
+        if memory.is_null() {
+            return memory;
         }
-        layout.align_to(Self::LINE).unwrap_or(layout)
+        let distance = Self::LINE - memory.addr() % Self::LINE;
+        // SAFETY: as this function's own; the distance is from 1 to a line.
+        unsafe {
+            let at_line = memory.add(distance);
+            at_line.sub(1).write(distance as u8);
+            at_line
+        }
     }
 }
 
-// SAFETY: all is left to the system's allocator. A buffer is given back with the layout that it was
-// asked for with, as size and alignment alone decide it.
+// SAFETY: all memory comes from the system's allocator and is given back to it with the layout that
+// it was asked for with, as size and alignment alone decide it. A large buffer begins inside of what
+// the system gave, at a line and so at any smaller alignment, and ends before its end.
 unsafe impl GlobalAlloc for AlignedAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as this function's own.
-        unsafe { System.alloc(Self::layout(layout)) }
+        unsafe {
+            match Self::with_line(layout) {
+                Some(longer) => Self::at_line(System.alloc(longer)),
+                None => System.alloc(layout),
+            }
+        }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as this function's own.
-        unsafe { System.alloc_zeroed(Self::layout(layout)) }
+        unsafe {
+            match Self::with_line(layout) {
+                Some(longer) => Self::at_line(System.alloc_zeroed(longer)),
+                None => System.alloc_zeroed(layout),
+            }
+        }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: as this function's own.
-        unsafe { System.dealloc(memory, Self::layout(layout)) }
+        // SAFETY: as this function's own; before a large buffer stands the distance that it was
+        // moved by.
+        unsafe {
+            match Self::with_line(layout) {
+                Some(longer) => {
+                    let distance = usize::from(memory.sub(1).read());
+                    System.dealloc(memory.sub(distance), longer);
+                }
+                None => System.dealloc(memory, layout),
+            }
+        }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
@@ -113,8 +156,8 @@ unsafe impl GlobalAlloc for AlignedAllocator {
         // up to it. The new buffer is a different one, and both are as long as what is copied.
         unsafe {
             let new = Layout::from_size_align_unchecked(size, layout.align());
-            if Self::layout(layout).align() == Self::layout(new).align() {
-                return System.realloc(memory, Self::layout(layout), size);
+            if Self::with_line(layout).is_none() && Self::with_line(new).is_none() {
+                return System.realloc(memory, layout, size);
             }
             let to = self.alloc(new);
             if !to.is_null() {

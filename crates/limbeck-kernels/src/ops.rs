@@ -100,6 +100,23 @@ pub trait KernelOps: Backend {
         Self::conv2d_weight_backward(x, weight, gradient, options.into())
     }
 
+    /// [`KernelOps::kernel_conv2d_weight_gradient`] of two convolutions of one `x`.
+    fn kernel_conv2d_weight_gradients(
+        x: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        first_gradient: FloatTensor<Self>,
+        second_gradient: FloatTensor<Self>,
+        first_options: Conv2dOptions,
+        second_options: Conv2dOptions,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let of_first =
+            Self::kernel_conv2d_weight_gradient(x.clone(), first, first_gradient, first_options);
+        let of_second =
+            Self::kernel_conv2d_weight_gradient(x, second, second_gradient, second_options);
+        (of_first, of_second)
+    }
+
     /// Gradient with respect to the bias, `[O]`: the sum of `gradient` `[B, O, H', W']` over all
     /// but the channels.
     fn kernel_conv2d_bias_gradient(gradient: FloatTensor<Self>) -> FloatTensor<Self> {

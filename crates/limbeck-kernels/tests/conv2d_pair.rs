@@ -11,7 +11,7 @@ mod support;
 
 use burn::tensor::{DType, Tensor};
 use limbeck_kernels::{Conv2dOptions, conv2d, conv2d_pair};
-use support::{noise, plain, tracked, values};
+use support::{assert_close, noise, plain, tracked, values};
 
 const PLAIN: Conv2dOptions = Conv2dOptions {
     stride: [1, 1],
@@ -100,6 +100,45 @@ fn a_pair_is_two_convolutions() {
                     |together| two_convolutions([x, first, second], options, read, together, dtype);
                 // Sums of two numbers: the same to the last bit.
                 assert!(run(true) == run(false), "{x:?} {dtype:?} {read:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn weight_gradients_that_are_computed_at_once_are_those_of_two_convolutions() {
+    // Kernel, stride, padding, dilation; the last ones have no element where the padding ends.
+    for ([kernel, stride, padding, dilation], [size, channels, outputs]) in [
+        ([3, 2, 1, 1], [16, 32, 48]),
+        ([3, 2, 1, 1], [9, 13, 20]),
+        ([5, 2, 2, 1], [11, 17, 14]),
+        ([5, 3, 1, 1], [14, 20, 33]),
+        ([3, 2, 2, 2], [13, 12, 19]),
+        ([3, 2, 1, 2], [13, 12, 19]),
+    ] {
+        let options = [
+            Conv2dOptions {
+                stride: [stride; 2],
+                padding: [padding; 2],
+                dilation: [dilation; 2],
+                ..PLAIN
+            },
+            Conv2dOptions {
+                stride: [stride; 2],
+                ..PLAIN
+            },
+        ];
+        let shapes = [
+            [18, channels, size, size],
+            [outputs, channels, kernel, kernel],
+            [outputs, channels, 1, 1],
+        ];
+        for (dtype, tolerance) in [(DType::F32, 2e-6), (DType::F64, 1e-14)] {
+            let run = |together| two_convolutions(shapes, options, [true, true], together, dtype);
+            for (found, expected) in run(true).iter().zip(&run(false)) {
+                let (found, expected) = (found.as_ref().unwrap(), expected.as_ref().unwrap());
+                let what = format!("{shapes:?} {dtype:?}");
+                assert_close(&what, found, expected, tolerance);
             }
         }
     }

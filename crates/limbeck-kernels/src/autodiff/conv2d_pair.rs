@@ -118,13 +118,23 @@ impl<B: KernelOps> Backward<B, 3> for Pair {
                 gradients.register::<B>(node.id, of_x);
             }
         }
-        let nodes = [first_node, second_node];
-        for (i, (weight, gradient)) in weights.into_iter().zip(handed_over).enumerate() {
-            if let (Some(node), Some(gradient)) = (&nodes[i], gradient) {
-                let options = state.options[i];
-                let of_weight =
-                    B::kernel_conv2d_weight_gradient(x.clone(), weight, gradient, options);
-                gradients.register::<B>(node.id, of_weight);
+        match ([first_node, second_node], weights, handed_over) {
+            ([Some(first_node), Some(second_node)], [first, second], [Some(a), Some(b)]) => {
+                let [of_first, of_second] = state.options;
+                let (first, second) =
+                    B::kernel_conv2d_weight_gradients(x, first, second, a, b, of_first, of_second);
+                gradients.register::<B>(first_node.id, first);
+                gradients.register::<B>(second_node.id, second);
+            }
+            (nodes, weights, handed_over) => {
+                let both = nodes.into_iter().zip(weights).zip(handed_over);
+                for (((node, weight), gradient), options) in both.zip(state.options) {
+                    if let (Some(node), Some(gradient)) = (node, gradient) {
+                        let of_weight =
+                            B::kernel_conv2d_weight_gradient(x.clone(), weight, gradient, options);
+                        gradients.register::<B>(node.id, of_weight);
+                    }
+                }
             }
         }
     }

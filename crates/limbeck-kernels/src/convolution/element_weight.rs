@@ -3,7 +3,9 @@
 //!
 //! A few images at a time are copied to `[row, column, channel]`, the input with its padding. Some
 //! rows of positions, which stay in the first-level cache, are then multiplied for all elements one
-//! after the other; the sums of a chunk of images stay in the second-level cache.
+//! after the other; the sums of a chunk of images stay in the second-level cache. A 1×1 convolution of
+//! the same input, as beside a residual block's first one, is an element more with a gradient of its
+//! own.
 
 use std::ops::Range;
 
@@ -34,8 +36,46 @@ pub(super) fn fits(geometry: &Geometry) -> bool {
         && geometry.output[1] >= LEAST_COLUMNS
 }
 
+/// Whether [`weight_gradients`] computes the weight gradient of a 1×1 convolution of the same input
+/// along, in the place of which the kernel has an element.
+pub(super) fn fits_beside(geometry: &Geometry, beside: &Geometry) -> bool {
+    fits(geometry)
+        && beside.kernel == [1, 1]
+        && beside.padding == [0, 0]
+        && beside.groups == 1
+        && beside.stride == geometry.stride
+        && beside.outputs == geometry.outputs
+        && beside.output == geometry.output
+        && (0..2).all(|axis| {
+            let Geometry {
+                kernel,
+                padding,
+                dilation,
+                ..
+            } = *geometry;
+            padding[axis].is_multiple_of(dilation[axis])
+                && padding[axis] / dilation[axis] < kernel[axis]
+        })
+}
+
 /// `x` `[B, C, H, W]`, `gradient` `[B, O, H', W']` of the output → `[O, C, kh, kw]`.
 pub(super) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
+    let [weight, _] = sum(&Plan::new(x, [gradient, &[]], geometry));
+    weight
+}
+
+/// As [`weight_gradient`], and that of a 1×1 convolution with an output of the same shape:
+/// `[O, C, kh, kw]` and `[O, C, 1, 1]`.
+pub(super) fn weight_gradients(
+    x: &[f32],
+    gradients: [&[f32]; 2],
+    geometry: &Geometry,
+) -> [Vec<f32>; 2] {
+    sum(&Plan::new(x, gradients, geometry))
+}
+
+fn sum(plan: &Plan<'_>) -> [Vec<f32>; 2] {
+    let geometry = plan.geometry;
     let lanes = simd::lanes();
     let chunk = images_per_chunk(geometry.batch);
     let chunks = geometry.batch.div_ceil(chunk);
@@ -43,9 +83,8 @@ pub(super) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) 
     // Fewer chunks than threads: cut the outputs too, which changes no sum.
     let parts = rayon::current_num_threads().div_ceil(chunks).min(vectors);
     let part = vectors.div_ceil(parts);
-    let plan = Plan::new(x, gradient, geometry);
     // `[chunk, part, element, channel, output]`, channels and outputs filled up.
-    let per_vector = geometry.taps() * plan.rows * lanes;
+    let per_vector = plan.elements() * plan.rows * lanes;
     with_shared_scratch([chunks * vectors * per_vector, 0], |[sums, _]| {
         sums.par_chunks_mut(vectors * per_vector)
             .enumerate()
@@ -60,7 +99,8 @@ pub(super) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) 
             });
         let (total, others) = sums.split_at_mut(vectors * per_vector);
         add_all(total, others);
-        plan.in_order(total, part)
+        let own = geometry.taps();
+        [0..own, own..plan.elements()].map(|elements| plan.in_order(total, part, elements))
     })
 }
 
@@ -68,6 +108,8 @@ struct Plan<'a> {
     geometry: &'a Geometry,
     x: &'a [f32],
     gradient: &'a [f32],
+    /// Of the 1×1 convolution beside; empty where there is none.
+    gradient_beside: &'a [f32],
     /// `[rows, columns]` of the copied input: as far as the kernel reaches.
     input: [usize; 2],
     /// Images that are copied at once.
@@ -82,7 +124,11 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(x: &'a [f32], gradient: &'a [f32], geometry: &'a Geometry) -> Self {
+    fn new(
+        x: &'a [f32],
+        [gradient, gradient_beside]: [&'a [f32]; 2],
+        geometry: &'a Geometry,
+    ) -> Self {
         let Geometry {
             kernel,
             stride,
@@ -113,12 +159,18 @@ impl<'a> Plan<'a> {
             geometry,
             x,
             gradient,
+            gradient_beside,
             input: [rows, columns],
             images: (POSITIONS / geometry.output_size()).max(1),
             channels,
             rows: geometry.channels.next_multiple_of(ROWS),
             positions,
         }
+    }
+
+    /// Of the kernel, and that of the 1×1 convolution beside.
+    fn elements(&self) -> usize {
+        self.geometry.taps() + usize::from(!self.gradient_beside.is_empty())
     }
 
     /// Numbers of the copy of one image of the input, and of what is not read.
@@ -144,25 +196,36 @@ impl<'a> Plan<'a> {
         let counts = [
             self.images * self.copy() + ROWS,
             self.images * positions * step,
-            0,
+            self.images * positions * step,
         ];
-        with_scratch(counts, |[x, gradient, _]| {
+        with_scratch(counts, |[x, gradient, beside]| {
             x.fill(0.0);
             for start in images_of_chunk.clone().step_by(self.images) {
                 let images = start..(start + self.images).min(images_of_chunk.end);
                 let copies = x.chunks_exact_mut(self.copy());
-                let gradients = gradient.chunks_exact_mut(positions * step);
-                for ((image, x), gradient) in images.clone().zip(copies).zip(gradients) {
+                for (image, x) in images.clone().zip(copies) {
                     let from = image * geometry.channels;
                     into_lanes(self.x, from, geometry.channels, &self.positions, x);
-                    let from = image * geometry.outputs + first;
-                    into_lanes(self.gradient, from, outputs, &places, gradient);
+                }
+                for (of, to) in [
+                    (self.gradient, &mut *gradient),
+                    (self.gradient_beside, &mut *beside),
+                ] {
+                    if of.is_empty() {
+                        continue;
+                    }
+                    let copies = to.chunks_exact_mut(positions * step);
+                    for (image, to) in images.clone().zip(copies) {
+                        let from = image * geometry.outputs + first;
+                        into_lanes(of, from, outputs, &places, to);
+                    }
                 }
                 simd::dispatch(Products {
                     plan: self,
                     images: images.len(),
                     x,
                     gradient,
+                    beside,
                     vectors,
                     sums,
                     add: start > images_of_chunk.start,
@@ -172,27 +235,27 @@ impl<'a> Plan<'a> {
     }
 
     /// `[part, element, channel, output]` with `part` vectors of outputs in each part but the last
-    /// one → `[output, channel, element]`.
-    fn in_order(&self, sums: &[f32], part: usize) -> Vec<f32> {
-        let (channels, elements) = (self.geometry.channels, self.geometry.taps());
+    /// one → `[output, channel, element]` of some elements.
+    fn in_order(&self, sums: &[f32], part: usize, elements: Range<usize>) -> Vec<f32> {
+        let (channels, count) = (self.geometry.channels, elements.len());
         let lanes = simd::lanes();
-        let vectors = sums.len() / (elements * self.rows * lanes);
-        let mut weight = vec![0.0; self.geometry.outputs * channels * elements];
+        let vectors = sums.len() / (self.elements() * self.rows * lanes);
+        let mut weight = vec![0.0; self.geometry.outputs * channels * count];
         weight
-            .par_chunks_mut(lanes * channels * elements)
+            .par_chunks_mut((lanes * channels * count).max(1))
             .enumerate()
             .for_each(|(vector, weight)| {
                 let first = vector / part * part;
                 let width = part.min(vectors - first) * lanes;
-                let sums = &sums[first * elements * self.rows * lanes..];
+                let sums = &sums[first * self.elements() * self.rows * lanes..];
                 let column = (vector - first) * lanes;
-                for element in 0..elements {
+                for (index, element) in elements.clone().enumerate() {
                     for channel in 0..channels {
                         let row = element * self.rows + channel;
                         let values = &sums[row * width + column..][..lanes];
-                        let outputs = weight.chunks_exact_mut(channels * elements);
+                        let outputs = weight.chunks_exact_mut(channels * count);
                         for (output, value) in outputs.zip(values) {
-                            output[channel * elements + element] = *value;
+                            output[channel * count + index] = *value;
                         }
                     }
                 }
@@ -233,6 +296,8 @@ struct Products<'a> {
     x: &'a [f32],
     /// `[image, position, output]`.
     gradient: &'a [f32],
+    /// And that of the 1×1 convolution beside, where there is one.
+    beside: &'a [f32],
     /// Vectors of outputs.
     vectors: usize,
     /// `[element, channel, output]`.
@@ -250,6 +315,7 @@ impl Kernel for Products<'_> {
         let Geometry {
             kernel,
             stride,
+            padding,
             dilation,
             channels,
             output,
@@ -260,8 +326,8 @@ impl Kernel for Products<'_> {
         let positions = output[0] * output[1];
         assert!(
             self.images * plan.copy() + ROWS <= self.x.len()
-                && self.images * positions * step <= self.gradient.len()
-                && kernel[0] * kernel[1] * plan.rows * width <= self.sums.len(),
+                && self.images * positions * step <= self.gradient.len().min(self.beside.len())
+                && plan.elements() * plan.rows * width <= self.sums.len(),
             "a product would reach past the end of its matrices"
         );
         let layout = Layout {
@@ -278,32 +344,29 @@ impl Kernel for Products<'_> {
         let at_once = rows.chunks((POSITIONS / output[1]).max(1));
         for (index, rows) in at_once.enumerate() {
             let add = self.add || index > 0;
-            for a in 0..kernel[0] {
-                for b in 0..kernel[1] {
-                    parts.clear();
-                    parts.extend(rows.iter().map(|&(image, row)| {
-                        let top = row * stride[0] + a * dilation[0];
-                        let at = (top * plan.input[1] + b * dilation[1]) * plan.channels;
-                        Part {
-                            a: self.x[image * plan.copy() + at..].as_ptr(),
-                            b: self.gradient[(image * output[0] + row) * output[1] * step..]
-                                .as_ptr(),
-                            depth: output[1],
-                        }
-                    }));
-                    let sums = &mut self.sums[(a * kernel[1] + b) * plan.rows * width..];
-                    // SAFETY: as this function's own; all matrices were checked: an element meets
-                    // positions inside the copied input, and rows behind its channels are sums
-                    // that are dropped.
-                    unsafe {
-                        layout.multiply::<S>(
-                            &parts,
-                            sums.as_mut_ptr(),
-                            channels,
-                            self.vectors,
-                            add,
-                        );
+            for number in 0..plan.elements() {
+                // The 1×1 kernel lies where the padding ends.
+                let (element, gradient) = match number < kernel[0] * kernel[1] {
+                    true => ([number / kernel[1], number % kernel[1]], self.gradient),
+                    false => ([0, 1].map(|i| padding[i] / dilation[i]), self.beside),
+                };
+                parts.clear();
+                parts.extend(rows.iter().map(|&(image, row)| {
+                    let top = row * stride[0] + element[0] * dilation[0];
+                    let left = element[1] * dilation[1];
+                    let at = (top * plan.input[1] + left) * plan.channels;
+                    Part {
+                        a: self.x[image * plan.copy() + at..].as_ptr(),
+                        b: gradient[(image * output[0] + row) * output[1] * step..].as_ptr(),
+                        depth: output[1],
                     }
+                }));
+                let sums = &mut self.sums[number * plan.rows * width..];
+                // SAFETY: as this function's own; all matrices were checked: an element meets
+                // positions inside the copied input, and rows behind its channels are sums that
+                // are dropped.
+                unsafe {
+                    layout.multiply::<S>(&parts, sums.as_mut_ptr(), channels, self.vectors, add);
                 }
             }
         }

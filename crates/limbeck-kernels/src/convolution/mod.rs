@@ -43,4 +43,4 @@ pub(crate) use finish::Finish;
 pub(crate) use forward::forward;
 pub(crate) use geometry::Geometry;
 pub(crate) use input_gradient::{add_input_gradient, input_gradient, input_gradient_plus};
-pub(crate) use weight_gradient::{bias_gradient, weight_gradient};
+pub(crate) use weight_gradient::{bias_gradient, weight_gradient, weight_gradients};

@@ -108,6 +108,17 @@ pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) 
     sums
 }
 
+/// [`weight_gradient`] of two convolutions of one input, where that is computed at once.
+pub(crate) fn weight_gradients(
+    x: &[f32],
+    gradients: [&[f32]; 2],
+    [geometry, beside]: [&Geometry; 2],
+) -> Option<[Vec<f32>; 2]> {
+    let alone = winograd::fits(geometry) && geometry.stride == [1, 1];
+    (!alone && !geometry.is_patchwise() && element_weight::fits_beside(geometry, beside))
+        .then(|| element_weight::weight_gradients(x, gradients, geometry))
+}
+
 pub(super) struct Plan<'a> {
     pub geometry: &'a Geometry,
     pub source: Source,
