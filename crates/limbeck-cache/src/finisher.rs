@@ -5,8 +5,10 @@ use std::thread::{Scope, ScopedJoinHandle};
 use crate::{CacheError, ShardWriter};
 
 /// Finishes shards on a thread of their own, one at a time: while the disk takes one, which is some
-/// milliseconds, the next is filled.
+/// milliseconds, the next is filled. Whether the last one could be finished is known to
+/// [`Finisher::wait`] alone.
 #[derive(Debug)]
+#[must_use = "without a last wait nobody learns whether the last shard is there"]
 pub struct Finisher<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     last: Option<ScopedJoinHandle<'scope, Result<(), CacheError>>>,

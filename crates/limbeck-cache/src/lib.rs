@@ -16,8 +16,9 @@
 //! All numbers are little-endian.
 //!
 //! [`Build`] writes: shard by shard, each under a temporary name and a lock, synced, then renamed; a
-//! [`Finisher`] syncs one while the next is filled. A shard is whole or absent, so a build can be killed at any moment and goes on; several
-//! processes share the work, and shards of several machines are merged by being put in one folder.
+//! [`Finisher`] syncs one while the next is filled. A shard is whole or absent, so a build can be
+//! killed at any moment and goes on; several processes share the work, and shards of several
+//! machines are merged by being put in one folder.
 //! [`Cache`] reads: it maps a shard when its first record is read, and holds nothing for each view.
 //!
 //! Everything that is read from a cache is taken for made by somebody else: sizes are bounded and

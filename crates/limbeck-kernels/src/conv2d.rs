@@ -41,7 +41,7 @@ pub fn conv2d(
 
 /// [`conv2d`] of the same `x` with two weights, without bias: the first convolution of a residual
 /// block and the one beside it. Backward, the second one's gradient is added to what the first one
-/// has found, in place; name the one that has more to compute first.
+/// has found, in the same room or as it is written; name the one that has more to compute first.
 ///
 /// # Panics
 /// As [`conv2d`].

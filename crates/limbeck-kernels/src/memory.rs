@@ -153,18 +153,33 @@ unsafe impl GlobalAlloc for AlignedAllocator {
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as this function's own: the size is not zero, and fits the alignment when rounded
-        // up to it. The new buffer is a different one, and both are as long as what is copied.
+        // up to it. What is copied lies inside of both buffers: that of a large one reaches a line
+        // further, and no distance is longer.
         unsafe {
             let new = Layout::from_size_align_unchecked(size, layout.align());
-            if Self::with_line(layout).is_none() && Self::with_line(new).is_none() {
-                return System.realloc(memory, layout, size);
+            let kept = layout.size().min(size);
+            match (Self::with_line(layout), Self::with_line(new)) {
+                (None, None) => System.realloc(memory, layout, size),
+                (Some(longer), Some(new)) => {
+                    let distance = usize::from(memory.sub(1).read());
+                    let moved = System.realloc(memory.sub(distance), longer, new.size());
+                    if moved.is_null() {
+                        return moved;
+                    }
+                    let to = moved.add(Self::LINE - moved.addr() % Self::LINE);
+                    // The distance is written over what was before only once that has been moved.
+                    ptr::copy(moved.add(distance), to, kept);
+                    Self::at_line(moved)
+                }
+                _ => {
+                    let to = self.alloc(new);
+                    if !to.is_null() {
+                        ptr::copy_nonoverlapping(memory, to, kept);
+                        self.dealloc(memory, layout);
+                    }
+                    to
+                }
             }
-            let to = self.alloc(new);
-            if !to.is_null() {
-                ptr::copy_nonoverlapping(memory, to, layout.size().min(size));
-                self.dealloc(memory, layout);
-            }
-            to
         }
     }
 }

@@ -83,7 +83,8 @@ fn sum(plan: &Plan<'_>) -> [Vec<f32>; 2] {
     // Fewer chunks than threads: cut the outputs too, which changes no sum.
     let parts = rayon::current_num_threads().div_ceil(chunks).min(vectors);
     let part = vectors.div_ceil(parts);
-    // `[chunk, part, element, channel, output]`, channels and outputs filled up.
+    // `[chunk, part, element, channel, output]`, channels and outputs filled up. What fills them up is
+    // whatever was there, and never read.
     let per_vector = plan.elements() * plan.rows * lanes;
     with_shared_scratch([chunks * vectors * per_vector, 0], |[sums, _]| {
         sums.par_chunks_mut(vectors * per_vector)
@@ -193,10 +194,14 @@ impl<'a> Plan<'a> {
         let outputs = geometry.outputs.min(first + width) - first;
         let places: Vec<usize> = (0..positions).map(|position| position * step).collect();
         // Tiles of a product may read channels behind the last one of the last position.
+        let of_gradient = self.images * positions * step;
         let counts = [
             self.images * self.copy() + ROWS,
-            self.images * positions * step,
-            self.images * positions * step,
+            of_gradient,
+            match self.gradient_beside {
+                [] => 0,
+                _ => of_gradient,
+            },
         ];
         with_scratch(counts, |[x, gradient, beside]| {
             x.fill(0.0);
@@ -326,7 +331,9 @@ impl Kernel for Products<'_> {
         let positions = output[0] * output[1];
         assert!(
             self.images * plan.copy() + ROWS <= self.x.len()
-                && self.images * positions * step <= self.gradient.len().min(self.beside.len())
+                && self.images * positions * step <= self.gradient.len()
+                && (plan.gradient_beside.is_empty()
+                    || self.images * positions * step <= self.beside.len())
                 && plan.elements() * plan.rows * width <= self.sums.len(),
             "a product would reach past the end of its matrices"
         );

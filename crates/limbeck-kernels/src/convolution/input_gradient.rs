@@ -236,6 +236,12 @@ impl Kernel for AddApart<'_> {
         let [down, right] = self.step;
         let rows = self.to.chunks_exact_mut(self.width).step_by(down);
         for (to, found) in rows.zip(self.found.chunks_exact(self.columns)) {
+            if right == 1 {
+                for (to, found) in to.iter_mut().zip(found) {
+                    *to += found;
+                }
+                continue;
+            }
             if right != 2 {
                 for (to, found) in to.iter_mut().step_by(right).zip(found) {
                     *to += found;
@@ -243,8 +249,8 @@ impl Kernel for AddApart<'_> {
                 continue;
             }
             for at in (0..found.len()).step_by(S::LANES) {
-                // SAFETY: as this function's own; a row of `to` reaches as far as the last of
-                // twice as many columns but one.
+                // SAFETY: as this function's own; of the two vectors that go with one of `found`,
+                // what would lie behind the end of the row is left out.
                 unsafe {
                     let found = S::load_part(found, at);
                     let [low, high] = S::interleave(found, S::splat(0.0));

@@ -152,7 +152,9 @@ impl<'a> Patches<'a> {
         if self.geometry.is_pointwise() {
             return positions >= S::LANES;
         }
-        // Whole vectors of the input hold every other position of half a vector.
+        // Whole vectors of the input hold every other position of half a vector. Rows, and so pieces
+        // of an image, end with such a half; where there are whole vectors of them, no half lies in
+        // two rows.
         kernel == [1, 1]
             && self.geometry.padding == [0, 0]
             && stride[1] == 2

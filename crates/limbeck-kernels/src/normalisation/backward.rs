@@ -20,10 +20,11 @@ pub(crate) struct Gradients {
     pub bias: Vec<f32>,
 }
 
-/// Of a batch norm with the statistics of the batch. A gradient that is given is overwritten with the
-/// residual's where that is asked for, else with the input's. With `g` the gradient of the normalised and
-/// scaled map, x̂ the normalised one and n the samples of a channel:
-/// db = Σ g, dw = Σ g·x̂, dx = w/√(σ² + ε) · (g − db/n − x̂·dw/n).
+/// Of a batch norm with the statistics of the batch. A gradient that is given is overwritten with
+/// the residual's where that is asked for, else with the input's.
+///
+/// With `g` the gradient of the normalised and scaled map, x̂ the normalised one and n the samples of
+/// a channel: db = Σ g, dw = Σ g·x̂, dx = w/√(σ² + ε) · (g − db/n − x̂·dw/n).
 pub(crate) fn batch_norm(
     maps: Maps,
     read: &Read<'_>,

@@ -90,8 +90,9 @@ impl ConvNorm {
         self.norm.forward_with(pass, x, residual, activation)
     }
 
-    /// [`ConvNorm::forward_relu`], and [`ConvNorm::forward`] of another one that reads the same `x`,
-    /// for [`ConvNorm::forward_joined`]. `[B, C, H, W]` → `[B, O, H', W']` each.
+    /// [`ConvNorm::forward_relu`], and another one of the same `x` as what
+    /// [`ConvNorm::forward_joined`] adds, its norm perhaps still to come. `[B, C, H, W]` →
+    /// `[B, O, H', W']` each.
     pub fn forward_relu_beside(
         &self,
         pass: &mut Pass<'_>,
@@ -113,7 +114,8 @@ impl ConvNorm {
         }
     }
 
-    /// [`ConvNorm::forward_with`], whatever the residual still needs.
+    /// [`ConvNorm::forward_with`]; where the residual's norm is still to come, both norms are taken
+    /// at once.
     pub fn forward_joined(
         &self,
         pass: &mut Pass<'_>,

@@ -71,6 +71,7 @@ pub fn fill(
                 next += run.part.len() as u64;
                 for outputs in run.outputs(plan)? {
                     if interrupt.load(Ordering::Relaxed) {
+                        finisher.wait()?;
                         return Ok(FillEnd::Interrupted);
                     }
                     moment.done += push(&mut writer, plan, outputs?)?;
