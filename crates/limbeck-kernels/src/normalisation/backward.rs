@@ -231,8 +231,10 @@ pub(super) struct Coefficients {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::PoisonError;
+
     use super::*;
-    use crate::{activation::Activation, normalisation::forward::forward};
+    use crate::{activation::Activation, normalisation::forward::forward, simd::LEVELS};
 
     /// Numbers from −2 to 2, zeros of both signs among them; others for every `seed`.
     fn numbers(count: usize, seed: usize) -> Vec<f32> {
@@ -250,6 +252,7 @@ mod tests {
 
     #[test]
     fn neither_the_room_nor_the_source_of_the_output_changes_a_bit() {
+        let _same = LEVELS.read().unwrap_or_else(PoisonError::into_inner);
         for (batch, channels, size) in [(1, 1, 1), (3, 7, 5), (2, 3, 1100), (4, 33, 49)] {
             let maps = Maps {
                 batch,

@@ -364,8 +364,13 @@ impl Kernel for InputGradients<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::PoisonError;
+
     use super::*;
-    use crate::normalisation::{Output, Read, backward, forward::forward as one};
+    use crate::{
+        normalisation::{Output, Read, backward, forward::forward as one},
+        simd::LEVELS,
+    };
 
     /// Numbers from −2 to 2; others for every `seed`.
     fn numbers(count: usize, seed: usize) -> Vec<f32> {
@@ -406,6 +411,7 @@ mod tests {
 
     #[test]
     fn bits_are_those_of_one_norm_after_the_other_wherever_the_results_lie() {
+        let _same = LEVELS.read().unwrap_or_else(PoisonError::into_inner);
         for (batch, channels, size) in [(1, 1, 1), (3, 7, 5), (2, 3, 1100), (4, 33, 49)] {
             let maps = Maps {
                 batch,

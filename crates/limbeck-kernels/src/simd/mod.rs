@@ -156,6 +156,10 @@ pub(crate) enum Level {
 #[cfg(test)]
 pub(crate) static WIDEST: std::sync::Mutex<Option<Level>> = std::sync::Mutex::new(None);
 
+/// Held for writing by tests that set [`WIDEST`], for reading by those that compare bits.
+#[cfg(test)]
+pub(crate) static LEVELS: std::sync::RwLock<()> = std::sync::RwLock::new(());
+
 fn level() -> Level {
     #[cfg(test)]
     if let Some(widest) = *WIDEST.lock().unwrap() {
