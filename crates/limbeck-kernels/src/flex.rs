@@ -15,7 +15,7 @@ use crate::{
     composed,
     convolution::{self, Finish, Geometry},
     normalisation,
-    ops::KernelOps,
+    ops::{self, KernelOps},
     optional::Optional,
     rectifier,
 };
@@ -203,10 +203,11 @@ impl KernelOps for Flex {
                 tensor(of_second, second.shape()),
             );
         }
-        let x_again = x.clone();
-        (
-            Self::kernel_conv2d_weight_gradient(x_again, first, first_gradient, first_options),
-            Self::kernel_conv2d_weight_gradient(x, second, second_gradient, second_options),
+        ops::weight_gradients_one_by_one::<Self>(
+            x,
+            [first, second],
+            [first_gradient, second_gradient],
+            [first_options, second_options],
         )
     }
 

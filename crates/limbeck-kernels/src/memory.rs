@@ -71,8 +71,8 @@ fn grow_heap_in_large_pages() {
 }
 
 /// The system's allocator, with large buffers beginning at cache lines: vectors as wide as a line
-/// then never touch two of them, which is a thirtieth of a training step's time. To be made a
-/// program's `#[global_allocator]`; a library leaves the choice to it.
+/// then never touch two of them. To be made a program's `#[global_allocator]`; a library leaves the
+/// choice to it.
 ///
 /// The system is asked for a line more than is needed, not for the alignment: glibc reuses what was
 /// freed for requests of the same size, but hardly for aligned ones.
@@ -94,6 +94,11 @@ impl AlignedAllocator {
             .filter(|_| large)
     }
 
+    /// Bytes from there to the first line behind: from 1 to a line.
+    fn distance(memory: *mut u8) -> usize {
+        Self::LINE - memory.addr() % Self::LINE
+    }
+
     /// The first line behind the beginning of what the system gave; the distance to it stands in the
     /// byte before it.
     ///
@@ -103,7 +108,7 @@ impl AlignedAllocator {
         if memory.is_null() {
             return memory;
         }
-        let distance = Self::LINE - memory.addr() % Self::LINE;
+        let distance = Self::distance(memory);
         // SAFETY: as this function's own; the distance is from 1 to a line.
         unsafe {
             let at_line = memory.add(distance);
@@ -166,7 +171,7 @@ unsafe impl GlobalAlloc for AlignedAllocator {
                     if moved.is_null() {
                         return moved;
                     }
-                    let to = moved.add(Self::LINE - moved.addr() % Self::LINE);
+                    let to = moved.add(Self::distance(moved));
                     // The distance is written over what was before only once that has been moved.
                     ptr::copy(moved.add(distance), to, kept);
                     Self::at_line(moved)

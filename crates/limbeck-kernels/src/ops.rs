@@ -110,11 +110,12 @@ pub trait KernelOps: Backend {
         first_options: Conv2dOptions,
         second_options: Conv2dOptions,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let of_first =
-            Self::kernel_conv2d_weight_gradient(x.clone(), first, first_gradient, first_options);
-        let of_second =
-            Self::kernel_conv2d_weight_gradient(x, second, second_gradient, second_options);
-        (of_first, of_second)
+        weight_gradients_one_by_one::<Self>(
+            x,
+            [first, second],
+            [first_gradient, second_gradient],
+            [first_options, second_options],
+        )
     }
 
     /// Gradient with respect to the bias, `[O]`: the sum of `gradient` `[B, O, H', W']` over all
@@ -135,4 +136,17 @@ pub trait KernelOps: Backend {
     ) -> FloatTensor<Self> {
         Self::relu_backward(output, gradient)
     }
+}
+
+/// [`KernelOps::kernel_conv2d_weight_gradients`] where nothing is gained by computing both at once.
+pub(crate) fn weight_gradients_one_by_one<B: KernelOps>(
+    x: FloatTensor<B>,
+    [first, second]: [FloatTensor<B>; 2],
+    [first_gradient, second_gradient]: [FloatTensor<B>; 2],
+    [first_options, second_options]: [Conv2dOptions; 2],
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    (
+        B::kernel_conv2d_weight_gradient(x.clone(), first, first_gradient, first_options),
+        B::kernel_conv2d_weight_gradient(x, second, second_gradient, second_options),
+    )
 }

@@ -9,6 +9,7 @@ use super::{
     Maps, Operand,
     backward::{Coefficients, coefficients},
     forward::moments,
+    span::Gate,
 };
 use crate::{
     activation::Activation,
@@ -41,18 +42,24 @@ pub(crate) fn forward(
         .map(|(index, mut to)| {
             let channels = index * block..((index + 1) * block).min(maps.channels);
             let moments = x.map(|x| moments(maps, x, channels.clone()));
-            for (image, to) in to.iter_mut().enumerate() {
-                let maps_of_image = to.chunks_exact_mut(maps.size);
-                for (channel, y) in channels.clone().zip(maps_of_image) {
-                    let affine = [0, 1].map(|i| {
-                        let (mean, variance) = moments[i][channel - channels.start];
+            let affines: Vec<[Affine; 2]> = channels
+                .clone()
+                .enumerate()
+                .map(|(offset, channel)| {
+                    [0, 1].map(|i| {
+                        let (mean, variance) = moments[i][offset];
                         let weight = f64::from(weights[i][channel]);
                         Affine {
                             centre: mean as f32,
                             scale: (weight / (variance + epsilon).sqrt()) as f32,
                             shift: biases[i][channel],
                         }
-                    });
+                    })
+                })
+                .collect();
+            for (image, to) in to.iter_mut().enumerate() {
+                let maps_of_image = to.chunks_exact_mut(maps.size);
+                for ((channel, &affine), y) in channels.clone().zip(&affines).zip(maps_of_image) {
                     dispatch(Normalise {
                         x: x.map(|x| maps.map(x, image, channel)),
                         affine,
@@ -115,7 +122,7 @@ pub(crate) fn gradients(
     let x_room = given_x.unwrap_or_else(|| maps.room(&mut new_x));
     let beside_room = given.unwrap_or_else(|| maps.room(&mut new_beside));
     let block = maps.block();
-    let of_blocks: Vec<Vec<[f64; 3]>> = maps
+    let of_blocks: Vec<Vec<([Coefficients; 2], f32)>> = maps
         .blocks(x_room)
         .into_par_iter()
         .zip(maps.blocks(beside_room))
@@ -156,45 +163,48 @@ pub(crate) fn gradients(
                     }
                 }
             }
+            let of_channels: Vec<_> = channels
+                .clone()
+                .zip(sums)
+                .map(|(channel, sums)| (read.coefficients(maps, channel, sums), sums[0] as f32))
+                .collect();
             for image in 0..maps.batch {
                 let dx = dx[image].chunks_exact_mut(maps.size);
                 let dbeside = dbeside[image].chunks_exact_mut(maps.size);
-                for ((channel, dx), dbeside) in channels.clone().zip(dx).zip(dbeside) {
-                    let sums = sums[channel - channels.start];
+                let rooms = dx.zip(dbeside);
+                for ((channel, of_channel), (dx, dbeside)) in
+                    channels.clone().zip(&of_channels).zip(rooms)
+                {
                     dispatch(InputGradients {
                         x: kept_x.map(|x| maps.map(x, image, channel)),
                         beside: maps.map(read.beside, image, channel),
                         centres: read.means.map(|means| means[channel]),
                         gradient: kept.map(|gradient| maps.map(gradient, image, channel)),
                         gate: read.gate(maps, image, channel),
-                        coefficients: read.coefficients(maps, channel, sums),
+                        coefficients: of_channel.0,
                         dx,
                         dbeside,
                     });
                 }
             }
-            sums
+            of_channels
         })
         .collect();
-    let sums: Vec<[f64; 3]> = of_blocks.into_iter().flatten().collect();
-    let weights = [0, 1].map(|i| {
-        let channels = sums.iter().enumerate();
-        channels
-            .map(|(channel, &sums)| read.coefficients(maps, channel, sums)[i].weight)
-            .collect()
-    });
+    let of_channels = || of_blocks.iter().flatten();
     PairGradients {
         x: x_is_new.then(|| maps.assume_written(new_x)),
         beside: beside_is_new.then(|| maps.assume_written(new_beside)),
-        weights,
-        bias: sums.iter().map(|&[sum, ..]| sum as f32).collect(),
+        weights: [0, 1].map(|i| of_channels().map(|(of, _)| of[i].weight).collect()),
+        bias: of_channels().map(|&(_, bias)| bias).collect(),
     }
 }
 
 impl ReadPair<'_> {
-    fn gate(&self, maps: Maps, image: usize, channel: usize) -> Option<(Activation, &[f32])> {
-        self.output
-            .map(|output| (self.activation, maps.map(output, image, channel)))
+    fn gate(&self, maps: Maps, image: usize, channel: usize) -> Gate<'_> {
+        match self.output {
+            Some(output) => Gate::Stored(self.activation, maps.map(output, image, channel)),
+            None => Gate::Open,
+        }
     }
 
     /// Of both inputs of a channel, by its Σ g and both Σ g·(x − centre).
@@ -256,31 +266,12 @@ impl Kernel for Normalise<'_> {
     }
 }
 
-/// What passes of the vector of gradients at `at` of a map with such an activation and output.
-///
-/// # Safety
-/// The processor must have the instruction set of `S`, and `at` must lie in the map.
-#[inline(always)]
-unsafe fn passed<S: Simd>(
-    gate: Option<(Activation, &[f32])>,
-    at: usize,
-    gradient: S::Vector,
-) -> S::Vector {
-    match gate {
-        // SAFETY: as this function's own.
-        Some((activation, output)) => unsafe {
-            activation.passed::<S>(S::load_part(output, at), gradient)
-        },
-        None => gradient,
-    }
-}
-
 /// Σ g and both Σ g·(x − centre), with g the gradient that passes the activation.
 struct GradientSums<'a> {
     x: [&'a [f32]; 2],
     centres: [f32; 2],
     gradient: &'a [f32],
-    gate: Option<(Activation, &'a [f32])>,
+    gate: Gate<'a>,
 }
 
 impl Kernel for GradientSums<'_> {
@@ -293,12 +284,15 @@ impl Kernel for GradientSums<'_> {
             let centres = [S::splat(self.centres[0]), S::splat(self.centres[1])];
             let mut sums = [S::splat(0.0); 3];
             for at in (0..self.gradient.len()).step_by(S::LANES) {
+                let mut distances = centres;
+                for i in 0..2 {
+                    distances[i] = S::subtract(S::load_part(self.x[i], at), centres[i]);
+                }
                 let gradient = S::load_part(self.gradient, at);
-                let gradient = passed::<S>(self.gate, at, gradient);
+                let gradient = self.gate.passed::<S>(at, distances[0], gradient);
                 sums[0] = S::add(sums[0], gradient);
                 for i in 0..2 {
-                    let distance = S::subtract(S::load_part(self.x[i], at), centres[i]);
-                    sums[1 + i] = S::multiply_add(gradient, distance, sums[1 + i]);
+                    sums[1 + i] = S::multiply_add(gradient, distances[i], sums[1 + i]);
                 }
             }
             [S::sum(sums[0]), S::sum(sums[1]), S::sum(sums[2])]
@@ -315,7 +309,7 @@ struct InputGradients<'a> {
     /// The gradient of the output. Where it is not given it must lie in the room for the second
     /// dx, and is overwritten.
     gradient: Option<&'a [f32]>,
-    gate: Option<(Activation, &'a [f32])>,
+    gate: Gate<'a>,
     coefficients: [Coefficients; 2],
     dx: &'a mut [MaybeUninit<f32>],
     dbeside: &'a mut [MaybeUninit<f32>],
@@ -347,12 +341,16 @@ impl Kernel for InputGradients<'_> {
                     Some(gradient) => S::load_part(gradient, at),
                     None => S::load_part(self.dbeside.assume_init_ref(), at),
                 };
-                let gradient = passed::<S>(self.gate, at, gradient);
-                let mut found = [x, S::load_part(self.beside, at)];
+                let mut distances = [x, S::load_part(self.beside, at)];
                 for i in 0..2 {
-                    let [centre, scale, slope, shift] = vectors[i];
-                    let distance = S::subtract(found[i], centre);
-                    let rest = S::multiply_add(distance, slope, shift);
+                    let [centre, ..] = vectors[i];
+                    distances[i] = S::subtract(distances[i], centre);
+                }
+                let gradient = self.gate.passed::<S>(at, distances[0], gradient);
+                let mut found = distances;
+                for i in 0..2 {
+                    let [_, scale, slope, shift] = vectors[i];
+                    let rest = S::multiply_add(distances[i], slope, shift);
                     found[i] = S::multiply_add(gradient, scale, rest);
                 }
                 S::store_part(self.dx, at, found[0]);

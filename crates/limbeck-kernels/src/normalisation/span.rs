@@ -117,7 +117,7 @@ impl Gate<'_> {
     /// # Safety
     /// The processor must have the instruction set of `S`, and `at` must lie in the map.
     #[inline(always)]
-    unsafe fn passed<S: Simd>(
+    pub(super) unsafe fn passed<S: Simd>(
         self,
         at: usize,
         distance: S::Vector,
