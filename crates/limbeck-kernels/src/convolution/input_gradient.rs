@@ -236,31 +236,37 @@ impl Kernel for AddApart<'_> {
         let [down, right] = self.step;
         let rows = self.to.chunks_exact_mut(self.width).step_by(down);
         for (to, found) in rows.zip(self.found.chunks_exact(self.columns)) {
-            if right == 1 {
-                for (to, found) in to.iter_mut().zip(found) {
-                    *to += found;
-                }
-                continue;
+            match right {
+                // Known beforehand, so that the compiler makes vectors of it.
+                1 => to
+                    .iter_mut()
+                    .zip(found)
+                    .for_each(|(to, found)| *to += found),
+                // SAFETY: as this function's own.
+                2 => unsafe { add_to_every_other::<S>(to, found) },
+                _ => (to.iter_mut().step_by(right).zip(found)).for_each(|(to, found)| *to += found),
             }
-            if right != 2 {
-                for (to, found) in to.iter_mut().step_by(right).zip(found) {
-                    *to += found;
-                }
-                continue;
-            }
-            for at in (0..found.len()).step_by(S::LANES) {
-                // SAFETY: as this function's own; of the two vectors that go with one of `found`,
-                // what would lie behind the end of the row is left out.
-                unsafe {
-                    let found = S::load_part(found, at);
-                    let [low, high] = S::interleave(found, S::splat(0.0));
-                    for (part, apart) in [low, high].into_iter().enumerate() {
-                        let at = 2 * at + part * S::LANES;
-                        if at < to.len() {
-                            let sum = S::add(S::load_part(to, at), apart);
-                            S::store_part(as_room(to), at, sum);
-                        }
-                    }
+        }
+    }
+}
+
+/// Adds numbers to every second one.
+///
+/// # Safety
+/// The processor must have the instruction set of `S`.
+#[inline(always)]
+unsafe fn add_to_every_other<S: Simd>(to: &mut [f32], found: &[f32]) {
+    for at in (0..found.len()).step_by(S::LANES) {
+        // SAFETY: as this function's own; of the two vectors that go with one of `found`, what would
+        // lie behind the end is left out.
+        unsafe {
+            let found = S::load_part(found, at);
+            let [low, high] = S::interleave(found, S::splat(0.0));
+            for (part, apart) in [low, high].into_iter().enumerate() {
+                let at = 2 * at + part * S::LANES;
+                if at < to.len() {
+                    let sum = S::add(S::load_part(to, at), apart);
+                    S::store_part(as_room(to), at, sum);
                 }
             }
         }
