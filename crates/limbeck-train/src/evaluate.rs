@@ -4,11 +4,11 @@ use burn::tensor::{Tensor, TensorData, activation::softmax};
 use limbeck_data::{Augment, Loader, LoaderConfig, Part};
 use limbeck_methods::{Origin, Section, Teacher};
 use limbeck_nn::{Feature, Network, Outputs, Taps};
+use limbeck_report::Evaluation;
 
 use crate::{
     TrainError,
     metric::{Evaluator, Recall},
-    results::Evaluation,
 };
 
 /// The tap that holds a network's embedding.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use limbeck_data::{Augment, Loader, LoaderConfig, Normalisation, Part};
 use limbeck_methods::{HeldOut, Images, Progress, Teacher};
 use limbeck_nn::Network;
+use limbeck_report::EpochRow;
 use state::State;
 
 use crate::{
@@ -22,7 +23,6 @@ use crate::{
     observer::{Moment, Observer},
     product,
     recipe::Recipe,
-    results::EpochRow,
     schedule::Schedule,
     snapshot,
     step::{Learner, Lesson, Pause},

@@ -1,4 +1,4 @@
-//! Trainer, recipes, checkpoints, experiments and report of Limbeck.
+//! Trainer, recipes, checkpoints and experiments of Limbeck.
 
 mod augmentation;
 pub mod average;
@@ -12,7 +12,6 @@ mod error;
 pub mod evaluate;
 pub mod experiment;
 pub mod files;
-pub mod gain;
 mod held_out;
 pub mod hint_pairs;
 pub mod job;
@@ -23,8 +22,6 @@ pub mod observer;
 pub mod optimizer;
 mod product;
 pub mod recipe;
-pub mod report;
-pub mod results;
 pub mod run_folder;
 pub mod schedule;
 mod snapshot;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::results::EpochRow;
+use limbeck_report::EpochRow;
 
 /// How far a job is within an epoch.
 #[derive(Clone, Debug, Default)]

@@ -13,7 +13,9 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use crate::{TrainError, files, recipe::Recipe, results::Results};
+use limbeck_report::Results;
+
+use crate::{TrainError, files, recipe::Recipe};
 
 /// A run's folder, locked against a second process while this value lives.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use limbeck::report::EpochRow;
 use limbeck::train::observer::{Moment, Observer};
-use limbeck::train::results::EpochRow;
 
 /// Writes to standard error, so that standard output stays free for `--json`.
 pub struct Progress {

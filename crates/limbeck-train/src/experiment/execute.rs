@@ -7,6 +7,7 @@ use std::time::Instant;
 use limbeck_data::Augment;
 use limbeck_methods::{Section, Teacher};
 use limbeck_nn::Network;
+use limbeck_report::{EpochRow, Evaluation, Results, SeedResult};
 
 use super::{
     Plan, TeacherPlan, needs_teacher, series,
@@ -17,11 +18,11 @@ use super::{
 use crate::{
     TrainError,
     evaluate::{Choice, EvaluationSet},
+    files,
     job::{Finished, Job, JobEnd, best_weights},
     model_source,
     observer::Observer,
     recipe::{ChooseBy, Recipe},
-    results::{EpochRow, Evaluation, Results},
     run_folder::RunFolder,
     step::Learner,
     teacher::FrozenTeacher,
@@ -156,7 +157,10 @@ pub fn execute(
     };
     let results = summary::results(plan, folder, outcome)?;
     folder.write_results(&results)?;
-    crate::report::write(&results, &folder.report())?;
+    files::write_whole(
+        &folder.report(),
+        limbeck_report::render(&results).as_bytes(),
+    )?;
     sharing::clear(folder.path())?;
     Ok(RunEnd::Finished(Box::new(results)))
 }
@@ -405,8 +409,8 @@ impl Finished {
     }
 
     /// The results of one seed.
-    pub(super) fn seed_result(&self, seed: u64, test: Evaluation) -> crate::results::SeedResult {
-        crate::results::SeedResult {
+    pub(super) fn seed_result(&self, seed: u64, test: Evaluation) -> SeedResult {
+        SeedResult {
             seed,
             test,
             best_epoch: self.best_epoch,

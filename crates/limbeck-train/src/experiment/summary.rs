@@ -6,15 +6,14 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use limbeck_data::{Image, Part};
 use limbeck_nn::Network;
+use limbeck_report::{DataSummary, Disagreement, Evaluation, NetworkSummary, Results, paired_gain};
 
 use super::Plan;
 use crate::{
     TrainError, environment,
     evaluate::Choice,
-    gain::paired_gain,
     job::{Finished, best_weights},
     latency::latency_ms,
-    results::{DataSummary, Disagreement, Evaluation, NetworkSummary, Results},
     run_folder::RunFolder,
 };
 

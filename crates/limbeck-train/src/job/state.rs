@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use limbeck_report::EpochRow;
 use serde::{Deserialize, Serialize};
 
-use crate::{results::EpochRow, step::StepReport};
+use crate::step::StepReport;
 
 /// Where a job is; the readable part of its checkpoint.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

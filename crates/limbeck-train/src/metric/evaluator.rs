@@ -1,7 +1,8 @@
 //! All metrics of a classifier together.
 
+use limbeck_report::Evaluation;
+
 use super::{Agreement, Calibration, Confusion, MeanLoss, Prediction, TopK};
-use crate::results::Evaluation;
 
 /// Errors of metrics.
 #[derive(Debug, thiserror::Error)]

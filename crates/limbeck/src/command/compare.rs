@@ -3,7 +3,8 @@
 use std::io::{Write, stdout};
 
 use anyhow::{Context, bail};
-use limbeck::train::{files, report, run_folder};
+use limbeck::report;
+use limbeck::train::{files, run_folder};
 
 use crate::arguments::CompareArguments;
 

@@ -1,6 +1,7 @@
 //! `limbeck report`: a run's page, written again from its results.
 
-use limbeck::train::{report, run_folder};
+use limbeck::report::render;
+use limbeck::train::{files, run_folder};
 
 use crate::arguments::ReportArguments;
 
@@ -8,7 +9,7 @@ use crate::arguments::ReportArguments;
 pub fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
     let results = run_folder::results_of(&arguments.run)?;
     let path = run_folder::report_of(&arguments.run);
-    report::write(&results, &path)?;
+    files::write_whole(&path, render(&results).as_bytes())?;
     println!("{}", path.display());
     Ok(())
 }

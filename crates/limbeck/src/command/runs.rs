@@ -4,11 +4,11 @@ use std::io::{Write, stdout};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use limbeck::report::Results;
 use limbeck::train::contract::Request;
 use limbeck::train::experiment::{Plan, RunEnd, Series, arrange, execute};
 use limbeck::train::observer::Observer;
 use limbeck::train::recipe::{Layers, Recipe, TeacherRecipe};
-use limbeck::train::results::Results;
 use limbeck::train::run_folder::{self, RunFolder};
 use serde_json::{Value, json};
 
@@ -281,7 +281,7 @@ fn conclude(results: &Results, folder: &RunFolder, quiet: bool) {
 
 /// The run in one object, for machines.
 pub fn as_json(results: &Results, path: &Path) -> Value {
-    let by_seed = |all: &[limbeck::train::results::SeedResult]| {
+    let by_seed = |all: &[limbeck::report::SeedResult]| {
         all.iter().map(|seed| seed.test.top1).collect::<Vec<f64>>()
     };
     let agreement: Vec<f64> = results
@@ -324,7 +324,7 @@ pub fn as_json(results: &Results, path: &Path) -> Value {
 
 /// What was found, in a few lines.
 fn headline(results: &Results) -> String {
-    let mean = |all: &[limbeck::train::results::SeedResult]| {
+    let mean = |all: &[limbeck::report::SeedResult]| {
         all.iter().map(|seed| seed.test.score()).sum::<f64>() / all.len().max(1) as f64
     };
     let mut lines = Vec::new();

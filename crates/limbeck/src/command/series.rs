@@ -3,7 +3,7 @@
 use anyhow::Context;
 use limbeck::train::experiment::{Plan, Series, arrange, clear};
 use limbeck::train::recipe::Recipe;
-use limbeck::train::{files, report};
+use limbeck::{report, train::files};
 use serde_json::Value;
 
 use super::{interrupt, runs, threads};

@@ -1,7 +1,7 @@
 //! What the headline says of runs that went differently.
 
-use limbeck_train::report::{Headline, headline};
-use limbeck_train::results::{Gain, Results};
+use limbeck_report::{Gain, Results};
+use limbeck_report::{Headline, headline};
 
 use crate::sample::{distilled, plain};
 

@@ -7,11 +7,11 @@ use super::recipes::differences;
 use super::row::{Row, rows};
 use super::verdict::sentences;
 use super::warnings::warnings;
-use crate::report::numbers::{self, MISSING, bytes, milliseconds, percent, short, signed};
-use crate::report::page::page;
-use crate::report::provenance::command;
-use crate::report::side::{Role, decimals, swatch};
+use crate::numbers::{self, MISSING, bytes, milliseconds, percent, short, signed};
+use crate::page::page;
+use crate::provenance::command;
 use crate::results::{Gain, Results};
+use crate::side::{Role, decimals, swatch};
 
 /// One page that compares several runs, the first being what the others are compared with.
 pub fn compare(runs: &[Results]) -> String {

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use super::row::{Row, rows};
 use super::verdict::sentences;
 use super::warnings::warnings;
-use crate::report::numbers::{self, MISSING, milliseconds, percent, short, signed};
-use crate::report::side::decimals;
+use crate::numbers::{self, MISSING, milliseconds, percent, short, signed};
 use crate::results::{Gain, Results};
+use crate::side::decimals;
 
 const HEADER: [&str; 11] = [
     "#", "run", "method", "student", "seeds", "top-1", "baseline", "gain", "to run 1", "params",

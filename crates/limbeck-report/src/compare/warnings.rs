@@ -1,6 +1,6 @@
 //! Where runs differ in what should be equal before their numbers are compared.
 
-use crate::report::numbers::{count, counted};
+use crate::numbers::{count, counted};
 use crate::results::{Results, SeedResult};
 
 /// What is said where runs differ in something, and that something of a run.

@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 
 use super::row::Row;
-use crate::report::axis::Axis;
-use crate::report::chart::{Chart, Ink, Mark};
-use crate::report::numbers::{self, MISSING, percent, signed};
-use crate::report::side::decimals;
+use crate::axis::Axis;
+use crate::chart::{Chart, Ink, Mark};
+use crate::numbers::{self, MISSING, percent, signed};
+use crate::side::decimals;
 
 /// Height of one run's row with its name above, in CSS pixels.
 const ROW: u32 = 50;

@@ -5,8 +5,8 @@ use std::io::Cursor;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use image::{ImageFormat, Rgb, RgbImage};
-use limbeck_train::gain::paired_gain;
-use limbeck_train::results::{
+use limbeck_report::paired_gain;
+use limbeck_report::{
     DataSummary, Disagreement, EpochRow, Evaluation, NetworkSummary, Results, SeedResult,
 };
 

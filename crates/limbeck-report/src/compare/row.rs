@@ -1,8 +1,8 @@
 //! One run of a comparison: the numbers that page and text both show.
 
-use crate::report::side::{Role, sides, student};
-use crate::report::statistics::{interval95, mean};
 use crate::results::{Gain, Results};
+use crate::side::{Role, sides, student};
+use crate::statistics::{interval95, mean};
 
 /// One run.
 #[derive(Debug)]

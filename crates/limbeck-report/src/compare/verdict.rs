@@ -1,9 +1,9 @@
 //! What a comparison of runs shows, in one sentence or two.
 
 use super::row::{Row, difference, pairs, same_test};
-use crate::report::headline::{Verdict, verdict};
-use crate::report::numbers::{counted, interval, percent, signed};
-use crate::report::side::decimals;
+use crate::headline::{Verdict, verdict};
+use crate::numbers::{counted, interval, percent, signed};
+use crate::side::decimals;
 
 /// A title and what is to be said below it.
 pub fn sentences(rows: &[Row]) -> (String, Vec<String>) {

@@ -1,7 +1,7 @@
 //! Comparisons of several runs.
 
-use limbeck_train::report::{compare, compare_text};
-use limbeck_train::results::Results;
+use limbeck_report::Results;
+use limbeck_report::{compare, compare_text};
 
 use crate::checked;
 use crate::sample::{distilled, plain, self_distilled};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Value;
 
-use crate::report::numbers::MISSING;
+use crate::numbers::MISSING;
 use crate::results::Results;
 
 /// A setting's dotted name and its value in each run, for settings that are not the same in all.

@@ -9,8 +9,7 @@ mod words;
 
 use std::path::PathBuf;
 
-use limbeck_train::report::{render, write};
-use limbeck_train::results::{Evaluation, Results};
+use limbeck_report::{Evaluation, Results, render};
 use sample::{distilled, pair, plain, self_distilled};
 
 /// Where pages are left to be looked at.
@@ -209,16 +208,4 @@ fn a_long_training_with_many_seeds_stays_a_small_page() {
 fn the_same_results_give_the_same_page() {
     let results = distilled(10, 3, 6);
     assert_eq!(render(&results), render(&results.clone()));
-}
-
-#[test]
-fn a_written_report_replaces_the_old_one_and_leaves_nothing_beside_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("report.html");
-    std::fs::write(&path, "old").unwrap();
-    let results = plain();
-    write(&results, &path).unwrap();
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), render(&results));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    assert!(write(&results, &folder.path().join("none/report.html")).is_err());
 }
