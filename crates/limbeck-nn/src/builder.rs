@@ -87,6 +87,25 @@ impl<'a> Builder<'a> {
         })
     }
 
+    /// Adds a parameter with the numbers `values`, row-major, as `name` at this level.
+    pub(crate) fn given(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        role: Role,
+        values: Vec<f64>,
+    ) -> ParameterId {
+        let name = self.full_name(name);
+        let count = values.len();
+        let options = (&self.device(), self.dtype());
+        self.store.add(Entry {
+            name,
+            shape: shape.to_vec(),
+            role,
+            value: Tensor::from_data(TensorData::new(values, [count]), options),
+        })
+    }
+
     /// Declares that the batch norm whose scale is `norm` reads nothing but the output of the
     /// convolution whose weight is `convolution`, and that nothing else reads that output: frozen
     /// networks may then fold the norm into the convolution.

@@ -11,6 +11,7 @@ pub mod model;
 pub mod weights;
 
 mod builder;
+mod burn_module;
 mod cost;
 mod error;
 mod init;
@@ -20,6 +21,7 @@ mod pass;
 mod store;
 
 pub use builder::Builder;
+pub use burn_module::ImageModule;
 pub use cost::Cost;
 pub use error::NnError;
 pub use init::Init;

@@ -129,6 +129,13 @@ impl<'a> Pass<'a> {
         self.tap(name, || Feature::Map(map.clone()));
     }
 
+    /// Cuts the recorded taps off from any gradient graph.
+    pub(crate) fn detach_taps(&mut self) {
+        for feature in self.features.values_mut() {
+            *feature = feature.detach();
+        }
+    }
+
     /// Notes that `convolution` has run, and records what the first one of the pass gave out,
     /// `[B, C, H, W]`; `None` where that is mixed with a batch norm folded into it.
     pub(crate) fn convolved(&mut self, convolution: Conv2d, output: Option<&Tensor<4>>) {

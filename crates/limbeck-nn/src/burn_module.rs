@@ -1,0 +1,249 @@
+//! A burn [`Module`] as an architecture: its parameters are visited once into the store, filled back
+//! for each pass, and the running statistics that a training pass leaves in it are collected.
+//!
+//! The module itself stays as it was made; all numbers are the store's. So a module is trained,
+//! averaged, saved and resumed as a network of the zoo is, under the names of its fields
+//! (`block.conv.weight`).
+
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::{
+    Architecture, Builder, InputShape, Network, NnError, Outputs, ParameterId, Pass, Role, Taps,
+};
+
+/// A burn module that gives logits for images.
+pub trait ImageModule: Module + Sync + 'static {
+    /// Runs `images` `[B, C, H, W]` and returns the logits `[B, K]`. What is to be compared with
+    /// another network is recorded in `pass` by [`Pass::tap`] under the names of
+    /// [`ImageModule::tap_names`].
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2>;
+
+    /// Names of all taps in forward order, `logits` left out.
+    fn tap_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Multiply-accumulates of one image; 0 where nobody has counted them.
+    fn macs(&self) -> u64 {
+        0
+    }
+}
+
+impl Network {
+    /// A network of a burn module, with the numbers that the module has. It is called `name` in
+    /// files and reports.
+    ///
+    /// # Errors
+    /// A module whose logits for an image of `input` are not `[1, classes]`.
+    pub fn of_module(
+        name: &str,
+        input: InputShape,
+        device: &Device,
+        dtype: DType,
+        module: impl ImageModule,
+    ) -> Result<Self, NnError> {
+        let network = Self::new(name, input, 0, device, dtype, |builder, _| {
+            Ok(Box::new(ModuleArchitecture::new(builder, module)))
+        })?;
+        let shape = network.evaluate_blank().logits.dims();
+        if shape != [1, input.classes] {
+            return Err(NnError::Unsupported {
+                model: name.to_owned(),
+                reason: format!(
+                    "its logits of one image have the shape {shape:?}, and {:?} is needed for {} classes",
+                    [1, input.classes],
+                    input.classes
+                ),
+            });
+        }
+        Ok(network)
+    }
+
+    fn evaluate_blank(&self) -> Outputs {
+        let InputShape {
+            channels,
+            height,
+            width,
+            ..
+        } = self.input();
+        let options = (self.store.device(), self.store.dtype());
+        self.evaluate(
+            Tensor::zeros([1, channels, height, width], options),
+            &Taps::none(),
+        )
+    }
+}
+
+/// The module without its numbers, and where they are.
+#[derive(Debug)]
+struct ModuleArchitecture<M> {
+    module: M,
+    places: HashMap<ParamId, ParameterId>,
+}
+
+impl<M: ImageModule> ModuleArchitecture<M> {
+    fn new(builder: &mut Builder<'_>, module: M) -> Self {
+        let mut visitor = Adopt {
+            builder,
+            path: Vec::new(),
+            places: HashMap::new(),
+        };
+        // Only a module in training tells which of its parameters are trained.
+        let module = module.train();
+        module.visit(&mut visitor);
+        let places = visitor.places;
+        Self {
+            module: module.valid(),
+            places,
+        }
+    }
+}
+
+impl<M: ImageModule> Architecture for ModuleArchitecture<M> {
+    fn tap_names(&self) -> Vec<String> {
+        self.module.tap_names()
+    }
+
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+        // Copies of a module share their running statistics; `valid` and `train` make new ones, so
+        // that passes on several threads do not meet.
+        let fresh = self.module.valid();
+        let fresh = match pass.is_training() {
+            true => fresh.train(),
+            false => fresh,
+        };
+        let tracked = self
+            .places
+            .values()
+            .any(|&id| pass.store().entry(id).value.is_tracked());
+        let filled = fresh.map(&mut Fill {
+            pass,
+            places: &self.places,
+        });
+        if pass.is_counting() {
+            pass.count(self.module.macs() as usize, 0);
+        }
+        if !pass.is_training() {
+            return filled.forward(pass, images);
+        }
+        // burn's layers are in training where their images are on a device that records gradients.
+        let images = match images.device().is_autodiff() {
+            true => images,
+            false => images.autodiff(),
+        };
+        let through = images.is_tracked();
+        let logits = filled.forward(pass, images);
+        filled.valid().visit(&mut Collect {
+            pass,
+            places: &self.places,
+        });
+        match tracked || through {
+            true => logits,
+            false => {
+                pass.detach_taps();
+                logits.inner()
+            }
+        }
+    }
+}
+
+/// Makes an entry of the store for each parameter.
+struct Adopt<'a, 'b> {
+    builder: &'a mut Builder<'b>,
+    /// Names of the fields that lead to what is visited.
+    path: Vec<String>,
+    places: HashMap<ParamId, ParameterId>,
+}
+
+impl Adopt<'_, '_> {
+    /// What the innermost field is for. Constants and running statistics are not trained.
+    fn role(&self, trained: bool) -> Role {
+        let field = self.path.last().map_or("", String::as_str);
+        match field {
+            _ if !trained => Role::Statistic,
+            "gamma" => Role::NormScale,
+            "beta" => Role::NormShift,
+            "bias" => Role::Bias,
+            _ => Role::Weight,
+        }
+    }
+}
+
+impl ModuleVisitor for Adopt<'_, '_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        // A parameter that two layers share is one entry, under the first name.
+        if self.places.contains_key(&param.id) {
+            return;
+        }
+        let value = param.val();
+        let role = self.role(value.is_require_grad());
+        let shape = value.dims();
+        let values: Vec<f64> = value.inner().into_data().iter::<f64>().collect();
+        let id = self
+            .builder
+            .given(&self.path.join("."), &shape, role, values);
+        self.places.insert(param.id, id);
+    }
+}
+
+/// Puts the store's numbers into a copy of the module.
+struct Fill<'a, 'b> {
+    pass: &'a Pass<'b>,
+    places: &'a HashMap<ParamId, ParameterId>,
+}
+
+impl ModuleMapper for Fill<'_, '_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.places.get(&param.id) {
+            Some(&id) => Param::initialized(param.id, self.value(id)),
+            None => param,
+        }
+    }
+}
+
+impl Fill<'_, '_> {
+    /// Statistics as the pass has left them by now, everything else as the store has it.
+    fn value<const D: usize>(&self, id: ParameterId) -> Tensor<D> {
+        let entry = self.pass.store().entry(id);
+        if entry.role.is_trained() {
+            return self.pass.get(id);
+        }
+        let mut shape = [1; D];
+        shape.copy_from_slice(&entry.shape);
+        let value = self.pass.current(id).reshape(shape);
+        match self.pass.is_training() {
+            true => value.autodiff(),
+            false => value,
+        }
+    }
+}
+
+/// Notes the running statistics that a training pass has left in its copy of the module.
+struct Collect<'a, 'b> {
+    pass: &'a mut Pass<'b>,
+    places: &'a HashMap<ParamId, ParameterId>,
+}
+
+impl ModuleVisitor for Collect<'_, '_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(&id) = self.places.get(&param.id) else {
+            return;
+        };
+        if self.pass.store().entry(id).role == Role::Statistic {
+            let value = param.val().inner();
+            let count = value.shape().num_elements();
+            self.pass.update(id, value.reshape([count]));
+        }
+    }
+}
