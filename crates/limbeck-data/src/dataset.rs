@@ -1,10 +1,10 @@
 //! A data set: three parts that share classes.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
-use crate::source::{Found, Source};
+use crate::source::{Annotation, Labelling, Source};
 use crate::{DataError, Image};
 
 /// Some of the images of a source.
@@ -47,18 +47,133 @@ impl Part {
         self.indices.is_empty()
     }
 
-    /// Class of the image at `position`, which is below [`Part::len`].
+    /// What is known of each image.
     #[must_use]
-    pub fn label(&self, position: usize) -> usize {
-        self.source.label(self.indices[position])
+    pub fn labelling(&self) -> Labelling {
+        self.source.labelling()
+    }
+
+    /// What is known of the image at `position`, which is below [`Part::len`].
+    ///
+    /// # Errors
+    /// A file that cannot be read, by name.
+    pub fn annotation(&self, position: usize) -> Result<Annotation, DataError> {
+        self.source.annotation(self.indices[position])
+    }
+
+    /// Class of the image at `position`, which is below [`Part::len`]; `None` where images have no
+    /// classes.
+    #[must_use]
+    pub fn class(&self, position: usize) -> Option<usize> {
+        match self.labelling() {
+            Labelling::None => None,
+            Labelling::Classes => self.annotation(position).ok()?.class(),
+        }
+    }
+
+    /// What splits, limits and balanced batches are balanced over: the class where there is one,
+    /// else 0. `position` is below [`Part::len`].
+    #[must_use]
+    pub fn stratum(&self, position: usize) -> usize {
+        self.source.stratum(self.indices[position])
+    }
+
+    /// Number of strata, which are counted from 0: that of the classes where there are some, else 1.
+    pub(crate) fn strata(&self) -> usize {
+        strata(&*self.source)
     }
 
     /// The image at `position`, which is below [`Part::len`].
     ///
     /// # Errors
-    /// A file that cannot be read or decoded, by name.
+    /// A file that cannot be read or decoded, by name. A source that panics, or gives an image of
+    /// another shape than it says, with the number of the image.
     pub fn image(&self, position: usize) -> Result<Image, DataError> {
-        self.source.image(self.indices[position])
+        let index = self.indices[position];
+        let lie = |reason: String| DataError::Source {
+            index,
+            name: self.source.name(index),
+            reason,
+        };
+        let image = catch_unwind(AssertUnwindSafe(|| self.source.image(index)))
+            .map_err(|panic| lie(format!("reading it panicked: {}", reason_of(&*panic))))??;
+        let Image {
+            width,
+            height,
+            channels,
+            ref pixels,
+        } = image;
+        if pixels.len() != width * height * channels
+            || pixels.is_empty()
+            || channels > 3
+            || channels == 2
+        {
+            return Err(lie(format!(
+                "it has {} numbers for {height}x{width} pixels of {channels} channel(s), expected \
+                 height times width times 1 or 3, and more than none",
+                pixels.len()
+            )));
+        }
+        match self.source.shape() {
+            Some(shape) if shape != [channels, height, width] => Err(lie(format!(
+                "it has {channels} channel(s) of {height}x{width} pixels, but its source says that \
+                 all images have {} of {}x{}",
+                shape[0], shape[1], shape[2]
+            ))),
+            _ => Ok(image),
+        }
+    }
+
+    /// Refuses a source that contradicts itself: a label that is no class, no label where it says
+    /// that there are some, a number of an image that it does not have.
+    ///
+    /// # Errors
+    /// [`DataError::Source`] with the number of the first such image.
+    pub fn check(&self) -> Result<(), DataError> {
+        let classes = self.classes().len();
+        let lie = |index: usize, reason: String| DataError::Source {
+            index,
+            name: self.source.name(index),
+            reason,
+        };
+        for &index in &self.indices {
+            if index >= self.source.len() {
+                let reason = format!("the source has {} images", self.source.len());
+                return Err(DataError::Source {
+                    index,
+                    name: index.to_string(),
+                    reason,
+                });
+            }
+            let annotation = catch_unwind(AssertUnwindSafe(|| self.source.annotation(index)))
+                .map_err(|panic| {
+                    let reason = format!("its annotation panicked: {}", reason_of(&*panic));
+                    lie(index, reason)
+                })??;
+            match (self.labelling(), annotation) {
+                (Labelling::None, Annotation::None) => {}
+                (Labelling::Classes, Annotation::Class(class)) if class < classes => {}
+                (Labelling::Classes, Annotation::Class(class)) => {
+                    return Err(lie(
+                        index,
+                        format!("its label is {class}, but there are {classes} classes"),
+                    ));
+                }
+                (Labelling::None, Annotation::Class(class)) => {
+                    return Err(lie(
+                        index,
+                        format!("its label is {class}, but its source says that it has no labels"),
+                    ));
+                }
+                (Labelling::Classes, Annotation::None) => {
+                    return Err(lie(
+                        index,
+                        "it has no label, but its source says that all have one".to_owned(),
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A short name for the image at `position`, such as its file's path.
@@ -73,15 +188,31 @@ impl Part {
         self.source.classes()
     }
 
-    /// Number of images of each class, `[K]`.
+    /// Number of images of each class, `[K]`; empty where images have no classes.
     #[must_use]
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes().len()];
-        for position in 0..self.len() {
-            counts[self.label(position)] += 1;
+        for class in (0..self.len()).filter_map(|position| self.class(position)) {
+            if let Some(count) = counts.get_mut(class) {
+                *count += 1;
+            }
         }
         counts
     }
+}
+
+/// Number of strata of a source that tells the truth.
+pub(crate) fn strata(source: &dyn Source) -> usize {
+    source.classes().len().max(1)
+}
+
+/// What a panic says of itself.
+pub(crate) fn reason_of(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("for an unknown reason")
 }
 
 /// A data set, ready to train on.
@@ -89,7 +220,9 @@ impl Part {
 pub struct Dataset {
     /// For people, such as `fashion-mnist (IDX)`.
     pub name: String,
-    /// Class names; a label is a position in this list.
+    /// What is known of each image.
+    pub labelling: Labelling,
+    /// Class names; a label is a position in this list. Empty where images have no classes.
     pub classes: Vec<String>,
     /// Channels, height and width, if all images are known to have the same. Of folders of image
     /// files, only a few are looked at.
@@ -104,23 +237,6 @@ pub struct Dataset {
     /// labels, pixels of what lies in memory, names and lengths of image files. Together with
     /// [`OpenOptions`](crate::OpenOptions) it says which images each part has.
     pub fingerprint: String,
-}
-
-/// Hash over all parts as found.
-pub(crate) fn fingerprint(found: &Found) -> String {
-    let mut hash = Sha256::new();
-    for source in [
-        Some(&found.train),
-        found.validation.as_ref(),
-        found.test.as_ref(),
-    ] {
-        match source {
-            Some(source) => hash.update(source.digest()),
-            None => hash.update([0; 32]),
-        }
-    }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    /// What was found besides, and what was left out and why: a line each, for people.
+    pub notes: Vec<String>,
 }

@@ -81,6 +81,16 @@ pub enum DataError {
         /// Number of classes.
         classes: usize,
     },
+    /// A source says one thing of an image and gives another, or panics over it.
+    #[error("image {index} of the data source ({name}) cannot be used: {reason}")]
+    Source {
+        /// Number of the image, counted from 0.
+        index: usize,
+        /// What the source calls it.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Two parts of a data set do not have the same classes.
     #[error(
         "the class folders of {} differ from those of {}: {differences}",

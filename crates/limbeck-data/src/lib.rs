@@ -8,8 +8,9 @@
 //!    The result is a [`Dataset`] of three parts that share no image: `train`, `validation` to
 //!    choose by, and `test`, which is touched once. What the data set does not bring is taken from
 //!    its training part, class by class, as the seed says.
-//! 2. Each [`Part`] is a list of numbers into a [`Source`], which gives a label at no cost and an
-//!    [`Image`] (8 bits, 1 or 3 channels) for the price of decoding or drawing it.
+//! 2. Each [`Part`] is a list of numbers into a [`Source`], which gives what is known of an image
+//!    ([`Annotation`]: its class, or nothing) and the [`Image`] itself (8 bits, 1 or 3 channels)
+//!    for the price of decoding or drawing it.
 //! 3. [`Augment`] makes an image into the numbers of a network's input: fitted to the size and
 //!    normalised, and to train also cropped, mirrored, coloured and so on.
 //! 4. The [`Loader`] puts images into batches, in an order of its own for each epoch, with threads
@@ -55,6 +56,7 @@ mod augment;
 mod dataset;
 mod decode;
 mod error;
+mod found;
 mod image;
 mod loader;
 mod open;
@@ -71,9 +73,10 @@ pub use self::augment::{
 pub use self::dataset::{Dataset, Part};
 pub use self::decode::{IMAGE_EXTENSIONS, decode, decode_file};
 pub use self::error::DataError;
+pub use self::found::Found;
 pub use self::image::{Image, luma};
 pub use self::loader::{Batch, Epoch, Large, Loader, LoaderConfig, Partners, Replay};
-pub use self::open::{OpenOptions, open};
+pub use self::open::{OpenOptions, find, open};
 pub use self::resize::resize;
-pub use self::source::{Difficulty, Folder, Packed, Shapes, Source};
+pub use self::source::{Annotation, Difficulty, Folder, Labelling, Packed, Shapes, Source};
 pub use self::stream::{Purpose, Stream};

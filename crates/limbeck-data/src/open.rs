@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use crate::DataError;
 use crate::dataset::Dataset;
 use crate::source::{find_cifar, find_folder, find_idx, find_shapes};
-use crate::split::split;
+use crate::{DataError, Found};
 
 /// How a data set is opened.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,9 +14,9 @@ pub struct OpenOptions {
     /// Share of the training images that is set aside to choose by, in `[0, 1)`; not used where
     /// the data set has a validation part of its own. With 0 the validation part is empty.
     pub validation: f64,
-    /// Use about this many images, as many of each class, for training and validation together.
-    /// The test part shrinks in proportion, but not below 1,000 images (or the limit itself, if
-    /// that is less).
+    /// Train on at most this many images, as many of each class. Validation and test part stay
+    /// whole: what is carved out of the training images is carved out of all of them first, so that
+    /// the same seed gives the same parts to measure on, whatever the limit.
     pub limit: Option<usize>,
 }
 
@@ -50,35 +49,30 @@ impl Default for OpenOptions {
 /// # Errors
 /// Every way in which the folder, its files or the options can be wrong, by name.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Dataset, DataError> {
-    if !(0.0..1.0).contains(&options.validation) {
-        return Err(DataError::setting(
-            "validation",
-            "a share of at least 0 and below 1",
-            options.validation,
-        ));
-    }
-    if options.limit == Some(0) {
-        return Err(DataError::setting("limit", "at least 1", 0));
-    }
-    let found = if !path.exists() {
-        find_shapes(path)?.ok_or_else(|| DataError::Missing {
+    find(path)?.split(options)
+}
+
+/// What lies at `path`, as [`open`] recognises it, before any splitting.
+///
+/// # Errors
+/// Every way in which the folder and its files can be wrong, by name.
+pub fn find(path: &Path) -> Result<Found, DataError> {
+    if !path.exists() {
+        return find_shapes(path)?.ok_or_else(|| DataError::Missing {
             path: path.to_owned(),
-        })?
-    } else if !path.is_dir() {
+        });
+    }
+    if !path.is_dir() {
         return Err(DataError::NotAFolder {
             path: path.to_owned(),
         });
-    } else {
-        let mut found = None;
-        for find in [find_idx, find_cifar, find_folder] {
-            found = find(path)?;
-            if found.is_some() {
-                break;
-            }
+    }
+    for find in [find_idx, find_cifar, find_folder] {
+        if let Some(found) = find(path)? {
+            return Ok(found);
         }
-        found.ok_or_else(|| not_recognised(path))?
-    };
-    split(found, options)
+    }
+    Err(not_recognised(path))
 }
 
 /// The last part of a folder's path, for people.

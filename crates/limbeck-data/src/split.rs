@@ -2,124 +2,126 @@
 
 use std::sync::Arc;
 
-use crate::dataset::{Dataset, Part, fingerprint};
+use crate::dataset::{Dataset, Part, strata};
 use crate::open::OpenOptions;
 use crate::share::{equal, proportional};
-use crate::source::{Found, Source};
-use crate::{DataError, Purpose, Stream};
+use crate::source::Source;
+use crate::{DataError, Found, Purpose, Stream};
 
 /// Share of the images that becomes the test part where a folder has none of its own. A fifth
 /// keeps the interval of the test accuracy useful on sets of a few hundred images.
 const TEST_SHARE: f64 = 0.2;
 
-/// A limited test or validation part of a folder's own keeps at least this many images (if the
-/// limit itself is not below that): with 1,000, the 95 % interval of an accuracy is at most
-/// 3.1 points to either side, and running a network forward is cheap beside training it.
-const LIMITED_TEST: usize = 1_000;
-
 /// View of the draw that takes images apart; parts of a data set are drawn with those below.
 const APART: u32 = 3;
 
-/// Images of one source by class, in the order in which they are taken.
+/// Images of one source by stratum, in the order in which they are taken.
 type Pools = Vec<Vec<usize>>;
 
-/// Splits what was found as the options say.
-///
-/// Each class is put into an order that depends on the seed alone. The test part (if the folder
-/// has none of its own) is the head of that order, the validation part (likewise) comes next,
-/// the rest trains. A limit then takes the head of each part, so smaller limits give subsets of
-/// what greater ones give, and an image never changes its part.
-pub(crate) fn split(found: Found, options: &OpenOptions) -> Result<Dataset, DataError> {
-    let fingerprint = fingerprint(&found);
-    let Found {
-        name,
-        train: source,
-        validation,
-        test,
-    } = found;
-    let classes = source.classes().to_vec();
-    let mut train = pools(&*source, options.seed, 0);
-    let mut own_test = Vec::new();
-    if test.is_none() {
-        own_test = carve(&mut train, TEST_SHARE, "test")?;
-    }
-    let mut own_validation = vec![Vec::new(); classes.len()];
-    if validation.is_none() && options.validation > 0.0 {
-        own_validation = carve(&mut train, options.validation, "validation")?;
-    }
-    let carved = count(&own_validation);
-    let available = count(&train) + carved;
-
-    // Share of the images that the limit leaves, or `None` where it takes nothing away.
-    let limit = options.limit.filter(|&limit| limit < available);
-    if let Some(limit) = limit {
-        let validation = if carved == 0 {
-            0
-        } else {
-            ((limit as f64 * options.validation).round() as usize).clamp(1, carved)
-        };
-        let wanted = limit.saturating_sub(validation);
-        if wanted < classes.len() {
+impl Found {
+    /// Splits what was found as the options say.
+    ///
+    /// Each class is put into an order that depends on the seed alone. The test part (if the data
+    /// has none of its own) is the head of that order, the validation part (likewise) comes next,
+    /// the rest trains. A limit then takes the head of that rest alone, so smaller limits give
+    /// subsets of what greater ones give, and validation and test part are the same whatever the
+    /// limit. Images without labels are split as if they were of one class.
+    ///
+    /// # Errors
+    /// No images to train on; too few to make the parts; options outside their range; a source
+    /// that contradicts itself.
+    pub fn split(self, options: &OpenOptions) -> Result<Dataset, DataError> {
+        if !(0.0..1.0).contains(&options.validation) {
             return Err(DataError::setting(
-                "limit",
-                format!(
-                    "at least {}, so that each of the {} classes has an image to train on",
-                    smallest_limit(classes.len(), options.validation, carved),
-                    classes.len()
-                ),
-                limit,
+                "validation",
+                "a share of at least 0 and below 1",
+                options.validation,
             ));
         }
-        take(&mut own_validation, validation);
-        take(&mut train, wanted);
+        if options.limit == Some(0) {
+            return Err(DataError::setting("limit", "at least 1", 0));
+        }
+        let fingerprint = self.fingerprint();
+        let there = self
+            .parts()
+            .iter()
+            .map(|(name, _)| *name)
+            .collect::<Vec<_>>()
+            .join(" and ");
+        let Self {
+            name,
+            train: Some(source),
+            validation,
+            test,
+            notes,
+        } = self
+        else {
+            return Err(DataError::EmptyPart {
+                part: "train",
+                reason: format!(
+                    "{} has {there} alone; put a folder `train` beside it, or, to measure a model \
+                     on it, use `limbeck eval`",
+                    self.name
+                ),
+            });
+        };
+        for part in [Some(&source), validation.as_ref(), test.as_ref()] {
+            part.map_or(Ok(()), |source| Part::all(Arc::clone(source)).check())?;
+        }
+        let mut train = pools(&*source, options.seed, 0);
+        let test = match test {
+            Some(test) => Part::all(test),
+            None => part(Arc::clone(&source), carve(&mut train, TEST_SHARE, "test")?),
+        };
+        let validation = match validation {
+            Some(validation) => Part::all(validation),
+            None if options.validation > 0.0 => {
+                let carved = carve(&mut train, options.validation, "validation")?;
+                part(Arc::clone(&source), carved)
+            }
+            None => part(Arc::clone(&source), Vec::new()),
+        };
+        if let Some(limit) = options.limit.filter(|&limit| limit < count(&train)) {
+            let with_images = train.iter().filter(|pool| !pool.is_empty()).count();
+            if limit < with_images {
+                return Err(DataError::setting(
+                    "limit",
+                    format!(
+                        "at least {with_images}, so that each of the {with_images} classes has an \
+                         image to train on"
+                    ),
+                    limit,
+                ));
+            }
+            take(&mut train, limit);
+        }
+        Ok(Dataset {
+            name,
+            labelling: source.labelling(),
+            classes: source.classes().to_vec(),
+            shape: source.usual_shape(),
+            train: part(source, train),
+            validation,
+            test,
+            fingerprint,
+            notes,
+        })
     }
-    let other = |pools: &mut Pools| {
-        if let Some(limit) = limit {
-            let total = count(pools);
-            let proportion = (total as f64 * limit as f64 / available as f64).round() as usize;
-            take(pools, proportion.max(limit.min(LIMITED_TEST)).min(total));
-        }
-    };
-    let outside = |source: Arc<dyn Source>, view: u32| {
-        let mut pools = pools(&*source, options.seed, view);
-        other(&mut pools);
-        part(source, pools)
-    };
-    let test = match test {
-        Some(test) => outside(test, 1),
-        None => {
-            other(&mut own_test);
-            part(Arc::clone(&source), own_test)
-        }
-    };
-    let validation = match validation {
-        Some(validation) => outside(validation, 2),
-        None => part(Arc::clone(&source), own_validation),
-    };
-    Ok(Dataset {
-        name,
-        classes,
-        shape: source.shape(),
-        train: part(source, train),
-        validation,
-        test,
-        fingerprint,
-    })
 }
 
-/// Each class's images in an order of their own.
+/// Each stratum's images in an order of their own.
 fn pools(source: &dyn Source, seed: u64, view: u32) -> Pools {
-    let mut pools = vec![Vec::new(); source.classes().len()];
+    let mut pools = vec![Vec::new(); strata(source)];
     for index in 0..source.len() {
-        pools[source.label(index)].push(index);
+        pools[source.stratum(index)].push(index);
     }
-    for (class, pool) in pools.iter_mut().enumerate() {
-        Stream::new(seed, Purpose::Split, 0, class as u64, view).shuffle(pool);
+    for (stratum, pool) in pools.iter_mut().enumerate() {
+        Stream::new(seed, Purpose::Split, 0, stratum as u64, view).shuffle(pool);
     }
     pools
 }
 
-/// Takes a share of each class away into a part of its own; every class keeps at least one image.
+/// Takes a share of each stratum away into a part of its own; each keeps at least one image.
 fn carve(pools: &mut Pools, share: f64, part: &'static str) -> Result<Pools, DataError> {
     let sizes: Vec<usize> = pools.iter().map(Vec::len).collect();
     let counts = proportional(&sizes, share);
@@ -127,10 +129,13 @@ fn carve(pools: &mut Pools, share: f64, part: &'static str) -> Result<Pools, Dat
         return Err(DataError::EmptyPart {
             part,
             reason: format!(
-                "{} images in {} classes are too few to set {:.0} % of them aside; add images or \
-                 give that part a folder of its own",
+                "{} images{} are too few to set {:.0} % of them aside; add images or give that \
+                 part a folder of its own",
                 sizes.iter().sum::<usize>(),
-                sizes.len(),
+                match sizes.len() {
+                    1 => String::new(),
+                    classes => format!(" in {classes} classes"),
+                },
                 100.0 * share
             ),
         });
@@ -149,12 +154,12 @@ impl Part {
     /// # Errors
     /// Too few images to take any apart.
     pub fn apart(&self, share: f64, seed: u64) -> Result<(Self, Self), DataError> {
-        let mut pools = vec![Vec::new(); self.classes().len()];
+        let mut pools = vec![Vec::new(); self.strata()];
         for (position, &index) in self.indices.iter().enumerate() {
-            pools[self.label(position)].push(index);
+            pools[self.stratum(position)].push(index);
         }
-        for (class, pool) in pools.iter_mut().enumerate() {
-            Stream::new(seed, Purpose::Split, 0, class as u64, APART).shuffle(pool);
+        for (stratum, pool) in pools.iter_mut().enumerate() {
+            Stream::new(seed, Purpose::Split, 0, stratum as u64, APART).shuffle(pool);
         }
         let taken = carve(&mut pools, share, "held-out")?;
         let source = &self.source;
@@ -165,7 +170,7 @@ impl Part {
     }
 }
 
-/// Keeps `total` images, as equal a number of each class as there are.
+/// Keeps `total` images, as equal a number of each stratum as there are.
 fn take(pools: &mut Pools, total: usize) {
     let sizes: Vec<usize> = pools.iter().map(Vec::len).collect();
     for (pool, count) in pools.iter_mut().zip(equal(&sizes, total)) {
@@ -183,24 +188,11 @@ fn count(pools: &Pools) -> usize {
     pools.iter().map(Vec::len).sum()
 }
 
-/// The smallest limit that leaves an image of each class to train on.
-fn smallest_limit(classes: usize, validation: f64, carved: usize) -> usize {
-    (classes..)
-        .find(|&limit| {
-            let aside = if carved == 0 {
-                0
-            } else {
-                ((limit as f64 * validation).round() as usize).clamp(1, carved)
-            };
-            limit - aside >= classes
-        })
-        .unwrap_or(classes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Packed;
+    use crate::Image;
+    use crate::source::{Annotation, Labelling, Packed};
 
     /// A source of 1x1 images with this many of each class.
     fn source(counts: &[usize]) -> Arc<dyn Source> {
@@ -214,12 +206,63 @@ mod tests {
         Arc::new(Packed::new(classes, [1, 1, 1], labels, pixels).unwrap())
     }
 
+    /// So many pictures without labels.
+    #[derive(Debug)]
+    struct Pictures(usize);
+
+    impl Source for Pictures {
+        fn labelling(&self) -> Labelling {
+            Labelling::None
+        }
+
+        fn classes(&self) -> &[String] {
+            &[]
+        }
+
+        fn len(&self) -> usize {
+            self.0
+        }
+
+        fn annotation(&self, _index: usize) -> Result<Annotation, DataError> {
+            Ok(Annotation::None)
+        }
+
+        fn image(&self, _index: usize) -> Result<Image, DataError> {
+            Ok(Image::filled(1, 1, 1, 0))
+        }
+    }
+
+    /// Ten images, of which number 7 has a label that is no class.
+    #[derive(Debug)]
+    struct Lying;
+
+    impl Source for Lying {
+        fn classes(&self) -> &[String] {
+            static CLASSES: std::sync::LazyLock<Vec<String>> =
+                std::sync::LazyLock::new(|| vec!["cat".to_owned(), "dog".to_owned()]);
+            &CLASSES
+        }
+
+        fn len(&self) -> usize {
+            10
+        }
+
+        fn annotation(&self, index: usize) -> Result<Annotation, DataError> {
+            Ok(Annotation::Class(if index == 7 { 9 } else { index % 2 }))
+        }
+
+        fn image(&self, _index: usize) -> Result<Image, DataError> {
+            Ok(Image::filled(1, 1, 1, 0))
+        }
+    }
+
     fn found(train: &[usize], validation: Option<&[usize]>, test: Option<&[usize]>) -> Found {
         Found {
             name: "test".to_owned(),
-            train: source(train),
+            train: Some(source(train)),
             validation: validation.map(source),
             test: test.map(source),
+            notes: Vec::new(),
         }
     }
 
@@ -229,6 +272,10 @@ mod tests {
             validation,
             limit,
         }
+    }
+
+    fn split(found: Found, options: &OpenOptions) -> Result<Dataset, DataError> {
+        found.split(options)
     }
 
     fn disjoint(a: &Part, b: &Part) -> bool {
@@ -277,53 +324,31 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_takes_as_many_of_each_class_and_never_moves_an_image_between_parts() {
-        let full = split(
-            found(&[500, 300], None, Some(&[50, 50])),
-            &options(3, 0.1, None),
-        )
-        .unwrap();
-        let small = split(
-            found(&[500, 300], None, Some(&[50, 50])),
-            &options(3, 0.1, Some(100)),
-        )
-        .unwrap();
-        let smaller = split(
-            found(&[500, 300], None, Some(&[50, 50])),
-            &options(3, 0.1, Some(50)),
-        )
-        .unwrap();
-        assert_eq!(small.train.class_counts(), [45, 45]);
-        assert_eq!(small.validation.class_counts(), [5, 5]);
-        for (less, more) in [
-            (&small.train, &full.train),
-            (&small.validation, &full.validation),
-            (&smaller.train, &small.train),
-            (&smaller.validation, &small.validation),
-            (&smaller.test, &small.test),
-        ] {
-            assert!(
-                less.indices
-                    .iter()
-                    .all(|index| more.indices.contains(index))
-            );
+    fn a_limit_takes_as_many_of_each_class_from_what_trains_and_leaves_the_other_parts_whole() {
+        let limited =
+            |limit| split(found(&[500, 300], None, None), &options(3, 0.1, limit)).unwrap();
+        let (full, small, smaller) = (limited(None), limited(Some(100)), limited(Some(50)));
+        assert_eq!(small.train.class_counts(), [50, 50]);
+        for less in [&small, &smaller] {
+            assert_eq!(less.validation.indices, full.validation.indices);
+            assert_eq!(less.test.indices, full.test.indices);
+        }
+        for (less, more) in [(&small, &full), (&smaller, &small)] {
+            let more = &more.train.indices;
+            assert!(less.train.indices.iter().all(|index| more.contains(index)));
         }
     }
 
     #[test]
-    fn a_limited_test_part_shrinks_in_proportion_but_not_below_the_floor() {
-        let test = |limit: usize| {
-            split(
-                found(&[5_000, 5_000], None, Some(&[2_000, 2_000])),
-                &options(3, 0.1, Some(limit)),
-            )
-            .unwrap()
-            .test
-            .class_counts()
-        };
-        assert_eq!(test(5_000), [1_000, 1_000]);
-        assert_eq!(test(1_500), [500, 500]);
-        assert_eq!(test(100), [50, 50]);
+    fn a_limit_leaves_parts_of_the_folders_own_whole() {
+        let dataset = split(
+            found(&[500, 500], Some(&[200, 200]), Some(&[300, 300])),
+            &options(3, 0.1, Some(10)),
+        )
+        .unwrap();
+        assert_eq!(dataset.train.class_counts(), [5, 5]);
+        assert_eq!(dataset.validation.class_counts(), [200, 200]);
+        assert_eq!(dataset.test.class_counts(), [300, 300]);
     }
 
     #[test]
@@ -354,19 +379,61 @@ mod tests {
 
     #[test]
     fn a_limit_that_would_leave_a_class_without_images_is_refused() {
-        let error = split(
-            found(&[10; 4], None, Some(&[5; 4])),
-            &options(0, 0.2, Some(4)),
-        )
-        .unwrap_err()
-        .to_string();
-        assert!(error.contains("`limit` must be at least 5"), "{error}");
-        assert!(
+        let limited = |limit| {
             split(
                 found(&[10; 4], None, Some(&[5; 4])),
-                &options(0, 0.2, Some(5))
+                &options(0, 0.2, Some(limit)),
             )
-            .is_ok()
+        };
+        let error = limited(3).unwrap_err().to_string();
+        assert!(error.contains("`limit` must be at least 4"), "{error}");
+        assert!(limited(4).is_ok());
+    }
+
+    #[test]
+    fn images_without_labels_are_split_as_one_class() {
+        let pictures = Found {
+            train: Some(Arc::new(Pictures(50))),
+            ..found(&[1], None, None)
+        };
+        let dataset = split(pictures, &options(1, 0.1, Some(20))).unwrap();
+        assert_eq!(dataset.labelling, Labelling::None);
+        assert_eq!(
+            [
+                dataset.train.len(),
+                dataset.validation.len(),
+                dataset.test.len()
+            ],
+            [20, 4, 10]
+        );
+        assert_eq!(dataset.train.class(0), None);
+        assert!(dataset.train.class_counts().is_empty());
+    }
+
+    #[test]
+    fn a_set_without_images_to_train_on_is_refused() {
+        let test_alone = Found {
+            train: None,
+            ..found(&[1], None, Some(&[5, 5]))
+        };
+        let error = split(test_alone, &options(0, 0.1, None))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("has test alone"), "{error}");
+    }
+
+    #[test]
+    fn a_source_that_contradicts_itself_is_refused_with_the_number_of_the_image() {
+        let lying = Found {
+            train: Some(Arc::new(Lying)),
+            ..found(&[1], None, None)
+        };
+        let error = split(lying, &options(0, 0.1, None))
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "image 7 of the data source (7) cannot be used: its label is 9, but there are 2 classes"
         );
     }
 

@@ -160,7 +160,7 @@ fn check_10(files: &[(String, Vec<u8>)], name: &str) {
     assert_eq!((dataset.train.len(), dataset.test.len()), (100, 20));
     assert_eq!(dataset.shape, Some([3, 32, 32]));
     assert_eq!(dataset.classes[3], "cat");
-    assert_eq!(dataset.train.label(COUNT + 13), 3);
+    assert_eq!(dataset.train.class(COUNT + 13), Some(3));
     let image = dataset.train.image(COUNT + 13).unwrap();
     assert_eq!((image.width, image.height, image.channels), (32, 32, 3));
     assert!(image.pixels.chunks(3).all(|rgb| rgb == [13, 100, 200]));
@@ -211,7 +211,7 @@ fn cifar_100_gives_fine_labels_and_the_names_it_lists() {
         };
         let dataset = open(root.path(), &options).unwrap();
         assert_eq!(dataset.classes.len(), 100);
-        assert_eq!(dataset.train.label(7), 35);
+        assert_eq!(dataset.train.class(7), Some(35));
         assert_eq!(dataset.classes[35], "class 35");
         assert_eq!(dataset.train.image(7).unwrap().pixel(31, 31), [7, 100, 200]);
     }

@@ -101,7 +101,7 @@ fn partners_are_of_the_same_class_and_change_from_epoch_to_epoch() {
     };
     let pairs = of_epoch(1);
     for &(image, partner) in &pairs {
-        assert_eq!(part.label(image), part.label(partner));
+        assert_eq!(part.class(image), part.class(partner));
     }
     assert!(pairs.iter().any(|(image, partner)| image != partner));
     assert_ne!(pairs, of_epoch(2));

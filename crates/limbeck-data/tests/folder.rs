@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
-use limbeck_data::{Augment, Dataset, Loader, LoaderConfig, OpenOptions, open};
+use limbeck_data::{Augment, Dataset, Labelling, Loader, LoaderConfig, OpenOptions, open};
 use tempfile::TempDir;
 
 /// Writes `count` images of one colour into `root/folder`.
@@ -114,7 +114,7 @@ fn grey_images_are_given_in_colour() {
     for position in 0..dataset.train.len() {
         let image = dataset.train.image(position).unwrap();
         assert_eq!(image.channels, 3);
-        let expected = [[200, 100, 50], [42; 3]][dataset.train.label(position)];
+        let expected = [[200, 100, 50], [42; 3]][dataset.train.class(position).unwrap()];
         assert_eq!(image.pixel(0, 0), expected);
     }
 }
@@ -201,9 +201,25 @@ fn empty_folders_and_lone_classes_are_refused() {
 }
 
 #[test]
-fn images_without_class_folders_are_refused() {
-    let root = folder(&[("", 3)]);
-    assert!(error(&root).contains("no folders that say which class"));
+fn pictures_that_lie_in_the_folder_are_a_data_set_without_labels() {
+    let root = folder(&[("", 50)]);
+    let dataset = open_at(&root);
+    assert_eq!(dataset.labelling, Labelling::None);
+    assert!(dataset.classes.is_empty());
+    assert_eq!(sizes(&dataset), [36, 4, 10]);
+    let config = LoaderConfig::default();
+    let augment = Augment {
+        mixup_alpha: 0.2,
+        ..Augment::default()
+    };
+    let loader = Loader::new(dataset.train, augment, true, config).unwrap();
+    let batch = loader.epoch(0, 0).next().unwrap().unwrap();
+    assert_eq!(batch.shape[0], 36);
+    assert!(batch.labels.is_empty() && batch.targets.is_none() && batch.share.is_some());
+}
+
+#[test]
+fn a_folder_without_images_is_refused() {
     let root = folder(&[("docs", 0)]);
     assert!(error(&root).contains("not a data set of a known layout"));
 }

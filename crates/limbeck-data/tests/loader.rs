@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use limbeck_data::{
-    Augment, Batch, ColourJitter, DataError, Eraser, Image, Loader, LoaderConfig, Normalisation,
-    OpenOptions, PadCrop, Part, RandAugment, RandomErasing, RandomResizedCrop, Source, open,
+    Annotation, Augment, Batch, ColourJitter, DataError, Eraser, Image, Loader, LoaderConfig,
+    Normalisation, OpenOptions, PadCrop, Part, RandAugment, RandomErasing, RandomResizedCrop,
+    Source, open,
 };
 
 fn part() -> Part {
@@ -108,7 +109,7 @@ fn without_training_images_are_plain_and_in_order_in_every_epoch() {
     let loaded = &first[1].images[2 * numbers..3 * numbers];
     let expected = (f32::from(image.pixel(5, 0)[1]) / 255.0 - 0.5) / 0.25;
     assert_eq!(loaded[32 * 32 + 5], expected);
-    assert_eq!(first[1].labels[2], part().label(12) as i64);
+    assert_eq!(first[1].labels[2], part().stratum(12) as i64);
 }
 
 #[test]
@@ -270,8 +271,8 @@ impl Source for Broken {
         100_000
     }
 
-    fn label(&self, _index: usize) -> usize {
-        0
+    fn annotation(&self, _index: usize) -> Result<Annotation, DataError> {
+        Ok(Annotation::Class(0))
     }
 
     fn image(&self, index: usize) -> Result<Image, DataError> {
@@ -329,7 +330,7 @@ fn a_panic_reaches_the_consumer_as_an_error() {
         let error = epoch.next().unwrap().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "loading batch 0 stopped: it panicked: boom"
+            "image 3 of the data source (3) cannot be used: reading it panicked: boom"
         );
         assert!(epoch.next().is_none());
     }

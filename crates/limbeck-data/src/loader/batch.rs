@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{LoaderConfig, classes::Classes};
 use crate::augment::{main_labels, mix, mixed_targets};
+use crate::dataset::reason_of;
 use crate::{Augment, DataError, Part, Purpose, Stream};
 
 /// A batch of images.
@@ -24,9 +25,11 @@ pub struct Batch {
     pub images: Vec<f32>,
     /// `[B, C, H, W]`.
     pub shape: [usize; 4],
-    /// Class of each image, `[B]`; under mixing, the class with the greater share.
+    /// Class of each image, `[B]`; under mixing, the class with the greater share. Empty where images
+    /// have no classes.
     pub labels: Vec<i64>,
-    /// Soft targets `[B, K]`, flat, each row a distribution; `None` unless images are mixed.
+    /// Soft targets `[B, K]`, flat, each row a distribution; `None` unless images that have classes
+    /// are mixed.
     pub targets: Option<Vec<f32>>,
     /// Further views of the images, each as `images`.
     pub views: Vec<Vec<f32>>,
@@ -63,7 +66,7 @@ pub struct Replay {
     pub indices: Vec<usize>,
     /// Another view of them, `[B', C, H, W]`, flat.
     pub images: Vec<f32>,
-    /// `[B']`.
+    /// `[B']`; empty where images have no classes.
     pub labels: Vec<i64>,
 }
 
@@ -116,14 +119,9 @@ impl Plan {
             self.try_make(order, epoch, number, &go_on).transpose()
         }));
         made.unwrap_or_else(|panic| {
-            let reason = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("unknown reason");
             Some(Err(DataError::Worker {
                 batch: number,
-                reason: format!("it panicked: {reason}"),
+                reason: format!("it panicked: {}", reason_of(&*panic)),
             }))
         })
     }
@@ -182,7 +180,8 @@ impl Plan {
             let mut stream = Stream::new(self.config.seed, Purpose::Mix, key.0, key.1, 0);
             let (mixup, cutmix) = (self.augment.mixup_alpha, self.augment.cutmix_alpha);
             let share = mix(&mut images, shape, mixup, cutmix, &mut stream);
-            targets = Some(mixed_targets(&labels, self.part.classes().len(), share));
+            let classes = self.part.classes().len();
+            targets = (!labels.is_empty()).then(|| mixed_targets(&labels, classes, share));
             labels = main_labels(&labels, share);
             mixed = Some(share);
         }
@@ -286,7 +285,7 @@ impl Plan {
         let chosen: Vec<usize> = indices
             .iter()
             .map(|&position| {
-                let mates = self.classes.mates(self.part.label(position));
+                let mates = self.classes.mates(self.part.stratum(position));
                 mates[stream(position, 0).below(mates.len())]
             })
             .collect();
@@ -313,9 +312,10 @@ impl Plan {
     }
 
     fn labels(&self, positions: &[usize]) -> Vec<i64> {
-        let labels = positions.iter();
-        labels
-            .map(|&position| self.part.label(position) as i64)
+        positions
+            .iter()
+            .filter_map(|&position| self.part.class(position))
+            .map(|class| class as i64)
             .collect()
     }
 

@@ -17,9 +17,9 @@ impl Classes {
     pub(super) fn of(part: &Part, config: &LoaderConfig) -> Result<Self, DataError> {
         let mut positions = Vec::new();
         if config.partners || config.balanced.is_some() {
-            positions = vec![Vec::new(); part.classes().len()];
+            positions = vec![Vec::new(); part.strata()];
             for position in 0..part.len() {
-                positions[part.label(position)].push(position);
+                positions[part.stratum(position)].push(position);
             }
         }
         if let Some((classes, _)) = config.balanced {

@@ -39,6 +39,7 @@ impl Loader {
     ) -> Result<Self, DataError> {
         augment.check()?;
         config.check(part.len(), &augment)?;
+        part.check()?;
         let classes = Classes::of(&part, &config)?;
         Ok(Self {
             plan: Arc::new(Plan {

@@ -1,4 +1,5 @@
-//! Image files in folders, one folder for each class (torchvision's `ImageFolder`).
+//! Image files in folders, one folder for each class (torchvision's `ImageFolder`), or without
+//! labels.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::Digest;
 
-use super::{Found, Source};
+use super::{Annotation, Labelling, Source};
 use crate::decode::{IMAGE_EXTENSIONS, decode_file, dimensions};
-use crate::{DataError, Image};
+use crate::{DataError, Found, Image};
 
 /// Decoded images are kept in memory up to this many bytes for a whole data set, which saves
 /// decoding small ones again in every epoch.
@@ -27,7 +28,7 @@ const LISTED: usize = 5;
 /// Names of folders with images to choose by; the first is the usual one.
 const VALIDATION: [&str; 3] = ["val", "valid", "validation"];
 
-/// Image files whose folder is their class. All images are given in colour.
+/// Image files whose folder is their class, or that have none. All images are given in colour.
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
@@ -40,7 +41,7 @@ pub struct Folder {
 
 #[derive(Debug)]
 struct File {
-    label: usize,
+    annotation: Annotation,
     /// Relative to the root.
     path: PathBuf,
     /// The decoded image, if it is kept.
@@ -86,7 +87,7 @@ impl Folder {
             }
             paths.sort();
             files.extend(paths.into_iter().map(|path| File {
-                label,
+                annotation: Annotation::Class(label),
                 path,
                 kept: OnceLock::new(),
             }));
@@ -100,9 +101,37 @@ impl Folder {
             room,
         })
     }
+
+    /// The images at any depth below `root`, without labels, in the order of their names.
+    fn unlabelled(root: &Path, room: Arc<AtomicUsize>) -> Result<Self, DataError> {
+        let mut paths = Vec::new();
+        collect_images(root, Path::new(""), MAX_DEPTH, &mut paths)?;
+        paths.sort();
+        let file = |path| File {
+            annotation: Annotation::None,
+            path,
+            kept: OnceLock::new(),
+        };
+        let files: Vec<File> = paths.into_iter().map(file).collect();
+        let shape = common_shape(root, &files);
+        Ok(Self {
+            root: root.to_owned(),
+            classes: Vec::new(),
+            files,
+            shape,
+            room,
+        })
+    }
 }
 
 impl Source for Folder {
+    fn labelling(&self) -> Labelling {
+        match self.classes.is_empty() {
+            true => Labelling::None,
+            false => Labelling::Classes,
+        }
+    }
+
     fn classes(&self) -> &[String] {
         &self.classes
     }
@@ -111,8 +140,8 @@ impl Source for Folder {
         self.files.len()
     }
 
-    fn label(&self, index: usize) -> usize {
-        self.files[index].label
+    fn annotation(&self, index: usize) -> Result<Annotation, DataError> {
+        Ok(self.files[index].annotation)
     }
 
     fn image(&self, index: usize) -> Result<Image, DataError> {
@@ -135,7 +164,7 @@ impl Source for Folder {
         Ok(image)
     }
 
-    fn shape(&self) -> Option<[usize; 3]> {
+    fn usual_shape(&self) -> Option<[usize; 3]> {
         self.shape
     }
 
@@ -202,21 +231,26 @@ pub(crate) fn find_folder(folder: &Path) -> Result<Option<Found>, DataError> {
         }
         if !holding {
             let loose = entries(folder)?.iter().any(|path| is_image(path));
-            return if loose {
-                Err(layout(
-                    "it holds images, but no folders that say which class they are of \
-                     (CLASS/*.jpg)"
-                        .to_owned(),
-                ))
-            } else {
-                Ok(None)
-            };
+            return Ok(loose
+                .then(|| Folder::unlabelled(folder, room))
+                .transpose()?
+                .map(|pictures| Found {
+                    name: format!(
+                        "{} (images without labels)",
+                        crate::open::folder_name(folder)
+                    ),
+                    train: Some(Arc::new(pictures)),
+                    validation: None,
+                    test: None,
+                    notes: Vec::new(),
+                }));
         }
         return Ok(Some(Found {
             name,
-            train: Arc::new(open(folder)?),
+            train: Some(Arc::new(open(folder)?)),
             validation: None,
             test: None,
+            notes: Vec::new(),
         }));
     }
     let train_part = open(&train)?;
@@ -234,9 +268,10 @@ pub(crate) fn find_folder(folder: &Path) -> Result<Option<Found>, DataError> {
     };
     Ok(Some(Found {
         name,
-        train: Arc::new(train_part),
+        train: Some(Arc::new(train_part)),
         validation,
         test,
+        notes: Vec::new(),
     }))
 }
 

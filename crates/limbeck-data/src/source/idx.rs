@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
-use super::{Found, Packed};
-use crate::DataError;
+use super::Packed;
+use crate::{DataError, Found};
 
 /// Greatest number of elements that a file may announce: 22 times Fashion-MNIST's images, and
 /// what a small compressed file made of zeros can make us hold at most.
@@ -76,7 +76,12 @@ pub(crate) fn find_idx(folder: &Path) -> Result<Option<Found>, DataError> {
     }
     Ok(Some(Found {
         name: format!("{} (IDX)", crate::open::folder_name(folder)),
-        train: Arc::new(Packed::new(names.clone(), shape, labels, train_pixels)?),
+        train: Some(Arc::new(Packed::new(
+            names.clone(),
+            shape,
+            labels,
+            train_pixels,
+        )?)),
         validation: None,
         test: Some(Arc::new(Packed::new(
             names,
@@ -84,6 +89,7 @@ pub(crate) fn find_idx(folder: &Path) -> Result<Option<Found>, DataError> {
             test_label_values,
             test_pixels,
         )?)),
+        notes: Vec::new(),
     }))
 }
 
@@ -283,14 +289,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write_set(folder.path());
         let found = find_idx(folder.path()).unwrap().unwrap();
-        assert_eq!(found.train.classes(), ["0", "1"]);
-        assert_eq!(found.train.len(), 4);
-        let image = found.train.image(1).unwrap();
+        let train = found.train.unwrap();
+        assert_eq!(train.classes(), ["0", "1"]);
+        assert_eq!(train.len(), 4);
+        let image = train.image(1).unwrap();
         assert_eq!((image.height, image.width, image.channels), (2, 3, 1));
         assert_eq!(image.pixels, [6, 7, 8, 9, 10, 11]);
-        assert_eq!(found.train.label(2), 1);
+        assert_eq!(train.stratum(2), 1);
         let test = found.test.unwrap();
-        assert_eq!((test.len(), test.label(0)), (2, 1));
+        assert_eq!((test.len(), test.stratum(0)), (2, 1));
     }
 
     #[test]

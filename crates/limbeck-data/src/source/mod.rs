@@ -1,5 +1,6 @@
-//! Where labelled images come from: one file for each kind of data set.
+//! Where images come from: one file for each kind of data set.
 
+mod annotation;
 mod cifar;
 mod folder;
 mod idx;
@@ -10,6 +11,7 @@ use std::fmt::Debug;
 
 use sha2::{Digest, Sha256};
 
+pub use annotation::{Annotation, Labelling};
 pub(crate) use cifar::find_cifar;
 pub use folder::Folder;
 pub(crate) use folder::find_folder;
@@ -20,9 +22,14 @@ pub use shapes::{Difficulty, Shapes};
 
 use crate::{DataError, Image};
 
-/// Labelled images, counted from 0.
+/// Images, counted from 0, and what is known of them.
 pub trait Source: Send + Sync + Debug {
-    /// Class names; a label is a position in this list.
+    /// What is known of each image.
+    fn labelling(&self) -> Labelling {
+        Labelling::Classes
+    }
+
+    /// Class names; a label is a position in this list. Empty where nothing is known of the images.
     fn classes(&self) -> &[String];
 
     /// Number of images.
@@ -33,8 +40,18 @@ pub trait Source: Send + Sync + Debug {
         self.len() == 0
     }
 
-    /// Class of an image; `index` is below [`Source::len`].
-    fn label(&self, index: usize) -> usize;
+    /// What is known of an image, as [`Source::labelling`] says; `index` is below [`Source::len`].
+    ///
+    /// # Errors
+    /// A file that cannot be read, by name.
+    fn annotation(&self, index: usize) -> Result<Annotation, DataError>;
+
+    /// What splits, limits and balanced batches are balanced over: the class where there is one,
+    /// else 0. `index` is below [`Source::len`].
+    fn stratum(&self, index: usize) -> usize {
+        let annotation = self.annotation(index).unwrap_or(Annotation::None);
+        annotation.class().unwrap_or(0)
+    }
 
     /// An image; `index` is below [`Source::len`].
     ///
@@ -42,9 +59,15 @@ pub trait Source: Send + Sync + Debug {
     /// A file that cannot be read or decoded, by name.
     fn image(&self, index: usize) -> Result<Image, DataError>;
 
-    /// Channels, height and width, if all images have the same.
+    /// Channels, height and width, if all images have the same: an image that has another one is
+    /// refused.
     fn shape(&self) -> Option<[usize; 3]> {
         None
+    }
+
+    /// Channels, height and width of most images, as far as that is known at no great cost.
+    fn usual_shape(&self) -> Option<[usize; 3]> {
+        self.shape()
     }
 
     /// A short name for an image, such as its file's path; where there is none, its number.
@@ -52,13 +75,13 @@ pub trait Source: Send + Sync + Debug {
         index.to_string()
     }
 
-    /// SHA-256 of what tells this source from others: classes and labels, and, where a source
+    /// SHA-256 of what tells this source from others: classes and strata, and, where a source
     /// can cheaply say more, names, sizes and pixels.
     fn digest(&self) -> [u8; 32] {
         self.labels_digest().finalize().into()
     }
 
-    /// Hash of class names and labels, to continue.
+    /// Hash of class names and strata, to continue.
     fn labels_digest(&self) -> Sha256 {
         let mut hash = Sha256::new();
         hash.update((self.classes().len() as u64).to_le_bytes());
@@ -68,18 +91,8 @@ pub trait Source: Send + Sync + Debug {
         }
         hash.update((self.len() as u64).to_le_bytes());
         for index in 0..self.len() {
-            hash.update((self.label(index) as u64).to_le_bytes());
+            hash.update((self.stratum(index) as u64).to_le_bytes());
         }
         hash
     }
-}
-
-/// What a recogniser found: the parts as they lie in the folder, before any splitting.
-#[derive(Debug)]
-pub(crate) struct Found {
-    /// For people, such as `fashion-mnist (IDX)`.
-    pub name: String,
-    pub train: std::sync::Arc<dyn Source>,
-    pub validation: Option<std::sync::Arc<dyn Source>>,
-    pub test: Option<std::sync::Arc<dyn Source>>,
 }

@@ -2,7 +2,7 @@
 
 use sha2::Digest;
 
-use super::Source;
+use super::{Annotation, Source};
 use crate::{DataError, Image};
 
 /// Images of one size in memory, the labels beside them.
@@ -70,8 +70,8 @@ impl Source for Packed {
         self.labels.len()
     }
 
-    fn label(&self, index: usize) -> usize {
-        usize::from(self.labels[index])
+    fn annotation(&self, index: usize) -> Result<Annotation, DataError> {
+        Ok(Annotation::Class(usize::from(self.labels[index])))
     }
 
     fn image(&self, index: usize) -> Result<Image, DataError> {
@@ -125,7 +125,7 @@ mod tests {
         let source = Packed::new(classes(2), [3, 1, 2], vec![0, 1], pixels).unwrap();
         assert_eq!(source.image(0).unwrap().pixels, [1, 3, 5, 2, 4, 6]);
         assert_eq!(source.image(1).unwrap().pixels, [11, 13, 15, 12, 14, 16]);
-        assert_eq!(source.label(1), 1);
+        assert_eq!(source.annotation(1).unwrap(), Annotation::Class(1));
     }
 
     #[test]

@@ -68,6 +68,7 @@ impl Plan {
             dataset.validation.len(),
             dataset.test.len()
         )];
+        notes.extend(dataset.notes.iter().cloned());
         let mut warnings = Vec::new();
         let cache = match recipe.teacher.source.as_deref().and_then(cache_folder) {
             None => None,
@@ -202,7 +203,8 @@ impl Plan {
             dtype: student.store.dtype(),
             training: TrainingPart {
                 labels: (0..train.len())
-                    .map(|position| train.label(position) as i64)
+                    .filter_map(|position| train.class(position))
+                    .map(|class| class as i64)
                     .collect(),
                 mean: wide(&self.normalisation.mean),
                 deviation: wide(&self.normalisation.std),

@@ -130,7 +130,7 @@ fn disagreements(
     let mut alike = std::collections::BTreeMap::new();
     found.retain(|&index| {
         let count: &mut usize = alike
-            .entry((test.label(index), student[index].class))
+            .entry((test.class(index), student[index].class))
             .or_default();
         *count += 1;
         *count <= ALIKE
@@ -141,7 +141,7 @@ fn disagreements(
         .map(|index| {
             Ok(Disagreement {
                 index,
-                label: test.label(index),
+                label: test.class(index).unwrap_or_default(),
                 student: (student[index].class, student[index].probability),
                 teacher: (teacher[index].class, teacher[index].probability),
                 png: STANDARD.encode(png(&test.image(index)?)),

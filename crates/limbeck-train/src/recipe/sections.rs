@@ -69,8 +69,8 @@ pub struct DataRecipe {
     /// test part of its own. Default 0. Its own setting, so that another `train.seed` never
     /// trains on images that an earlier run, such as the teacher's, kept apart.
     pub split_seed: u64,
-    /// Use about this many images, balanced over the classes, to train and to choose by; all
-    /// where missing.
+    /// Train on at most this many images, balanced over the classes; on all where missing. What
+    /// epochs are chosen by and what is tested on stay whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// Seed of what augmentation draws for the images that the student sees; the seed of training

@@ -56,7 +56,8 @@ pub struct CacheBuildArguments {
     /// Seed of the views [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 62))]
     pub seed: Option<u64>,
-    /// Take a class-balanced part of the training images
+    /// Train on at most this many images, balanced over the classes; validation and test part stay
+    /// whole
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// Compute threads [default: all cores]

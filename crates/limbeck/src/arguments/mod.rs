@@ -73,7 +73,8 @@ pub struct RunArguments {
     /// Images per step
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
-    /// Take a class-balanced part of the training images
+    /// Train on at most this many images, balanced over the classes; validation and test part stay
+    /// whole
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// How many seeds to train with

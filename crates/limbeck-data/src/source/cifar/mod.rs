@@ -10,8 +10,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Found, Packed};
-use crate::DataError;
+use super::Packed;
+use crate::{DataError, Found};
 
 /// Channels, height and width of every image.
 const SHAPE: [usize; 3] = [3, 32, 32];
@@ -156,9 +156,10 @@ impl Version {
         };
         Ok(Found {
             name: format!("{} ({})", crate::open::folder_name(folder), self.name),
-            train: part(train)?,
+            train: Some(part(train)?),
             validation: None,
             test: Some(part(test)?),
+            notes: Vec::new(),
         })
     }
 

@@ -17,8 +17,8 @@ use sha2::Digest;
 
 pub use difficulty::Difficulty;
 
-use super::{Found, Source};
-use crate::{DataError, Image, Purpose, Stream};
+use super::{Annotation, Source};
+use crate::{DataError, Found, Image, Purpose, Stream};
 use outline::Outline;
 
 /// Width and height of the images, in pixels.
@@ -68,13 +68,13 @@ impl Source for Shapes {
         self.count
     }
 
-    fn label(&self, index: usize) -> usize {
-        index % Outline::ALL.len()
+    fn annotation(&self, index: usize) -> Result<Annotation, DataError> {
+        Ok(Annotation::Class(index % Outline::ALL.len()))
     }
 
     fn image(&self, index: usize) -> Result<Image, DataError> {
         let mut stream = Stream::new(SEED, Purpose::Shapes, self.series, index as u64, 0);
-        let outline = Outline::ALL[self.label(index)];
+        let outline = Outline::ALL[index % Outline::ALL.len()];
         Ok(scene::draw(outline, &self.difficulty, &mut stream))
     }
 
@@ -117,9 +117,10 @@ pub(crate) fn find_shapes(path: &Path) -> Result<Option<Found>, DataError> {
     let difficulty = Difficulty::default();
     Ok(Some(Found {
         name: "shapes (generated)".to_owned(),
-        train: Arc::new(Shapes::new(count, 0, difficulty)),
+        train: Some(Arc::new(Shapes::new(count, 0, difficulty))),
         validation: None,
         test: Some(Arc::new(Shapes::new(count / 2, 1, difficulty))),
+        notes: Vec::new(),
     }))
 }
 
@@ -146,7 +147,7 @@ mod tests {
         assert_eq!(source.classes().len(), 10);
         let mut counts = [0; 10];
         for index in 0..source.len() {
-            counts[source.label(index)] += 1;
+            counts[source.stratum(index)] += 1;
             let image = source.image(index).unwrap();
             assert_eq!((image.width, image.height, image.channels), (SIDE, SIDE, 3));
             assert_eq!(image.pixels.len(), SIDE * SIDE * 3);
