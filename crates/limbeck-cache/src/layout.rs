@@ -2,12 +2,21 @@
 
 use std::{collections::HashSet, ops::Range};
 
-use crate::{
-    Manifest,
-    manifest::{FORMAT, Output},
-    shard::HEADER_BYTES,
-};
+use crate::record::{Output, Section};
 
+/// Bytes of a shard's header:
+///
+/// | bytes | |
+/// |---|---|
+/// | 0..8 | what a shard starts with |
+/// | 8..12 | version of the format |
+/// | 12..16 | number of the shard |
+/// | 16..24 | position of its first record |
+/// | 24..28 | how many records |
+/// | 28..32 | bytes of a record |
+/// | 32..64 | SHA-256 of the manifest's file |
+/// | 64..68 | CRC-32 of all before |
+pub const HEADER_BYTES: usize = 68;
 /// Bytes that a record ends with: its checksum.
 pub const CHECKSUM_BYTES: usize = 4;
 /// Outputs start at multiples of it within a record.
@@ -81,17 +90,15 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The places of records that hold `outputs`, of all views in `sections`, so many to a shard.
     /// Refuses with what is wrong and what was expected.
-    pub fn of(manifest: &Manifest) -> Result<Self, String> {
-        if manifest.format != FORMAT {
-            return Err(format!(
-                "format {} is not known, only {FORMAT}",
-                manifest.format
-            ));
-        }
-        let records = count_records(manifest)?;
-        let (outputs, record_bytes) = place_outputs(&manifest.outputs)?;
-        let shard_records = manifest.shard_records;
+    pub fn new(
+        sections: &[Section],
+        outputs: &[Output],
+        shard_records: u64,
+    ) -> Result<Self, String> {
+        let records = count_records(sections)?;
+        let (outputs, record_bytes) = place_outputs(outputs)?;
         if shard_records == 0 || shard_records > u64::from(u32::MAX) {
             return Err(format!(
                 "shards of {shard_records} records; expected 1 to {}",
@@ -146,8 +153,7 @@ impl Layout {
     }
 }
 
-fn count_records(manifest: &Manifest) -> Result<u64, String> {
-    let sections = &manifest.sections;
+fn count_records(sections: &[Section]) -> Result<u64, String> {
     all_differ("section", sections.iter().map(|section| &section.name))?;
     let mut records = 0_u64;
     for section in sections {

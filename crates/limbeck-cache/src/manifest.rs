@@ -6,7 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{CacheError, Encoding, files, layout::Layout};
+use crate::{
+    CacheError, files,
+    layout::Layout,
+    record::{Output, Section},
+};
 
 /// The version of the format that is written; no other one is read.
 pub const FORMAT: u32 = 1;
@@ -48,44 +52,6 @@ pub struct DataFacts {
     pub split: Value,
     /// Names of the classes, in the order of the labels.
     pub classes: Vec<String>,
-}
-
-/// Images of one part of the data, each in the same number of views.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Section {
-    /// `train`, `validation` or `test`.
-    pub name: String,
-    /// Images.
-    pub samples: u64,
-    /// Views of each.
-    pub views: u64,
-}
-
-/// One of the outputs that a record holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Output {
-    /// `logits`, or the name of a tap.
-    pub name: String,
-    /// `map`, `tokens` or `vector`.
-    pub kind: String,
-    /// Without the batch: `[classes]`, `[C, H, W]`, `[T, D]` or `[D]`.
-    pub shape: Vec<usize>,
-    /// How it is stored.
-    pub encoding: Encoding,
-}
-
-impl Output {
-    /// Numbers that it has once decoded. Does not overflow in a manifest that was checked.
-    pub fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Never true in a manifest that was checked.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// All that has to be the same for a cache to be right, and how its files are laid out.
@@ -233,7 +199,18 @@ impl Manifest {
     }
 
     pub(crate) fn layout(&self) -> Result<Layout, CacheError> {
-        Layout::of(self).map_err(CacheError::Plan)
+        self.places().map_err(CacheError::Plan)
+    }
+
+    /// The layout, or what is wrong and what was expected.
+    fn places(&self) -> Result<Layout, String> {
+        if self.format != FORMAT {
+            return Err(format!(
+                "format {} is not known, only {FORMAT}",
+                self.format
+            ));
+        }
+        Layout::new(&self.sections, &self.outputs, self.shard_records)
     }
 
     /// The file's content.
@@ -268,7 +245,7 @@ impl Manifest {
             )));
         }
         let manifest: Self = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
-        Layout::of(&manifest).map_err(bad)?;
+        manifest.places().map_err(bad)?;
         Ok(Some((manifest, Sha256::digest(&bytes).into())))
     }
 }

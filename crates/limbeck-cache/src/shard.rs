@@ -6,22 +6,9 @@ use limbeck_kernels::MappedFile;
 
 use crate::{
     CacheError, FORMAT, checksum, files,
-    layout::{CHECKSUM_BYTES, Layout},
+    layout::{CHECKSUM_BYTES, HEADER_BYTES, Layout},
 };
 
-/// Bytes of a shard's header:
-///
-/// | bytes | |
-/// |---|---|
-/// | 0..8 | [`MAGIC`] |
-/// | 8..12 | version of the format |
-/// | 12..16 | number of the shard |
-/// | 16..24 | position of its first record |
-/// | 24..28 | how many records |
-/// | 28..32 | bytes of a record |
-/// | 32..64 | SHA-256 of the manifest's file |
-/// | 64..68 | CRC-32 of all before |
-pub const HEADER_BYTES: usize = 68;
 /// What a shard starts with.
 const MAGIC: &[u8; 8] = b"LIMBECK\x1a";
 

@@ -3,7 +3,7 @@
 use half::{f16, slice::HalfFloatSliceExt};
 use limbeck_kernels::{Largest, exponentials, sum_of_exponentials};
 
-use crate::encoding::decode_f16;
+use crate::half_precision::decode_f16;
 
 /// Probabilities that are converted at once.
 const PIECE: usize = 64;

@@ -1,8 +1,6 @@
 //! The activations that are fused with what comes before them.
 
-use burn::tensor::{Tensor, activation::relu6};
-
-use crate::{rectifier::relu, simd::Simd};
+use crate::simd::Simd;
 
 /// What is done to each number last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,16 +21,6 @@ pub enum Activation {
 pub(crate) const SIX: f32 = 6.0;
 
 impl Activation {
-    /// The activation alone. What is not a number stays so; the gradient passes where the result
-    /// is not at a bound.
-    pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
-        match self {
-            Activation::Identity => x,
-            Activation::Relu => relu(x),
-            Activation::Relu6 => relu6(x),
-        }
-    }
-
     /// The activation of a vector.
     ///
     /// # Safety

@@ -1,10 +1,14 @@
-//! The rectified linear unit.
+//! The rectified linear unit, and the activations as operations by themselves.
 
 use std::mem::MaybeUninit;
 
-use burn::{backend::Dispatch, tensor::Tensor};
+use burn::{
+    backend::Dispatch,
+    tensor::{Tensor, activation::relu6},
+};
 
 use crate::{
+    activation::Activation,
     ops::KernelOps,
     pieces,
     simd::{Kernel, Simd, dispatch},
@@ -15,6 +19,18 @@ use crate::{
 /// Differentiable. `f32` on the CPU has a kernel of its own; everything else is burn's operation.
 pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::kernel_relu(x.into_dispatch()))
+}
+
+impl Activation {
+    /// The activation alone. What is not a number stays so; the gradient passes where the result
+    /// is not at a bound.
+    pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Activation::Identity => x,
+            Activation::Relu => relu(x),
+            Activation::Relu6 => relu6(x),
+        }
+    }
 }
 
 /// `max(x, 0)`.

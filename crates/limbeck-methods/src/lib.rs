@@ -118,7 +118,7 @@ pub use layer_similarity::{
 pub use method::{Method, build, cast, entries};
 pub use mfef::{BranchShape, Enriched, Mfef, MfefConfig, MultiScaleBranch};
 pub use mgram::{GramNormalisation, Mgram, MgramConfig};
-pub use none::{Baseline, BaselineConfig};
+pub use none::{BASELINE, Baseline, BaselineConfig};
 pub use okddip::{Okddip, OkddipConfig};
 pub use one::{One, OneConfig};
 pub use one_stage::OneStage;

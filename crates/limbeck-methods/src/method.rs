@@ -6,8 +6,8 @@ use limbeck_nn::{Builder, Network, Pass, Store};
 use serde_json::Value;
 
 use crate::{
-    Cast, Criterion, Images, MethodEntry, MethodError, Needs, OneStage, Probe, Procedure, State,
-    Step, Term,
+    BASELINE, Cast, Criterion, Images, MethodEntry, MethodError, Needs, OneStage, Probe, Procedure,
+    State, Step, Term,
     registry::{Build, find},
 };
 
@@ -46,8 +46,10 @@ pub fn entries(name: &str) -> Result<Vec<&'static MethodEntry>, MethodError> {
     if let Some(twice) = entries.iter().find(|entry| !seen.insert(entry.id)) {
         return refuse(format!("it has `{}` twice", twice.id));
     }
-    if entries.len() > 1 && seen.contains("none") {
-        return refuse("`none` is the baseline, which has no terms to add".to_owned());
+    if entries.len() > 1 && seen.contains(BASELINE) {
+        return refuse(format!(
+            "`{BASELINE}` is the baseline, which has no terms to add"
+        ));
     }
     if entries.len() > 1
         && let Some(procedure) = entries.iter().find(|entry| entry.is_procedure())

@@ -26,6 +26,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Criterion, MethodError, Needs, Probe, Step, Term};
 
+/// Name of the method that learns from labels alone, which every other one is compared with.
+pub const BASELINE: &str = "none";
+
 /// The baseline has no settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use limbeck_methods::Section;
+use limbeck_methods::{BASELINE, Section};
 use limbeck_nn::model::tinyvit::{Limits, Measures, TinyVitFactors, neighbours};
 use limbeck_nn::{InputShape, Network};
 use serde::{Deserialize, Serialize};
@@ -34,8 +34,6 @@ use crate::{
 
 pub use log::{ContractLog, LoggedCandidate, LoggedStep};
 
-/// Name of the method that trains on labels alone.
-const LABELS: &str = "none";
 /// Name of the file that says what was asked for.
 const REQUEST: &str = "contract.json";
 /// Name of the file that says what was found.
@@ -291,7 +289,7 @@ impl Search<'_> {
 
     fn learner(&self, net: &TinyVitFactors) -> Result<Learner, TrainError> {
         let seed = self.plan.recipe.train.seed;
-        let (procedure, cast) = self.plan.cast(self.network(net)?, seed, LABELS, None)?;
+        let (procedure, cast) = self.plan.cast(self.network(net)?, seed, BASELINE, None)?;
         Learner::new(procedure, cast, &self.plan.recipe)
     }
 

@@ -266,8 +266,13 @@ impl Unit<'_, '_> {
             operands.multiply::<S>(&offsets[..vectors.len()], block.width, &mut self.tile);
         }
         let first = block.first - self.packed[0].blocks[self.share.first_block].first;
+        let (images, map) = (
+            self.plan.source.images,
+            self.plan.size[0] * self.plan.size[1],
+        );
         let tile = self.tile.chunks_exact(vectors.len() * S::LANES);
         for (output, results) in tile.take(block.count).enumerate() {
+            let start = (first + output) * map;
             for (vector, values) in vectors.iter().zip(results.chunks_exact(S::LANES)) {
                 // SAFETY: as this function's own; `values` is one vector long.
                 unsafe {
@@ -275,9 +280,9 @@ impl Unit<'_, '_> {
                     phase.store::<S>(
                         vector,
                         values,
-                        self.plan,
+                        images,
                         &mut self.share.maps,
-                        first + output,
+                        start..start + map,
                     );
                 }
             }

@@ -167,9 +167,12 @@ impl Kernel for Work<'_> {
                         }
                     }
                     for v in 0..MOST_VECTORS {
-                        phase
-                            .grid
-                            .store_together::<S>(&vectors[v], sums[v], self.plan, self.to);
+                        phase.grid.store_together::<S>(
+                            &vectors[v],
+                            sums[v],
+                            self.plan.source.images,
+                            self.to,
+                        );
                     }
                 }
                 for vector in chunks.remainder() {
@@ -180,7 +183,7 @@ impl Kernel for Work<'_> {
                     }
                     phase
                         .grid
-                        .store_together::<S>(vector, sum, self.plan, self.to);
+                        .store_together::<S>(vector, sum, self.plan.source.images, self.to);
                 }
             }
         }

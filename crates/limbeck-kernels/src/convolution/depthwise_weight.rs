@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{depthwise_lanes::panel_channels, lanes::IntoLanes, weight_gradient::Plan};
+use super::{depthwise_lanes::panel_channels, lanes::IntoLanes, weight_plan::Plan};
 use crate::{
     scratch::with_scratch,
     simd::{self, Kernel, Simd},

@@ -1,8 +1,8 @@
 //! The positions of an output map, a vector at a time.
 
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, ops::Range};
 
-use super::{correlate::Plan, source::Source};
+use super::source::Source;
 use crate::simd::{self, MOST_LANES, Simd};
 
 /// A grid of outputs that read the same kernel elements.
@@ -60,7 +60,7 @@ impl OutputPhase {
             + simd::lanes()
     }
 
-    /// Writes the valid lanes of `values` to map number `index` of each image.
+    /// Writes the valid lanes of `values` to the map at `place` of each of the interleaved images.
     ///
     /// # Safety
     /// The processor must have the instruction set of `S`.
@@ -69,19 +69,17 @@ impl OutputPhase {
         &self,
         vector: &OutputVector,
         values: S::Vector,
-        plan: &Plan,
+        images: usize,
         maps: &mut [&mut [MaybeUninit<f32>]],
-        index: usize,
+        place: Range<usize>,
     ) {
-        let map = plan.size[0] * plan.size[1];
-        if plan.source.images == 1 {
-            let to = &mut maps[0][index * map..(index + 1) * map];
+        if images == 1 {
+            let to = &mut maps[0][place];
             // SAFETY: as this function's own.
-            unsafe { self.store_together::<S>(vector, values, plan, to) };
+            unsafe { self.store_together::<S>(vector, values, images, to) };
             return;
         }
-        let images = plan.source.images;
-        let start = index * map + vector.position;
+        let start = place.start + vector.position;
         let mut lanes = [0.0; MOST_LANES];
         // SAFETY: as this function's own; the buffer is as long as the longest vector.
         unsafe { S::store(lanes.as_mut_ptr(), values) };
@@ -103,10 +101,9 @@ impl OutputPhase {
         &self,
         vector: &OutputVector,
         values: S::Vector,
-        plan: &Plan,
+        images: usize,
         to: &mut [MaybeUninit<f32>],
     ) {
-        let images = plan.source.images;
         let start = vector.position * images;
         let valid = self.valid::<S>(vector, images);
         // SAFETY: as this function's own; the buffer is as long as the longest vector.

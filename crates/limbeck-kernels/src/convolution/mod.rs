@@ -37,6 +37,7 @@ mod source;
 mod sums;
 mod tile;
 mod weight_gradient;
+mod weight_plan;
 mod winograd;
 
 pub(crate) use finish::Finish;

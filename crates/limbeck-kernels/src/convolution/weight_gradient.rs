@@ -10,6 +10,7 @@ use super::{
     patch_weight,
     source::{Source, images_per_vector},
     sums::{add_all, images_per_chunk},
+    weight_plan::Plan,
     winograd,
 };
 use crate::{
@@ -101,7 +102,7 @@ pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) 
                     sums,
                 })
         })
-        .for_each(|unit| plan.compute(unit));
+        .for_each(|unit| compute(&plan, unit));
     let (total, others) = sums.split_at_mut(geometry.outputs * per_output);
     add_all(total, others);
     sums.truncate(geometry.outputs * per_output);
@@ -119,17 +120,6 @@ pub(crate) fn weight_gradients(
         .then(|| element_weight::weight_gradients(x, gradients, geometry))
 }
 
-pub(super) struct Plan<'a> {
-    pub geometry: &'a Geometry,
-    pub source: Source,
-    /// Layout of the copies of the output's gradient.
-    gradient_source: Source,
-    /// Offset in the source of what each weight `[C / groups, kh, kw]` multiplies at output (0, 0).
-    pub weights: Vec<usize>,
-    pub x: &'a [f32],
-    pub gradient: &'a [f32],
-}
-
 /// What one task computes: the sums of a range of one group's outputs over a chunk of images.
 struct Unit<'s> {
     images: Range<usize>,
@@ -139,95 +129,38 @@ struct Unit<'s> {
     sums: &'s mut [f32],
 }
 
-impl Plan<'_> {
-    fn compute(&self, unit: Unit<'_>) {
-        let outputs = unit.sums.len() / self.weights.len();
-        let source = self.source.len(self.geometry.group_channels());
-        let map = self.map();
-        let interleaved = self.source.images;
-        let most = unit.images.len().div_ceil(interleaved);
-        let parts = (SOURCE_NUMBERS / source).clamp(1, most);
-        for first in unit.images.clone().step_by(parts * interleaved) {
-            let end = (first + parts * interleaved).min(unit.images.end);
-            let parts = (end - first).div_ceil(interleaved);
-            let counts = [parts * source, outputs * parts * map, self.room()];
-            with_scratch(counts, |[x, dy, room]| {
-                self.clear(source, x, dy);
-                for (part, x) in x.chunks_exact_mut(source).enumerate() {
-                    let start = first + part * interleaved;
-                    let images = start..(start + interleaved).min(end);
-                    self.fill_input(unit.group, images.clone(), x, room);
-                    let output = unit.group * self.geometry.group_outputs() + unit.first_output;
-                    for (number, dy) in dy.chunks_exact_mut(parts * map).enumerate() {
-                        let dy = &mut dy[part * map..(part + 1) * map];
-                        self.fill_gradient(output + number, images.clone(), dy, room);
-                    }
+/// Copies the images of a unit, a few at a time, and sums their products.
+fn compute(plan: &Plan<'_>, unit: Unit<'_>) {
+    let outputs = unit.sums.len() / plan.weights.len();
+    let source = plan.source.len(plan.geometry.group_channels());
+    let map = plan.map();
+    let interleaved = plan.source.images;
+    let most = unit.images.len().div_ceil(interleaved);
+    let parts = (SOURCE_NUMBERS / source).clamp(1, most);
+    for first in unit.images.clone().step_by(parts * interleaved) {
+        let end = (first + parts * interleaved).min(unit.images.end);
+        let parts = (end - first).div_ceil(interleaved);
+        let counts = [parts * source, outputs * parts * map, plan.room()];
+        with_scratch(counts, |[x, dy, room]| {
+            plan.clear(source, x, dy);
+            for (part, x) in x.chunks_exact_mut(source).enumerate() {
+                let start = first + part * interleaved;
+                let images = start..(start + interleaved).min(end);
+                plan.fill_input(unit.group, images.clone(), x, room);
+                let output = unit.group * plan.geometry.group_outputs() + unit.first_output;
+                for (number, dy) in dy.chunks_exact_mut(parts * map).enumerate() {
+                    let dy = &mut dy[part * map..(part + 1) * map];
+                    plan.fill_gradient(output + number, images.clone(), dy, room);
                 }
-                simd::dispatch(Work {
-                    weights: &self.weights,
-                    steps: &self.steps(parts, source),
-                    sums: unit.sums,
-                    x,
-                    dy,
-                });
+            }
+            simd::dispatch(Work {
+                weights: &plan.weights,
+                steps: &plan.steps(parts, source),
+                sums: unit.sums,
+                x,
+                dy,
             });
-        }
-    }
-
-    /// Numbers of one channel of the gradient's copy.
-    pub fn map(&self) -> usize {
-        self.gradient_source.channel_stride()
-    }
-
-    /// Numbers of room that filling needs.
-    pub fn room(&self) -> usize {
-        self.source.room().max(self.gradient_source.room())
-    }
-
-    /// Offset of the input of each vector of outputs, all parts one after the other.
-    pub fn steps(&self, parts: usize, source: usize) -> Vec<usize> {
-        let row = self.gradient_source.offset(0, 1, 0);
-        (0..parts)
-            .flat_map(|part| (0..self.gradient_source.rows).map(move |row| (part, row)))
-            .flat_map(|(part, index)| {
-                let start = part * source + self.source.offset(0, index, 0);
-                (0..row).step_by(simd::lanes()).map(move |i| start + i)
-            })
-            .collect()
-    }
-
-    /// Zeros what nothing is copied to, in parts of `source` numbers of the input.
-    pub fn clear(&self, source: usize, x: &mut [f32], dy: &mut [f32]) {
-        for part in x.chunks_exact_mut(source) {
-            self.source.clear(part);
-        }
-        self.gradient_source.clear(dy);
-    }
-
-    /// Copies the channels of one group.
-    pub fn fill_input(&self, group: usize, images: Range<usize>, to: &mut [f32], room: &mut [f32]) {
-        let geometry = self.geometry;
-        let channels = geometry.group_channels();
-        let length = channels * geometry.input_size();
-        let maps: Vec<&[f32]> = images
-            .map(|image| &self.x[(image * geometry.groups + group) * length..][..length])
-            .collect();
-        self.source.copy(&maps, to, room);
-    }
-
-    /// Copies one channel of the gradient.
-    pub fn fill_gradient(
-        &self,
-        channel: usize,
-        images: Range<usize>,
-        to: &mut [f32],
-        room: &mut [f32],
-    ) {
-        let size = self.geometry.output_size();
-        let maps: Vec<&[f32]> = images
-            .map(|image| &self.gradient[(image * self.geometry.outputs + channel) * size..][..size])
-            .collect();
-        self.gradient_source.copy(&maps, to, room);
+        });
     }
 }
 

@@ -13,7 +13,8 @@ use burn::backend::{
 
 use super::{
     autodiff_pair,
-    ops::{NormalisationOps, Normalised, NormalisedPair},
+    ops::NormalisationOps,
+    outcome::{Normalised, NormalisedPair},
 };
 use crate::{activation::Activation, optional::Optional};
 

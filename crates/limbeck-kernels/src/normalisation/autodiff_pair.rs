@@ -11,7 +11,7 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::ops::{NormalisationOps, NormalisedPair};
+use super::{ops::NormalisationOps, outcome::NormalisedPair};
 use crate::{activation::Activation, optional::Optional};
 
 /// As [`NormalisationOps::kernel_batch_norm_pair`]; the statistics are detached.

@@ -6,7 +6,7 @@ use burn::{
     tensor::Shape,
 };
 
-use super::ops::{Five, Four, Normalised, NormalisedPair};
+use super::outcome::{Five, Four, Normalised, NormalisedPair};
 use crate::{
     activation::{Activation, SIX},
     composed::sum_per_channel,

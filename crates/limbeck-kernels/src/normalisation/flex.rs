@@ -7,7 +7,8 @@ use burn::{
 
 use super::{
     Maps, Operand, Output, Read, affine, backward, composed, forward,
-    ops::{Five, Four, NormalisationOps, Normalised, NormalisedPair},
+    ops::NormalisationOps,
+    outcome::{Five, Four, Normalised, NormalisedPair},
     pair,
 };
 use crate::{

@@ -14,6 +14,7 @@ mod composed;
 mod flex;
 pub(crate) mod forward;
 mod ops;
+mod outcome;
 pub(crate) mod pair;
 mod span;
 

@@ -5,34 +5,6 @@ use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 use super::composed;
 use crate::{activation::Activation, optional::Optional};
 
-/// Output, mean and variance, and scales and shifts where the output can be computed by them.
-pub(super) type Normalised<B> = (
-    FloatTensor<B>,
-    FloatTensor<B>,
-    FloatTensor<B>,
-    Option<FloatTensor<B>>,
-);
-
-/// Gradients: of the input, of the residual where asked for, and of two vectors of channels.
-pub(super) type Four<B> = (
-    FloatTensor<B>,
-    Option<FloatTensor<B>>,
-    FloatTensor<B>,
-    FloatTensor<B>,
-);
-
-/// Output, then both means and both variances.
-pub(super) type NormalisedPair<B> = (
-    FloatTensor<B>,
-    FloatTensor<B>,
-    FloatTensor<B>,
-    FloatTensor<B>,
-    FloatTensor<B>,
-);
-
-/// Gradients of both inputs, of both weights and of either bias.
-pub(super) type Five<B> = NormalisedPair<B>;
-
 /// Normalisations of maps; the bodies given here are made of burn's own operations.
 #[backend_extension(Autodiff, Flex)]
 pub trait NormalisationOps: Backend {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use limbeck_methods::{
-    Classifier, Method, Probe, Progress, Step, Term, TrainingPart, supervised::cross_entropy,
+    BASELINE, Classifier, Method, Probe, Progress, Step, Term, TrainingPart,
+    supervised::cross_entropy,
 };
 use limbeck_nn::{InputShape, Mode, Outputs, Pass, Taps, model::outline};
 
@@ -106,7 +107,7 @@ impl LossBench<'_> {
         let optimizer = OptimizerRecipe::default();
         let settings = BTreeMap::new();
         let mut learner =
-            BenchLearner::new(student, None, "none", &settings, self.batch, &optimizer)?;
+            BenchLearner::new(student, None, BASELINE, &settings, self.batch, &optimizer)?;
         let batch = learner.batch.clone();
         let mut stopwatch = Stopwatch::new();
         for _ in 0..self.runs.min(STUDENT_RUNS) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use limbeck_methods::BASELINE;
 use limbeck_nn::{InputShape, Network, Taps};
 
 use super::{learner::BenchLearner, noise, stopwatch::Stopwatch};
@@ -61,7 +62,7 @@ impl NetworkBench<'_> {
                 let network = self.network.clone();
                 let settings = BTreeMap::new();
                 let learner =
-                    BenchLearner::new(network, None, "none", &settings, self.batch, &optimizer)?;
+                    BenchLearner::new(network, None, BASELINE, &settings, self.batch, &optimizer)?;
                 Some(learner)
             }
             None => None,

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use limbeck_data::Augment;
-use limbeck_methods::{Section, Teacher};
+use limbeck_methods::{BASELINE, Section, Teacher};
 use limbeck_nn::Network;
 use limbeck_report::{EpochRow, Evaluation, Results, SeedResult};
 
@@ -38,8 +38,6 @@ pub enum RunEnd {
 
 /// The job that trains a teacher of the zoo first.
 const TEACHER: &str = "teacher";
-/// Name of the method that trains on labels alone.
-const BASELINE: &str = "none";
 
 /// Trains, tests and reports. In the folder of an earlier run it goes on where that was.
 ///

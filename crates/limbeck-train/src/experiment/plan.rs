@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use limbeck_data::{Augment, Dataset, Loader, Normalisation, Part};
-use limbeck_methods::{Cast, Classifier, Probe, Procedure, Section, TrainingPart};
+use limbeck_methods::{BASELINE, Cast, Classifier, Probe, Procedure, Section, TrainingPart};
 use limbeck_nn::{InputShape, Network, model};
 use sha2::{Digest, Sha256};
 
@@ -77,10 +77,10 @@ impl Plan {
         let student = model::find(&recipe.student.model)?;
         let (augment, normalisation) = augmentation::settle(&mut recipe, &dataset, student.size)?;
         let input = input_shape(&augment, &dataset);
-        if recipe.train.baseline && recipe.method.name == "none" {
-            warnings.push(
-                "the method `none` is the baseline itself; no second one is trained".to_owned(),
-            );
+        if recipe.train.baseline && recipe.method.name == BASELINE {
+            warnings.push(format!(
+                "the method `{BASELINE}` is the baseline itself; no second one is trained"
+            ));
         }
         let teacher = match cache {
             None => plan_teacher(
@@ -195,7 +195,7 @@ impl Plan {
             classes: self.input.classes,
             batch: self.recipe.data.batch.min(train.len()),
             pairs: match name {
-                "none" => None,
+                BASELINE => None,
                 _ => self.recipe.method.pairs.clone(),
             },
             seed,

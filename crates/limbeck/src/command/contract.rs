@@ -2,6 +2,7 @@
 
 use std::io::{Write, stdout};
 
+use limbeck::methods::BASELINE;
 use limbeck::nn::model::tinyvit::TinyVitFactors;
 use limbeck::nn::weights;
 use limbeck::train::contract::{ContractEnd, ContractLog, Request, execute};
@@ -34,7 +35,7 @@ pub fn run(arguments: &ContractArguments, quiet: bool) -> anyhow::Result<()> {
     flags.put("data", "path", arguments.data.as_deref());
     let from = arguments.from.as_deref().map(name_of).transpose()?;
     flags.put("student", "model", from);
-    flags.put("method", "name", Some("none"));
+    flags.put("method", "name", Some(BASELINE));
     flags.put("train", "baseline", Some(false));
     let mut recipe = resolve(flags, &arguments.run, FROM)?;
     prepare(&mut recipe)?;

@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn the_baseline_costs_what_it_costs() {
         let costs = Costs::read().unwrap();
-        let baseline = costs.of("none").unwrap();
+        let baseline = costs.of(limbeck::methods::BASELINE).unwrap();
         assert_eq!([baseline.step, baseline.memory], [1.0, 1.0]);
         assert_eq!(baseline.to_string(), "step ×1.0, memory ×1.0");
         assert!(costs.setting(None).contains("cakd from vit_nano"));

@@ -10,9 +10,10 @@ use limbeck::train::TrainError;
 use limbeck::train::experiment::build;
 use limbeck::train::hint_pairs::hint_pairs;
 use limbeck::train::model_source::{self, ModelSource};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{eval::split_of, models::published, predict::load_model, threads};
+use super::network::{describe, print_network, published};
+use super::{eval::split_of, predict::load_model, threads};
 use crate::arguments::InspectArguments;
 use crate::exit::Usage;
 
@@ -127,62 +128,6 @@ fn print_groups(
     Ok(())
 }
 
-/// Parameters, cost and taps of `network`.
-pub fn print_network(out: &mut impl Write, network: &Network, json: bool) -> anyhow::Result<()> {
-    if json {
-        writeln!(out, "{:#}", describe(network))?;
-        return Ok(());
-    }
-    let InputShape {
-        channels,
-        height,
-        width,
-        classes,
-    } = network.input();
-    let cost = network.cost();
-    writeln!(out, "{}", network.name())?;
-    writeln!(
-        out,
-        "  input        {channels}×{height}×{width}, {classes} classes"
-    )?;
-    writeln!(
-        out,
-        "  parameters   {}",
-        grouped(network.store.trained_count() as u64)
-    )?;
-    writeln!(out, "  MACs         {}", grouped(cost.macs))?;
-    writeln!(
-        out,
-        "  activations  {} numbers ({:.1} MB in f32)",
-        grouped(cost.activations),
-        cost.activations as f64 * 4.0 / 1e6
-    )?;
-    writeln!(out, "  taps")?;
-    for tap in network.taps() {
-        writeln!(out, "    {:<16} {}", tap.name, tap.kind)?;
-    }
-    Ok(())
-}
-
-fn describe(network: &Network) -> Value {
-    let input = network.input();
-    let cost = network.cost();
-    let taps: Vec<Value> = network
-        .taps()
-        .iter()
-        .map(|tap| json!({ "name": tap.name, "shape": tap.kind.to_string() }))
-        .collect();
-    json!({
-        "model": network.name(),
-        "input": [input.channels, input.height, input.width],
-        "classes": input.classes,
-        "params": network.store.trained_count(),
-        "macs": cost.macs,
-        "activations": cost.activations,
-        "taps": taps,
-    })
-}
-
 fn network(source: &str, arguments: &InspectArguments) -> anyhow::Result<Network> {
     match ModelSource::recognise(source)? {
         ModelSource::File(_) if arguments.input.is_some() || arguments.classes.is_some() => {
@@ -241,19 +186,6 @@ pub fn parse_sizes<const N: usize>(text: &str) -> Option<[usize; N]> {
         .then_some(sizes)
 }
 
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,12 +197,5 @@ mod tests {
         assert!(parse_input("3x0x32").is_err());
         assert!(parse_input("3x32x32x").is_err());
         assert!(parse_input("a picture").is_err());
-    }
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_233_540), "1,233,540");
     }
 }

@@ -8,15 +8,19 @@ mod completions;
 mod contract;
 mod costs;
 mod demo;
+mod distill;
 mod eval;
 mod inspect;
 mod interrupt;
 mod models;
+mod network;
 mod predict;
 mod report;
+mod resume;
 mod runs;
 mod series;
 mod threads;
+mod train;
 
 use crate::arguments::{Arguments, Command};
 
@@ -25,9 +29,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let quiet = arguments.quiet;
     match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments, quiet),
-        Command::Train(arguments) => runs::train(&arguments, quiet),
-        Command::Distill(arguments) => runs::distill(&arguments, quiet),
-        Command::Resume(arguments) => runs::resume(&arguments, quiet),
+        Command::Train(arguments) => train::run(&arguments, quiet),
+        Command::Distill(arguments) => distill::run(&arguments, quiet),
+        Command::Resume(arguments) => resume::run(&arguments, quiet),
         Command::Contract(arguments) => contract::run(&arguments, quiet),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),

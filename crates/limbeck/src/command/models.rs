@@ -2,12 +2,10 @@
 
 use std::io::{Write, stdout};
 
-use burn::tensor::{DType, Device};
-use limbeck::nn::Network;
-use limbeck::nn::model::{MODELS, NamedModel, find};
+use limbeck::nn::model::{MODELS, find};
 use serde_json::{Value, json};
 
-use super::inspect::print_network;
+use super::network::{print_network, published};
 use crate::arguments::NamedArguments;
 
 /// Prints the list, or the facts of one model.
@@ -48,16 +46,4 @@ pub fn run(arguments: &NamedArguments) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// The model with the input that its published numbers are for.
-pub fn published(model: &NamedModel) -> anyhow::Result<Network> {
-    Ok(Network::new(
-        &model.name,
-        model.published_input(),
-        0,
-        &Device::flex(),
-        DType::F32,
-        |builder, input| model.build(builder, input),
-    )?)
 }

@@ -1,91 +1,24 @@
-//! `limbeck train`, `limbeck distill` and `limbeck resume`.
+//! One run from its flags to what it has found.
 
 use std::io::{Write, stdout};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use limbeck::methods::BASELINE;
 use limbeck::report::Results;
-use limbeck::train::contract::Request;
-use limbeck::train::experiment::{Plan, RunEnd, Series, arrange, execute};
+use limbeck::train::experiment::{Plan, RunEnd, arrange, execute};
 use limbeck::train::observer::Observer;
-use limbeck::train::recipe::{Layers, Recipe, TeacherRecipe};
+use limbeck::train::recipe::{Layers, Recipe};
 use limbeck::train::run_folder::{self, RunFolder};
 use serde_json::{Value, json};
 
-use super::{contract, interrupt, series, threads};
-use crate::arguments::{DistillArguments, ResumeArguments, RunArguments, TrainArguments};
+use super::{interrupt, threads};
+use crate::arguments::RunArguments;
 use crate::exit::{Interrupted, Usage};
 use crate::progress::Progress;
 
 /// What the first Ctrl-C brings about.
 pub const STOPPING: &str = "stopping after this step, with a checkpoint";
-
-/// `limbeck train`.
-pub fn train(arguments: &TrainArguments, quiet: bool) -> anyhow::Result<()> {
-    let mut flags = Flags::default();
-    flags.put("data", "path", arguments.data.as_deref());
-    flags.put("student", "model", arguments.model.as_deref());
-    flags.put("student", "weights", path(arguments.weights.as_deref()));
-    flags.put("method", "name", Some("none"));
-    flags.put("train", "baseline", Some(false));
-    let mut recipe = resolve(flags, &arguments.run, "--model")?;
-    // `train` is training on labels alone, whatever teacher a recipe names.
-    recipe.teacher = TeacherRecipe::default();
-    start(recipe, &arguments.run, quiet)
-}
-
-/// `limbeck distill`: one run, or one for each method and student.
-pub fn distill(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
-    let mut recipes = Vec::new();
-    for student in each(&arguments.student) {
-        for method in each(&arguments.method) {
-            let mut flags = Flags::default();
-            flags.put("data", "path", arguments.data.as_deref());
-            flags.put("teacher", "source", arguments.teacher.as_deref());
-            flags.put("teacher", "model", arguments.teacher_model.as_deref());
-            flags.put("student", "model", student);
-            flags.put("student", "weights", path(arguments.weights.as_deref()));
-            flags.put("method", "name", method);
-            flags.put("train", "baseline", arguments.baseline.then_some(true));
-            recipes.push(resolve(flags, &arguments.run, "--student")?);
-        }
-    }
-    match recipes.len() {
-        1 => start(recipes.remove(0), &arguments.run, quiet),
-        _ => series::start(recipes, &arguments.run, quiet),
-    }
-}
-
-/// The names of a list, or nothing once where there are none.
-fn each(names: &[String]) -> Vec<Option<&str>> {
-    match names {
-        [] => vec![None],
-        names => names.iter().map(|name| Some(name.as_str())).collect(),
-    }
-}
-
-/// `limbeck resume`.
-pub fn resume(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
-    threads::check(arguments.threads)?;
-    let series = Series::open(&arguments.run)?;
-    let first = series.as_ref().and_then(|series| series.runs().next());
-    let begun = run_folder::recipe_of(first.as_ref().unwrap_or(&arguments.run))?;
-    let begun = begun.and_then(|recipe| recipe.train.threads);
-    threads::set(arguments.threads.or(begun))?;
-    if let Some(series) = series {
-        return series::go_on(&series, arguments.threads, arguments.json, quiet);
-    }
-    if let Some(request) = Request::read(&arguments.run)? {
-        let folder = RunFolder::open(&arguments.run)?;
-        return contract::resume(&request, &folder, arguments, quiet);
-    }
-    let interrupt = interrupt::watch(STOPPING)?;
-    let results = go_on(&arguments.run, arguments.threads, quiet, &interrupt)?;
-    if arguments.json {
-        print_json(&as_json(&results, &arguments.run))?;
-    }
-    Ok(())
-}
 
 /// Goes on with the run in `path`, or says what it found where it is finished. The compute threads
 /// have been set.
@@ -131,6 +64,12 @@ impl Flags {
         }
     }
 
+    /// The same for a path.
+    pub fn path(&mut self, section: &str, key: &str, value: Option<&Path>) {
+        let text = value.map(|path| path.to_string_lossy().into_owned());
+        self.put(section, key, text);
+    }
+
     /// The same for a number.
     pub fn number(&mut self, section: &str, key: &str, value: Option<usize>) {
         self.put(section, key, value.map(|value| value as i64));
@@ -162,10 +101,6 @@ pub fn require(layers: &Layers, key: &str, flag: &str) -> anyhow::Result<()> {
             Err(Usage(text).into())
         }
     }
-}
-
-fn path(path: Option<&Path>) -> Option<String> {
-    path.map(|path| path.to_string_lossy().into_owned())
 }
 
 /// Lays defaults, recipe file, flags and assignments over each other, and checks that data and
@@ -248,7 +183,7 @@ fn carry_out(
     let mut progress = Progress::new(quiet);
     progress.note(&format!("run: {}", folder.path().display()));
     let verb = match plan.recipe.method.name.as_str() {
-        "none" => "train",
+        BASELINE => "train",
         _ => "distill",
     };
     let command = format!(

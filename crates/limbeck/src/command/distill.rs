@@ -1,0 +1,35 @@
+//! `limbeck distill`.
+
+use super::runs::{Flags, resolve, start};
+use super::series;
+use crate::arguments::DistillArguments;
+
+/// One run, or one for each method and student.
+pub fn run(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
+    let mut recipes = Vec::new();
+    for student in each(&arguments.student) {
+        for method in each(&arguments.method) {
+            let mut flags = Flags::default();
+            flags.put("data", "path", arguments.data.as_deref());
+            flags.put("teacher", "source", arguments.teacher.as_deref());
+            flags.put("teacher", "model", arguments.teacher_model.as_deref());
+            flags.put("student", "model", student);
+            flags.path("student", "weights", arguments.weights.as_deref());
+            flags.put("method", "name", method);
+            flags.put("train", "baseline", arguments.baseline.then_some(true));
+            recipes.push(resolve(flags, &arguments.run, "--student")?);
+        }
+    }
+    match recipes.len() {
+        1 => start(recipes.remove(0), &arguments.run, quiet),
+        _ => series::start(recipes, &arguments.run, quiet),
+    }
+}
+
+/// The names of a list, or nothing once where there are none.
+fn each(names: &[String]) -> Vec<Option<&str>> {
+    match names {
+        [] => vec![None],
+        names => names.iter().map(|name| Some(name.as_str())).collect(),
+    }
+}

@@ -1,0 +1,32 @@
+//! `limbeck resume`.
+
+use limbeck::train::contract::Request;
+use limbeck::train::experiment::Series;
+use limbeck::train::run_folder::{self, RunFolder};
+
+use super::runs::{STOPPING, as_json, go_on, print_json};
+use super::{contract, interrupt, series, threads};
+use crate::arguments::ResumeArguments;
+
+/// Goes on with a run, a series or a search.
+pub fn run(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
+    threads::check(arguments.threads)?;
+    let series = Series::open(&arguments.run)?;
+    let first = series.as_ref().and_then(|series| series.runs().next());
+    let begun = run_folder::recipe_of(first.as_ref().unwrap_or(&arguments.run))?;
+    let begun = begun.and_then(|recipe| recipe.train.threads);
+    threads::set(arguments.threads.or(begun))?;
+    if let Some(series) = series {
+        return series::go_on(&series, arguments.threads, arguments.json, quiet);
+    }
+    if let Some(request) = Request::read(&arguments.run)? {
+        let folder = RunFolder::open(&arguments.run)?;
+        return contract::resume(&request, &folder, arguments, quiet);
+    }
+    let interrupt = interrupt::watch(STOPPING)?;
+    let results = go_on(&arguments.run, arguments.threads, quiet, &interrupt)?;
+    if arguments.json {
+        print_json(&as_json(&results, &arguments.run))?;
+    }
+    Ok(())
+}
