@@ -7,8 +7,8 @@ use std::path::Path;
 use burn::tensor::{DType, Device, Tensor};
 use limbeck_nn::layer::Linear;
 use limbeck_nn::weights::{
-    LoadOptions, LoadReport, ModelFile, Normalisation, StateDict, WeightsError, load_network,
-    load_store, read_metadata, save_safetensors,
+    ImageFit, LoadOptions, LoadReport, ModelFile, Normalisation, StateDict, WeightsError,
+    load_network, load_store, read_metadata, save_safetensors,
 };
 use limbeck_nn::{Architecture, Builder, Init, InputShape, Network, Pass, Role, Store, model};
 
@@ -355,14 +355,20 @@ fn a_model_file_is_deployable_by_itself() {
         mean: vec![0.1, 1.0 / 3.0, 0.485],
         std: vec![0.2, 0.225, 1e-3],
     };
+    let fit = ImageFit {
+        name: "stretch".to_owned(),
+        share: 0.875,
+    };
     let names = ["cat", "dog, big", "Äffchen \"x\""]
         .map(str::to_owned)
         .to_vec();
-    ModelFile::save(&network, Some(normalisation.clone()), names.clone(), &path).unwrap();
+    let given = (Some(normalisation.clone()), Some(fit.clone()));
+    ModelFile::save(&network, given.0, given.1, names.clone(), &path).unwrap();
     let metadata = read_metadata(&path).unwrap();
     assert_eq!(metadata.model, "resnet8");
     assert_eq!(metadata.input, network.input());
     assert_eq!(metadata.normalisation, Some(normalisation));
+    assert_eq!(metadata.fit, Some(fit));
     assert_eq!(metadata.class_names, names);
     let file = ModelFile::read(&path).unwrap();
     assert_eq!(file.metadata, metadata);
@@ -388,6 +394,8 @@ fn metadata_that_is_missing_or_wrong_is_refused_with_the_reason() {
         ("limbeck.classes", Some("ten"), "ten"),
         ("limbeck.mean", Some("0.5,0.5,0.5"), "go together"),
         ("limbeck.class_names", Some("[\"a\"]"), "10 names"),
+        ("limbeck.fit", Some("stretch"), "go together"),
+        ("limbeck.fit_share", Some("2"), "at most 1"),
     ];
     for (key, value, reason) in cases {
         let mut pairs: BTreeMap<_, _> = good

@@ -103,11 +103,14 @@ fn every_element_type_and_layout_is_read_from_both_formats() {
 fn the_weights_are_found_in_a_training_checkpoint() {
     for file in ["checkpoint_zip.pth", "checkpoint_legacy.pth"] {
         let state = read(file);
-        assert_eq!(state.under(), Some("model"));
-        assert_eq!(state.others(), ["model_ema"]);
-        assert_eq!(values(&state, "module.bias").len(), 3);
-        let averaged = StateDict::read_under(&fixture(file), Some("model_ema")).unwrap();
-        assert_eq!(values(&averaged, "bias"), [9.0; 3]);
+        // Averaged weights come first.
+        assert_eq!(state.under(), Some("model_ema"));
+        assert_eq!(state.others(), ["model"]);
+        assert_eq!(values(&state, "bias"), [9.0; 3]);
+        let plain = StateDict::read_under(&fixture(file), Some("model")).unwrap();
+        assert_eq!(values(&plain, "module.bias").len(), 3);
+        let part = StateDict::read_under(&fixture(file), Some("model.module")).unwrap_err();
+        assert!(part.to_string().contains("`model.module`"), "{part}");
         let missing = StateDict::read_under(&fixture(file), Some("student")).unwrap_err();
         assert!(missing.to_string().contains("under `student`"), "{missing}");
         assert!(missing.to_string().contains("model_ema"), "{missing}");

@@ -312,7 +312,6 @@ impl Search<'_> {
             validation_choices: None,
             teacher: None,
             classes: &self.plan.dataset.classes,
-            normalisation: &self.plan.normalisation,
             interrupt: self.interrupt,
         };
         match job.run(learner, observer)? {
@@ -340,7 +339,7 @@ impl Search<'_> {
         }
         model_source::save(
             &finished.network,
-            &self.plan.normalisation,
+            &self.plan.augment,
             &self.plan.dataset.classes,
             &path,
         )

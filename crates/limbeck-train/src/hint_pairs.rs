@@ -1,36 +1,29 @@
 //! Which layers of a trained teacher a student is worth learning from, over images.
 
-use limbeck_data::{Augment, Normalisation, Part};
+use limbeck_data::Part;
 use limbeck_methods::{HeldOut, HintSelection, HintSettings, HintSurvey, blocks};
-use limbeck_nn::{Network, Tap, Taps};
+use limbeck_nn::{Tap, Taps};
 
-use crate::{TrainError, held_out::HeldOutImages};
+use crate::{TrainError, held_out::HeldOutImages, model_source::LoadedModel};
 
 /// Images of a batch: large enough for the products to be efficient.
 const BATCH: usize = 100;
 
-/// Chooses hints among the blocks of `teacher`, which sees images normalised by `normalisation`,
-/// for a student with the taps `student`; see the page of `hints`. A sample of `part` is looked
-/// at, not augmented.
+/// Chooses hints among the blocks of `teacher` for a student with the taps `student`; see the page
+/// of `hints`. A sample of `part` is looked at, prepared as the teacher knows its images.
 ///
 /// # Errors
 /// Settings that do not fit the networks, and images that cannot be read.
 pub fn hint_pairs(
-    teacher: &Network,
-    normalisation: Normalisation,
+    teacher: &LoadedModel,
     student: &[Tap],
     part: &Part,
     settings: &HintSettings,
 ) -> Result<HintSelection, TrainError> {
+    let augment = teacher.augment()?;
+    let teacher = &teacher.network;
     let names = blocks(&teacher.taps());
     settings.check(student, &names)?;
-    let input = teacher.input();
-    let augment = Augment {
-        size: [input.height, input.width],
-        channels: input.channels,
-        normalisation: Some(normalisation),
-        ..Augment::default()
-    };
     let (device, dtype) = (teacher.store.device(), teacher.store.dtype());
     let sample = part.spread(settings.images);
     let images = HeldOutImages::new(sample, &augment, BATCH, device, dtype)?;

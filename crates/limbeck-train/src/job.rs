@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use limbeck_data::{Augment, Loader, LoaderConfig, Normalisation, Part};
+use limbeck_data::{Augment, Loader, LoaderConfig, Part};
 use limbeck_methods::{HeldOut, Images, Progress, Teacher};
 use limbeck_nn::Network;
 use limbeck_report::EpochRow;
@@ -53,7 +53,7 @@ pub struct Job<'a> {
     pub fingerprint: &'a str,
     /// Images to learn from.
     pub train: &'a Part,
-    /// How they are varied.
+    /// How they are varied; what is not left to chance is written into weights files.
     pub augment: &'a Augment,
     /// Images to choose by.
     pub validation: &'a EvaluationSet,
@@ -63,8 +63,6 @@ pub struct Job<'a> {
     pub teacher: Option<&'a dyn Teacher>,
     /// Class names, written into weights files.
     pub classes: &'a [String],
-    /// How images were normalised, written into weights files.
-    pub normalisation: &'a Normalisation,
     /// Makes the run stop after the step at hand, with a checkpoint.
     pub interrupt: &'a AtomicBool,
 }
@@ -343,7 +341,7 @@ impl Job<'_> {
 
     fn save_weights(&self, network: &Network, name: &str) -> Result<(), TrainError> {
         let file = self.folder.join(name);
-        model_source::save(network, self.normalisation, self.classes, &file)
+        model_source::save(network, self.augment, self.classes, &file)
     }
 
     fn save(&self, learner: &Learner, state: &mut State) -> Result<(), TrainError> {

@@ -17,6 +17,7 @@ pub mod hint_pairs;
 pub mod job;
 pub mod latency;
 pub mod metric;
+pub mod model_facts;
 pub mod model_source;
 pub mod observer;
 pub mod optimizer;

@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
-use limbeck_data::Normalisation;
-use limbeck_nn::weights::{
-    self, FileFormat, LoadOptions, ModelFile, ModelMetadata, StateDict, WeightsError,
-};
+use limbeck_data::{Augment, Fit, Normalisation};
+use limbeck_nn::weights::{self, ImageFit, LoadOptions, ModelFile, ModelMetadata, StateDict};
 use limbeck_nn::{InputShape, Network, NnError, model};
 use sha2::{Digest, Sha256};
 
-use crate::{TrainError, run_folder};
+use crate::{
+    TrainError,
+    model_facts::{ModelFacts, parse_normalisation, read_classes},
+    run_folder,
+};
 
 /// What a user named as a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,17 +52,49 @@ impl ModelSource {
     }
 }
 
-/// A trained network with what its file says about it.
+/// A trained network with what its file, or its user, says about it.
 #[derive(Clone, Debug)]
 pub struct LoadedModel {
     /// The network.
     pub network: Network,
-    /// How its images were normalised, where the file says so.
+    /// How its images were normalised, where that is known.
     pub normalisation: Option<Normalisation>,
-    /// Names of its classes, where the file says so.
+    /// How its images were brought to the size of its input.
+    pub fit: Fit,
+    /// Which share of the scaled image was kept then.
+    pub fit_share: f64,
+    /// Names of its classes, where they are known.
     pub class_names: Option<Vec<String>>,
     /// Hash of its file, in hexadecimal.
     pub sha256: String,
+    /// Choices that were made for the user, a line each.
+    pub notes: Vec<String>,
+}
+
+impl LoadedModel {
+    /// What is done to images that it is measured on or labels: as in its training, without chance.
+    ///
+    /// # Errors
+    /// A normalisation that is not known.
+    pub fn augment(&self) -> Result<Augment, TrainError> {
+        let input = self.network.input();
+        let Some(normalisation) = self.normalisation.clone() else {
+            return Err(TrainError::ModelSource(format!(
+                "the weights of `{}` do not say how images were normalised; say it with \
+                 --normalisation imagenet, cifar10, cifar100, half, none or MEAN/STD, such as \
+                 0.485,0.456,0.406/0.229,0.224,0.225",
+                self.network.name()
+            )));
+        };
+        Ok(Augment {
+            size: [input.height, input.width],
+            channels: input.channels,
+            fit: self.fit,
+            fit_share: self.fit_share,
+            normalisation: Some(normalisation),
+            ..Augment::default()
+        })
+    }
 }
 
 /// Hash of `file`, in hexadecimal, as [`load`] gives it.
@@ -72,130 +106,245 @@ pub fn sha256(file: &Path) -> Result<String, TrainError> {
     Ok(hex(&Sha256::digest(&bytes)))
 }
 
-/// Reads the model in `file`. A file of another tool does not say which network it is for: that is
-/// `model`, and `input` is then what it is built for.
+/// Networks whose published numbers are for images of at most this side are trained on data sets of
+/// small images in the size that these have, whatever it is.
+const SMALL: usize = 64;
+
+/// Reads the model in `file`. What a file of another tool does not tell is in `facts`, and taken
+/// from the shapes of its weights: channels, classes and, of transformers, the size of the images.
+/// Convolutional networks do not tell that: those for small images are built for `images` (height
+/// and width) where these are known, all others for the size of their published numbers.
 ///
 /// # Errors
-/// A file that is damaged, or says less than is needed, or does not fit the network.
+/// A file that is damaged, or says less than is needed, or other things than `facts`, or does not
+/// fit the network.
 pub fn load(
     file: &Path,
-    model: Option<&str>,
-    input: Option<InputShape>,
+    facts: &ModelFacts,
+    images: Option<[usize; 2]>,
 ) -> Result<LoadedModel, TrainError> {
     let bytes = std::fs::read(file).map_err(TrainError::io(file))?;
     let sha256 = hex(&Sha256::digest(&bytes));
-    let state = StateDict::from_bytes(file, bytes, None)?;
-    let (device, dtype) = (Device::flex(), DType::F32);
-    if state.format() == FileFormat::Safetensors
-        && let Ok(metadata) = weights::read_metadata(file)
-    {
-        if let Some(named) = model
-            && model::find(named)?.name != metadata.model
-        {
-            return Err(TrainError::ModelSource(format!(
-                "`{}` is a `{}`, not a `{named}`; leave the name out",
+    let state = StateDict::from_bytes(file, bytes, facts.weights_key.as_deref())?;
+    let mut model = match state.metadata().contains_key(weights::MODEL_KEY) {
+        true => load_told(ModelFile::of(state)?, facts)?,
+        false => load_untold(file, &state, facts, images)?,
+    };
+    model.sha256 = sha256;
+    let input = model.network.input();
+    if let Some(text) = &facts.normalisation {
+        let given = parse_normalisation(text, input.channels)?;
+        if model.normalisation.get_or_insert(given.clone()) != &given {
+            return Err(contradicts(file, "normalisation"));
+        }
+    }
+    if let Some(path) = &facts.classes {
+        let given = read_classes(path)?;
+        if given.len() != input.classes {
+            return Err(TrainError::Setting(format!(
+                "`{}` names {} classes, the model in `{}` has {}",
+                path.display(),
+                given.len(),
                 file.display(),
-                metadata.model
+                input.classes
             )));
         }
-        let file = ModelFile { metadata, state };
-        let network = file.network(&device, dtype)?;
-        let ModelMetadata {
-            normalisation,
-            class_names,
-            ..
-        } = file.metadata;
-        return Ok(LoadedModel {
-            network,
-            normalisation: normalisation.as_ref().map(from_file),
-            class_names: (!class_names.is_empty()).then_some(class_names),
-            sha256,
-        });
+        if model.class_names.get_or_insert(given.clone()) != &given {
+            return Err(contradicts(file, "class names"));
+        }
     }
-    let Some(model) = model else {
+    Ok(model)
+}
+
+/// A model whose file says which network it is for.
+fn load_told(file: ModelFile, facts: &ModelFacts) -> Result<LoadedModel, TrainError> {
+    let path = file.state.path().to_owned();
+    let metadata = &file.metadata;
+    if let Some(named) = &facts.model
+        && model::find(named)?.name != metadata.model
+    {
         return Err(TrainError::ModelSource(format!(
-            "`{}` does not say which network it is for; name it with --teacher-model (distill) or --model-name (eval, predict)",
+            "`{}` is a `{}`, not a `{named}`; leave the name out",
+            path.display(),
+            metadata.model
+        )));
+    }
+    let input = metadata.input;
+    if facts
+        .size
+        .is_some_and(|size| [size, size] != [input.height, input.width])
+    {
+        return Err(contradicts(&path, "image size"));
+    }
+    let (fit, fit_share) = match &metadata.fit {
+        None => (Augment::default().fit, Augment::default().fit_share),
+        Some(fit) => (fit_of(&path, fit)?, fit.share),
+    };
+    let network = file.network(&Device::flex(), DType::F32)?;
+    let ModelMetadata {
+        normalisation,
+        class_names,
+        ..
+    } = file.metadata;
+    Ok(LoadedModel {
+        network,
+        normalisation: normalisation.as_ref().map(from_file),
+        fit,
+        fit_share,
+        class_names: (!class_names.is_empty()).then_some(class_names),
+        sha256: String::new(),
+        notes: Vec::new(),
+    })
+}
+
+/// A model whose file holds numbers alone.
+fn load_untold(
+    file: &Path,
+    state: &StateDict,
+    facts: &ModelFacts,
+    images: Option<[usize; 2]>,
+) -> Result<LoadedModel, TrainError> {
+    let Some(model) = &facts.model else {
+        return Err(TrainError::ModelSource(format!(
+            "`{}` does not say which network it is for; name it with --model-name (of a teacher, --teacher-model)",
             file.display()
         )));
     };
     let entry = model::find(model)?;
-    let input = input.unwrap_or(InputShape {
-        channels: 3,
-        height: entry.size,
-        width: entry.size,
-        classes: entry.classes,
-    });
-    let mut network = model::build(&entry.name, input, 0, &device, dtype)?;
-    match weights::load_network(&mut network, &state, LoadOptions::default()) {
-        Ok(_) => {}
-        Err(WeightsError::Mismatch(report)) if report.classes.is_some() => {
-            let [found, data] = report.classes.unwrap_or_default();
-            return Err(TrainError::ClassCount {
-                teacher: file.display().to_string(),
-                teacher_classes: found,
-                data_classes: data,
-            });
-        }
-        Err(error) => return Err(error.into()),
+    let told = weights::told_input(&entry, state)?;
+    let small = images.filter(|_| entry.size <= SMALL);
+    let published = [entry.size, entry.size];
+    let ([height, width], why) = match (facts.size, told.size, small) {
+        (Some(size), ..) => ([size, size], None),
+        (None, Some(size), _) => (size, Some("as its positional embedding tells")),
+        (None, None, Some(size)) => (size, Some("as the data has them; it does not tell")),
+        (None, None, None) => (
+            published,
+            Some("as its model is meant for; it does not tell"),
+        ),
+    };
+    let input = InputShape {
+        channels: told.channels.unwrap_or(3),
+        height,
+        width,
+        classes: told.classes.unwrap_or(entry.classes),
+    };
+    let mut network = model::build(&entry.name, input, 0, &Device::flex(), DType::F32)?;
+    weights::load_network(&mut network, state, LoadOptions::default())?;
+    let mut notes: Vec<String> = choice_of_weights(state).into_iter().collect();
+    if let Some(why) = why {
+        notes.push(format!(
+            "`{}` sees images of {height}×{width} pixels, {why} (another: --size, of a teacher --teacher-size)",
+            file.display()
+        ));
     }
+    let Augment { fit, fit_share, .. } = Augment::default();
     Ok(LoadedModel {
         network,
         normalisation: None,
+        fit,
+        fit_share,
         class_names: None,
-        sha256,
+        sha256: String::new(),
+        notes,
     })
 }
 
-/// As [`load`], for a use that knows the number of classes at the most.
-///
-/// # Errors
-/// As [`load`].
-pub fn load_for(
-    file: &Path,
-    model: Option<&str>,
-    classes: Option<usize>,
-) -> Result<LoadedModel, TrainError> {
-    let input = match model {
-        None => None,
-        Some(name) => {
-            let entry = model::find(name)?;
-            Some(InputShape {
-                channels: 3,
-                height: entry.size,
-                width: entry.size,
-                classes: classes.unwrap_or(entry.classes),
-            })
+/// Which of several state dicts was read, for the user; nothing where there is one alone.
+fn choice_of_weights(state: &StateDict) -> Option<String> {
+    let under = state.under()?;
+    if state.others().is_empty() {
+        return None;
+    }
+    Some(format!(
+        "`{}`: the weights under `{under}` were read; {} there too: choose with --weights-key (of a teacher, --teacher-weights-key)",
+        state.path().display(),
+        match state.others() {
+            [one] => format!("`{one}` is"),
+            all => format!("{} are", all.join(", ")),
         }
-    };
-    load(file, model, input)
+    ))
 }
 
-/// How images are normalised for `model`.
-///
-/// # Errors
-/// A file that does not say.
-pub fn normalisation_of(model: &LoadedModel) -> Result<Normalisation, TrainError> {
-    model.normalisation.clone().ok_or_else(|| {
+fn contradicts(file: &Path, what: &str) -> TrainError {
+    TrainError::ModelSource(format!(
+        "`{}` tells its own {what}, which is another than the given one; leave that out",
+        file.display()
+    ))
+}
+
+/// The way of fitting that a file names.
+fn fit_of(file: &Path, fit: &ImageFit) -> Result<Fit, TrainError> {
+    serde_json::from_value(fit.name.as_str().into()).map_err(|_| {
         TrainError::ModelSource(format!(
-            "the weights of `{}` do not say how images are normalised; use a file that limbeck wrote",
-            model.network.name()
+            "`{}` fits its images by `{}`, which is not known; it was written by another version",
+            file.display(),
+            fit.name
         ))
     })
 }
 
-/// Puts the weights of `file` into `network`, leaving the classifier as it was drawn where the
-/// file's is for other classes.
+/// How the images of the model that `source` names were fitted, where its file tells.
+pub fn told_fit(source: &str) -> Option<(Fit, f64)> {
+    let Ok(ModelSource::File(file)) = ModelSource::recognise(source) else {
+        return None;
+    };
+    let fit = weights::read_metadata(&file).ok()?.fit?;
+    Some((fit_of(&file, &fit).ok()?, fit.share))
+}
+
+/// Puts the weights of `file`, those under `key` if one is named, into `network`, leaving the
+/// classifier as it was drawn where the file's is for other classes. Gives what the user should
+/// know of that, a line each.
 ///
 /// # Errors
 /// A file that is damaged or does not fit.
-pub fn load_start(network: &mut Network, file: &Path) -> Result<(), TrainError> {
-    let state = StateDict::read(file)?;
+pub fn load_start(
+    network: &mut Network,
+    file: &Path,
+    key: Option<&str>,
+) -> Result<Vec<String>, TrainError> {
+    let state = StateDict::read_under(file, key)?;
     let options = LoadOptions {
         strict: true,
         fresh_head: true,
     };
-    weights::load_network(network, &state, options)?;
-    Ok(())
+    let report = weights::load_network(network, &state, options)?;
+    let mut notes: Vec<String> = choice_of_weights(&state).into_iter().collect();
+    let mut changes = Vec::new();
+    if !report.fresh.is_empty() {
+        let why = match report.classes {
+            Some([file, student]) => format!("it knows {file} classes, the student {student}"),
+            None => "it has none".to_owned(),
+        };
+        changes.push(format!(
+            "{} of the classifier are freshly drawn ({}): {why}",
+            report.fresh.len(),
+            report.fresh.join(", ")
+        ));
+    }
+    if !report.resized.is_empty() {
+        let names: Vec<String> = report.resized.iter().map(ToString::to_string).collect();
+        changes.push(format!("{} resized: {}", names.len(), names.join(", ")));
+    }
+    let input = network.input();
+    if let Ok(metadata) = weights::read_metadata(file)
+        && [metadata.input.height, metadata.input.width] != [input.height, input.width]
+    {
+        changes.push(format!(
+            "it was trained on images of {}×{} pixels, the student sees {}×{}",
+            metadata.input.height, metadata.input.width, input.height, input.width
+        ));
+    }
+    if !changes.is_empty() {
+        notes.push(format!(
+            "start: {} tensors from `{}`; {}",
+            report.loaded,
+            file.display(),
+            changes.join("; ")
+        ));
+    }
+    Ok(notes)
 }
 
 /// Puts the weights of `file` into `network`; everything must fit.
@@ -208,22 +357,34 @@ pub fn load_exactly(network: &mut Network, file: &Path) -> Result<(), TrainError
     Ok(())
 }
 
-/// Writes `network` with all that is needed to use it.
+/// Writes `network` with all that is needed to use it; `augment` is how its images were prepared.
 ///
 /// # Errors
 /// A file system that refuses.
 pub fn save(
     network: &Network,
-    normalisation: &Normalisation,
+    augment: &Augment,
     class_names: &[String],
     file: &Path,
 ) -> Result<(), TrainError> {
     let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
-    let normalisation = weights::Normalisation {
+    let given = augment.normalisation.as_ref();
+    let normalisation = given.map(|normalisation| weights::Normalisation {
         mean: wide(&normalisation.mean),
         std: wide(&normalisation.std),
+    });
+    let name = serde_json::to_value(augment.fit).unwrap_or_default();
+    let fit = ImageFit {
+        name: name.as_str().unwrap_or_default().to_owned(),
+        share: augment.fit_share,
     };
-    ModelFile::save(network, Some(normalisation), class_names.to_vec(), file)?;
+    ModelFile::save(
+        network,
+        normalisation,
+        Some(fit),
+        class_names.to_vec(),
+        file,
+    )?;
     Ok(())
 }
 

@@ -88,7 +88,7 @@ pub enum WeightsError {
         found: String,
     },
     /// The file holds several state dicts and none under a usual key.
-    #[error("`{}` holds several state dicts, under {}: name the key of the one to read", path.display(), keys.join(", "))]
+    #[error("`{}` holds several state dicts, under {}: name the key of the one to read (--weights-key; of a teacher, --teacher-weights-key)", path.display(), keys.join(", "))]
     SeveralStateDicts {
         /// The file.
         path: PathBuf,

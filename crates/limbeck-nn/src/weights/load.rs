@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::head::is_head;
 use super::position::{Position, Resize};
-use super::prefix::common_prefix;
+use super::prefix::{networks_below, prefix_of};
 use super::{LoadReport, ShapeMismatch, StateDict, StoredTensor, WeightsError};
 use crate::{InputShape, Network, ParameterId, Role, Store};
 
@@ -95,9 +95,7 @@ impl Target<'_> {
         if self.store.is_folded() {
             return Err(WeightsError::Folded);
         }
-        let prefix = common_prefix(state.iter().map(|(name, _)| name), |name| {
-            self.store.find(name).is_some()
-        });
+        let prefix = prefix_of(state, self.store);
         let mut report = LoadReport {
             path: state.path().to_owned(),
             network: self.name.to_owned(),
@@ -141,6 +139,11 @@ impl Target<'_> {
         if fits {
             Ok((store, report))
         } else {
+            let below = networks_below(state, self.store).into_iter();
+            let others = below.filter(|below| *below != prefix);
+            report.networks = others
+                .map(|below| below.trim_end_matches('.').to_owned())
+                .collect();
             Err(WeightsError::Mismatch(Box::new(report)))
         }
     }

@@ -22,6 +22,15 @@ pub struct Normalisation {
     pub std: Vec<f64>,
 }
 
+/// How images of another shape were brought to the network's size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageFit {
+    /// The way, such as `cover` or `stretch`; what they mean is the data's matter.
+    pub name: String,
+    /// Side of the part that is kept, in sides of the scaled image; above 0 and at most 1.
+    pub share: f64,
+}
+
 /// What a file says of the network that it is for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelMetadata {
@@ -31,9 +40,14 @@ pub struct ModelMetadata {
     pub input: InputShape,
     /// How images are normalised; `None` where they are not.
     pub normalisation: Option<Normalisation>,
+    /// How images are brought to the size of the input; `None` in files that do not tell.
+    pub fit: Option<ImageFit>,
     /// Names of the classes in the order of the logits; empty where they have none.
     pub class_names: Vec<String>,
 }
+
+/// The key under which a file names its model; files that have it tell the rest too.
+pub const MODEL_KEY: &str = "limbeck.model";
 
 /// Most channels, rows or columns of an image that a file may ask for.
 const MAX_SIDE: usize = 1 << 13;
@@ -49,7 +63,7 @@ impl ModelMetadata {
         } = self.input;
         let mut pairs = BTreeMap::from([
             ("format".to_owned(), "pt".to_owned()),
-            ("limbeck.model".to_owned(), self.model.clone()),
+            (MODEL_KEY.to_owned(), self.model.clone()),
             (
                 "limbeck.input".to_owned(),
                 format!("{channels}x{height}x{width}"),
@@ -59,6 +73,10 @@ impl ModelMetadata {
         if let Some(Normalisation { mean, std }) = &self.normalisation {
             pairs.insert("limbeck.mean".to_owned(), numbers_to_text(mean));
             pairs.insert("limbeck.std".to_owned(), numbers_to_text(std));
+        }
+        if let Some(ImageFit { name, share }) = &self.fit {
+            pairs.insert("limbeck.fit".to_owned(), name.clone());
+            pairs.insert("limbeck.fit_share".to_owned(), share.to_string());
         }
         if !self.class_names.is_empty() {
             let names = serde_json::json!(self.class_names).to_string();
@@ -72,7 +90,7 @@ impl ModelMetadata {
     fn from_pairs(pairs: &BTreeMap<String, String>) -> Result<Self, String> {
         let get = |key: &str| pairs.get(key).map(String::as_str);
         let need = |key: &str| get(key).ok_or_else(|| format!("it has no `{key}`"));
-        let model = need("limbeck.model")?.to_owned();
+        let model = need(MODEL_KEY)?.to_owned();
         let input = need("limbeck.input")?;
         let sizes: Option<Vec<usize>> = input.split('x').map(|size| size.parse().ok()).collect();
         let sizes = sizes.filter(|sizes| sizes.iter().all(|size| (1..=MAX_SIDE).contains(size)));
@@ -114,6 +132,24 @@ impl ModelMetadata {
                 );
             }
         };
+        let fit = match (get("limbeck.fit"), get("limbeck.fit_share")) {
+            (Some(name), Some(share)) => {
+                let number = share.parse().ok();
+                let share = number
+                    .filter(|share| *share > 0.0 && *share <= 1.0)
+                    .ok_or_else(|| {
+                        format!(
+                            "`limbeck.fit_share` should be above 0 and at most 1, found `{share}`"
+                        )
+                    })?;
+                Some(ImageFit {
+                    name: name.to_owned(),
+                    share,
+                })
+            }
+            (None, None) => None,
+            _ => return Err("`limbeck.fit` and `limbeck.fit_share` go together".to_owned()),
+        };
         let class_names = match get("limbeck.class_names") {
             None => Vec::new(),
             Some(text) => serde_json::from_str::<Vec<String>>(text)
@@ -132,6 +168,7 @@ impl ModelMetadata {
                 classes,
             },
             normalisation,
+            fit,
             class_names,
         })
     }
@@ -204,8 +241,15 @@ impl ModelFile {
     /// As [`StateDict::read`]; [`WeightsError::NoMetadata`] where it does not say which network it
     /// is for.
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
-        let state = StateDict::read(path)?;
-        let metadata = understand(path, state.metadata())?;
+        Self::of(StateDict::read(path)?)
+    }
+
+    /// The same of a file that was read.
+    ///
+    /// # Errors
+    /// [`WeightsError::NoMetadata`] where it does not say which network it is for.
+    pub fn of(state: StateDict) -> Result<Self, WeightsError> {
+        let metadata = understand(state.path(), state.metadata())?;
         Ok(Self { metadata, state })
     }
 
@@ -216,6 +260,7 @@ impl ModelFile {
     pub fn save(
         network: &Network,
         normalisation: Option<Normalisation>,
+        fit: Option<ImageFit>,
         class_names: Vec<String>,
         path: &Path,
     ) -> Result<(), WeightsError> {
@@ -223,6 +268,7 @@ impl ModelFile {
             model: network.name().to_owned(),
             input: network.input(),
             normalisation,
+            fit,
             class_names,
         };
         save_safetensors(&network.store, path, &metadata.to_pairs())

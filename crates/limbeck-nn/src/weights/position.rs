@@ -14,6 +14,23 @@ pub(super) struct Position<'a> {
 /// Tokens that stand before the patches, each with a position of its own.
 const LEADING_TOKENS: &[&str] = &["cls_token", "dist_token"];
 
+/// How many leading tokens `has` knows below `stem`.
+pub(super) fn leading_tokens(stem: &str, has: impl Fn(&str) -> bool) -> usize {
+    LEADING_TOKENS
+        .iter()
+        .filter(|token| has(&format!("{stem}{token}")))
+        .count()
+}
+
+/// Height and width of a patch in the vision transformer below `stem` of `store`.
+pub(super) fn patch_grid(store: &Store, stem: &str) -> Option<[usize; 2]> {
+    let projection = store.find(&format!("{stem}patch_embed.proj.weight"))?;
+    match store.entry(projection).shape.as_slice() {
+        &[_, _, height, width] => Some([height, width]),
+        _ => None,
+    }
+}
+
 /// How a positional embedding is fitted to another grid.
 pub(super) struct Resize {
     /// Tokens before the patches.
@@ -40,31 +57,19 @@ impl Resize {
         if !(stem.is_empty() || stem.ends_with('.')) {
             return None;
         }
-        let named = |name: &str| format!("{stem}{name}");
         let wanted = &store.entry(store.find(position.name)?).shape;
         let ([1, tokens, width], [1, wanted_tokens, wanted_width]) =
             (position.shape, wanted.as_slice())
         else {
             return None;
         };
-        let projection = &store
-            .entry(store.find(&named("patch_embed.proj.weight"))?)
-            .shape;
-        let &[_, _, patch_height, patch_width] = projection.as_slice() else {
-            return None;
-        };
+        let [patch_height, patch_width] = patch_grid(store, stem)?;
         let to = [
             input.height.checked_div(patch_height)?,
             input.width.checked_div(patch_width)?,
         ];
-        let leading = LEADING_TOKENS
-            .iter()
-            .filter(|token| store.find(&named(token)).is_some())
-            .count();
-        let leading_in_file = LEADING_TOKENS
-            .iter()
-            .filter(|token| in_file(&named(token)))
-            .count();
+        let leading = leading_tokens(stem, |name| store.find(name).is_some());
+        let leading_in_file = leading_tokens(stem, in_file);
         let patches = tokens.checked_sub(leading)?;
         let side = patches.isqrt();
         let fits = width == wanted_width

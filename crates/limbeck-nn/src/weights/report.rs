@@ -56,6 +56,9 @@ pub struct LoadReport {
     pub resized: Vec<ShapeMismatch>,
     /// In the state dict without being tensors.
     pub skipped: Vec<String>,
+    /// First parts of the file's names below which the network is found too, such as `student` and
+    /// `teacher`; where it does not fit.
+    pub networks: Vec<String>,
     /// Numbers of classes of the file's and the network's classifier where these differ.
     pub classes: Option<[usize; 2]>,
 }
@@ -89,7 +92,14 @@ impl Display for LoadReport {
                 "; the file's classifier is for {file} classes, the network's for {network}"
             )?;
         }
-        if self.loaded == 0 {
+        if !self.networks.is_empty() {
+            write!(
+                formatter,
+                "; the network is there below {}: choose with --weights-key (of a teacher, \
+                 --teacher-weights-key)",
+                self.networks.join(", ")
+            )?;
+        } else if self.loaded == 0 {
             write!(formatter, "; no name matches: it is another architecture")?;
         }
         Ok(())

@@ -48,7 +48,8 @@ impl StateDict {
     }
 
     /// As [`StateDict::read`], from under the key `key` of a PyTorch file, such as `ema`; keys of
-    /// dictionaries in dictionaries are joined by dots.
+    /// dictionaries in dictionaries are joined by dots. A key that no dictionary has stands for the
+    /// tensors whose names begin with it and a dot, such as `student` for `student.conv1.weight`.
     ///
     /// # Errors
     /// As [`StateDict::read`]; a key that is not there.
@@ -98,11 +99,15 @@ impl StateDict {
                     state.insert(name, tensor);
                 }
                 state.metadata = metadata;
-                if let Some(key) = key {
+                if let Some(key) = key
+                    && !state.keep_below(key)
+                {
                     return Err(WeightsError::NoStateDict {
                         path: path.to_owned(),
                         key: Some(key.to_owned()),
-                        found: "one state dict without a key, as all safetensors files".to_owned(),
+                        found: format!(
+                            "one state dict, as all safetensors files, without names that begin with `{key}.`"
+                        ),
                     });
                 }
             }
@@ -126,7 +131,15 @@ impl StateDict {
         find: &mut FindStorage<'_>,
     ) -> Result<(), WeightsError> {
         refuse_programs(&self.path, object)?;
-        let found = find_state_dict(&self.path, object, key)?;
+        let (found, part) = match (find_state_dict(&self.path, object, key), key) {
+            (Err(error @ WeightsError::NoStateDict { .. }), Some(key)) => {
+                match find_state_dict(&self.path, object, None) {
+                    Ok(found) => (found, Some((key, error))),
+                    Err(_) => return Err(error),
+                }
+            }
+            (found, _) => (found?, None),
+        };
         self.under = found.under;
         self.others = found.others;
         for (name, value) in found.pairs {
@@ -138,7 +151,36 @@ impl StateDict {
                 Item::Plain => self.skipped.push(name.to_owned()),
             }
         }
-        Ok(())
+        match part {
+            Some((key, error)) if !self.keep_below(key) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps the tensors whose names begin with `key` and a dot, without these; false, and nothing
+    /// changed, where there are none.
+    fn keep_below(&mut self, key: &str) -> bool {
+        let prefix = format!("{key}.");
+        let below = |name: &str| name.strip_prefix(&prefix).map(str::to_owned);
+        let kept: Vec<(String, StoredTensor)> = self
+            .tensors
+            .iter()
+            .filter_map(|(name, tensor)| Some((below(name)?, tensor.clone())))
+            .collect();
+        if kept.is_empty() {
+            return false;
+        }
+        self.tensors.clear();
+        self.by_name.clear();
+        for (name, tensor) in kept {
+            self.insert(name, tensor);
+        }
+        self.skipped = self.skipped.iter().filter_map(|name| below(name)).collect();
+        self.under = Some(match &self.under {
+            Some(under) => format!("{under}.{key}"),
+            None => key.to_owned(),
+        });
+        true
     }
 
     /// A name that comes twice counts the second time, as in Python.

@@ -8,9 +8,15 @@ use limbeck_pickle::Value;
 use super::WeightsError;
 use super::torch_pickle::{is_tensor, object_class};
 
-/// Keys that training programs keep the weights under, the likeliest first. Averaged weights come
-/// after plain ones: who wants them names the key.
+/// Keys that training programs keep the weights under, the first that is there being read. Averaged
+/// weights come before plain ones, as in timm and Ultralytics: they are what such programs measure
+/// and publish. Who wants the others names their key.
 const USUAL_KEYS: &[&str] = &[
+    "state_dict_ema",
+    "model_ema",
+    "ema_state_dict",
+    "ema",
+    "params_ema",
     "state_dict",
     "model_state_dict",
     "model",
@@ -22,11 +28,6 @@ const USUAL_KEYS: &[&str] = &[
     "student",
     "module",
     "teacher",
-    "state_dict_ema",
-    "model_ema",
-    "ema_state_dict",
-    "ema",
-    "params_ema",
 ];
 
 /// How deep state dicts are looked for: `{"student_best": {"model": {...}}}`.

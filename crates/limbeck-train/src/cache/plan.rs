@@ -32,6 +32,8 @@ pub struct CachePlan {
     pub teacher: FrozenTeacher,
     /// What the cache is.
     pub manifest: Manifest,
+    /// Choices that were made for the user, a line each.
+    pub notes: Vec<String>,
     /// Things that look wrong, a line each.
     pub warnings: Vec<String>,
 }
@@ -50,8 +52,7 @@ impl CachePlan {
         let size = match dataset.shape {
             Some(_) => 0,
             None => {
-                let model = recipe.teacher.model.as_deref();
-                model_source::load(&file, model, None)?
+                model_source::load(&file, &recipe.teacher.facts(), None)?
                     .network
                     .input()
                     .height
@@ -65,9 +66,10 @@ impl CachePlan {
             &file,
             input,
             &normalisation,
-            &dataset.classes,
+            &dataset,
             &mut warnings,
         )?;
+        let notes = loaded.notes;
         let material = Material {
             recipe,
             dataset,
@@ -78,6 +80,7 @@ impl CachePlan {
             weights_sha256: loaded.sha256,
         };
         let mut plan = Self::of(material, contents)?;
+        plan.notes = notes;
         plan.warnings = warnings;
         Ok(plan)
     }
@@ -124,6 +127,7 @@ impl CachePlan {
             network,
             teacher,
             manifest,
+            notes: Vec::new(),
             warnings: Vec::new(),
         })
     }
@@ -141,11 +145,7 @@ impl CachePlan {
         };
         let (mut recipe, contents) = asked_for(cache.manifest()).map_err(unusable)?;
         recipe.data.path = source.data.to_owned();
-        recipe.teacher = TeacherRecipe {
-            source: Some(source.teacher.to_owned()),
-            model: source.teacher_model.map(str::to_owned),
-            shared: None,
-        };
+        recipe.teacher = source.teacher.clone();
         let plan = Self::new(recipe, &contents)?;
         match cache.manifest().difference(&plan.manifest) {
             None => Ok(plan),
@@ -179,10 +179,8 @@ pub(crate) struct Material {
 /// Where the teacher and the images of a cache are.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheSource<'a> {
-    /// A run folder or a weights file.
-    pub teacher: &'a str,
-    /// Name of the model in a weights file that does not tell it.
-    pub teacher_model: Option<&'a str>,
+    /// A run folder or a weights file, and what that does not tell.
+    pub teacher: &'a TeacherRecipe,
     /// Where the images are.
     pub data: &'a str,
 }

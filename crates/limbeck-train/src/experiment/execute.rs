@@ -346,7 +346,6 @@ impl<'a> Run<'a> {
             validation_choices,
             teacher,
             classes: &self.plan.dataset.classes,
-            normalisation: &self.plan.normalisation,
             interrupt: self.interrupt,
         }
     }
@@ -366,7 +365,7 @@ impl<'a> Run<'a> {
         }
         model_source::save(
             &best.network,
-            &self.plan.normalisation,
+            &self.plan.augment,
             &self.plan.dataset.classes,
             &path,
         )

@@ -87,7 +87,8 @@ impl Plan {
                 &recipe,
                 input,
                 &normalisation,
-                &dataset.classes,
+                &dataset,
+                &mut notes,
                 &mut warnings,
             )?,
             Some(cache) => {
@@ -117,7 +118,8 @@ impl Plan {
             notes: Vec::new(),
             warnings: Vec::new(),
         };
-        let student = plan.student(plan.recipe.train.seed)?;
+        let (student, start) = plan.start(plan.recipe.train.seed)?;
+        notes.extend(start);
         let trained = student.store.trained_count();
         let name = plan.recipe.method.name.clone();
         let (procedure, _) = plan.cast(student, plan.recipe.train.seed, &name, None)?;
@@ -158,11 +160,20 @@ impl Plan {
     /// # Errors
     /// A network that cannot be built, or weights that do not fit.
     pub fn student(&self, seed: u64) -> Result<Network, TrainError> {
+        Ok(self.start(seed)?.0)
+    }
+
+    /// The same, with what the user should know of the weights that it starts from.
+    fn start(&self, seed: u64) -> Result<(Network, Vec<String>), TrainError> {
         let mut network = build(&self.recipe.student.model, self.input, seed)?;
-        if let Some(weights) = &self.recipe.student.weights {
-            model_source::load_start(&mut network, Path::new(weights))?;
-        }
-        Ok(network)
+        let notes = match &self.recipe.student.weights {
+            None => Vec::new(),
+            Some(weights) => {
+                let key = self.recipe.student.weights_key.as_deref();
+                model_source::load_start(&mut network, Path::new(weights), key)?
+            }
+        };
+        Ok((network, notes))
     }
 
     /// The teacher's network, trained or not.

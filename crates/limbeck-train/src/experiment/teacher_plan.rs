@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use limbeck_data::Normalisation;
+use limbeck_data::{Dataset, Fit, Normalisation};
 use limbeck_methods::Teacher;
 use limbeck_nn::{InputShape, Network};
 
@@ -44,7 +44,8 @@ pub(super) fn plan_teacher(
     recipe: &Recipe,
     input: InputShape,
     normalisation: &Normalisation,
-    classes: &[String],
+    dataset: &Dataset,
+    notes: &mut Vec<String>,
     warnings: &mut Vec<String>,
 ) -> Result<TeacherPlan, TrainError> {
     let Some(source) = &recipe.teacher.source else {
@@ -64,7 +65,8 @@ pub(super) fn plan_teacher(
         }
         ModelSource::File(file) => file,
     };
-    let (loaded, own) = load_teacher(recipe, &file, input, normalisation, classes, warnings)?;
+    let (loaded, own) = load_teacher(recipe, &file, input, normalisation, dataset, warnings)?;
+    notes.extend(loaded.notes);
     let teacher = FrozenTeacher::new(&loaded.network, &own, normalisation);
     Ok(TeacherPlan::Ready {
         network: Box::new(loaded.network),
@@ -83,11 +85,12 @@ pub(crate) fn load_teacher(
     file: &Path,
     input: InputShape,
     normalisation: &Normalisation,
-    classes: &[String],
+    dataset: &Dataset,
     warnings: &mut Vec<String>,
 ) -> Result<(LoadedModel, Normalisation), TrainError> {
     let source = recipe.teacher.source.clone().unwrap_or_default();
-    let loaded = model_source::load(file, recipe.teacher.model.as_deref(), Some(input))?;
+    let images = Some([input.height, input.width]);
+    let loaded = model_source::load(file, &recipe.teacher.facts(), images)?;
     let found = loaded.network.input().classes;
     if found != input.classes {
         return Err(TrainError::ClassCount {
@@ -104,21 +107,41 @@ pub(crate) fn load_teacher(
         )));
     }
     if let Some(names) = &loaded.class_names
-        && names != classes
+        && *names != dataset.classes
     {
         warnings.push(format!(
             "the classes of `{source}` have other names ({}) than the data's ({}): are they the same, in the same order?",
             names.join(", "),
-            classes.join(", ")
+            dataset.classes.join(", ")
+        ));
+    }
+    let augment = &recipe.augment;
+    let is_fitted = augment.fit_share != 1.0
+        || dataset.shape.map(|[_, height, width]| [height, width]) != Some(augment.size);
+    if is_fitted && (loaded.fit, loaded.fit_share) != (augment.fit, augment.fit_share) {
+        warnings.push(format!(
+            "`{source}` was trained on images brought to their size by {} ({} of the side), this run brings them by {} ({}); set augment.fit and augment.fit_share as for the teacher",
+            name_of(loaded.fit),
+            loaded.fit_share,
+            name_of(augment.fit),
+            augment.fit_share
         ));
     }
     if loaded.normalisation.is_none() {
         warnings.push(format!(
-            "`{}` does not tell how its images were normalised; the student's normalisation is used for it",
+            "`{}` does not tell how its images were normalised; the student's normalisation is used for it (another: --teacher-normalisation imagenet, cifar10, cifar100, half, none or MEAN/STD)",
             file.display()
         ));
     }
     let own = loaded.normalisation.clone();
     let own = own.unwrap_or_else(|| normalisation.clone());
     Ok((loaded, own))
+}
+
+/// As recipes call it.
+fn name_of(fit: Fit) -> &'static str {
+    match fit {
+        Fit::Cover => "`cover`",
+        Fit::Stretch => "`stretch`",
+    }
 }

@@ -6,6 +6,7 @@ use limbeck_data::{Augment, DataError};
 use limbeck_methods::{METHODS, MethodError};
 
 use super::{Mistake, Place, Recipe, RecipeError};
+use crate::model_facts::parse_normalisation;
 
 impl Recipe {
     /// Checks every value's range.
@@ -20,6 +21,7 @@ impl Recipe {
     /// The same, for [`super::Layers::resolve`] to add where the value was written.
     pub(super) fn mistake(&self) -> Result<(), Mistake> {
         self.check_data()?;
+        self.check_teacher()?;
         self.check_augment()?;
         self.check_method()?;
         self.check_optimizer()?;
@@ -67,6 +69,26 @@ impl Recipe {
             data.workers <= most,
             "a whole number from 0 to 1024",
         )
+    }
+
+    fn check_teacher(&self) -> Result<(), Mistake> {
+        let teacher = &self.teacher;
+        if let Some(size) = teacher.size {
+            bounded("teacher.size", size, 1 << 13)?;
+        }
+        // For one channel and for three the same texts can be read, those of three named channels
+        // excepted.
+        let Some(text) = &teacher.normalisation else {
+            return Ok(());
+        };
+        let [grey, colour] = [1, 3].map(|channels| parse_normalisation(text, channels));
+        match (grey, colour) {
+            (Err(_), Err(error)) => Err(Mistake::Refused {
+                key: "teacher.normalisation".to_owned(),
+                reason: error.to_string(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Size and channels that are left to the data (0) are not looked at.

@@ -5,9 +5,12 @@
 //! at epochs 150, 180 and 210.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use limbeck_data::{Augment, PadCrop};
 use serde::{Deserialize, Serialize};
+
+use crate::model_facts::ModelFacts;
 
 /// Everything that decides what a run does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,11 +119,39 @@ pub struct TeacherRecipe {
     /// Zoo name of the network that a weights file belongs to; a run folder knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// How the images of a weights file that does not tell it were normalised: `imagenet`,
+    /// `cifar10`, `cifar100`, `half`, `none`, or mean and deviation such as `0.5/0.5` or
+    /// `0.485,0.456,0.406/0.229,0.224,0.225`. The student's normalisation where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalisation: Option<String>,
+    /// A file with the class names of such a weights file, one a line, or JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<String>,
+    /// Which state dict of a weights file is read, such as `state_dict_ema` or `student`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights_key: Option<String>,
+    /// Height and width of the images that a weights file was trained on; where missing, what its
+    /// weights tell or what its model is meant for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<usize>,
     /// Outputs of the teacher, such as `["logits"]`, that are kept for all students of a run or a
     /// series, so that the teacher runs once over each view; `[]` lets it run for each student.
     /// Where missing, `limbeck distill` decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared: Option<Vec<String>>,
+}
+
+impl TeacherRecipe {
+    /// What the recipe says of a weights file that does not tell it itself.
+    pub fn facts(&self) -> ModelFacts {
+        ModelFacts {
+            model: self.model.clone(),
+            normalisation: self.normalisation.clone(),
+            classes: self.classes.as_ref().map(PathBuf::from),
+            weights_key: self.weights_key.clone(),
+            size: self.size,
+        }
+    }
 }
 
 /// `[student]`: who learns.
@@ -132,6 +163,9 @@ pub struct StudentRecipe {
     /// A weights file to start from; drawn from the seed where missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
+    /// Which state dict of that file is read; see `teacher.weights_key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights_key: Option<String>,
 }
 
 impl Default for StudentRecipe {
@@ -139,6 +173,7 @@ impl Default for StudentRecipe {
         Self {
             model: "resnet8".to_owned(),
             weights: None,
+            weights_key: None,
         }
     }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::TeacherFileArguments;
+
 /// `limbeck cache`.
 #[derive(Debug, Args)]
 pub struct CacheArguments {
@@ -35,9 +37,6 @@ pub struct CacheBuildArguments {
     /// A run folder or a weights file
     #[arg(long, value_name = "TEACHER")]
     pub teacher: Option<String>,
-    /// Name of the model in a weights file that does not tell it
-    #[arg(long, value_name = "NAME")]
-    pub teacher_model: Option<String>,
     /// Views of each training image; longer runs see them again [default: the recipe's epochs]
     #[arg(long, value_name = "N", conflicts_with = "epochs")]
     pub views: Option<usize>,
@@ -84,13 +83,18 @@ pub struct CacheBuildArguments {
     /// Check everything, say how large the cache will be, and stop
     #[arg(long)]
     pub dry_run: bool,
+    /// What a teacher's weights file does not tell
+    #[command(flatten)]
+    pub teacher_file: TeacherFileArguments,
 }
 
 /// Beside the options of `limbeck cache build`.
 const BUILD_NOTES: &str = "\
 A build can be stopped at any moment: the same command goes on with it, and several at once share \
 the work. Students learn from the cache with `limbeck distill --teacher cache:DIR`; they see the \
-views that are stored. With --dtype f32 they get the same bits as with the teacher itself.";
+views that are stored. With --dtype f32 they get the same bits as with the teacher itself, unless \
+augment.mixup_alpha or augment.cutmix_alpha are set: stored outputs of mixed images are mixtures of \
+those of the two images, where the teacher itself looks at the mixed one.";
 
 /// How numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -123,9 +127,6 @@ pub struct CacheVerifyArguments {
     /// The teacher whose outputs it holds: a run folder or a weights file
     #[arg(long, value_name = "TEACHER")]
     pub teacher: String,
-    /// Name of the model in a weights file that does not tell it
-    #[arg(long, value_name = "NAME")]
-    pub teacher_model: Option<String>,
     /// The images that it was built from [default: where they were then]
     #[arg(long, value_name = "DATA")]
     pub data: Option<String>,
@@ -141,6 +142,9 @@ pub struct CacheVerifyArguments {
     /// Print one JSON object at the end, on standard output
     #[arg(long)]
     pub json: bool,
+    /// What the teacher's weights file does not tell
+    #[command(flatten)]
+    pub teacher_file: TeacherFileArguments,
 }
 
 /// `limbeck cache merge`.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cache;
+mod model;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,8 @@ pub use cache::{
     CacheArguments, CacheBuildArguments, CacheCommand, CacheInfoArguments, CacheMergeArguments,
     CacheVerifyArguments, StoredNumbers,
 };
+
+pub use model::{ModelFileArguments, TeacherFileArguments};
 
 /// Vision knowledge distillation: train small image models from big ones, next to a fair baseline.
 #[derive(Debug, Parser)]
@@ -132,6 +135,9 @@ pub struct TrainArguments {
     /// Start from these weights
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
+    /// Which weights of that file, where it holds several
+    #[arg(long, value_name = "KEY", requires = "weights")]
+    pub weights_key: Option<String>,
     /// The rest
     #[command(flatten)]
     pub run: RunArguments,
@@ -147,15 +153,15 @@ pub struct DistillArguments {
     /// with what `limbeck cache build` stored
     #[arg(long, value_name = "TEACHER")]
     pub teacher: Option<String>,
-    /// Name of the model in a weights file that does not tell it
-    #[arg(long, value_name = "NAME")]
-    pub teacher_model: Option<String>,
     /// Network to train (see `limbeck models`); several, with commas, give a run each
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub student: Vec<String>,
     /// Start the student from these weights
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
+    /// Which weights of that file, where it holds several
+    #[arg(long, value_name = "KEY", requires = "weights")]
+    pub weights_key: Option<String>,
     /// Method (see `limbeck methods`); joined by + where one run adds the terms of several, with
     /// commas where each gets a run of its own
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -166,6 +172,9 @@ pub struct DistillArguments {
     /// The rest
     #[command(flatten)]
     pub run: RunArguments,
+    /// What a teacher's weights file does not tell
+    #[command(flatten)]
+    pub teacher_file: TeacherFileArguments,
 }
 
 /// `limbeck contract`.
@@ -203,9 +212,6 @@ pub struct EvalArguments {
     /// A run folder or a weights file
     #[arg(long, value_name = "MODEL")]
     pub model: String,
-    /// Name of the model in a weights file that does not tell it
-    #[arg(long, value_name = "NAME")]
-    pub model_name: Option<String>,
     /// Which part to measure on
     #[arg(long, value_enum, default_value_t = PartName::Test)]
     pub part: PartName,
@@ -215,6 +221,9 @@ pub struct EvalArguments {
     /// Print one JSON object on standard output
     #[arg(long)]
     pub json: bool,
+    /// What a weights file does not tell
+    #[command(flatten)]
+    pub file: ModelFileArguments,
 }
 
 /// A part of the data.
@@ -237,27 +246,52 @@ pub struct PredictArguments {
     /// A run folder or a weights file
     #[arg(long, value_name = "MODEL")]
     pub model: String,
-    /// Name of the model in a weights file that does not tell it
-    #[arg(long, value_name = "NAME")]
-    pub model_name: Option<String>,
-    /// How many classes to print for each image
-    #[arg(long, value_name = "K", default_value_t = 1)]
-    pub top: usize,
+    /// How many classes to print for each image, or `all`
+    #[arg(long, value_name = "K", default_value = "1", value_parser = Top::parse)]
+    pub top: Top,
+    /// Print the logit of each class too
+    #[arg(long)]
+    pub logits: bool,
     /// Form of the output
     #[arg(long, value_enum, default_value_t = PredictFormat::Csv)]
     pub format: PredictFormat,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
     /// Write here instead of standard output; an existing file is not overwritten
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Compute threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// What a weights file does not tell
+    #[command(flatten)]
+    pub file: ModelFileArguments,
+}
+
+/// How many of the most probable classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Top {
+    /// So many.
+    Some(usize),
+    /// All of them.
+    All,
+}
+
+impl Top {
+    fn parse(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("all", _) => Ok(Self::All),
+            (_, Ok(count)) if count > 0 => Ok(Self::Some(count)),
+            _ => Err("expected a number of classes of at least 1, or `all`".to_owned()),
+        }
+    }
 }
 
 /// Form of predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PredictFormat {
-    /// One row an image and class: image, rank, label, probability
+    /// One row an image and class: image, rank, label, probability (and logit)
     Csv,
     /// One array
     Json,
@@ -272,7 +306,8 @@ pub struct InspectArguments {
     /// A second one: the first is then the teacher, this the student
     #[arg(value_name = "STUDENT")]
     pub student: Option<String>,
-    /// Channels, height and width of the input, such as 3x32x32 [default: the model's own]
+    /// Channels, height and width of the input, such as 3x32x32 [default: the model's own]; of a
+    /// weights file that does not tell it, a square such as 3x64x64
     #[arg(long, value_name = "CxHxW")]
     pub input: Option<String>,
     /// Number of classes [default: the model's own]
@@ -291,6 +326,16 @@ pub struct InspectArguments {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Name of the model in a weights file that does not tell it
+    #[arg(long, value_name = "NAME")]
+    pub model_name: Option<String>,
+    /// How the images of a weights file that does not tell it were normalised: imagenet, cifar10,
+    /// cifar100, half (0.5/0.5), none (0/1), or MEAN/STD; read with --data
+    #[arg(long, visible_alias = "normalization", value_name = "NAME|MEAN/STD")]
+    pub normalisation: Option<String>,
+    /// Which weights of a file that holds several [default: averaged ones where there are any]
+    #[arg(long, value_name = "KEY")]
+    pub weights_key: Option<String>,
 }
 
 /// `limbeck methods`, `limbeck models`.

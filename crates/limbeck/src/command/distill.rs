@@ -12,9 +12,10 @@ pub fn run(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
             let mut flags = Flags::default();
             flags.put("data", "path", arguments.data.as_deref());
             flags.put("teacher", "source", arguments.teacher.as_deref());
-            flags.put("teacher", "model", arguments.teacher_model.as_deref());
+            flags.teacher_file(&arguments.teacher_file);
             flags.put("student", "model", student);
             flags.path("student", "weights", arguments.weights.as_deref());
+            flags.put("student", "weights_key", arguments.weights_key.as_deref());
             flags.put("method", "name", method);
             flags.put("train", "baseline", arguments.baseline.then_some(true));
             recipes.push(resolve(flags, &arguments.run, "--student")?);

@@ -3,10 +3,10 @@
 use std::io::{Write, stdout};
 use std::path::Path;
 
-use limbeck::data::{Augment, OpenOptions, open};
+use limbeck::data::{OpenOptions, open};
 use limbeck::train::TrainError;
 use limbeck::train::evaluate::EvaluationSet;
-use limbeck::train::{model_source, run_folder};
+use limbeck::train::run_folder;
 use serde_json::json;
 
 use super::{predict::load_model, threads};
@@ -26,15 +26,12 @@ pub fn split_of(model: &str) -> anyhow::Result<OpenOptions> {
 }
 
 /// Measures and prints.
-pub fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
+pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
     threads::set(arguments.threads)?;
     let data =
         open(Path::new(&arguments.data), &split_of(&arguments.model)?).map_err(TrainError::from)?;
-    let model = load_model(
-        &arguments.model,
-        arguments.model_name.as_deref(),
-        Some(data.classes.len()),
-    )?;
+    let images = data.shape.map(|[_, height, width]| [height, width]);
+    let model = load_model(&arguments.model, &arguments.file.facts(), images, quiet)?;
     let found = model.network.input().classes;
     if found != data.classes.len() {
         return Err(TrainError::ClassCount {
@@ -58,15 +55,8 @@ pub fn run(arguments: &EvalArguments) -> anyhow::Result<()> {
         PartName::Validation => data.validation,
         PartName::Test => data.test,
     };
-    let input = model.network.input();
-    let augment = Augment {
-        size: [input.height, input.width],
-        channels: input.channels,
-        normalisation: Some(model_source::normalisation_of(&model)?),
-        ..Augment::default()
-    };
     let images = part.len();
-    let set = EvaluationSet::new(part, &augment, 1)?;
+    let set = EvaluationSet::new(part, &model.augment()?, 1)?;
     let (evaluation, _) = threads::compute(|| set.measure(&model.network, None))?;
     let mut out = stdout().lock();
     if arguments.json {

@@ -9,7 +9,8 @@ use limbeck::nn::{InputShape, Network, model};
 use limbeck::train::TrainError;
 use limbeck::train::experiment::build;
 use limbeck::train::hint_pairs::hint_pairs;
-use limbeck::train::model_source::{self, ModelSource};
+use limbeck::train::model_facts::ModelFacts;
+use limbeck::train::model_source::ModelSource;
 use serde_json::json;
 
 use super::network::{describe, print_network, published};
@@ -21,14 +22,14 @@ use crate::exit::Usage;
 pub const MOST_CLASSES: usize = 1_000_000;
 
 /// Prints one network, or two with the layer pairs proposed for them.
-pub fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
+pub fn run(arguments: &InspectArguments, quiet: bool) -> anyhow::Result<()> {
     threads::set(arguments.threads)?;
-    let first = network(&arguments.model, arguments)?;
+    let first = network(&arguments.model, arguments, quiet)?;
     let mut out = stdout().lock();
     let Some(student) = &arguments.student else {
         return print_network(&mut out, &first, arguments.json);
     };
-    let student = network(student, arguments)?;
+    let student = network(student, arguments, quiet)?;
     let selection = match &arguments.data {
         Some(data) => Some(select_hints(data, &student, arguments)?),
         None => None,
@@ -96,14 +97,14 @@ fn select_hints(
     }
     let split = split_of(&arguments.model)?;
     let data = open(Path::new(data), &split).map_err(TrainError::from)?;
-    let model = load_model(&arguments.model, None, Some(data.classes.len()))?;
-    let normalisation = model_source::normalisation_of(&model)?;
+    // What was chosen for the user has been said when the network was shown.
+    let model = load_model(&arguments.model, &facts(arguments)?, None, true)?;
     let settings = HintSettings {
         hints: arguments.hints,
         ..HintsConfig::default().selection()
     };
     let taps = student.taps();
-    let found = hint_pairs(&model.network, normalisation, &taps, &data.train, &settings);
+    let found = hint_pairs(&model, &taps, &data.train, &settings);
     Ok(found?)
 }
 
@@ -128,15 +129,36 @@ fn print_groups(
     Ok(())
 }
 
-fn network(source: &str, arguments: &InspectArguments) -> anyhow::Result<Network> {
+/// What was said of a weights file that does not tell it itself.
+fn facts(arguments: &InspectArguments) -> anyhow::Result<ModelFacts> {
+    let size = match &arguments.input {
+        None => None,
+        Some(text) => match parse_input(text)? {
+            [_, height, width] if height == width => Some(height),
+            _ => {
+                return Err(Usage(format!(
+                    "--input of a weights file must be a square, such as 3x64x64, found `{text}`"
+                ))
+                .into());
+            }
+        },
+    };
+    Ok(ModelFacts {
+        model: arguments.model_name.clone(),
+        normalisation: arguments.normalisation.clone(),
+        classes: None,
+        weights_key: arguments.weights_key.clone(),
+        size,
+    })
+}
+
+fn network(source: &str, arguments: &InspectArguments, quiet: bool) -> anyhow::Result<Network> {
     match ModelSource::recognise(source)? {
-        ModelSource::File(_) if arguments.input.is_some() || arguments.classes.is_some() => {
-            Err(Usage(format!(
-                "`{source}` is trained for its own input and classes; leave --input and --classes out"
-            ))
-            .into())
-        }
-        ModelSource::File(file) => Ok(model_source::load(&file, None, None)?.network),
+        ModelSource::File(_) if arguments.classes.is_some() => Err(Usage(format!(
+            "`{source}` is trained for its own classes; leave --classes out"
+        ))
+        .into()),
+        ModelSource::File(_) => Ok(load_model(source, &facts(arguments)?, None, quiet)?.network),
         ModelSource::Zoo(name) => {
             let entry = model::find(&name)?;
             if arguments.input.is_none() && arguments.classes.is_none() {

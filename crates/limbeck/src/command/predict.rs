@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use burn::tensor::{Tensor, TensorData, activation::softmax};
-use limbeck::data::{Augment, IMAGE_EXTENSIONS, decode_file};
+use limbeck::data::{IMAGE_EXTENSIONS, decode_file};
 use limbeck::nn::Taps;
 use limbeck::train::TrainError;
+use limbeck::train::model_facts::ModelFacts;
 use limbeck::train::model_source::{self, LoadedModel, ModelSource};
 use serde_json::{Value, json};
 
 use super::threads;
-use crate::arguments::{PredictArguments, PredictFormat};
+use crate::arguments::{PredictArguments, PredictFormat, Top};
 use crate::exit::Usage;
 
 /// Images of one forward pass.
@@ -21,16 +22,20 @@ const BATCH: usize = 32;
 /// The most probable classes of an image, the first the most probable.
 struct Labelled {
     image: PathBuf,
-    labels: Vec<(String, f64)>,
+    labels: Vec<Label>,
+}
+
+/// A class of an image.
+struct Label {
+    name: String,
+    probability: f64,
+    logit: f64,
 }
 
 /// Labels and prints, or writes to a file.
-pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
-    if arguments.top == 0 {
-        return Err(Usage("--top must be at least 1, found 0".to_owned()).into());
-    }
+pub fn run(arguments: &PredictArguments, quiet: bool) -> anyhow::Result<()> {
     threads::set(arguments.threads)?;
-    let model = load_model(&arguments.model, arguments.model_name.as_deref(), None)?;
+    let model = load_model(&arguments.model, &arguments.file.facts(), None, quiet)?;
     let images = collect(&arguments.images)?;
     if let Some(path) = arguments.out.as_ref().filter(|path| path.exists()) {
         return Err(Usage(format!("`{}` exists; choose another name", path.display())).into());
@@ -51,15 +56,22 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
     }
 }
 
-/// The model that `text` names. `model` is its name where its file does not tell it, and
-/// `classes` its number of classes then.
+/// The model that `text` names; `facts` and `images` as for [`model_source::load`]. Says what was
+/// chosen for the user, unless `quiet`.
 pub fn load_model(
     text: &str,
-    model: Option<&str>,
-    classes: Option<usize>,
+    facts: &ModelFacts,
+    images: Option<[usize; 2]>,
+    quiet: bool,
 ) -> anyhow::Result<LoadedModel> {
     match ModelSource::recognise(text)? {
-        ModelSource::File(file) => Ok(model_source::load_for(&file, model, classes)?),
+        ModelSource::File(file) => {
+            let model = model_source::load(&file, facts, images)?;
+            for note in model.notes.iter().filter(|_| !quiet) {
+                eprintln!("{note}");
+            }
+            Ok(model)
+        }
         ModelSource::Zoo(name) => Err(Usage(format!(
             "`{name}` is a model of the zoo without trained weights; name a run folder or a weights file"
         ))
@@ -73,19 +85,34 @@ fn print(
     arguments: &PredictArguments,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let (labelled, damaged) = threads::compute(|| label(model, images, arguments.top))?;
-    match arguments.format {
+    let top = match arguments.top {
+        Top::Some(count) => count,
+        Top::All => model.network.input().classes,
+    };
+    let (labelled, damaged) = threads::compute(|| label(model, images, top))?;
+    let format = match arguments.json {
+        true => PredictFormat::Json,
+        false => arguments.format,
+    };
+    let with_logits = arguments.logits;
+    match format {
         PredictFormat::Csv => {
-            writeln!(out, "image,rank,label,probability")?;
+            let logit = if with_logits { ",logit" } else { "" };
+            writeln!(out, "image,rank,label,probability{logit}")?;
             for Labelled { image, labels } in labelled {
-                for (rank, (label, probability)) in labels.iter().enumerate() {
-                    writeln!(
+                for (rank, label) in labels.iter().enumerate() {
+                    write!(
                         out,
-                        "{},{},{},{probability:.6}",
+                        "{},{},{},{:.6}",
                         quoted(&image.display().to_string()),
                         rank + 1,
-                        quoted(label)
+                        quoted(&label.name),
+                        label.probability
                     )?;
+                    match with_logits {
+                        true => writeln!(out, ",{:.6}", label.logit)?,
+                        false => writeln!(out)?,
+                    }
                 }
             }
         }
@@ -95,8 +122,17 @@ fn print(
                 .map(|Labelled { image, labels }| {
                     let labels: Vec<Value> = labels
                         .iter()
-                        .map(|(label, probability)| {
-                            json!({ "label": label, "probability": probability })
+                        .map(|label| {
+                            let Label {
+                                name,
+                                probability,
+                                logit,
+                            } = label;
+                            let mut row = json!({ "label": name, "probability": probability });
+                            if with_logits {
+                                row["logit"] = json!(logit);
+                            }
+                            row
                         })
                         .collect();
                     json!({ "image": image.display().to_string(), "labels": labels })
@@ -120,12 +156,7 @@ fn label(
 ) -> anyhow::Result<(Vec<Labelled>, usize)> {
     let network = model.network.frozen();
     let input = network.input();
-    let augment = Augment {
-        size: [input.height, input.width],
-        channels: input.channels,
-        normalisation: Some(model_source::normalisation_of(model)?),
-        ..Augment::default()
-    };
+    let augment = model.augment()?;
     let mut labelled = Vec::new();
     let mut damaged = 0;
     for files in images.chunks(BATCH) {
@@ -156,8 +187,12 @@ fn label(
             (network.store.device(), network.store.dtype()),
         );
         let logits = network.evaluate(batch, &Taps::none()).logits;
-        let probabilities: Vec<f64> = softmax(logits, 1).into_data().iter::<f64>().collect();
-        for (file, row) in files.into_iter().zip(probabilities.chunks(input.classes)) {
+        let probabilities = softmax(logits.clone(), 1);
+        let probabilities: Vec<f64> = probabilities.into_data().iter::<f64>().collect();
+        let logits: Vec<f64> = logits.into_data().iter::<f64>().collect();
+        let rows = probabilities.chunks(input.classes);
+        let rows = rows.zip(logits.chunks(input.classes));
+        for (file, (row, logits)) in files.into_iter().zip(rows) {
             let mut order: Vec<usize> = (0..row.len()).collect();
             order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
             let name = |class: usize| match &model.class_names {
@@ -169,7 +204,11 @@ fn label(
                 labels: order
                     .into_iter()
                     .take(top)
-                    .map(|class| (name(class), row[class]))
+                    .map(|class| Label {
+                        name: name(class),
+                        probability: row[class],
+                        logit: logits[class],
+                    })
                     .collect(),
             });
         }

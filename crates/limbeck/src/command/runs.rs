@@ -7,13 +7,14 @@ use std::sync::atomic::AtomicBool;
 use limbeck::methods::BASELINE;
 use limbeck::report::Results;
 use limbeck::train::experiment::{Plan, RunEnd, arrange, execute};
+use limbeck::train::model_source::told_fit;
 use limbeck::train::observer::Observer;
 use limbeck::train::recipe::{Layers, Recipe};
 use limbeck::train::run_folder::{self, RunFolder};
 use serde_json::{Value, json};
 
 use super::{interrupt, threads};
-use crate::arguments::RunArguments;
+use crate::arguments::{RunArguments, TeacherFileArguments};
 use crate::exit::{Interrupted, Usage};
 use crate::progress::Progress;
 
@@ -70,6 +71,20 @@ impl Flags {
         self.put(section, key, text);
     }
 
+    /// What was said of the teacher's weights file.
+    pub fn teacher_file(&mut self, file: &TeacherFileArguments) {
+        self.put("teacher", "model", file.teacher_model.as_deref());
+        let normalisation = file.teacher_normalisation.as_deref();
+        self.put("teacher", "normalisation", normalisation);
+        self.path("teacher", "classes", file.teacher_classes.as_deref());
+        self.put(
+            "teacher",
+            "weights_key",
+            file.teacher_weights_key.as_deref(),
+        );
+        self.number("teacher", "size", file.teacher_size);
+    }
+
     /// The same for a number.
     pub fn number(&mut self, section: &str, key: &str, value: Option<usize>) {
         self.put(section, key, value.map(|value| value as i64));
@@ -114,10 +129,25 @@ pub fn resolve(mut flags: Flags, arguments: &RunArguments, model: &str) -> anyho
     flags.number("data", "limit", arguments.limit);
     flags.number("data", "workers", arguments.workers);
     let layers = flags.over(arguments.recipe.as_deref(), &arguments.set)?;
-    let recipe = layers.resolve()?;
+    let mut recipe = layers.resolve()?;
     require(&layers, "data.path", DATA)?;
     require(&layers, "student.model", model)?;
+    fit_as_teacher(&layers, &mut recipe);
     Ok(recipe)
+}
+
+/// Where nothing is said of how images are brought to their size, they are as the teacher's were.
+pub fn fit_as_teacher(layers: &Layers, recipe: &mut Recipe) {
+    let is_open = ["augment.fit", "augment.fit_share"]
+        .iter()
+        .all(|key| !layers.asks_for(key));
+    if is_open
+        && let Some(source) = &recipe.teacher.source
+        && let Some((fit, share)) = told_fit(source)
+    {
+        recipe.augment.fit = fit;
+        recipe.augment.fit_share = share;
+    }
 }
 
 /// Checks a recipe whole and runs it in a new folder.

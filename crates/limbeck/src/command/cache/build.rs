@@ -31,6 +31,9 @@ pub fn run(arguments: &CacheBuildArguments, quiet: bool) -> anyhow::Result<()> {
     }
     let report = facts(&plan.manifest)?;
     if !quiet {
+        for note in &plan.notes {
+            eprintln!("{note}");
+        }
         eprintln!("{}", describe(&plan.manifest)?);
     }
     if arguments.dry_run {
@@ -81,7 +84,7 @@ fn recipe(arguments: &CacheBuildArguments) -> anyhow::Result<Recipe> {
     let mut flags = Flags::default();
     flags.put("data", "path", arguments.data.as_deref());
     flags.put("teacher", "source", arguments.teacher.as_deref());
-    flags.put("teacher", "model", arguments.teacher_model.as_deref());
+    flags.teacher_file(&arguments.teacher_file);
     flags.number("data", "limit", arguments.limit);
     flags.number("data", "workers", arguments.workers);
     flags.number("train", "threads", arguments.threads);
@@ -89,6 +92,7 @@ fn recipe(arguments: &CacheBuildArguments) -> anyhow::Result<Recipe> {
     let layers = flags.over(arguments.recipe.as_deref(), &arguments.set)?;
     runs::require(&layers, "data.path", runs::DATA)?;
     let mut recipe = layers.resolve()?;
+    runs::fit_as_teacher(&layers, &mut recipe);
     if arguments.seed.is_some() {
         recipe.data.view_seed = arguments.seed;
     }

@@ -7,6 +7,7 @@ use anyhow::bail;
 use limbeck::cache::{Build, Cache, Share};
 use limbeck::train::TrainError;
 use limbeck::train::cache::{CachePlan, CacheSource, Comparison, FillEnd, compare, damage, fill};
+use limbeck::train::recipe::TeacherRecipe;
 use limbeck::train::run_folder;
 use serde_json::json;
 
@@ -21,9 +22,21 @@ pub fn run(arguments: &CacheVerifyArguments, quiet: bool) -> anyhow::Result<()> 
     let cache = open()?;
     let data = data(arguments)?;
     threads::set(arguments.threads)?;
+    let file = &arguments.teacher_file;
+    let teacher = TeacherRecipe {
+        source: Some(arguments.teacher.clone()),
+        model: file.teacher_model.clone(),
+        normalisation: file.teacher_normalisation.clone(),
+        classes: file
+            .teacher_classes
+            .as_ref()
+            .map(|path| path.to_string_lossy().into_owned()),
+        weights_key: file.teacher_weights_key.clone(),
+        size: file.teacher_size,
+        shared: None,
+    };
     let source = CacheSource {
-        teacher: &arguments.teacher,
-        teacher_model: arguments.teacher_model.as_deref(),
+        teacher: &teacher,
         data: &data,
     };
     let plan = CachePlan::of_cache(&cache, &source)?;
