@@ -395,7 +395,7 @@ fn metadata_that_is_missing_or_wrong_is_refused_with_the_reason() {
         ("limbeck.mean", Some("0.5,0.5,0.5"), "go together"),
         ("limbeck.class_names", Some("[\"a\"]"), "10 names"),
         ("limbeck.fit", Some("stretch"), "go together"),
-        ("limbeck.fit_share", Some("2"), "at most 1"),
+        ("limbeck.fit_share", Some("0.5"), "go together"),
     ];
     for (key, value, reason) in cases {
         let mut pairs: BTreeMap<_, _> = good
