@@ -58,16 +58,16 @@ mod branch;
 #[cfg(test)]
 mod tests;
 
-use burn::tensor::{Int, Tensor, activation::softmax};
+use burn::tensor::{Tensor, activation::softmax};
 use limbeck_nn::{Builder, Pass, Taps, layer::Linear};
 use serde::{Deserialize, Serialize};
 
 pub use self::branch::{Branch, BranchOutput};
 use crate::{
-    Criterion, MethodError, Needs, Probe, Step, Term,
+    Criterion, MethodError, Needs, Probe, Step, Supervision, Term,
     criterion::{require_positive, require_share, require_weight},
     pairs::{find_map, map_of, stages, vector_of},
-    softmax::{cross_entropy, soft_cross_entropy},
+    softmax::soft_cross_entropy,
 };
 
 /// Which of the two published forms.
@@ -210,16 +210,15 @@ impl Byot {
         logits: &Tensor<2>,
         feature: &Tensor<2>,
         branches: &[BranchOutput],
-        labels: &Tensor<1, Int>,
-        targets: Option<&Tensor<2>>,
-    ) -> Vec<Term> {
+        supervision: Supervision<'_>,
+    ) -> Result<Vec<Term>, MethodError> {
         let soften = |logits: Tensor<2>| logits.mul_scalar(1.0 / self.temperature);
         let target = softmax(soften(logits.clone().inner()), 1);
         let mut supervised = Vec::new();
         let mut taught = Vec::new();
         let mut distances = Vec::new();
         for (i, branch) in branches.iter().enumerate() {
-            supervised.push(cross_entropy(branch.logits.clone(), labels, targets));
+            supervised.push(supervision.loss(branch.logits.clone())?);
             let softened = soften(branch.logits.clone());
             taught.push(soft_cross_entropy(softened, target.clone()));
             if let Some(distance) = self.distance(pass, i, branch.feature.clone(), feature) {
@@ -234,11 +233,11 @@ impl Byot {
             true => Tensor::zeros([1], (&logits.device(), logits.dtype())),
             false => Tensor::cat(parts, 0).sum(),
         };
-        vec![
+        Ok(vec![
             Term::new("branches", sum(supervised), 1.0 - self.kd_share),
             Term::new("kd", sum(taught).mul_scalar(scale), self.kd_share),
             Term::new("feature", sum(distances), self.feature_weight),
-        ]
+        ])
     }
 
     /// How far the feature `[B, D_i]` of branch `index` is from the student's embedding `[B, D]`,
@@ -291,7 +290,7 @@ impl Criterion for Byot {
             let map = map_of(Self::ID, "student", step.student, tap)?;
             outputs.push(branch.forward(pass, map));
         }
-        let logits = &step.student.logits;
-        Ok(self.losses(pass, logits, &feature, &outputs, step.labels, step.targets))
+        let logits = step.student.logits();
+        self.losses(pass, &logits, &feature, &outputs, step.supervision)
     }
 }

@@ -361,7 +361,7 @@ impl Cakd {
         let patches = self.source.patch_tokens(teacher)?;
         let embedding = self.source.teacher_embedding(teacher)?;
         let parts = [
-            mean_squared_error(student.logits.clone(), teacher.logits.clone()),
+            mean_squared_error(student.logits(), teacher.logits()),
             mean_squared_error(token, embedding),
             mean_squared_error(own.tokens, patches),
         ];
@@ -480,8 +480,7 @@ impl Procedure for Cakd {
             CakdForm::Paper => self.paper_terms(own, &teacher, scene)?,
             CakdForm::Released => self.released_terms(own, &student, &teacher, scene)?,
         };
-        let task = scene.task(student.logits);
-        let mut terms = vec![Term::new("task", task, 1.0)];
+        let mut terms = scene.supervise(&student, 1.0)?;
         terms.extend(more);
         Ok(terms)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{DType, Device, Int, Tensor};
 use limbeck_nn::{Outputs, Pass, Tap, Taps};
 
-use crate::{Classifier, Images, MethodError};
+use crate::{Classifier, Images, MethodError, Supervision};
 
 /// What a method is built for: the nets' taps with their shapes, found by running them once.
 #[derive(Clone, Debug)]
@@ -73,11 +73,8 @@ pub struct Step<'a> {
     pub student: &'a Outputs,
     /// What the teacher gave out; carries no gradient.
     pub teacher: Option<&'a Outputs>,
-    /// Class of each image, `[B]`; under mixing, the class with the greater share.
-    pub labels: &'a Tensor<1, Int>,
-    /// Share of each class in each image, `[B, K]`, rows sum to one; `None` where the labels say
-    /// all. Terms that are cross entropies with the labels follow it.
-    pub targets: Option<&'a Tensor<2>>,
+    /// The task, and what is known of the images. Terms that are supervised losses come from it.
+    pub supervision: Supervision<'a>,
     /// Position of each image in the training part, `[B]`.
     pub indices: &'a [usize],
     /// How far training is.
@@ -170,6 +167,27 @@ impl Step<'_> {
             Some(teacher) => Ok(teacher.detach()),
             None => Err(MethodError::NoTeacher { method }),
         }
+    }
+
+    /// Class of each image, `[B]`; under mixing, the class with the greater share.
+    ///
+    /// # Errors
+    /// [`MethodError::NoLabels`].
+    pub fn labels(&self, method: &'static str) -> Result<&Tensor<1, Int>, MethodError> {
+        Ok(self.supervision.target.classes(method)?.0)
+    }
+
+    /// Logits `[R, K]` of student and teacher wherever they predict, the teacher's cut off from any
+    /// gradient graph.
+    ///
+    /// # Errors
+    /// [`MethodError::NoTeacher`]; predictions that the task cannot compare.
+    pub fn rows(&self, method: &'static str) -> Result<(Tensor<2>, Tensor<2>), MethodError> {
+        let Supervision { task, target } = self.supervision;
+        let teacher = self.teacher.map(|teacher| &teacher.prediction);
+        let rows = task.rows(&self.student.prediction, teacher, target)?;
+        let teacher = rows.teacher.ok_or(MethodError::NoTeacher { method })?;
+        Ok((rows.student, teacher.inner()))
     }
 }
 

@@ -125,9 +125,9 @@ impl Procedure for Cskd {
             reason: "the batch has no partners of the same class".to_owned(),
         })?;
         let none = Taps::none();
-        let logits = scene.train(STUDENT, batch.images.clone(), &none)?.logits;
-        let partner_logits = scene.train_as_constant(STUDENT, partners, &none)?.logits;
-        let task = scene.task(logits.clone());
+        let logits = scene.train(STUDENT, batch.images.clone(), &none)?.logits();
+        let partner_logits = scene.train_as_constant(STUDENT, partners, &none)?.logits();
+        let task = scene.task(logits.clone())?;
         Ok(vec![
             Term::new("task", task, 1.0),
             self.class_wise(logits, partner_logits)?,

@@ -221,12 +221,12 @@ impl Procedure for Ddgsd {
             false => Taps::none(),
         };
         let outputs = scene.train(STUDENT, images, &taps)?;
-        let [logits_a, logits_b] = halves(outputs.logits.clone());
+        let [logits_a, logits_b] = halves(outputs.logits());
         let [feature_a, feature_b] = match reads_feature {
             true => halves(vector_of(Self::ID, "student", &outputs, FEATURE)?).map(Some),
             false => [None, None],
         };
-        let task = scene.task(logits_a.clone()) + scene.task(logits_b.clone());
+        let task = scene.task(logits_a.clone())? + scene.task(logits_b.clone())?;
         let a = DistortedView {
             logits: logits_a,
             feature: feature_a,

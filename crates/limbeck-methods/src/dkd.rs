@@ -144,8 +144,8 @@ impl Criterion for Dkd {
     }
 
     fn terms(&mut self, step: &Step<'_>, _pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError> {
-        let teacher = step.teacher(Self::ID)?.logits;
-        let (target, others) = self.parts(step.student.logits.clone(), teacher, step.labels);
+        let teacher = step.teacher(Self::ID)?.logits();
+        let (target, others) = self.parts(step.student.logits(), teacher, step.labels(Self::ID)?);
         let share = warmup(step.progress, self.config.warmup_epochs);
         Ok(vec![
             Term::new("tckd", target, share * self.config.alpha),

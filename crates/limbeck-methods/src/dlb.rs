@@ -175,21 +175,21 @@ impl Procedure for Dlb {
     ) -> Result<Vec<Term>, MethodError> {
         let batch = scene.batch();
         let none = Taps::none();
-        let logits = scene.train(STUDENT, batch.images.clone(), &none)?.logits;
-        let mut task = scene.task(logits.clone());
+        let logits = scene.train(STUDENT, batch.images.clone(), &none)?.logits();
+        let mut task = scene.task(logits.clone())?;
         let mut consistency = Tensor::zeros([1], (scene.cast().device(), scene.cast().dtype()));
         if let Some(remembered) = self.remembered.take() {
             let replay = batch.replay.as_ref().ok_or_else(|| MethodError::Batch {
                 method: Self::ID,
                 reason: "the batch comes without a second view of the batch before".to_owned(),
             })?;
-            let replayed = scene.train(STUDENT, replay.images.clone(), &none)?.logits;
+            let replayed = scene.train(STUDENT, replay.images.clone(), &none)?.logits();
             let now = MeanOfRows {
                 value: task,
                 rows: batch.indices.len(),
             };
             let before = MeanOfRows {
-                value: scene.task_of(replayed.clone(), &replay.labels),
+                value: scene.task_of(replayed.clone(), &replay.target)?,
                 rows: replay.indices.len(),
             };
             task = mean_of_both(now, before);
@@ -236,8 +236,7 @@ impl Procedure for Dlb {
 mod tests {
     use super::*;
     use crate::{
-        rehearsal,
-        softmax::cross_entropy,
+        cross_entropy, rehearsal,
         testing::{
             assert_close, gradient, labels, leaf, network, network_probe, number, numbers, random,
         },
@@ -279,7 +278,7 @@ mod tests {
         let (now, before) = (random("now", [2, 5]), random("before", [3, 5]));
         let both = Tensor::cat(vec![before.clone(), now.clone()], 0);
         let of = |logits, classes: &[i64]| MeanOfRows {
-            value: cross_entropy(logits, &labels(classes), None),
+            value: cross_entropy(logits, &labels(classes), None, 0.0),
             rows: classes.len(),
         };
         let expected = of(both, &[2, 3, 4, 0, 1]).value;

@@ -201,7 +201,7 @@ impl Dml {
         logits: &[Tensor<2>],
         scene: &mut Scene<'_>,
     ) -> Result<[Term; 2], MethodError> {
-        let task = scene.task(logits[index].clone());
+        let task = scene.task(logits[index].clone())?;
         let mutual = self.mutual(index, logits)?;
         Ok([
             Term::new(&self.name("task", index), task, 1.0),
@@ -243,7 +243,7 @@ impl Procedure for Dml {
                 true => scene.train(member, images.clone(), &Taps::none())?,
                 false => scene.rehearse(member, images.clone(), &Taps::none())?,
             };
-            logits.push(outputs.logits);
+            logits.push(outputs.logits());
         }
         let learners = match simultaneous {
             true => 0..self.members.len(),

@@ -37,7 +37,7 @@
 //! Authors' code: <https://github.com/xucong-parsifal/LightSKD> (b3a3bf995b19, no licence file).
 
 use burn::tensor::{
-    Int, Tensor,
+    Tensor,
     activation::{relu, sigmoid},
 };
 use limbeck_nn::{
@@ -47,11 +47,11 @@ use limbeck_nn::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Criterion, MethodError, Needs, Probe, Step, Term,
+    Criterion, MethodError, Needs, Probe, Step, Supervision, Term,
     criterion::{require_positive, require_weight},
     pairs::{find_map, map_of},
     separable_conv::SeparableConv,
-    softmax::{cross_entropy, softened_kl},
+    softmax::softened_kl,
 };
 
 /// Settings of [`Drg`].
@@ -158,21 +158,23 @@ impl Drg {
         }
     }
 
-    /// The terms from student and auxiliary logits `[B, K]`, labels `[B]` or shares of the classes
-    /// `[B, K]`: `auxiliary`, the classifier's own cross entropy, and `drg`, the guidance.
+    /// The terms from student and auxiliary logits `[B, K]`: `auxiliary`, the classifier's own
+    /// supervised loss, and `drg`, the guidance.
+    ///
+    /// # Errors
+    /// Images without labels.
     pub fn losses(
         &self,
         student: Tensor<2>,
         auxiliary: Tensor<2>,
-        labels: &Tensor<1, Int>,
-        targets: Option<&Tensor<2>>,
-    ) -> Vec<Term> {
+        supervision: Supervision<'_>,
+    ) -> Result<Vec<Term>, MethodError> {
         let guide = auxiliary.clone().inner();
         let guidance = softened_kl(student, guide, self.config.temperature);
-        vec![
-            Term::new("auxiliary", cross_entropy(auxiliary, labels, targets), 1.0),
+        Ok(vec![
+            Term::new("auxiliary", supervision.loss(auxiliary)?, 1.0),
             Term::new("drg", guidance, self.config.weight),
-        ]
+        ])
     }
 }
 
@@ -187,8 +189,7 @@ impl Criterion for Drg {
     fn terms(&mut self, step: &Step<'_>, pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError> {
         let map = map_of(Self::ID, "student", step.student, &self.config.tap)?;
         let auxiliary = self.classify(pass, map);
-        let student = step.student.logits.clone();
-        Ok(self.losses(student, auxiliary.logits, step.labels, step.targets))
+        self.losses(step.student.logits(), auxiliary.logits, step.supervision)
     }
 }
 
@@ -197,9 +198,12 @@ mod tests {
     use limbeck_nn::{Store, Tap};
 
     use super::*;
-    use crate::testing::{
-        assert_close, build, gradient, labels, leaf, map, number, numbers, outputs, pass, probe,
-        random, terms, tokens, vector,
+    use crate::{
+        Target,
+        testing::{
+            assert_close, build, gradient, leaf, map, mixed_target, number, numbers, outputs, pass,
+            probe, random, supervision, target, terms, tokens, vector,
+        },
     };
 
     fn make(config: DrgConfig, taps: &[Tap]) -> Result<(Drg, Store), MethodError> {
@@ -231,12 +235,16 @@ mod tests {
         );
     }
 
+    fn losses_of(method: &Drg, z: Tensor<2>, a: Tensor<2>, target: &Target) -> Vec<Term> {
+        method.losses(z, a, supervision(target)).unwrap()
+    }
+
     #[test]
     fn guidance_is_zero_for_equal_logits_and_positive_otherwise() {
         let (method, _) = default();
         let (z, a) = (random("z", [3, 5]), random("a", [3, 5]));
-        let y = labels(&[0, 1, 2]);
-        let guidance = |z, a| number(&method.losses(z, a, &y, None)[1].value);
+        let y = target(&[0, 1, 2]);
+        let guidance = |z, a| number(&losses_of(&method, z, a, &y)[1].value);
         assert_close(&[guidance(z.clone(), z.clone())], &[0.0]);
         assert!(guidance(z, a) > 1e-3);
     }
@@ -245,8 +253,8 @@ mod tests {
     fn guidance_teaches_the_student_alone_and_cross_entropy_the_classifier_alone() {
         let (method, _) = default();
         let (z, a) = (leaf(random("z", [3, 5])), leaf(random("a", [3, 5])));
-        let y = labels(&[0, 1, 2]);
-        let losses = || method.losses(z.clone(), a.clone(), &y, None);
+        let y = target(&[0, 1, 2]);
+        let losses = || losses_of(&method, z.clone(), a.clone(), &y);
         let guidance = losses().remove(1).value.backward();
         assert!(gradient(&z, &guidance).is_some() && gradient(&a, &guidance).is_none());
         let own = losses().remove(0).value.backward();
@@ -262,7 +270,7 @@ mod tests {
             };
             let (method, _) = make(config, &[map("stage2", [4, 8, 8])]).unwrap();
             let z = leaf(random("z", [3, 5]));
-            let losses = method.losses(z.clone(), random("a", [3, 5]), &labels(&[0, 1, 2]), None);
+            let losses = losses_of(&method, z.clone(), random("a", [3, 5]), &target(&[0, 1, 2]));
             let gradient = gradient(&z, &losses[1].value.backward()).unwrap();
             gradient.iter().map(|g| g * g).sum::<f64>().sqrt()
         };
@@ -274,9 +282,9 @@ mod tests {
         let (method, _) = default();
         let (z, a) = (random("z", [1, 5]), random("a", [1, 5]));
         let half =
-            |class| number(&method.losses(z.clone(), a.clone(), &labels(&[class]), None)[0].value);
+            |class| number(&losses_of(&method, z.clone(), a.clone(), &target(&[class]))[0].value);
         let shares = crate::testing::tensor(vec![0.3, 0.0, 0.7, 0.0, 0.0], [1, 5]);
-        let mixed = method.losses(z.clone(), a.clone(), &labels(&[2]), Some(&shares));
+        let mixed = losses_of(&method, z.clone(), a.clone(), &mixed_target(&[2], shares));
         assert_close(&[number(&mixed[0].value)], &[0.3 * half(0) + 0.7 * half(2)]);
     }
 

@@ -97,7 +97,7 @@ impl Criterion for Dsr {
     }
 
     fn terms(&mut self, step: &Step<'_>, _pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError> {
-        let sorted = step.student.logits.clone().sort(1);
+        let sorted = step.student.logits().sort(1);
         let previous = self.previous.replace(sorted.clone().inner());
         let value = match previous {
             Some(previous) if previous.dims() == sorted.dims() => {

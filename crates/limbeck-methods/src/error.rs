@@ -39,6 +39,44 @@ pub enum MethodError {
         /// Method.
         method: &'static str,
     },
+    /// Something learns from labels, and there are none.
+    #[error("{reader} needs labels, and the images have none")]
+    NoLabels {
+        /// Such as "method `dkd`".
+        reader: String,
+    },
+    /// A prediction that is not of the task's kind or does not go with what is known of the images.
+    #[error("the task of {task} needs {expected}, found {found}")]
+    Prediction {
+        /// Task.
+        task: crate::TaskKind,
+        /// What is needed.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// A method gave nothing to learn from.
+    #[error(
+        "method `{method}` gave no loss term for the batch; a method returns at least one, of \
+         weight 0 where there is nothing to learn"
+    )]
+    NoTerms {
+        /// Method.
+        method: String,
+    },
+    /// A loss term is not one number.
+    #[error(
+        "method `{method}`: its term `{term}` must be one number of shape [1], found {found:?}; \
+         take its mean or sum"
+    )]
+    TermShape {
+        /// Method.
+        method: String,
+        /// Term.
+        term: String,
+        /// Its shape.
+        found: Vec<usize>,
+    },
     /// Gradients are to flow through a teacher that has none.
     #[error(
         "method `{method}` needs gradients of the teacher with respect to the images, and `{teacher}` gives none; use a network as the teacher"

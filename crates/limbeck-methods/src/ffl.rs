@@ -201,10 +201,10 @@ impl Procedure for Ffl {
                 ))
             })
             .collect::<Result<Vec<_>, MethodError>>()?;
-        let logits: Vec<Tensor<2>> = outputs.into_iter().map(|o| o.logits).collect();
+        let logits: Vec<Tensor<2>> = outputs.into_iter().map(|o| o.logits()).collect();
         let fused = scene.modules(FUSION, |pass| self.fuse(pass, &maps))??;
-        let mut terms = self.peers.task(scene, &logits, 1.0);
-        terms.push(Term::new("fused", scene.task(fused.logits.clone()), 1.0));
+        let mut terms = self.peers.task(scene, &logits, 1.0)?;
+        terms.push(Term::new("fused", scene.task(fused.logits.clone())?, 1.0));
         terms.extend(self.losses(&logits, &fused.logits, scene.progress().epoch)?);
         Ok(terms)
     }
@@ -216,8 +216,8 @@ mod tests {
 
     use super::*;
     use crate::{
+        cross_entropy,
         rehearsal::{cast, learners, trained},
-        softmax::cross_entropy,
         testing::{
             assert_close, gradient, labels, leaf, network_probe, number, numbers, pass, random,
         },
@@ -273,7 +273,7 @@ mod tests {
         let mut pass = pass(cast.store(FUSION).unwrap());
         let fused = method.fuse(&mut pass, &maps).unwrap();
         assert_eq!(fused.map.dims(), [4, 64, 4, 4]);
-        let ce = cross_entropy(fused.logits, &labels(&[0, 1, 2, 3]), None);
+        let ce = cross_entropy(fused.logits, &labels(&[0, 1, 2, 3]), None, 0.0);
         let gradients = ce.backward();
         for map in &maps {
             let gradient = gradient(map, &gradients).unwrap();

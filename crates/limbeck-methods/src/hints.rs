@@ -295,17 +295,16 @@ impl Procedure for Hints {
             maps("student", &student, &points)?,
             maps("teacher", &teacher, &centres)?,
         )?;
-        let task = scene.task(student.logits.clone());
-        let mut terms = vec![
-            Term::new("task", task, self.config.ce_weight),
-            Term::new("hint", Tensor::cat(hints, 0).sum(), self.config.weight),
-        ];
+        let mut terms = scene.supervise(&student, self.config.ce_weight)?;
+        let hint = Tensor::cat(hints, 0).sum();
+        terms.push(Term::new("hint", hint, self.config.weight));
         if self.config.kd_weight > 0.0 {
-            let soft = self.soft(student.logits.clone(), teacher.logits.clone());
+            let soft = self.soft(student.logits(), teacher.logits());
             terms.push(Term::new("kd", soft, self.config.kd_weight));
         }
         if self.config.wsl_weight > 0.0 {
-            let (value, _) = self.weighted_soft(student.logits, teacher.logits, &batch.labels);
+            let (labels, _) = batch.target.classes(Self::ID)?;
+            let (value, _) = self.weighted_soft(student.logits(), teacher.logits(), labels);
             terms.push(Term::new("wsl", value, self.config.wsl_weight));
         }
         Ok(terms)

@@ -239,7 +239,7 @@ impl Hssakd {
         let joint_logits =
             scene.modules(side.modules, |pass| side.branches.forward(pass, features))??;
         Ok(JointRows {
-            logits: outputs.logits,
+            logits: outputs.logits(),
             joint_logits,
         })
     }
@@ -264,7 +264,7 @@ impl Hssakd {
                 .evaluate_modules(side.modules, |pass| side.branches.forward(pass, features))??,
         };
         Ok(JointRows {
-            logits: outputs.logits,
+            logits: outputs.logits(),
             joint_logits,
         })
     }
@@ -280,14 +280,14 @@ impl Hssakd {
         let rows = match self.config.form {
             HssakdForm::Joint => {
                 let rows = Self::train(&self.other, scene, images)?;
-                terms.push(Term::new("task", scene.task(rows.upright()), 1.0));
+                terms.push(Term::new("task", scene.task(rows.upright())?, 1.0));
                 rows
             }
             _ => self.teach(scene, images, true)?,
         };
-        let joint = rows.joint_loss(&batch.labels, batch.targets.as_ref())?;
+        let joint = rows.joint_loss(scene.supervision())?;
         terms.push(Term::new("joint", joint, 1.0));
-        let accuracy = rows.joint_accuracy(&batch.labels);
+        let accuracy = rows.joint_accuracy(batch.target.classes(ID)?.0);
         terms.push(Term::new("joint_accuracy", accuracy, 0.0));
         Ok(terms)
     }
@@ -302,12 +302,12 @@ impl Hssakd {
         let student = Self::train(&self.student, scene, images)?;
         let found = student.imitate(&teacher, self.config.temperature)?;
         Ok(vec![
-            Term::new("task", scene.task(student.upright()), 1.0),
+            Term::new("task", scene.task(student.upright())?, 1.0),
             Term::new("kd", found.kd, 1.0),
             Term::new("joint_kd", found.joint_kd, 1.0),
             Term::new(
                 "joint_accuracy",
-                student.joint_accuracy(&scene.batch().labels),
+                student.joint_accuracy(scene.batch().target.classes(ID)?.0),
                 0.0,
             ),
         ])
@@ -325,10 +325,10 @@ impl Hssakd {
         let mut terms = Vec::new();
         for (rows, other, suffix) in [(&student, &peer, ""), (&peer, &student, ".peer")] {
             let found = rows.imitate(other, self.config.temperature)?;
-            let joint = rows.joint_loss(&batch.labels, batch.targets.as_ref())?;
-            let accuracy = rows.joint_accuracy(&batch.labels);
+            let joint = rows.joint_loss(scene.supervision())?;
+            let accuracy = rows.joint_accuracy(batch.target.classes(ID)?.0);
             for (name, value, weight) in [
-                ("task", scene.task(rows.upright()), 1.0),
+                ("task", scene.task(rows.upright())?, 1.0),
                 ("joint", joint, 1.0),
                 ("kd", found.kd, 1.0),
                 ("joint_kd", found.joint_kd, 1.0),

@@ -94,12 +94,8 @@ impl Criterion for Kd {
     }
 
     fn terms(&mut self, step: &Step<'_>, _pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError> {
-        let teacher = step.teacher(Self::ID)?;
-        let value = softened_kl(
-            step.student.logits.clone(),
-            teacher.logits,
-            self.config.temperature,
-        );
+        let (student, teacher) = step.rows(Self::ID)?;
+        let value = softened_kl(student, teacher, self.config.temperature);
         Ok(vec![Term::new("kd", value, self.config.kd_weight)])
     }
 }

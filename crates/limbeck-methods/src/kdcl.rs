@@ -63,7 +63,7 @@ use crate::{
     softmax::softened_kl,
 };
 
-pub use ensemble::{Ensemble, LinearScope, Target};
+pub use ensemble::{Ensemble, EnsembleTarget, LinearScope};
 pub use error_matrix::ErrorMatrix;
 
 /// Settings of [`Kdcl`].
@@ -154,7 +154,7 @@ impl Kdcl {
         &mut self,
         logits: &[Tensor<2>],
         labels: &Tensor<1, Int>,
-    ) -> Result<Target, MethodError> {
+    ) -> Result<EnsembleTarget, MethodError> {
         require_alike(Self::ID, "logits", logits, self.peers.count())?;
         let logits: Vec<Tensor<2>> = logits.iter().map(|z| z.clone().inner()).collect();
         Ok(match self.config.ensemble {
@@ -171,12 +171,14 @@ impl Kdcl {
                 target
             }
             Ensemble::MinLogit => ensemble::min_logit(&logits, labels),
-            Ensemble::General | Ensemble::Mean => Target::mixed(&logits, self.weights.clone()),
+            Ensemble::General | Ensemble::Mean => {
+                EnsembleTarget::mixed(&logits, self.weights.clone())
+            }
         })
     }
 
     /// The terms `kd` of all networks with these logits, `[B, K]` each, under this target.
-    pub fn losses(&self, logits: &[Tensor<2>], target: &Target) -> Vec<Term> {
+    pub fn losses(&self, logits: &[Tensor<2>], target: &EnsembleTarget) -> Vec<Term> {
         let values = logits
             .iter()
             .map(|z| softened_kl(z.clone(), target.logits.clone(), self.config.temperature));
@@ -230,10 +232,10 @@ impl Procedure for Kdcl {
         views.extend(batch.views.iter().cloned());
         let mut logits = Vec::new();
         for (name, images) in self.peers.names().zip(views) {
-            logits.push(scene.train(name, images, &Taps::none())?.logits);
+            logits.push(scene.train(name, images, &Taps::none())?.logits());
         }
-        let target = self.target(&logits, &batch.labels)?;
-        let mut terms = self.peers.task(scene, &logits, self.config.ce_weight);
+        let target = self.target(&logits, batch.target.classes(Self::ID)?.0)?;
+        let mut terms = self.peers.task(scene, &logits, self.config.ce_weight)?;
         terms.extend(self.losses(&logits, &target));
         Ok(terms)
     }
@@ -253,9 +255,9 @@ impl Procedure for Kdcl {
                 for name in self.peers.names() {
                     let network = interlude.cast.network(name)?;
                     let outputs = network.evaluate(batch.images.clone(), &Taps::none());
-                    probabilities.push(softmax(outputs.logits, 1));
+                    probabilities.push(softmax(outputs.logits(), 1));
                 }
-                errors.add(&probabilities, &batch.labels);
+                errors.add(&probabilities, batch.target.classes(Self::ID)?.0);
                 Ok(())
             })?;
         }

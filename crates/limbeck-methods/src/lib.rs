@@ -14,6 +14,7 @@ mod cast;
 mod connector;
 mod crd;
 mod criterion;
+mod cross_entropy;
 mod cskd;
 mod ddgsd;
 mod dkd;
@@ -67,7 +68,8 @@ mod separable_conv;
 mod sharedhead;
 mod softmax;
 mod sskd;
-pub mod supervised;
+mod target;
+mod task;
 mod tat;
 mod teacher;
 #[cfg(test)]
@@ -90,6 +92,7 @@ pub use cakd::{
 pub use cast::{Cast, Member, STUDENT, member_seed};
 pub use crd::{Crd, CrdConfig, Embedded, Others, Positive};
 pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term, TrainingPart};
+pub use cross_entropy::cross_entropy;
 pub use cskd::{Cskd, CskdConfig};
 pub use ddgsd::{Ddgsd, DdgsdConfig, DistortedView, DistortionForm};
 pub use dkd::{Dkd, DkdConfig};
@@ -109,7 +112,7 @@ pub use hssakd::{
     Imitation, JointRows, class_scores, joint_labels, joint_shares,
 };
 pub use kd::{Kd, KdConfig};
-pub use kdcl::{Ensemble, ErrorMatrix, Kdcl, KdclConfig, LinearScope, Target};
+pub use kdcl::{Ensemble, EnsembleTarget, ErrorMatrix, Kdcl, KdclConfig, LinearScope};
 pub use kernel_alignment::{linear_alignment, unbiased_alignment};
 pub use layer_clusters::{CentreRule, LayerClusters, cluster_layers};
 pub use layer_similarity::{
@@ -147,6 +150,8 @@ pub use sskd::{
     ProjectionHead, RotatedRows, Selection, Sskd, SskdConfig, SskdTerms, pretext_loss,
     pretext_targets, similarity,
 };
+pub use target::Target;
+pub use task::{Classification, Rows, Supervision, Task, TaskKind};
 pub use tat::{Orientation, Rebuilt, Tat, TatConfig};
 pub use teacher::{Classifier, Origin, Questions, Section, Teacher};
 pub use tfkd::{Tfkd, TfkdConfig, TfkdForm};

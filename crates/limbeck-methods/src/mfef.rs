@@ -242,10 +242,10 @@ impl Procedure for Mfef {
             .zip(&self.taps)
             .map(|(outputs, tap)| map_of(Self::ID, "network", outputs, tap))
             .collect::<Result<Vec<_>, _>>()?;
-        let logits: Vec<Tensor<2>> = outputs.into_iter().map(|o| o.logits).collect();
+        let logits: Vec<Tensor<2>> = outputs.into_iter().map(|o| o.logits()).collect();
         let fused = scene.modules(MODULES, |pass| self.fuse(pass, &maps))??;
-        let mut terms = self.peers.task(scene, &logits, 1.0);
-        terms.push(Term::new("fused", scene.task(fused.logits.clone()), 1.0));
+        let mut terms = self.peers.task(scene, &logits, 1.0)?;
+        terms.push(Term::new("fused", scene.task(fused.logits.clone())?, 1.0));
         terms.extend(self.losses(&logits, &fused.logits, scene.progress().epoch)?);
         Ok(terms)
     }
@@ -257,8 +257,8 @@ mod tests {
 
     use super::*;
     use crate::{
+        cross_entropy,
         rehearsal::{cast, learners, trained},
-        softmax::cross_entropy,
         testing::{
             assert_close, gradient, labels, leaf, network_probe, number, numbers, pass, random,
         },
@@ -310,7 +310,7 @@ mod tests {
         let maps: Vec<Tensor<4>> = maps().into_iter().map(leaf).collect();
         let mut pass = pass(cast.store(MODULES).unwrap());
         let fused = method.fuse(&mut pass, &maps).unwrap();
-        let ce = cross_entropy(fused.logits, &labels(&[0, 1, 2, 3]), None);
+        let ce = cross_entropy(fused.logits, &labels(&[0, 1, 2, 3]), None, 0.0);
         let gradients = ce.backward();
         for map in &maps {
             let gradient = gradient(map, &gradients).unwrap();

@@ -220,10 +220,10 @@ impl Procedure for Okddip {
             .iter()
             .map(|peer| vector_of(Self::ID, "peer", peer, POOLED))
             .collect::<Result<Vec<_>, _>>()?;
-        let logits: Vec<Tensor<2>> = outputs.into_iter().map(|o| o.logits).collect();
+        let logits: Vec<Tensor<2>> = outputs.into_iter().map(|o| o.logits()).collect();
         let attention = scene.modules(ATTENTION, |pass| self.attend(pass, &features))??;
         let targets = self.targets(attention, &logits[1..])?;
-        let mut terms = self.peers.task(scene, &logits, 1.0);
+        let mut terms = self.peers.task(scene, &logits, 1.0)?;
         terms.extend(self.losses(&logits, &targets, scene.progress().epoch)?);
         Ok(terms)
     }

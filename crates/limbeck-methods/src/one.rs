@@ -187,11 +187,11 @@ impl Procedure for One {
             _ => Taps::none(),
         })?;
         let trunk = map_of(Self::ID, "student", &outputs[0], &self.tap)?;
-        let logits: Vec<Tensor<2>> = outputs.into_iter().map(|o| o.logits).collect();
+        let logits: Vec<Tensor<2>> = outputs.into_iter().map(|o| o.logits()).collect();
         let gate = scene.modules(GATE, |pass| self.gate(pass, trunk))?;
         let ensemble = self.ensemble(&gate, &logits)?;
-        let mut terms = self.peers.task(scene, &logits, 1.0);
-        terms.push(Term::new("ensemble", scene.task(ensemble.clone()), 1.0));
+        let mut terms = self.peers.task(scene, &logits, 1.0)?;
+        terms.push(Term::new("ensemble", scene.task(ensemble.clone())?, 1.0));
         terms.extend(self.losses(&logits, &ensemble, scene.progress().epoch));
         Ok(terms)
     }
@@ -203,8 +203,8 @@ mod tests {
 
     use super::*;
     use crate::{
+        cross_entropy,
         rehearsal::{cast, learners, trained},
-        softmax::cross_entropy,
         testing::{
             assert_close, gradient, labels, leaf, network_probe, number, numbers, pass, random,
         },
@@ -268,7 +268,7 @@ mod tests {
         assert!(gradient(&gate, &gradients).is_none());
         assert!(gradient(&logits[2], &gradients).is_some());
         let ensemble = method.ensemble(&gate, &logits).unwrap();
-        let ce = cross_entropy(ensemble, &labels(&[0, 1, 2, 3]), None);
+        let ce = cross_entropy(ensemble, &labels(&[0, 1, 2, 3]), None, 0.0);
         assert!(gradient(&gate, &ce.backward()).is_some());
     }
 

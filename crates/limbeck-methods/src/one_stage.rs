@@ -48,14 +48,12 @@ impl Procedure for OneStage {
         let step = Step {
             student: &student,
             teacher: teacher.as_ref(),
-            labels: &batch.labels,
-            targets: batch.targets.as_ref(),
+            supervision: scene.supervision(),
             indices: &batch.indices,
             progress: scene.progress(),
         };
         let more = scene.modules(MODULES, |pass| self.method.terms(&step, pass))??;
-        let task = scene.task(student.logits.clone());
-        let mut terms = vec![Term::new("task", task, self.method.task_weight())];
+        let mut terms = scene.supervise(&student, self.method.task_weight())?;
         terms.extend(more);
         Ok(terms)
     }

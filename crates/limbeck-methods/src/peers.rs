@@ -153,9 +153,18 @@ impl Peers {
 
     /// The supervised loss of each network's logits `[B, K]`, with weight `weight`: the student's
     /// is called `task`.
-    pub fn task(&self, scene: &mut Scene<'_>, logits: &[Tensor<2>], weight: f64) -> Vec<Term> {
+    ///
+    /// # Errors
+    /// As [`Scene::task`].
+    pub fn task(
+        &self,
+        scene: &mut Scene<'_>,
+        logits: &[Tensor<2>],
+        weight: f64,
+    ) -> Result<Vec<Term>, MethodError> {
         let values = logits.iter().map(|logits| scene.task(logits.clone()));
-        self.terms("task", values, weight)
+        let values = values.collect::<Result<Vec<_>, _>>()?;
+        Ok(self.terms("task", values, weight))
     }
 
     /// A term of each network: the student's is called `name`, that of a peer `name.peer1` and so

@@ -261,15 +261,19 @@ impl Pixeldistill {
         self.config.form == PixelForm::TwoStage && stage == 0
     }
 
-    /// (1 − alpha) · task + alpha · divergence of `logits` from `target`, both `[B, K]`.
-    fn distil(&self, logits: Tensor<2>, target: Tensor<2>, scene: &mut Scene<'_>) -> Vec<Term> {
+    /// (1 − alpha) · task + alpha · divergence of the logits `[B, K]` of `student` from those of
+    /// `target`.
+    fn distil(
+        &self,
+        student: &Outputs,
+        target: &Outputs,
+        scene: &mut Scene<'_>,
+    ) -> Result<Vec<Term>, MethodError> {
         let alpha = self.config.alpha;
-        let task = scene.task(logits.clone());
-        let kd = self.divergence(logits, target);
-        vec![
-            Term::new("task", task, 1.0 - alpha),
-            Term::new("kd", kd, alpha),
-        ]
+        let kd = self.divergence(student.logits(), target.logits());
+        let mut terms = scene.supervise(student, 1.0 - alpha)?;
+        terms.push(Term::new("kd", kd, alpha));
+        Ok(terms)
     }
 
     /// T²/B · Σ KL of the softened distributions of the student's `logits` from those of `target`,
@@ -472,8 +476,8 @@ impl Procedure for Pixeldistill {
         let (small, large) = self.images(scene)?;
         if self.is_assistants(stage) {
             let target = scene.teacher(Self::ID, large.clone(), &Taps::none())?;
-            let logits = scene.train(ASSISTANT, large, &Taps::none())?.logits;
-            return Ok(self.distil(logits, target.logits, scene));
+            let assistant = scene.train(ASSISTANT, large, &Taps::none())?;
+            return self.distil(&assistant, &target, scene);
         }
         let compared = Taps::from_iter(self.compared());
         let mut wanted = compared.clone();
@@ -486,7 +490,7 @@ impl Procedure for Pixeldistill {
             PixelForm::TwoStage => scene.evaluate(ASSISTANT, large.clone(), &compared)?,
         };
         let feature = self.compare(&student, &source)?;
-        let mut terms = self.distil(student.logits.clone(), source.logits, scene);
+        let mut terms = self.distil(&student, &source, scene)?;
         terms.extend(feature.map(|value| Term::new("feature", value, self.feature_weight())));
         let convolution = match self.feature() {
             PixelFeature::SuperResolution => scene.cast().network(ASSISTANT)?.first_convolution(),

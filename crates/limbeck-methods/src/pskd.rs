@@ -138,7 +138,7 @@ impl Criterion for Pskd {
     }
 
     fn terms(&mut self, step: &Step<'_>, _pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError> {
-        let logits = step.student.logits.clone();
+        let logits = step.student.logits();
         let [_, classes] = logits.dims();
         if classes != self.classes {
             return Err(MethodError::Batch {
@@ -190,7 +190,8 @@ mod tests {
 
     use super::*;
     use crate::testing::{
-        assert_close, build, labels, leaf, number, numbers, pass, probe, random, tensor,
+        assert_close, build, labels, leaf, number, numbers, pass, probe, random, supervision,
+        target, tensor,
     };
 
     fn make(final_share: f64) -> Result<(Pskd, Store), MethodError> {
@@ -209,11 +210,11 @@ mod tests {
     ) -> Result<Term, MethodError> {
         let student = Outputs::from_logits(logits);
         let y: Vec<i64> = indices.iter().map(|&i| i as i64 % 5).collect();
+        let target = target(&y);
         let step = Step {
             student: &student,
             teacher: None,
-            labels: &labels(&y),
-            targets: None,
+            supervision: supervision(&target),
             indices,
             progress: Progress {
                 epoch,
@@ -230,7 +231,7 @@ mod tests {
         let (mut method, store) = make(0.8).unwrap();
         let logits = random("z", [3, 5]);
         let term = step(&mut method, &store, logits.clone(), &[6, 2, 0], 0).unwrap();
-        let ce = crate::softmax::cross_entropy(logits, &labels(&[1, 2, 0]), None);
+        let ce = crate::cross_entropy(logits, &labels(&[1, 2, 0]), None, 0.0);
         assert_close(&[number(&term.value)], &[number(&ce)]);
         assert_close(&[term.weight + method.task_weight()], &[1.0]);
     }

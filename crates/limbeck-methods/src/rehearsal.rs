@@ -3,8 +3,9 @@
 use burn::tensor::{Gradients, Tensor};
 
 use crate::{
-    Batch, Cast, MethodError, Played, Procedure, Progress, Scene, Setting, Stage, Term,
-    testing::{INPUT, POSITIONS, labels, network, random},
+    Batch, Cast, Classification, MethodError, Played, Procedure, Progress, Scene, Setting, Stage,
+    Term,
+    testing::{INPUT, POSITIONS, network, random, target},
 };
 
 /// Images of the made-up batch.
@@ -25,8 +26,7 @@ pub fn batch(views: usize) -> Batch {
         large: None,
         images: images(0),
         views: (1..views).map(images).collect(),
-        labels: labels(&[0, 1, 2, 3]),
-        targets: None,
+        target: target(&[0, 1, 2, 3]),
         indices: POSITIONS[..BATCH].to_vec(),
         origin: None,
         partners: None,
@@ -55,7 +55,7 @@ pub fn play(
         teacher: None,
         stage: progress,
         run: progress,
-        label_smoothing: 0.0,
+        task: &Classification::PLAIN,
         seed: 7,
     });
     let terms = procedure.play(0, 0, &mut scene)?;

@@ -294,7 +294,12 @@ impl Criterion for Rkd {
             Term::new("angle", angle, self.config.angle_weight),
         ];
         if self.config.triplet_weight > 0.0 {
-            let labels: Vec<i64> = step.labels.clone().into_data().iter::<i64>().collect();
+            let labels: Vec<i64> = step
+                .labels(Self::ID)?
+                .clone()
+                .into_data()
+                .iter::<i64>()
+                .collect();
             let triplets = self.triplets(&student, &labels, pass.next_seed())?;
             let value = self.triplet(student, &triplets);
             terms.push(Term::new("triplet", value, self.config.triplet_weight));

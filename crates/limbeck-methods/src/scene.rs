@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Int, Tensor};
-use limbeck_nn::{Mode, Outputs, ParameterId, Pass, Store, Taps};
+use burn::tensor::Tensor;
+use limbeck_nn::{Feature, Mode, Outputs, ParameterId, Pass, Store, Taps};
 
-use crate::{
-    Act, Cast, MethodError, Origin, Progress, Teacher,
-    supervised::{cross_entropy, soft_cross_entropy},
-};
+use crate::{Act, Cast, MethodError, Origin, Progress, Supervision, Target, Task, Teacher, Term};
 
 /// A batch on the device. Tensors are cheap to clone.
 #[derive(Clone, Debug)]
@@ -17,11 +14,8 @@ pub struct Batch {
     pub images: Tensor<4>,
     /// Further views of the same images, each `[B, C, H, W]`.
     pub views: Vec<Tensor<4>>,
-    /// Class of each image, `[B]`; under mixing, the class with the greater share.
-    pub labels: Tensor<1, Int>,
-    /// Share of each class in each image, `[B, K]`, rows sum to one; `None` where the labels say
-    /// all.
-    pub targets: Option<Tensor<2>>,
+    /// What is known of the images.
+    pub target: Target,
     /// Position of each image in the training part, `[B]`.
     pub indices: Vec<usize>,
     /// Which view of which images `images` are; `None` of images that come from elsewhere.
@@ -39,8 +33,8 @@ pub struct Batch {
 pub struct Replay {
     /// A second view of its images, `[B', C, H, W]`.
     pub images: Tensor<4>,
-    /// Their classes, `[B']`.
-    pub labels: Tensor<1, Int>,
+    /// What is known of them.
+    pub target: Target,
     /// Their positions in the training part, `[B']`.
     pub indices: Vec<usize>,
 }
@@ -60,8 +54,8 @@ pub struct Setting<'a> {
     pub stage: Progress,
     /// How far the whole run is; its steps are those of the stage.
     pub run: Progress,
-    /// Share of each label that is spread over all classes.
-    pub label_smoothing: f64,
+    /// What is to be learnt.
+    pub task: &'a dyn Task,
     /// Decides what dropout and the method draw; another one at each step.
     pub seed: u64,
 }
@@ -77,7 +71,7 @@ pub struct Scene<'a> {
     network_passes: u64,
     module_passes: u64,
     draws: u64,
-    judged: Option<Tensor<2>>,
+    judged: Option<Feature>,
 }
 
 /// Statistics by id.
@@ -89,8 +83,8 @@ pub struct Played {
     pub tracked: BTreeMap<String, Store>,
     /// Statistics to apply, by member.
     pub updates: BTreeMap<String, BTreeMap<ParameterId, Tensor<1>>>,
-    /// Logits of the first supervised loss, `[B, K]`.
-    pub judged: Option<Tensor<2>>,
+    /// Prediction of the first supervised loss.
+    pub judged: Option<Feature>,
 }
 
 /// An odd number that spreads counts over all bits.
@@ -306,24 +300,52 @@ impl<'a> Scene<'a> {
             })
     }
 
-    /// The supervised loss `[1]` of `logits` `[B, K]` of the first view: cross entropy with the
-    /// batch's labels or shares of classes, smoothed as the recipe says. The first logits that an
-    /// act shows it are those that training accuracy is counted from.
-    pub fn task(&mut self, logits: Tensor<2>) -> Tensor<1> {
-        if self.judged.is_none() {
-            self.judged = Some(logits.clone().inner());
-        }
-        let smoothing = self.setting.label_smoothing;
-        match &self.setting.batch.targets {
-            Some(targets) => soft_cross_entropy(logits, targets.clone(), smoothing),
-            None => cross_entropy(logits, self.setting.batch.labels.clone(), smoothing),
+    /// The task, and what is known of the batch's images.
+    pub fn supervision(&self) -> Supervision<'a> {
+        Supervision {
+            task: self.setting.task,
+            target: &self.setting.batch.target,
         }
     }
 
-    /// The supervised loss `[1]` of `logits` `[R, K]` of other images, of the classes `labels` `[R]`:
-    /// cross entropy, smoothed as the recipe says.
-    pub fn task_of(&self, logits: Tensor<2>, labels: &Tensor<1, Int>) -> Tensor<1> {
-        cross_entropy(logits, labels.clone(), self.setting.label_smoothing)
+    /// The supervised loss `[1]` of `logits` `[B, K]` of the first view. The first that an act asks
+    /// for is of what training accuracy is counted from.
+    ///
+    /// # Errors
+    /// Images without labels, or logits that the task cannot use.
+    pub fn task(&mut self, logits: Tensor<2>) -> Result<Tensor<1>, MethodError> {
+        self.judge(&Feature::Vector(logits.clone()));
+        self.supervision().loss(logits)
+    }
+
+    /// The terms of the supervised loss of what a network gave out for the first view, `weight`
+    /// times as heavy: none where nothing is known of the images. For methods that go on without.
+    ///
+    /// # Errors
+    /// A prediction that the task cannot use.
+    pub fn supervise(&mut self, outputs: &Outputs, weight: f64) -> Result<Vec<Term>, MethodError> {
+        self.judge(&outputs.prediction);
+        let Supervision { task, target } = self.supervision();
+        let mut terms = task.terms(outputs, target)?;
+        for term in &mut terms {
+            term.weight *= weight;
+        }
+        Ok(terms)
+    }
+
+    /// The supervised loss `[1]` of `logits` `[R, K]` of other images, of which `target` is known.
+    ///
+    /// # Errors
+    /// As [`Scene::task`].
+    pub fn task_of(&self, logits: Tensor<2>, target: &Target) -> Result<Tensor<1>, MethodError> {
+        let task = self.setting.task;
+        Supervision { task, target }.loss(logits)
+    }
+
+    fn judge(&mut self, prediction: &Feature) {
+        if self.judged.is_none() {
+            self.judged = Some(prediction.detach());
+        }
     }
 
     /// Ends the act.

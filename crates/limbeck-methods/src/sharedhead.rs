@@ -308,16 +308,14 @@ impl SharedHead {
         }
         let head = self.head.as_ref();
         let inputs = SharedHeadInputs {
-            logits: student.logits.clone(),
+            logits: student.logits(),
             head_logits: head.map(|head| head.logits(embedding.clone())),
             embedding,
-            teacher_logits: teacher.logits.clone(),
+            teacher_logits: teacher.logits(),
             teacher_embedding: vector_of(Self::ID, "teacher", &teacher, Self::EMBEDDING)?,
         };
-        let task = scene.task(student.logits);
-        let mut terms = vec![Term::new("task", task, self.losses.task_weight())];
-        let (labels, targets) = (&batch.labels, batch.targets.as_ref());
-        terms.extend(self.losses.terms(&inputs, labels, targets));
+        let mut terms = scene.supervise(&student, self.losses.task_weight())?;
+        terms.extend(self.losses.terms(&inputs, scene.supervision())?);
         Ok(terms)
     }
 
@@ -325,10 +323,10 @@ impl SharedHead {
     fn play_forerunner(&self, scene: &mut Scene<'_>) -> Result<Vec<Term>, MethodError> {
         let images = scene.batch().images.clone();
         let teacher = scene.teacher_of_batch(Self::ID, &Taps::none())?;
-        let logits = scene.train(FORERUNNER, images, &Taps::none())?.logits;
-        let kd = softened_kl(logits.clone(), teacher.logits, self.config.temperature);
+        let logits = scene.train(FORERUNNER, images, &Taps::none())?.logits();
+        let kd = softened_kl(logits.clone(), teacher.logits(), self.config.temperature);
         Ok(vec![
-            Term::new("task", scene.task(logits), self.config.ce_weight),
+            Term::new("task", scene.task(logits)?, self.config.ce_weight),
             Term::new("kd", kd, self.config.kd_weight),
         ])
     }
@@ -340,16 +338,14 @@ impl SharedHead {
         let teacher = scene.evaluate(TEACHER, batch.images.clone(), &taps)?;
         let student = scene.train(STUDENT, batch.images.clone(), &taps)?;
         let inputs = SharedHeadInputs {
-            logits: student.logits.clone(),
+            logits: student.logits(),
             head_logits: None,
             embedding: vector_of(Self::ID, "student", &student, Self::EMBEDDING)?,
-            teacher_logits: teacher.logits.clone(),
+            teacher_logits: teacher.logits(),
             teacher_embedding: vector_of(Self::ID, "teacher", &teacher, Self::EMBEDDING)?,
         };
-        let task = scene.task(student.logits);
-        let mut terms = vec![Term::new("task", task, self.config.ce_weight)];
-        let (labels, targets) = (&batch.labels, batch.targets.as_ref());
-        terms.extend(self.losses.terms(&inputs, labels, targets));
+        let mut terms = scene.supervise(&student, self.config.ce_weight)?;
+        terms.extend(self.losses.terms(&inputs, scene.supervision())?);
         Ok(terms)
     }
 }
@@ -431,8 +427,8 @@ impl Procedure for SharedHead {
             (SharedHeadForm::StudentHead, 0) => self.play_forerunner(scene),
             (SharedHeadForm::StudentHead, 1) => {
                 let images = scene.batch().images.clone();
-                let logits = scene.train(TEACHER, images, &Taps::none())?.logits;
-                Ok(vec![Term::new("task", scene.task(logits), 1.0)])
+                let logits = scene.train(TEACHER, images, &Taps::none())?.logits();
+                Ok(vec![Term::new("task", scene.task(logits)?, 1.0)])
             }
             (SharedHeadForm::StudentHead, _) => self.play_student(scene),
         }

@@ -42,21 +42,6 @@ pub(crate) fn log_sum_exp(logits: Tensor<2>) -> Tensor<2> {
     (logits - greatest.clone()).exp().sum_dim(1).log() + greatest
 }
 
-/// Mean over the batch of the cross entropy of logits `[B, K]` with labels `[B]`, or with the
-/// shares of the classes `[B, K]` where there are some. Result `[1]`.
-pub(crate) fn cross_entropy(
-    logits: Tensor<2>,
-    labels: &Tensor<1, Int>,
-    targets: Option<&Tensor<2>>,
-) -> Tensor<1> {
-    if let Some(targets) = targets {
-        return soft_cross_entropy(logits, targets.clone());
-    }
-    let [batch, _] = logits.dims();
-    let right = log_softmax(logits, 1).gather(1, labels.clone().reshape([batch, 1]));
-    right.sum().mul_scalar(-1.0 / batch as f64)
-}
-
 /// Mean over the batch of the cross entropy of logits `[B, K]` with the distributions `targets`
 /// `[B, K]`. Result `[1]`.
 pub(crate) fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
@@ -83,19 +68,7 @@ pub(crate) fn other_classes(logits: &Tensor<2>, labels: &Tensor<1, Int>) -> Tens
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_close, labels, number, numbers, random, tensor};
-
-    #[test]
-    fn cross_entropy_with_whole_shares_is_that_with_labels() {
-        let logits = random("z", [2, 3]);
-        let shares = tensor(vec![0.0, 0.0, 1.0, 1.0, 0.0, 0.0], [2, 3]);
-        let labels = labels(&[2, 0]);
-        let hard = cross_entropy(logits.clone(), &labels, None);
-        let soft = cross_entropy(logits.clone(), &labels, Some(&shares));
-        assert_close(&[number(&soft)], &[number(&hard)]);
-        let even = tensor(vec![0.0; 6], [2, 3]);
-        assert_close(&[number(&cross_entropy(even, &labels, None))], &[3f64.ln()]);
-    }
+    use crate::testing::{assert_close, number, numbers, random, tensor};
 
     #[test]
     fn the_floor_leaves_a_little_between_equal_logits() {

@@ -317,7 +317,7 @@ impl Sskd {
         let head = &self.teacher_head;
         let projection = scene.modules(TEACHER_HEAD, |pass| head.forward(pass, feature))?;
         Ok(RotatedRows {
-            logits: outputs.logits,
+            logits: outputs.logits(),
             projection,
         })
     }
@@ -333,7 +333,7 @@ impl Sskd {
         let head = &self.student_head;
         let projection = scene.modules(STUDENT_HEAD, |pass| head.forward(pass, feature))?;
         Ok(RotatedRows {
-            logits: outputs.logits,
+            logits: outputs.logits(),
             projection,
         })
     }
@@ -383,9 +383,12 @@ impl Procedure for Sskd {
             ]);
         }
         let student = self.student_rows(scene, images)?;
-        let task = scene.task(student.upright());
+        let task = scene.task(student.upright())?;
         let mut terms = vec![Term::new("task", task, self.config.ce_weight)];
-        terms.extend(self.student_terms(&student, &teacher, &batch.labels)?.terms);
+        terms.extend(
+            self.student_terms(&student, &teacher, batch.target.classes(Self::ID)?.0)?
+                .terms,
+        );
         let accuracy = pretext_accuracy(&similarity(student.projection));
         terms.push(Term::new("pretext_accuracy", accuracy, 0.0));
         Ok(terms)

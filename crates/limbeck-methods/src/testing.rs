@@ -6,7 +6,10 @@ use limbeck_nn::{
     model,
 };
 
-use crate::{Classifier, Criterion, MethodError, Probe, Progress, Step, Term, TrainingPart};
+use crate::{
+    Classification, Classifier, Criterion, MethodError, Probe, Progress, Step, Supervision, Target,
+    Term, TrainingPart,
+};
 
 /// Positions 0, 1, … of as many images as any test has.
 pub const POSITIONS: [usize; 256] = {
@@ -142,7 +145,7 @@ pub fn outputs(name: &str, batch: usize, taps: &[Tap]) -> Outputs {
         }
     };
     Outputs {
-        logits: random(&format!("{name}/logits"), [batch, 5]),
+        prediction: Feature::Vector(random(&format!("{name}/logits"), [batch, 5])),
         features: taps
             .iter()
             .map(|tap| (tap.name.clone(), feature(tap)))
@@ -165,6 +168,25 @@ pub fn pass(store: &Store) -> Pass<'_> {
     Pass::new(store, Mode::Train, Taps::none(), 0)
 }
 
+/// Whole images of these classes.
+pub fn target(classes: &[i64]) -> Target {
+    Target::labels(labels(classes))
+}
+
+/// Mixed images with these shares `[B, K]`, of which `classes` have the greatest.
+pub fn mixed_target(classes: &[i64], shares: Tensor<2>) -> Target {
+    Target::Classes {
+        labels: labels(classes),
+        shares: Some(shares),
+    }
+}
+
+/// Classification of images of which `target` is known, without smoothing.
+pub fn supervision(target: &Target) -> Supervision<'_> {
+    let task = &Classification::PLAIN;
+    Supervision { task, target }
+}
+
 /// The terms of a step in epoch `epoch` (counted from 0); the labels are 0, 1, 2, …
 pub fn terms_at(
     epoch: usize,
@@ -173,14 +195,14 @@ pub fn terms_at(
     student: &Outputs,
     teacher: &Outputs,
 ) -> Vec<Term> {
-    let [batch, classes] = student.logits.dims();
+    let [batch, classes] = student.logits().dims();
     let classes = classes as i64;
     let labels = labels(&(0..batch as i64).map(|i| i % classes).collect::<Vec<_>>());
+    let target = Target::labels(labels);
     let step = Step {
         student,
         teacher: Some(teacher),
-        labels: &labels,
-        targets: None,
+        supervision: supervision(&target),
         indices: &POSITIONS[..batch],
         progress: Progress {
             epoch,

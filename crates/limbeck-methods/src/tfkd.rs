@@ -239,22 +239,22 @@ impl Procedure for Tfkd {
         let batch = scene.batch();
         let images = || batch.images.clone();
         if self.form == TfkdForm::Copy && stage == 0 {
-            let logits = scene.train(COPY, images(), &Taps::none())?.logits;
-            return Ok(vec![Term::new("task", scene.task(logits), 1.0)]);
+            let logits = scene.train(COPY, images(), &Taps::none())?.logits();
+            return Ok(vec![Term::new("task", scene.task(logits)?, 1.0)]);
         }
-        let student = scene.train(STUDENT, images(), &Taps::none())?.logits;
+        let student = scene.train(STUDENT, images(), &Taps::none())?.logits();
         let taught = match self.form {
             TfkdForm::Virtual => {
-                let targets = batch.targets.as_ref();
-                let teacher = self.virtual_teacher(&student, &batch.labels, targets);
+                let (labels, shares) = batch.target.classes(Self::ID)?;
+                let teacher = self.virtual_teacher(&student, labels, shares);
                 self.towards_virtual(student.clone(), teacher)
             }
             TfkdForm::Copy => {
-                let copy = scene.evaluate(COPY, images(), &Taps::none())?.logits;
+                let copy = scene.evaluate(COPY, images(), &Taps::none())?.logits();
                 self.towards_copy(student.clone(), copy)
             }
         };
-        let task = Term::new("task", scene.task(student), self.task_weight());
+        let task = Term::new("task", scene.task(student)?, self.task_weight());
         Ok(vec![task, taught])
     }
 }

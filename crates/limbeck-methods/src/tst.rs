@@ -66,12 +66,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Act, Cast, Interlude, MethodError, OptimizerChange, OptimizerKind, Probe, Procedure, Progress,
-    Questions, STUDENT, Scene, Stage, State, Term,
+    Questions, STUDENT, Scene, Stage, State, Supervision, Term,
     connector::mean_squared_error,
     criterion::{
         require_at_least, require_positive, require_share, require_teacher, require_weight,
     },
-    softmax::{cross_entropy, softened_kl},
+    softmax::softened_kl,
 };
 
 pub use colour::{ColourNetwork, Coloured};
@@ -291,9 +291,8 @@ impl Tst {
         &self,
         student: &Tensor<2>,
         teacher: &Tensor<2>,
-        labels: &Tensor<1, Int>,
-        targets: Option<&Tensor<2>>,
-    ) -> [Term; 3] {
+        supervision: Supervision<'_>,
+    ) -> Result<[Term; 3], MethodError> {
         let half = |logits: &Tensor<2>, number| {
             let batch = logits.dims()[0] / 2;
             logits.clone().narrow(0, number * batch, batch)
@@ -302,13 +301,13 @@ impl Tst {
             let teacher = half(teacher, number).inner();
             softened_kl(half(student, number), teacher, self.config.temperature)
         };
-        let task = cross_entropy(half(student, 0), labels, targets);
+        let task = supervision.loss(half(student, 0))?;
         let weight = 0.5 * self.config.weight;
-        [
+        Ok([
             Term::new("task.augmented", task, 0.5),
             Term::new("kd.augmented", soft(0), weight),
             Term::new("kd", soft(1), weight),
-        ]
+        ])
     }
 
     /// Draws for a batch of `images` `[B, 3, H, W]`.
@@ -443,12 +442,13 @@ impl Tst {
         let [count, ..] = batch.images.dims();
         let augmented = self.augmented(scene, &batch.images)?.inner();
         let all = Tensor::cat(vec![augmented, batch.images.clone()], 0);
-        let teacher = scene.teacher(Self::ID, all.clone(), &Taps::none())?.logits;
-        let student = scene.train(STUDENT, all, &Taps::none())?.logits;
-        let task = scene.task(student.clone().narrow(0, count, count));
-        let targets = batch.targets.as_ref();
+        let teacher = scene
+            .teacher(Self::ID, all.clone(), &Taps::none())?
+            .logits();
+        let student = scene.train(STUDENT, all, &Taps::none())?.logits();
+        let task = scene.task(student.clone().narrow(0, count, count))?;
         let mut terms = vec![Term::new("task", task, 0.5)];
-        terms.extend(self.distillation_terms(&student, &teacher, &batch.labels, targets));
+        terms.extend(self.distillation_terms(&student, &teacher, scene.supervision())?);
         Ok(terms)
     }
 
@@ -456,9 +456,9 @@ impl Tst {
         let batch = scene.batch();
         let images = self.augmented(scene, &batch.images)?;
         let none = Taps::none();
-        let student = scene.evaluate(STUDENT, images.clone(), &none)?.logits;
-        let teacher = scene.teacher_through(Self::ID, images, &none)?.logits;
-        let terms = self.search_terms(student, teacher, &batch.labels);
+        let student = scene.evaluate(STUDENT, images.clone(), &none)?.logits();
+        let teacher = scene.teacher_through(Self::ID, images, &none)?.logits();
+        let terms = self.search_terms(student, teacher, batch.target.classes(Self::ID)?.0);
         for term in &terms {
             let value = term.value.clone().inner().into_scalar::<f64>();
             self.search.sum += term.weight * value;

@@ -334,9 +334,12 @@ impl Wtakd {
             let networks = self.assistants.iter().map(|name| cast.network(name));
             let networks = networks.collect::<Result<Vec<_>, _>>()?;
             held_out.look(&mut |batch| {
-                labels.extend(batch.labels.to_data().iter::<i64>());
+                let (classes, _) = batch.target.classes(Self::ID)?;
+                labels.extend(classes.to_data().iter::<i64>());
                 for (network, list) in networks.iter().zip(&mut probabilities) {
-                    let logits = network.evaluate(batch.images.clone(), &Taps::none()).logits;
+                    let logits = network
+                        .evaluate(batch.images.clone(), &Taps::none())
+                        .logits();
                     list.extend(softmax(logits, 1).into_data().iter::<f64>());
                 }
                 Ok(())
@@ -373,7 +376,7 @@ impl Wtakd {
                 Some(name) => scene.evaluate(name, images.clone(), &Taps::none())?,
             });
         }
-        let given: Vec<Tensor<2>> = given.into_iter().map(|outputs| outputs.logits).collect();
+        let given: Vec<Tensor<2>> = given.into_iter().map(|outputs| outputs.logits()).collect();
         let averages = self.config.form == AssistantForm::Weighted && !teacher;
         if averages {
             return Ok(self.divergence(logits, self.average(&given, &self.weights)?));
@@ -461,9 +464,9 @@ impl Procedure for Wtakd {
     ) -> Result<Vec<Term>, MethodError> {
         let images = scene.batch().images.clone();
         let learner = self.learner(stage).to_owned();
-        let logits = scene.train(&learner, images, &Taps::none())?.logits;
+        let logits = scene.train(&learner, images, &Taps::none())?.logits();
         let divergence = self.divergences(stage, &logits, scene)?;
-        let task = scene.task(logits);
+        let task = scene.task(logits)?;
         Ok(vec![
             Term::new("task", task, 1.0 - self.config.kd_weight),
             Term::new("kd", divergence, self.factor()),

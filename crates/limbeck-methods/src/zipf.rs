@@ -61,7 +61,7 @@ use crate::{
     Act, Cast, Classifier, MethodError, Probe, Procedure, STUDENT, Scene, Stage, Term,
     criterion::{require_at_least, require_positive, require_weight},
     pairs::{find_map, map_of, map_shape, stages},
-    softmax::{cross_entropy, other_classes},
+    softmax::other_classes,
 };
 
 /// What ranks the classes of an image.
@@ -394,16 +394,17 @@ impl Procedure for Zipf {
             .collect();
         let student = scene.train(STUDENT, batch.images.clone(), &taps)?;
         let votes = self.votes(&student, scene)?;
-        let zipf = self.divergence(student.logits.clone(), &batch.labels, votes.as_ref())?;
+        let (labels, _) = batch.target.classes(Self::ID)?;
+        let zipf = self.divergence(student.logits(), labels, votes.as_ref())?;
         let mut terms = vec![
-            Term::new("task", scene.task(student.logits.clone()), 1.0),
+            Term::new("task", scene.task(student.logits())?, 1.0),
             Term::new("zipf", zipf.value, self.config.weight),
         ];
         for (index, (tap, head)) in self.heads.iter().enumerate() {
             let map = map_of(Self::ID, "student", &student, tap)?;
             let pooled = global_avg_pool2d(map);
             let logits = scene.modules(HEADS, |pass| head.forward(pass, pooled))?;
-            let value = cross_entropy(logits, &batch.labels, batch.targets.as_ref());
+            let value = scene.supervision().loss(logits)?;
             let name = format!("head.{index}");
             terms.push(Term::new(&name, value, self.config.head_weight));
         }

@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "all of this crate is tests")]
 
 use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
-use limbeck_methods::{Crd, CrdConfig, Criterion, Probe, Progress, Step, Term, TrainingPart};
+use limbeck_methods::{
+    Classification, Crd, CrdConfig, Criterion, Probe, Progress, Step, Supervision, Target, Term,
+    TrainingPart,
+};
 use limbeck_nn::{Builder, Feature, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
 use peak_alloc::PeakAlloc;
 
@@ -47,7 +50,7 @@ fn outputs(device: &Device, tracked: bool) -> Outputs {
         false => features,
     };
     Outputs {
-        logits: Tensor::zeros([BATCH, CLASSES], device),
+        prediction: Feature::Vector(Tensor::zeros([BATCH, CLASSES], device)),
         features: [("pooled".to_owned(), Feature::Vector(features))].into(),
     }
 }
@@ -63,6 +66,7 @@ fn a_step_with_sixteen_thousand_negatives_stays_below_64_mebibytes_beyond_the_ba
     let positions: Vec<usize> = (0..BATCH).map(|i| 777 * i).collect();
     let labels: Vec<i64> = positions.iter().map(|p| (p % CLASSES) as i64).collect();
     let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [BATCH]), &device);
+    let target = Target::labels(labels);
     let (student, teacher) = (outputs(&device, true), outputs(&device, false));
     let mut step = |step| {
         let tracked = store.tracked();
@@ -76,8 +80,10 @@ fn a_step_with_sixteen_thousand_negatives_stays_below_64_mebibytes_beyond_the_ba
         let batch = Step {
             student: &student,
             teacher: Some(&teacher),
-            labels: &labels,
-            targets: None,
+            supervision: Supervision {
+                task: &Classification::PLAIN,
+                target: &target,
+            },
             indices: &positions,
             progress,
         };

@@ -48,7 +48,7 @@ impl Network {
         let network = Self::new(name, input, 0, device, dtype, |builder, _| {
             Ok(Box::new(ModuleArchitecture::new(builder, module)))
         })?;
-        let shape = network.evaluate_blank().logits.dims();
+        let shape = network.evaluate_blank().logits().dims();
         if shape != [1, input.classes] {
             return Err(NnError::Unsupported {
                 model: name.to_owned(),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::{
-    Builder, Cost, Mode, NnError, Outputs, ParameterId, Pass, STEM_CONVOLUTION, Store, Tap,
-    TapKind, Taps, layer::FrozenConvolution,
+    Builder, Cost, Mode, NnError, Outputs, ParameterId, Pass, STEM_CONVOLUTION, Store, Tap, Taps,
+    layer::FrozenConvolution,
 };
 
 /// What goes in and how many classes come out.
@@ -133,7 +133,7 @@ impl Network {
             .collect();
         taps.push(Tap {
             name: "logits".to_owned(),
-            kind: TapKind::Vector(outputs.logits.dims()[1]),
+            kind: outputs.prediction.kind(),
         });
         taps
     }

@@ -200,24 +200,46 @@ impl Feature {
                 .reshape([batch, channels]),
         )
     }
+
+    /// The values at each position as a row `[R, D]`: a vector gives one row for each image, a map
+    /// one for each pixel, tokens one for each token, attention one for each query of each head;
+    /// image by image, then row by row.
+    pub fn to_rows(&self) -> Tensor<2> {
+        match self {
+            Feature::Vector(vector) => vector.clone(),
+            Feature::Map(map) => {
+                let [batch, channels, height, width] = map.dims();
+                map.clone()
+                    .permute([0, 2, 3, 1])
+                    .reshape([batch * height * width, channels])
+            }
+            Feature::Tokens { tokens, .. } => tokens.clone().flatten(0, 1),
+            Feature::Attention(attention) => attention.clone().flatten(0, 2),
+        }
+    }
 }
 
 /// What a forward pass gave out.
 #[derive(Clone, Debug)]
 pub struct Outputs {
-    /// `[B, K]`, before any softmax.
-    pub logits: Tensor<2>,
+    /// What the network predicts, before any softmax: a vector `[B, K]` of a classifier.
+    pub prediction: Feature,
     /// Recorded taps by name.
     pub features: BTreeMap<String, Feature>,
 }
 
 impl Outputs {
-    /// Outputs with logits alone.
+    /// Outputs of a classifier with logits `[B, K]` alone.
     pub fn from_logits(logits: Tensor<2>) -> Self {
         Self {
-            logits,
+            prediction: Feature::Vector(logits),
             features: BTreeMap::new(),
         }
+    }
+
+    /// The prediction as rows of logits ([`Feature::to_rows`]): `[B, K]` of a classifier.
+    pub fn logits(&self) -> Tensor<2> {
+        self.prediction.to_rows()
     }
 
     /// The recorded tap `name`.
@@ -229,12 +251,37 @@ impl Outputs {
     /// records its own.
     pub fn detach(&self) -> Self {
         Self {
-            logits: self.logits.clone().inner(),
+            prediction: self.prediction.detach(),
             features: self
                 .features
                 .iter()
                 .map(|(name, feature)| (name.clone(), feature.detach()))
                 .collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Int};
+
+    use super::*;
+
+    #[test]
+    fn rows_follow_images_then_positions() {
+        let count = |shape: [usize; 4]| {
+            let count = shape.iter().product::<usize>() as i64;
+            Tensor::<1, Int>::arange(0..count, &Device::flex())
+                .float()
+                .reshape(shape)
+        };
+        let rows = Feature::Map(count([2, 3, 1, 2])).to_rows();
+        assert_eq!(rows.dims(), [4, 3]);
+        let found: Vec<f32> = rows.into_data().iter().collect();
+        assert_eq!(found, [0., 2., 4., 1., 3., 5., 6., 8., 10., 7., 9., 11.]);
+        assert_eq!(
+            Feature::Attention(count([2, 3, 4, 4])).to_rows().dims(),
+            [24, 4]
+        );
     }
 }

@@ -190,7 +190,7 @@ impl<'a> Pass<'a> {
     pub fn finish(self, logits: Tensor<2>) -> (Outputs, BTreeMap<ParameterId, Tensor<1>>) {
         (
             Outputs {
-                logits,
+                prediction: Feature::Vector(logits),
                 features: self.features,
             },
             self.updates,

@@ -47,10 +47,10 @@ fn the_images_beside_it_change_no_bit_of_an_output() {
         let network = model::build(name, input, 1, &device, DType::F32).unwrap();
         let network = network.frozen();
         let all = images(input, count);
-        let logits = bits(network.evaluate(all.clone(), &Taps::none()).logits);
+        let logits = bits(network.evaluate(all.clone(), &Taps::none()).logits());
         for part in [0..1, count - 1..count, 1..count, count / 3..count / 2 + 1] {
             let images = all.clone().slice([part.clone()]);
-            let found = bits(network.evaluate(images, &Taps::none()).logits);
+            let found = bits(network.evaluate(images, &Taps::none()).logits());
             let expected = &logits[part.start * input.classes..part.end * input.classes];
             assert_eq!(found, expected, "{name}: images {part:?} of {count}");
         }

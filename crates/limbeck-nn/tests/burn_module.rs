@@ -125,7 +125,7 @@ fn evaluation_gives_what_the_module_gives() {
     let module = Small::new(&Device::flex(), 3);
     let expected = module.valid().logits(module.valid().features(images()));
     let outputs = network(module).evaluate(images(), &Taps::all());
-    close(&numbers(outputs.logits), &numbers(expected));
+    close(&numbers(outputs.logits()), &numbers(expected));
     assert!(outputs.features.contains_key("map"));
 }
 
@@ -141,8 +141,8 @@ fn training_gives_the_modules_gradients_and_statistics() {
 
     let tracked = network.store.tracked();
     let (outputs, updates) = network.train(&tracked, images(), &Taps::none(), 0);
-    close(&numbers(outputs.logits.clone()), &numbers(logits));
-    let mut gradients = outputs.logits.powi_scalar(2).sum().backward();
+    close(&numbers(outputs.logits()), &numbers(logits));
+    let mut gradients = outputs.logits().powi_scalar(2).sum().backward();
     let found = tracked.gradients(&mut gradients);
     let place = network.store.find("blocks.0.conv.weight").unwrap();
     let position = network.store.ids().position(|id| id == place).unwrap();
@@ -164,21 +164,21 @@ fn training_gives_the_modules_gradients_and_statistics() {
 #[test]
 fn a_training_pass_changes_nothing_by_itself() {
     let network = network(Small::new(&Device::flex(), 3));
-    let before = numbers(network.evaluate(images(), &Taps::none()).logits);
+    let before = numbers(network.evaluate(images(), &Taps::none()).logits());
     let tracked = network.store.tracked();
     let _ = network.train(&tracked, images(), &Taps::none(), 0);
     let rehearsed = network.train(&network.store, images(), &Taps::all(), 0).0;
-    assert!(!rehearsed.logits.is_tracked());
-    let after = numbers(network.evaluate(images(), &Taps::none()).logits);
+    assert!(!rehearsed.logits().is_tracked());
+    let after = numbers(network.evaluate(images(), &Taps::none()).logits());
     assert_eq!(before, after);
 }
 
 #[test]
 fn images_that_record_gradients_are_still_evaluated_with_the_running_statistics() {
     let network = network(Small::new(&Device::flex(), 3));
-    let expected = numbers(network.evaluate(images(), &Taps::none()).logits);
+    let expected = numbers(network.evaluate(images(), &Taps::none()).logits());
     let leaf = images().autodiff().require_grad();
-    let logits = network.evaluate(leaf.clone(), &Taps::none()).logits;
+    let logits = network.evaluate(leaf.clone(), &Taps::none()).logits();
     close(&numbers(logits.clone()), &expected);
     let gradients = logits.sum().backward();
     assert!(leaf.grad(&gradients).is_some());

@@ -95,12 +95,8 @@ fn every_family_takes_grey_or_colour_images_and_any_number_of_classes() {
     for &(name, side) in SMALL {
         let network = build(name, side);
         let outputs = network.evaluate(images(2, side), &Taps::all());
-        assert_eq!(outputs.logits.dims(), [2, 7], "{name}");
-        assert!(
-            numbers(outputs.logits.clone())
-                .iter()
-                .all(|x| x.is_finite())
-        );
+        assert_eq!(outputs.logits().dims(), [2, 7], "{name}");
+        assert!(numbers(outputs.logits()).iter().all(|x| x.is_finite()));
         for tap in network.taps() {
             let kind = match tap.name.as_str() {
                 "logits" => TapKind::Vector(7),
@@ -140,7 +136,7 @@ fn a_frozen_network_gives_what_the_network_gives_and_reads_no_norm_after_a_convo
             }
         }
         let found = frozen.evaluate(images(2, side), &taps);
-        let difference = largest_difference(expected.logits.clone(), found.logits.clone());
+        let difference = largest_difference(expected.logits(), found.logits());
         assert!(difference < 1e-10, "{name}: {difference}");
         for tap in &names {
             let difference = match (expected.feature(tap), found.feature(tap)) {
@@ -183,7 +179,10 @@ fn training_reaches_every_parameter_and_moves_every_statistic() {
         let tracked = network.store.tracked();
         let (outputs, updates) = network.train(&tracked, images(3, side), &Taps::none(), 5);
         // Logits alone would be enough for gradients, but their sum is constant after a norm.
-        let loss = log_softmax(outputs.logits, 1).narrow(1, 2, 1).mean().neg();
+        let loss = log_softmax(outputs.logits(), 1)
+            .narrow(1, 2, 1)
+            .mean()
+            .neg();
         let gradients = tracked.gradients(&mut loss.backward());
         for (entry, gradient) in network.store.entries().iter().zip(&gradients) {
             assert_eq!(
@@ -213,7 +212,7 @@ fn evaluation_changes_nothing_and_repeats_itself() {
         let network = build(name, side);
         let first = network.evaluate(images(2, side), &Taps::none());
         let second = network.evaluate(images(2, side), &Taps::none());
-        assert_eq!(numbers(first.logits), numbers(second.logits), "{name}");
+        assert_eq!(numbers(first.logits()), numbers(second.logits()), "{name}");
     }
 }
 
@@ -222,8 +221,10 @@ fn an_image_is_judged_alone_whatever_else_is_in_the_batch() {
     for &(name, side) in SMALL {
         let network = build(name, side);
         let both = images(2, side);
-        let together = network.evaluate(both.clone(), &Taps::none()).logits;
-        let alone = network.evaluate(both.narrow(0, 1, 1), &Taps::none()).logits;
+        let together = network.evaluate(both.clone(), &Taps::none()).logits();
+        let alone = network
+            .evaluate(both.narrow(0, 1, 1), &Taps::none())
+            .logits();
         let difference = largest_difference(together.narrow(0, 1, 1), alone);
         assert!(difference < 1e-10, "{name}: {difference}");
     }

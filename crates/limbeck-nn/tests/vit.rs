@@ -159,7 +159,7 @@ fn a_distilled_net_has_two_heads_and_their_mean_as_logits() {
         let (head, head_dist) = (vector(&outputs, "head"), vector(&outputs, "head_dist"));
         assert_ne!(numbers(head), numbers(head_dist));
         let mean = (head.clone() + head_dist.clone()).mul_scalar(0.5);
-        assert_close(&numbers(&outputs.logits), &numbers(&mean));
+        assert_close(&numbers(&outputs.logits()), &numbers(&mean));
     }
 }
 
@@ -173,7 +173,7 @@ fn drop_path_omits_branches_in_training_alone_and_repeats_with_its_seed() {
     let tracked = network.store.tracked();
     let train = |seed| {
         let outputs = network.train(&tracked, images(8, 8), &Taps::none(), seed).0;
-        numbers(&outputs.logits)
+        numbers(&outputs.logits())
     };
     assert_eq!(train(1), train(1));
     assert_ne!(train(1), train(2));
@@ -181,7 +181,7 @@ fn drop_path_omits_branches_in_training_alone_and_repeats_with_its_seed() {
     let without = make(CONFIG, 8, 8)
         .unwrap()
         .evaluate(images(8, 8), &Taps::none());
-    assert_eq!(numbers(&with.logits), numbers(&without.logits));
+    assert_eq!(numbers(&with.logits()), numbers(&without.logits()));
 }
 
 #[test]
@@ -229,8 +229,8 @@ fn recording_the_probabilities_changes_no_logits_and_no_gradient() {
     let run = |taps: &Taps| {
         let tracked = network.store.tracked();
         let (outputs, _) = network.train(&tracked, images(8, 8), taps, 1);
-        let logits = numbers(&outputs.logits);
-        let mut gradients = outputs.logits.powi_scalar(2).sum().backward();
+        let logits = numbers(&outputs.logits());
+        let mut gradients = outputs.logits().powi_scalar(2).sum().backward();
         let gradients = tracked.gradients(&mut gradients);
         let flat: Vec<f64> = gradients.iter().flatten().flat_map(numbers).collect();
         (logits, flat)

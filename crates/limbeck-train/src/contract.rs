@@ -290,7 +290,13 @@ impl Search<'_> {
     fn learner(&self, net: &TinyVitFactors) -> Result<Learner, TrainError> {
         let seed = self.plan.recipe.train.seed;
         let (procedure, cast) = self.plan.cast(self.network(net)?, seed, BASELINE, None)?;
-        Learner::new(procedure, cast, &self.plan.recipe)
+        Learner::new(
+            BASELINE,
+            procedure,
+            cast,
+            self.plan.task(),
+            &self.plan.recipe,
+        )
     }
 
     fn train(

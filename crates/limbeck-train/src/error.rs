@@ -61,9 +61,11 @@ pub enum TrainError {
     },
     /// A loss term became infinite or not a number.
     #[error(
-        "loss term `{term}` became {value} in epoch {epoch}, step {step}; the run stopped. Start it anew from its recipe (--recipe RUN/recipe.toml) with a lower learning rate (--set optimizer.learning_rate=…), more warm-up (--set schedule.warmup_epochs=…) or clipping (--set train.clip_norm=1)"
+        "loss term `{term}` of method `{method}` became {value} in epoch {epoch}, step {step}; the run stopped. Start it anew from its recipe (--recipe RUN/recipe.toml) with a lower learning rate (--set optimizer.learning_rate=…), more warm-up (--set schedule.warmup_epochs=…) or clipping (--set train.clip_norm=1)"
     )]
     NotFinite {
+        /// Method.
+        method: String,
         /// Name of the term.
         term: String,
         /// What it became.

@@ -168,7 +168,7 @@ impl EvaluationSet {
                     recall.add(embedding, label);
                 }
             }
-            let logits = outputs.logits;
+            let logits = outputs.logits();
             let count = batch.labels.len();
             let start = choices.len();
             choices.extend(most_probable(&logits));

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device};
 use limbeck_data::{Augment, DataError, Loader, LoaderConfig, Part};
 use limbeck_methods::{Batch, HeldOut, MethodError};
 
-use crate::tensors::DeviceBatch;
+use crate::tensors::on_device;
 
 /// Held-out images in batches, not augmented.
 pub struct HeldOutImages {
@@ -46,7 +46,7 @@ impl HeldOut for HeldOutImages {
             let batch = batch.map_err(|error| MethodError::HeldOut {
                 reason: error.to_string(),
             })?;
-            look(&DeviceBatch::new(batch, &self.device, self.dtype).tensors)?;
+            look(&on_device(batch, &self.device, self.dtype))?;
         }
         Ok(())
     }

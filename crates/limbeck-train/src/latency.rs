@@ -23,7 +23,7 @@ pub fn latency_ms(network: &Network) -> f64 {
     );
     let run = || {
         let start = Instant::now();
-        let logits = network.evaluate(blank.clone(), &Taps::none()).logits;
+        let logits = network.evaluate(blank.clone(), &Taps::none()).logits();
         let _ = logits.into_data();
         start.elapsed().as_secs_f64() * 1e3
     };

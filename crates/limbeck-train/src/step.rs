@@ -1,12 +1,14 @@
 //! One training step: the acts of a stage one after the other, each with forward passes, loss
 //! terms, gradients and an update.
 
+mod report;
+
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 use limbeck_data::Batch;
 use limbeck_methods::{
-    Cast, HeldOut, Interlude, Procedure, Progress, Scene, Setting, Stage, Teacher, Term, Trained,
+    Cast, HeldOut, Interlude, Procedure, Progress, Scene, Setting, Stage, Task, Teacher, Trained,
 };
 use limbeck_nn::{Network, Store};
 
@@ -16,8 +18,10 @@ use crate::{
     clip::clip_global_norm,
     optimizer::{self, Optimizer},
     recipe::{OptimizerRecipe, Recipe},
-    tensors::DeviceBatch,
+    tensors::on_device,
 };
+
+pub use report::StepReport;
 
 /// The gradients of a store, in its order.
 type Gradients = Vec<Option<Tensor<1>>>;
@@ -37,7 +41,9 @@ pub struct Learner {
     /// Index of the stage.
     stage: usize,
     recipe: OptimizerRecipe,
-    label_smoothing: f64,
+    /// Name of the method, for messages.
+    method: String,
+    task: Box<dyn Task>,
     clip_norm: Option<f64>,
     accumulate: usize,
     decay: Option<f64>,
@@ -51,25 +57,6 @@ pub struct MemberOptimizer {
     settings: OptimizerRecipe,
     /// Updates the member.
     pub rule: Box<dyn Optimizer>,
-}
-
-/// What one batch showed.
-#[derive(Clone, Debug, Default)]
-pub struct StepReport {
-    /// Total loss, of all acts together.
-    pub loss: f64,
-    /// Each term before its weight.
-    pub terms: BTreeMap<String, f64>,
-    /// Each term's weight.
-    pub weights: BTreeMap<String, f64>,
-    /// Each term's share of its act's loss: |weight · value| in percent of their sum.
-    pub shares: BTreeMap<String, f64>,
-    /// Images whose most probable class was the labelled one, as the stage's student saw them.
-    pub correct: usize,
-    /// Images.
-    pub images: usize,
-    /// Learning rate of the first act that trains the stage's student, else of the first act.
-    pub learning_rate: f64,
 }
 
 /// One batch to learn from.
@@ -97,8 +84,10 @@ impl Learner {
     /// # Errors
     /// A stage that names a member that is not there.
     pub fn new(
+        method: &str,
         procedure: Box<dyn Procedure>,
         cast: Cast,
+        task: Box<dyn Task>,
         recipe: &Recipe,
     ) -> Result<Self, TrainError> {
         let mut learner = Self {
@@ -109,7 +98,8 @@ impl Learner {
             average: None,
             stage: 0,
             recipe: recipe.optimizer.clone(),
-            label_smoothing: recipe.train.label_smoothing,
+            method: method.to_owned(),
+            task,
             clip_norm: recipe.train.clip_norm,
             accumulate: recipe.train.accumulate,
             decay: recipe.train.average,
@@ -234,9 +224,9 @@ impl Learner {
     pub fn learn(&mut self, lesson: Lesson<'_>) -> Result<StepReport, TrainError> {
         let stage = self.stage().clone();
         let batch = lesson.batch;
-        let batch = DeviceBatch::new(batch, self.cast.device(), self.cast.dtype());
+        let batch = on_device(batch, self.cast.device(), self.cast.dtype());
         let mut report = StepReport {
-            images: batch.classes.len(),
+            images: batch.indices.len(),
             ..StepReport::default()
         };
         self.pending_batches += 1;
@@ -246,11 +236,11 @@ impl Learner {
             let setting = Setting {
                 cast: &self.cast,
                 act,
-                batch: &batch.tensors,
+                batch: &batch,
                 teacher: lesson.teacher,
                 stage: lesson.stage,
                 run: lesson.run,
-                label_smoothing: self.label_smoothing,
+                task: self.task.as_ref(),
                 seed: act_seed(lesson.seed, index),
             };
             let mut scene = Scene::new(setting);
@@ -264,12 +254,11 @@ impl Learner {
                 report.learning_rate = learning_rate;
             }
             if trains_student && std::mem::take(&mut judges) {
-                report.correct = played
-                    .judged
-                    .as_ref()
-                    .map_or(0, |logits| count_correct(logits, &batch.classes));
+                let judged = played.judged.as_ref();
+                report.correct =
+                    judged.and_then(|prediction| self.task.count_right(prediction, &batch.target));
             }
-            let total = report.add(terms, lesson.run)?;
+            let total = report.add(&self.method, terms, lesson.run)?;
             let new = self.gradients(&act.trains, &played.tracked, total);
             drop(played.tracked);
             for (member, updates) in played.updates {
@@ -358,59 +347,9 @@ pub enum Pause {
     EpochEnd,
 }
 
-impl StepReport {
-    /// Notes the terms of an act and gives their weighted sum, `None` if there are none.
-    fn add(&mut self, terms: Vec<Term>, run: Progress) -> Result<Option<Tensor<1>>, TrainError> {
-        let mut total: Option<Tensor<1>> = None;
-        let mut sizes = Vec::new();
-        for Term {
-            name,
-            value,
-            weight,
-        } in terms
-        {
-            let number = value.clone().into_scalar::<f64>();
-            if !number.is_finite() {
-                return Err(TrainError::NotFinite {
-                    term: name,
-                    value: number,
-                    epoch: run.epoch + 1,
-                    step: run.step + 1,
-                });
-            }
-            self.terms.insert(name.clone(), number);
-            self.weights.insert(name.clone(), weight);
-            sizes.push((name, (weight * number).abs()));
-            let weighted = value.mul_scalar(weight);
-            total = Some(match total {
-                Some(total) => total + weighted,
-                None => weighted,
-            });
-        }
-        let sum: f64 = sizes.iter().map(|(_, size)| size).sum();
-        for (name, size) in sizes {
-            let share = if sum > 0.0 { 100.0 * size / sum } else { 0.0 };
-            self.shares.insert(name, share);
-        }
-        if let Some(total) = &total {
-            self.loss += total.clone().into_scalar::<f64>();
-        }
-        Ok(total)
-    }
-}
-
 /// A seed for each act of a step; that of the step for the first.
 fn act_seed(seed: u64, act: usize) -> u64 {
     seed.wrapping_add((act as u64).wrapping_mul(0xA076_1D64_78BD_642F))
-}
-
-fn count_correct(logits: &Tensor<2>, labels: &[i64]) -> usize {
-    let choices = logits.clone().argmax(1).into_data();
-    choices
-        .iter::<i64>()
-        .zip(labels)
-        .filter(|(choice, label)| choice == *label)
-        .count()
 }
 
 fn add(left: Gradients, right: Gradients) -> Gradients {
@@ -432,7 +371,7 @@ fn add(left: Gradients, right: Gradients) -> Gradients {
 #[cfg(test)]
 mod tests {
     use burn::tensor::{DType, Device};
-    use limbeck_methods::{Probe, TrainingPart};
+    use limbeck_methods::{Classification, Probe, TrainingPart};
     use limbeck_nn::{InputShape, model};
 
     use super::*;
@@ -462,7 +401,14 @@ mod tests {
         let (procedure, cast) =
             limbeck_methods::cast("ffl", &BTreeMap::new(), &probe, student).unwrap();
         let recipe = Recipe::default();
-        let learner = Learner::new(procedure, cast, &recipe).unwrap();
+        let learner = Learner::new(
+            "ffl",
+            procedure,
+            cast,
+            Box::new(Classification::PLAIN),
+            &recipe,
+        )
+        .unwrap();
         let settings = |member: &str| &learner.optimizers[member].settings;
         for network in ["student", "peer1"] {
             assert_eq!(settings(network), &recipe.optimizer);

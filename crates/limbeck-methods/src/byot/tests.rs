@@ -1,9 +1,12 @@
 use limbeck_nn::{Store, Tap};
 
 use super::*;
-use crate::testing::{
-    assert_close, build, gradient, labels, leaf, map, number, outputs, pass, probe, random, tensor,
-    terms, tokens, vector,
+use crate::{
+    Target, cross_entropy,
+    testing::{
+        assert_close, build, gradient, labels, leaf, map, mixed_target, number, outputs, pass,
+        probe, random, supervision, target, tensor, terms, tokens, vector,
+    },
 };
 
 fn taps() -> Vec<Tap> {
@@ -76,7 +79,7 @@ fn without_knowledge_the_loss_is_a_sum_of_cross_entropies() {
             .map(|(branch, tap)| {
                 let map = map_of("byot", "student", &student, tap).unwrap();
                 let logits = branch.forward(&mut pass(&store), map).logits;
-                number(&cross_entropy(logits, &y, None))
+                number(&cross_entropy(logits, &y, None, 0.0))
             });
         assert_close(&[number(&found[0].value)], &[own.sum()]);
     }
@@ -84,13 +87,16 @@ fn without_knowledge_the_loss_is_a_sum_of_cross_entropies() {
 
 #[test]
 fn no_gradient_reaches_what_teaches_and_the_branches_get_theirs() {
-    let y = labels(&[0, 1, 2, 3]);
+    let y = target(&[0, 1, 2, 3]);
     for form in FORMS {
         let (method, store) = of_form(form);
         let (z, f) = (leaf(random("z", [4, 5])), leaf(random("f", [4, 8])));
         for (index, reaches) in [(1, [false, true]), (2, [true, false])] {
             let branches = branches();
-            let terms = method.losses(&mut pass(&store), &z, &f, &branches, &y, None);
+            let mut pass = pass(&store);
+            let terms = method
+                .losses(&mut pass, &z, &f, &branches, supervision(&y))
+                .unwrap();
             let gradients = terms[index].value.backward();
             assert!(gradient(&z, &gradients).is_none() && gradient(&f, &gradients).is_none());
             // The farthest branch: the journal form leaves out the nearest one's feature.
@@ -144,14 +150,16 @@ fn cross_entropies_follow_the_shares_of_mixed_images() {
         feature: random("f0", [1, 8]),
         logits: random("z0", [1, 5]),
     }];
-    let own = |class, shares: Option<&Tensor<2>>| {
-        let y = labels(&[class]);
-        let terms = method.losses(&mut pass(&store), &z, &f, &branches, &y, shares);
+    let own = |y: &Target| {
+        let mut pass = pass(&store);
+        let terms = method
+            .losses(&mut pass, &z, &f, &branches, supervision(y))
+            .unwrap();
         number(&terms[0].value)
     };
     let shares = tensor(vec![0.3, 0.0, 0.7, 0.0, 0.0], [1, 5]);
-    let expected = 0.3 * own(0, None) + 0.7 * own(2, None);
-    assert_close(&[own(2, Some(&shares))], &[expected]);
+    let expected = 0.3 * own(&target(&[0])) + 0.7 * own(&target(&[2]));
+    assert_close(&[own(&mixed_target(&[2], shares))], &[expected]);
 }
 
 #[test]

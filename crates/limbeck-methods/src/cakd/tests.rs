@@ -4,10 +4,10 @@ use limbeck_nn::{Store, Tap, Taps};
 
 use super::*;
 use crate::{
-    Batch, MethodError, Setting, Teacher,
+    Batch, Classification, MethodError, Setting, Teacher,
     testing::{
-        INPUT, POSITIONS, assert_close, gradient, labels, leaf, network, network_probe, number,
-        numbers, pass, probe, random, tensor,
+        INPUT, POSITIONS, assert_close, gradient, leaf, network, network_probe, number, numbers,
+        pass, probe, random, target, tensor,
     },
 };
 
@@ -185,8 +185,7 @@ fn learners(config: CakdConfig, epoch: usize) -> [Vec<(String, usize)>; 2] {
     let batch = Batch {
         images: random("images", shape),
         views: Vec::new(),
-        labels: labels(&[0, 1, 2, 3]),
-        targets: None,
+        target: target(&[0, 1, 2, 3]),
         indices: POSITIONS[..4].to_vec(),
         origin: None,
         partners: None,
@@ -209,7 +208,7 @@ fn learners(config: CakdConfig, epoch: usize) -> [Vec<(String, usize)>; 2] {
             teacher: Some(&teacher),
             stage: progress,
             run: progress,
-            label_smoothing: 0.0,
+            task: &Classification::PLAIN,
             seed: 7,
         });
         let terms = method.play(0, act, &mut scene).unwrap();
@@ -277,8 +276,7 @@ fn the_discriminator_does_not_learn_alone() {
     let batch = Batch {
         images: random("images", [1, 3, 16, 16]),
         views: Vec::new(),
-        labels: labels(&[0]),
-        targets: None,
+        target: target(&[0]),
         indices: vec![0],
         origin: None,
         partners: None,
@@ -292,7 +290,7 @@ fn the_discriminator_does_not_learn_alone() {
         teacher: None,
         stage: progress(),
         run: progress(),
-        label_smoothing: 0.0,
+        task: &Classification::PLAIN,
         seed: 0,
     });
     let error = method.play(0, 1, &mut scene).unwrap_err().to_string();

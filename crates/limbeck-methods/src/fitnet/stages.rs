@@ -78,17 +78,15 @@ impl Procedure for FitNetStages {
             return Ok(vec![Term::new("hint", value, self.config.weight)]);
         }
         let teacher = scene.teacher_of_batch(FitNet::ID, &Taps::none())?;
-        let logits = scene.train(STUDENT, images, &Taps::none())?.logits;
+        let student = scene.train(STUDENT, images, &Taps::none())?;
         let kd = softened_kl(
-            logits.clone(),
-            teacher.logits.inner(),
+            student.logits(),
+            teacher.logits().inner(),
             self.config.temperature,
         );
-        let task = scene.task(logits);
-        Ok(vec![
-            Term::new("task", task, self.config.ce_weight),
-            Term::new("kd", kd, self.config.kd_weight),
-        ])
+        let mut terms = scene.supervise(&student, self.config.ce_weight)?;
+        terms.push(Term::new("kd", kd, self.config.kd_weight));
+        Ok(terms)
     }
 
     fn questions(&self) -> Questions {
@@ -107,8 +105,8 @@ impl Procedure for FitNetStages {
 mod tests {
     use super::*;
     use crate::{
-        Batch, Progress, Setting, Teacher, cast,
-        testing::{INPUT, POSITIONS, labels, network, network_probe, random},
+        Batch, Classification, Progress, Setting, Teacher, cast,
+        testing::{INPUT, POSITIONS, network, network_probe, random, target},
     };
     use burn::tensor::Tensor;
     use limbeck_nn::{Network, Outputs, Tap};
@@ -142,8 +140,7 @@ mod tests {
         let batch = Batch {
             images: random("images", shape),
             views: Vec::new(),
-            labels: labels(&[0, 1, 2, 3]),
-            targets: None,
+            target: target(&[0, 1, 2, 3]),
             indices: POSITIONS[..4].to_vec(),
             origin: None,
             partners: None,
@@ -165,7 +162,7 @@ mod tests {
             teacher: Some(&teacher),
             stage: progress,
             run: progress,
-            label_smoothing: 0.0,
+            task: &Classification::PLAIN,
             seed: 7,
         });
         let terms = procedure.play(stage, 0, &mut scene).unwrap();

@@ -2,11 +2,7 @@
 
 use burn::tensor::{Int, Tensor, TensorData, s};
 
-use crate::{
-    MethodError,
-    rotation::TURNS,
-    softmax::{cross_entropy, softened_kl},
-};
+use crate::{MethodError, Supervision, Target, rotation::TURNS, softmax::softened_kl};
 
 use super::ID;
 
@@ -35,24 +31,24 @@ impl JointRows {
         self.logits.clone().slice(s![..;TURNS as isize, ..])
     }
 
-    /// Σ over the branches of the cross entropy with class and turn, `[1]`, for labels `[B]` or
-    /// shares of the classes `[B, K]` where there are some.
+    /// Σ over the branches of the supervised loss with class and turn for classes, `[1]`.
     ///
     /// # Errors
     /// Rows that are not four for each label, or branches of other than four outputs a class.
-    pub fn joint_loss(
-        &self,
-        labels: &Tensor<1, Int>,
-        targets: Option<&Tensor<2>>,
-    ) -> Result<Tensor<1>, MethodError> {
+    pub fn joint_loss(&self, supervision: Supervision<'_>) -> Result<Tensor<1>, MethodError> {
+        let (labels, shares) = supervision.target.classes(ID)?;
         self.check(Some(labels.dims()[0]))?;
-        let joint_labels = joint_labels(labels);
-        let shares = targets.map(joint_shares);
-        let losses = self
-            .joint_logits
-            .iter()
-            .map(|logits| cross_entropy(logits.clone(), &joint_labels, shares.as_ref()));
-        Ok(sum(losses, &self.logits))
+        let joint = Supervision {
+            task: supervision.task,
+            target: &Target::Classes {
+                labels: joint_labels(labels),
+                shares: shares.map(joint_shares),
+            },
+        };
+        let losses = self.joint_logits.iter();
+        let losses = losses.map(|logits| joint.loss(logits.clone()));
+        let losses = losses.collect::<Result<Vec<_>, _>>()?;
+        Ok(sum(losses.into_iter(), &self.logits))
     }
 
     /// Share of the rows whose class and turn the deepest branch gets right, `[1]`.

@@ -5,10 +5,11 @@ use limbeck_nn::Store;
 
 use super::*;
 use crate::{
+    Target,
     rotation::quarter_turn,
     testing::{
-        assert_close, build, gradient, labels, leaf, map, network, network_probe, number, numbers,
-        pass, probe, random, tensor, vector,
+        assert_close, build, gradient, labels, leaf, map, mixed_target, network, network_probe,
+        number, numbers, pass, probe, random, supervision, target, tensor, vector,
     },
 };
 
@@ -64,8 +65,11 @@ fn whole_shares_say_what_labels_say_and_mixed_ones_add_up() {
         logits: random("z", [8, 2]),
         joint_logits: vec![random("q", [8, 8])],
     };
-    let loss = |targets| number(&rows.joint_loss(&labels(&[1, 0]), targets).unwrap());
-    assert_close(&[loss(None)], &[loss(Some(&whole))]);
+    let loss = |target: &Target| number(&rows.joint_loss(supervision(target)).unwrap());
+    assert_close(
+        &[loss(&target(&[1, 0]))],
+        &[loss(&mixed_target(&[1, 0], whole))],
+    );
     let mixed = joint_shares(&tensor(vec![0.3, 0.7, 0.4, 0.6], [2, 2]));
     assert_close(&numbers(&mixed.clone().sum_dim(1)), &[1.0; 8]);
     let row = numbers(&mixed.slice([1..2, 0..8]));
@@ -420,9 +424,9 @@ fn networks_that_do_not_fit_are_refused() {
 
 #[test]
 fn rows_that_do_not_fit_are_refused() {
-    let y = labels(&[0, 1, 2]);
+    let y = target(&[0, 1, 2]);
     let refused = |rows: JointRows, words: &[&str]| {
-        let error = rows.joint_loss(&y, None).unwrap_err().to_string();
+        let error = rows.joint_loss(supervision(&y)).unwrap_err().to_string();
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
     };
     let with = |logits: [usize; 2], joint: [usize; 2]| JointRows {

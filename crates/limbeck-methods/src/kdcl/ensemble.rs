@@ -36,7 +36,7 @@ pub enum LinearScope {
 
 /// What the networks are taught.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct EnsembleTarget {
     /// `[B, K]`.
     pub logits: Tensor<2>,
     /// Share of each network's logits, `[B, M]`, or `[1, M]` where it is the same for all images;
@@ -44,7 +44,7 @@ pub struct Target {
     pub shares: Option<Tensor<2>>,
 }
 
-impl Target {
+impl EnsembleTarget {
     /// The logits of all networks, `[B, K]` each, mixed by shares `[B, M]` or `[1, M]`.
     pub(super) fn mixed(logits: &[Tensor<2>], shares: Tensor<2>) -> Self {
         let [rows, _] = shares.dims();
@@ -58,7 +58,7 @@ impl Target {
 }
 
 /// For each image the logits of the network with the least cross entropy, the first of equals.
-pub(super) fn naive(logits: &[Tensor<2>], labels: &Tensor<1, Int>) -> Target {
+pub(super) fn naive(logits: &[Tensor<2>], labels: &Tensor<1, Int>) -> EnsembleTarget {
     let [batch, _] = logits[0].dims();
     let column = labels.clone().reshape([batch, 1]);
     let losses: Vec<Vec<f64>> = logits
@@ -75,7 +75,7 @@ pub(super) fn naive(logits: &[Tensor<2>], labels: &Tensor<1, Int>) -> Target {
         }
         shares[image * logits.len() + best] = 1.0;
     }
-    Target::mixed(logits, matrix(shares, logits))
+    EnsembleTarget::mixed(logits, matrix(shares, logits))
 }
 
 /// The mixture with the least cross entropy with the labels, one for the batch or one for each
@@ -84,7 +84,7 @@ pub(super) fn linear(
     logits: &[Tensor<2>],
     labels: &Tensor<1, Int>,
     for_each_image: bool,
-) -> (Target, usize) {
+) -> (EnsembleTarget, usize) {
     let [batch, classes] = logits[0].dims();
     let labels: Vec<usize> = labels.to_data().iter::<i64>().map(|y| y as usize).collect();
     let numbers: Vec<Vec<f64>> = logits.iter().map(|z| numbers(z.clone())).collect();
@@ -108,18 +108,18 @@ pub(super) fn linear(
         .into_iter()
         .flat_map(|mixture| mixture.shares)
         .collect();
-    (Target::mixed(logits, matrix(shares, logits)), open)
+    (EnsembleTarget::mixed(logits, matrix(shares, logits)), open)
 }
 
 /// With the labelled class' logit moved to 0 in each network, the least logit of each class.
-pub(super) fn min_logit(logits: &[Tensor<2>], labels: &Tensor<1, Int>) -> Target {
+pub(super) fn min_logit(logits: &[Tensor<2>], labels: &Tensor<1, Int>) -> EnsembleTarget {
     let [batch, _] = logits[0].dims();
     let column = labels.clone().reshape([batch, 1]);
     let moved = |z: &Tensor<2>| z.clone() - z.clone().gather(1, column.clone());
     let least = logits[1..]
         .iter()
         .fold(moved(&logits[0]), |least, z| least.min_pair(moved(z)));
-    Target {
+    EnsembleTarget {
         logits: least,
         shares: None,
     }
@@ -190,7 +190,7 @@ mod tests {
     fn linear_is_as_good_as_the_best_network_and_as_the_mean() {
         let networks = logits(3);
         let equal = tensor(vec![1.0 / 3.0; 3], [1, 3]);
-        let middle = losses(&Target::mixed(&networks, equal).logits);
+        let middle = losses(&EnsembleTarget::mixed(&networks, equal).logits);
         let each: Vec<Vec<f64>> = networks.iter().map(losses).collect();
         let (batch, open) = linear(&networks, &six_labels(), false);
         assert_eq!(open, 0);

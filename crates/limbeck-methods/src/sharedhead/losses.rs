@@ -1,12 +1,12 @@
 //! The terms of shared classifiers.
 
-use burn::tensor::{Int, Tensor, activation::softmax};
+use burn::tensor::{Tensor, activation::softmax};
 
 use super::{SharedHead, SharedHeadConfig, SharedHeadLoss};
 use crate::{
-    MethodError, Term,
+    MethodError, Supervision, Term,
     criterion::{require_positive, require_share, require_weight},
-    softmax::{cross_entropy, softened_kl},
+    softmax::softened_kl,
 };
 
 /// Added to squared lengths, so that the root has a gradient at 0: far below what single precision
@@ -79,9 +79,8 @@ impl SharedHeadLosses {
     pub fn terms(
         &self,
         inputs: &SharedHeadInputs,
-        labels: &Tensor<1, Int>,
-        targets: Option<&Tensor<2>>,
-    ) -> Vec<Term> {
+        supervision: Supervision<'_>,
+    ) -> Result<Vec<Term>, MethodError> {
         let teacher = inputs.teacher_logits.clone().inner();
         let kl = |logits: Tensor<2>| softened_kl(logits, teacher.clone(), self.temperature);
         let own = kl(inputs.logits.clone());
@@ -94,7 +93,7 @@ impl SharedHeadLosses {
             }
             (Some(head), SharedHeadLoss::Paper) => {
                 let share = self.head_share;
-                let task = cross_entropy(head.clone(), labels, targets);
+                let task = supervision.loss(head.clone())?;
                 terms.push(Term::new("head_task", task, self.ce_weight * share));
                 terms.push(Term::new("kd", own, self.kd_weight * (1.0 - share)));
                 terms.push(Term::new("head", kl(head.clone()), self.kd_weight * share));
@@ -107,7 +106,7 @@ impl SharedHeadLosses {
             );
             terms.push(Term::new("embedding", value, self.embedding_weight));
         }
-        terms
+        Ok(terms)
     }
 
     /// Distance of embeddings `[B, D]`, `[1]`: of their directions, squared and summed over the

@@ -2,7 +2,8 @@ use burn::tensor::Tensor;
 
 use super::*;
 use crate::testing::{
-    assert_close, gradient, labels, leaf, network, network_probe, number, numbers, random, tensor,
+    assert_close, gradient, leaf, network, network_probe, number, numbers, random, supervision,
+    target, tensor,
 };
 
 fn make(config: SharedHeadConfig) -> Result<(SharedHead, Cast), MethodError> {
@@ -45,7 +46,9 @@ fn a_student_that_is_the_teacher_pays_nothing() {
     let head = classifier("head");
     let losses = losses(|c| c.embedding_weight = 1.0);
     let inputs = inputs(&head, &head, random("teacher", [4, 7]));
-    let terms = losses.terms(&inputs, &labels(&[0, 1, 2, 3]), None);
+    let terms = losses
+        .terms(&inputs, supervision(&target(&[0, 1, 2, 3])))
+        .unwrap();
     let names: Vec<&str> = terms.iter().map(|term| term.name.as_str()).collect();
     assert_eq!(names, ["kd", "head", "embedding"]);
     assert_close(&values(&terms), &[0.0; 3]);
@@ -60,7 +63,12 @@ fn what_the_head_does_not_see_changes_nothing_in_its_term() {
     let unseen = seen.neg().add_scalar(1.0);
     let own = classifier("own");
     let of = |embedding: Tensor<2>| {
-        let terms = losses(|_| {}).terms(&inputs(&own, &head, embedding), &labels(&[0; 4]), None);
+        let terms = losses(|_| {})
+            .terms(
+                &inputs(&own, &head, embedding),
+                supervision(&target(&[0; 4])),
+            )
+            .unwrap();
         values(&terms)
     };
     let embedding = random("student", [4, 7]);
@@ -93,7 +101,9 @@ fn without_a_share_the_papers_loss_is_plain_distillation() {
         c.head_share = 0.0;
     });
     let inputs = inputs(&classifier("own"), &classifier("head"), random("s", [4, 7]));
-    let terms = losses.terms(&inputs, &labels(&[0; 4]), None);
+    let terms = losses
+        .terms(&inputs, supervision(&target(&[0; 4])))
+        .unwrap();
     let weights: Vec<f64> = terms.iter().map(|term| term.weight).collect();
     assert_eq!(weights, [0.0, 1.5, 0.0]);
     assert_eq!(losses.task_weight(), 1.0);

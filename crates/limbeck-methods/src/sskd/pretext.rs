@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::{rotation::TURNS, softmax::cross_entropy};
+use crate::{cross_entropy, rotation::TURNS};
 
 /// Norms below this count as it (PyTorch's cosine similarity).
 const LEAST_NORM: f64 = 1e-8;
@@ -42,7 +42,7 @@ pub fn pretext_targets(images: usize, device: &Device) -> Tensor<1, Int> {
 pub fn pretext_loss(similarity: Tensor<2>) -> Tensor<1> {
     let [_, images] = similarity.dims();
     let targets = pretext_targets(images, &similarity.device());
-    cross_entropy(similarity, &targets, None)
+    cross_entropy(similarity, &targets, None, 0.0)
 }
 
 /// Share of the turned rows `[3·B, B]` that are most similar to their own image, `[1]`.

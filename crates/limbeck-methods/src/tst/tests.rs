@@ -2,7 +2,8 @@ use limbeck_nn::{Builder, Mode, Pass, Store};
 
 use super::*;
 use crate::testing::{
-    assert_close, gradient, labels, leaf, network, network_probe, number, numbers, random, tensor,
+    assert_close, gradient, labels, leaf, network, network_probe, number, numbers, random,
+    supervision, target, tensor,
 };
 
 fn make(config: TstConfig) -> Result<(Tst, Cast), MethodError> {
@@ -62,14 +63,18 @@ fn the_search_wants_the_teacher_right_and_the_student_wrong() {
 fn a_student_like_the_teacher_has_no_soft_loss_and_the_halves_may_be_swapped() {
     let (tst, _) = make(TstConfig::default()).unwrap();
     let [augmented, original, teacher] = ["a", "o", "t"].map(|name| random(name, [3, 5]));
-    let answers = labels(&[0, 3, 4]);
+    let answers = target(&[0, 3, 4]);
+    let terms = |student: &Tensor<2>, teacher: &Tensor<2>| {
+        tst.distillation_terms(student, teacher, supervision(&answers))
+            .unwrap()
+    };
     let both = |a: &Tensor<2>, b: &Tensor<2>| Tensor::cat(vec![a.clone(), b.clone()], 0);
     let same = both(&augmented, &original);
-    let [_, first, second] = tst.distillation_terms(&same, &same, &answers, None);
+    let [_, first, second] = terms(&same, &same);
     assert_close(&[number(&first.value), number(&second.value)], &[0.0; 2]);
     let teacher = both(&teacher, &teacher);
     let sum = |student: Tensor<2>| {
-        let [_, a, b] = tst.distillation_terms(&student, &teacher, &answers, None);
+        let [_, a, b] = terms(&student, &teacher);
         number(&(a.value + b.value))
     };
     assert_close(

@@ -5,8 +5,8 @@ use crate::{
     Batch, HeldOut,
     softmax::softened_kl,
     testing::{
-        INPUT, POSITIONS, assert_close, gradient, labels, leaf, network, network_probe, number,
-        numbers, random, tensor,
+        INPUT, POSITIONS, assert_close, gradient, leaf, network, network_probe, number, numbers,
+        random, target, tensor,
     },
 };
 
@@ -146,8 +146,7 @@ impl HeldOut for Images {
                     [4, INPUT.channels, INPUT.height, INPUT.width],
                 ),
                 views: Vec::new(),
-                labels: labels(&[0, 1, 2, 3]),
-                targets: None,
+                target: target(&[0, 1, 2, 3]),
                 indices: POSITIONS[..4].to_vec(),
                 origin: None,
                 partners: None,

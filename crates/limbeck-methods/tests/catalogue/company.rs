@@ -2,7 +2,7 @@
 //! batch before.
 
 use burn::tensor::Tensor;
-use limbeck_methods::{Batch, Played, STUDENT, Term, supervised::cross_entropy};
+use limbeck_methods::{Batch, Played, STUDENT, Target, Term, cross_entropy};
 use limbeck_nn::Taps;
 use serde_json::json;
 
@@ -20,12 +20,15 @@ fn value(terms: &[Term], name: &str) -> f64 {
 fn logits(rehearsal: &Rehearsal, images: &Tensor<4>) -> Tensor<2> {
     let student = rehearsal.cast.network(STUDENT).unwrap();
     let (outputs, _) = student.train(&student.store, images.clone(), &Taps::none(), 0);
-    outputs.logits
+    outputs.logits()
 }
 
 fn cost(rehearsal: &Rehearsal, batch: &Batch) -> f64 {
     let logits = logits(rehearsal, &batch.images);
-    number(&cross_entropy(logits, batch.labels.clone(), 0.0))
+    let Target::Classes { labels, shares } = &batch.target else {
+        panic!("the batch has labels");
+    };
+    number(&cross_entropy(logits, labels, shares.as_ref(), 0.0))
 }
 
 #[track_caller]

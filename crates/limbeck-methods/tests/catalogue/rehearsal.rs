@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use limbeck_methods::{
-    Batch, Cast, Classifier, HeldOut, Interlude, MethodEntry, MethodError, Origin, Played, Probe,
-    Procedure, Progress, Replay, Scene, Section, Setting, Stage, Teacher, Term, TrainingPart, cast,
-    entries,
+    Batch, Cast, Classification, Classifier, HeldOut, Interlude, MethodEntry, MethodError, Origin,
+    Played, Probe, Procedure, Progress, Replay, Scene, Section, Setting, Stage, Target, Teacher,
+    Term, TrainingPart, cast, entries,
 };
 use limbeck_nn::{Init, InputShape, Network, Outputs, Tap, Taps, layer::resize_bilinear, model};
 use serde_json::Value;
@@ -155,8 +155,7 @@ pub fn batch(name: &str) -> Batch {
         views: (1..8)
             .map(|view| images(&format!("{name}, view {view}")))
             .collect(),
-        labels: labels(),
-        targets: None,
+        target: Target::labels(labels()),
         origin: Some(Origin {
             section: Section::Train,
             view: 0,
@@ -167,7 +166,7 @@ pub fn batch(name: &str) -> Batch {
         partners: Some(images(&format!("{name}, partners"))),
         replay: Some(Replay {
             images: images(&format!("{name}, replay")),
-            labels: labels(),
+            target: Target::labels(labels()),
             indices,
         }),
         large: Some(resize_bilinear(
@@ -244,7 +243,7 @@ impl Rehearsal {
             teacher: Some(&self.teacher),
             stage: progress,
             run: progress,
-            label_smoothing: 0.0,
+            task: &Classification::PLAIN,
             seed: 7,
         });
         let terms = match self.procedure.play(stage, act, &mut scene) {

@@ -1,6 +1,6 @@
 //! Modules and state that are put back continue as if nothing had happened.
 
-use limbeck_methods::Method;
+use limbeck_methods::{Classification, Method, Step, Supervision, Target};
 use limbeck_nn::{Mode, Outputs, Pass, Taps};
 
 use super::scene::{Scene, criteria, number, scenes, total};
@@ -87,11 +87,13 @@ fn a_training_pass_updates_the_statistics_of_norms() {
     let student = scene.student(&scene.numbers("student"));
     let teacher = scene.teacher(false);
     let labels = burn::tensor::Tensor::from_data([0i64, 1, 2, 3], store.device());
-    let step = limbeck_methods::Step {
+    let step = Step {
         student: &student,
         teacher: Some(&teacher),
-        labels: &labels,
-        targets: None,
+        supervision: Supervision {
+            task: &Classification::PLAIN,
+            target: &Target::labels(labels),
+        },
         indices: &[0, 1, 2, 3],
         progress: limbeck_methods::Progress {
             epoch: 0,

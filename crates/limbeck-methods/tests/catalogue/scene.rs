@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 use limbeck_methods::{
-    METHODS, Method, MethodEntry, MethodError, Probe, Progress, Step, Term, TrainingPart, build,
+    Classification, METHODS, Method, MethodEntry, MethodError, Probe, Progress, Step, Supervision,
+    Target, Term, TrainingPart, build,
 };
 use limbeck_nn::{Feature, Init, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
 use serde_json::Value;
@@ -198,11 +199,14 @@ impl Scene {
     ) -> Vec<Term> {
         let labels: Vec<i64> = (0..BATCH).map(|i| (2 * i % CLASSES) as i64).collect();
         let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [BATCH]), &Device::flex());
+        let target = Target::labels(labels);
         let step = Step {
             student,
             teacher: Some(teacher),
-            labels: &labels,
-            targets: None,
+            supervision: Supervision {
+                task: &Classification::PLAIN,
+                target: &target,
+            },
             indices: &[0, 1, 2, 3],
             progress: Progress {
                 epoch: 3,
@@ -256,7 +260,7 @@ fn outputs(
         }
     };
     Outputs {
-        logits: tensor(numbers("logits"), [BATCH, CLASSES], dtype, records),
+        prediction: Feature::Vector(tensor(numbers("logits"), [BATCH, CLASSES], dtype, records)),
         features: taps
             .iter()
             .map(|tap| (tap.name.clone(), feature(tap)))
@@ -288,7 +292,7 @@ pub fn gradient_of(outputs: &Outputs, name: &str, gradients: &Gradients) -> Opti
         Some(Feature::Tokens { tokens, .. }) => of(tokens, gradients),
         Some(Feature::Vector(vector)) => of(vector, gradients),
         Some(Feature::Attention(attention)) => of(attention, gradients),
-        None => of(&outputs.logits, gradients),
+        None => of(&outputs.logits(), gradients),
     }
 }
 

@@ -64,12 +64,12 @@ fn small(case: &Case) -> BTreeMap<String, Values> {
     .unwrap();
     run.fill(&mut network.store);
     let evaluated = network.evaluate(images.clone(), &Taps::none());
-    run.out("eval_logits", &evaluated.logits);
+    run.out("eval_logits", &evaluated.logits());
 
     let tracked = network.store.tracked();
     run.track(&tracked);
     let (outputs, updates) = network.train(&tracked, images, &Taps::all(), 0);
-    run.out("logits", &outputs.logits);
+    run.out("logits", &outputs.logits());
     for name in case.tensors.keys() {
         let Some(output) = name.strip_prefix("out.") else {
             continue;
@@ -81,5 +81,5 @@ fn small(case: &Case) -> BTreeMap<String, Values> {
     }
     network.store.apply(updates);
     run.after(&network.store);
-    run.finish(&cross_entropy(outputs.logits, case.integers("in.labels")))
+    run.finish(&cross_entropy(outputs.logits(), case.integers("in.labels")))
 }

@@ -50,7 +50,7 @@ fn full(case: &Case) -> BTreeMap<String, Values> {
             numbers: digests.concat(),
         };
         found.insert(format!("{prefix}blocks"), blocks);
-        found.insert(format!("{prefix}logits"), values(&outputs.logits));
+        found.insert(format!("{prefix}logits"), values(&outputs.logits()));
         for head in ["head", "head_dist"] {
             if outputs.feature(head).is_some() {
                 found.insert(format!("{prefix}{head}"), feature(&outputs, head));
@@ -97,9 +97,9 @@ fn small(case: &Case) -> BTreeMap<String, Values> {
     let tracked = network.store.tracked();
     run.track(&tracked);
     let (outputs, _) = network.train(&tracked, images, &Taps::all(), 0);
-    run.out("logits", &outputs.logits);
+    run.out("logits", &outputs.logits());
     for tap in outputs.features.keys() {
         run.set(&format!("out.{tap}"), feature(&outputs, tap));
     }
-    run.finish(&cross_entropy(outputs.logits, case.integers("in.labels")))
+    run.finish(&cross_entropy(outputs.logits(), case.integers("in.labels")))
 }

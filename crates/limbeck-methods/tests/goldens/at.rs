@@ -8,7 +8,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{blank_labels, build, map_features, map_taps, pass, probe, step},
+    fixture::{Target, build, map_features, map_taps, pass, probe, step},
     run::Run,
 };
 
@@ -41,9 +41,8 @@ fn stages(case: &Case) -> BTreeMap<String, Values> {
     }
     let student = map_features(batch, student);
     let teacher = map_features(batch, teacher);
-    let labels = blank_labels(batch);
     let terms = method
-        .terms(&step(&student, &teacher, &labels), &mut pass(&store))
+        .terms(&step(&student, &teacher, &Target::None), &mut pass(&store))
         .unwrap();
     run.finish(&terms[0].value.clone().mul_scalar(terms[0].weight))
 }

@@ -10,7 +10,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{build, cross_entropy, pass, probe},
+    fixture::{Target, build, cross_entropy, pass, probe, supervision},
     run::Run,
 };
 
@@ -101,6 +101,7 @@ fn loss(case: &Case) -> BTreeMap<String, Values> {
     let mut run = Run::new(case);
     let mut given = given(&mut run);
     let labels = case.integers("in.labels");
+    let target = Target::labels(labels.clone());
     // Branches are only built for embeddings of a multiple of 4; the losses know no such limit.
     for tap in &mut given.probe.student {
         if tap.name == "pooled" {
@@ -115,14 +116,15 @@ fn loss(case: &Case) -> BTreeMap<String, Values> {
     };
     let (method, store) = build(&given.probe, |p, b| Byot::new(config, p, b));
     let ce = cross_entropy(given.logits.clone(), labels.clone());
-    let terms = method.losses(
-        &mut pass(&store),
-        &given.logits,
-        &given.feature,
-        &given.branches,
-        &labels,
-        None,
-    );
+    let terms = method
+        .losses(
+            &mut pass(&store),
+            &given.logits,
+            &given.feature,
+            &given.branches,
+            supervision(&target),
+        )
+        .unwrap();
     run.out("ce", &(ce.clone() + terms[0].value.clone()));
     run.out("kd", &terms[1].value);
     run.out("feature", &terms[2].value);
@@ -135,6 +137,7 @@ fn journal(case: &Case) -> BTreeMap<String, Values> {
     let mut run = Run::new(case);
     let given = given(&mut run);
     let labels = case.integers("in.labels");
+    let target = Target::labels(labels.clone());
     let weight = case.number("feature_loss_coefficient");
     let config = ByotConfig {
         form: ByotForm::Journal,
@@ -154,14 +157,15 @@ fn journal(case: &Case) -> BTreeMap<String, Values> {
         }
     }
     let ce = cross_entropy(given.logits.clone(), labels.clone());
-    let terms = method.losses(
-        &mut training,
-        &given.logits,
-        &given.feature,
-        &given.branches,
-        &labels,
-        None,
-    );
+    let terms = method
+        .losses(
+            &mut training,
+            &given.logits,
+            &given.feature,
+            &given.branches,
+            supervision(&target),
+        )
+        .unwrap();
     let more = terms.into_iter().map(|t| t.value.mul_scalar(t.weight));
     let loss = more.fold(ce.mul_scalar(method.task_weight()), |sum, term| sum + term);
     run.finish(&loss)

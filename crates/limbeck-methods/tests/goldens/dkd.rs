@@ -9,7 +9,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{build, cross_entropy, pass, probe, step},
+    fixture::{Target, build, cross_entropy, pass, probe, step},
     run::Run,
 };
 
@@ -34,15 +34,16 @@ fn loss(case: &Case) -> BTreeMap<String, Values> {
         ce_weight: case.number("ce_weight"),
     };
     let (alpha, beta) = (config.alpha, config.beta);
-    let [batch, classes] = student.logits.dims();
+    let [batch, classes] = student.logits().dims();
     let probe = probe(classes, batch, Vec::new(), Vec::new());
     let (mut method, store) = build(&probe, |probe, builder| Dkd::new(config, probe, builder));
-    let mut first = step(&student, &teacher, &labels);
+    let target = Target::labels(labels.clone());
+    let mut first = step(&student, &teacher, &target);
     // The file counts epochs from 1.
     first.progress.epoch = case.count("epoch") - 1;
     let step: &Step<'_> = &first;
     let terms = method.terms(step, &mut pass(&store)).unwrap();
-    let ce = cross_entropy(student.logits.clone(), labels.clone());
+    let ce = cross_entropy(student.logits(), labels.clone());
     run.out("ce", &ce);
     run.out("tckd", &terms[0].value);
     run.out("nckd", &terms[1].value);

@@ -9,7 +9,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{build, cross_entropy, map_taps, pass, probe},
+    fixture::{Target, build, cross_entropy, map_taps, pass, probe, supervision},
     run::Run,
 };
 
@@ -33,6 +33,7 @@ fn adapter(case: &Case) -> BTreeMap<String, Values> {
     let mut run = Run::new(case);
     let feature = run.input::<4>("feature");
     let labels = case.integers("in.labels");
+    let target = Target::labels(labels.clone());
     let [batch, channels, ..] = feature.dims();
     assert_eq!(case.count("mid_channels"), 2 * channels);
     assert_eq!(case.count("out_channels"), 4 * channels);
@@ -54,7 +55,9 @@ fn adapter(case: &Case) -> BTreeMap<String, Values> {
     run.out("pooled", &auxiliary.pooled);
     run.out("aux_logits", &auxiliary.logits);
     let student = auxiliary.logits.zeros_like();
-    let terms = method.losses(student, auxiliary.logits, &labels, None);
+    let terms = method
+        .losses(student, auxiliary.logits, supervision(&target))
+        .unwrap();
     run.finish(&terms[0].value)
 }
 
@@ -63,6 +66,7 @@ fn loss(case: &Case) -> BTreeMap<String, Values> {
     let logits = run.input::<2>("logits");
     let auxiliary = run.input::<2>("aux_logits");
     let labels = case.integers("in.labels");
+    let target = Target::labels(labels.clone());
     let [batch, classes] = logits.dims();
     let config = DrgConfig {
         temperature: case.number("temperature"),
@@ -73,7 +77,9 @@ fn loss(case: &Case) -> BTreeMap<String, Values> {
     let taps = vec![("stage1".to_owned(), TapKind::Map([1, 8, 8]))];
     let probe = probe(classes, batch, taps, Vec::new());
     let (method, _) = build(&probe, |probe, builder| Drg::new(config, probe, builder));
-    let terms = method.losses(logits.clone(), auxiliary, &labels, None);
+    let terms = method
+        .losses(logits.clone(), auxiliary, supervision(&target))
+        .unwrap();
     let ce = cross_entropy(logits, labels);
     let [own, guidance] = [0, 1].map(|i| terms[i].value.clone().mul_scalar(terms[i].weight));
     run.out("ce", &ce);

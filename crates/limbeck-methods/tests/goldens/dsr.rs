@@ -10,7 +10,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{blank_labels, build, cross_entropy, pass, probe, step},
+    fixture::{Target, build, cross_entropy, pass, probe, step, supervision},
     run::Run,
 };
 
@@ -51,11 +51,13 @@ impl Steps {
 
     /// The weighted term of one step.
     fn term(&mut self, logits: Tensor<2>) -> Tensor<1> {
-        let labels = blank_labels(logits.dims()[0]);
         let outputs = Outputs::from_logits(logits);
         let term = self
             .method
-            .terms(&step(&outputs, &outputs, &labels), &mut pass(&self.store))
+            .terms(
+                &step(&outputs, &outputs, &Target::None),
+                &mut pass(&self.store),
+            )
             .unwrap()
             .remove(0);
         term.value.mul_scalar(term.weight)
@@ -100,7 +102,10 @@ fn combined(case: &Case) -> BTreeMap<String, Values> {
     let mut losses = Vec::new();
     for (k, (logits, auxiliary)) in logits.into_iter().zip(auxiliary).enumerate() {
         let labels = case.integers(&format!("in.labels.{k}"));
-        let terms = drg.losses(logits.clone(), auxiliary, &labels, None);
+        let target = Target::labels(labels.clone());
+        let terms = drg
+            .losses(logits.clone(), auxiliary, supervision(&target))
+            .unwrap();
         let [own, guidance] = [0, 1].map(|i| terms[i].value.clone().mul_scalar(terms[i].weight));
         let shape = steps.term(logits.clone());
         run.out(&format!("drg.{k}"), &guidance);

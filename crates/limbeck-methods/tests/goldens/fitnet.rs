@@ -8,7 +8,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{blank_labels, build, features, map_kind, pass, probe, step},
+    fixture::{Target, build, features, map_kind, pass, probe, step},
     run::Run,
 };
 use limbeck_nn::Feature;
@@ -53,9 +53,8 @@ fn hint(case: &Case) -> BTreeMap<String, Values> {
     let mut training = pass(&tracked);
     let outputs = |map| features(batch, 2, vec![(TAP.to_owned(), Feature::Map(map))]);
     let (student, teacher) = (outputs(student), outputs(teacher));
-    let labels = blank_labels(batch);
     let terms = method
-        .terms(&step(&student, &teacher, &labels), &mut training)
+        .terms(&step(&student, &teacher, &Target::None), &mut training)
         .unwrap();
     store.apply(training.into_updates());
     run.after(&store);

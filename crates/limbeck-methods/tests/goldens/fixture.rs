@@ -1,7 +1,11 @@
 //! What a method is built for and fed with when a golden file is its only source.
 
-use burn::tensor::{DType, Int, Tensor, TensorData};
-use limbeck_methods::{MethodError, Probe, Progress, Step, TrainingPart};
+use burn::tensor::{DType, Int, Tensor};
+use limbeck_methods::{
+    Classification, MethodError, Probe, Progress, Step, Supervision, TrainingPart,
+};
+
+pub use limbeck_methods::Target;
 use limbeck_nn::{
     Builder, Feature, InputShape, Mode, Network, Outputs, Pass, Store, Tap, TapKind, Taps, model,
 };
@@ -76,18 +80,19 @@ pub fn pass(store: &Store) -> Pass<'_> {
     Pass::new(store, Mode::Train, Taps::none(), 0)
 }
 
+/// Classification of images of which `target` is known, without smoothing.
+pub fn supervision(target: &Target) -> Supervision<'_> {
+    let task = &Classification::PLAIN;
+    Supervision { task, target }
+}
+
 /// The first step of the first epoch of a run of one.
-pub fn step<'a>(
-    student: &'a Outputs,
-    teacher: &'a Outputs,
-    labels: &'a Tensor<1, Int>,
-) -> Step<'a> {
+pub fn step<'a>(student: &'a Outputs, teacher: &'a Outputs, target: &'a Target) -> Step<'a> {
     Step {
         student,
         teacher: Some(teacher),
-        labels,
-        targets: None,
-        indices: &POSITIONS[..labels.dims()[0]],
+        supervision: supervision(target),
+        indices: &POSITIONS[..student.logits().dims()[0]],
         progress: Progress {
             epoch: 0,
             epochs: 1,
@@ -100,7 +105,10 @@ pub fn step<'a>(
 /// Outputs that have these taps; the logits are blank, `[B, classes]`.
 pub fn features(batch: usize, classes: usize, taps: Vec<(String, Feature)>) -> Outputs {
     Outputs {
-        logits: Tensor::zeros([batch, classes], (&Case::device(), DType::F64)),
+        prediction: Feature::Vector(Tensor::zeros(
+            [batch, classes],
+            (&Case::device(), DType::F64),
+        )),
         features: taps.into_iter().collect(),
     }
 }
@@ -126,11 +134,6 @@ pub fn map_features(batch: usize, maps: Vec<Tensor<4>>) -> Outputs {
         .map(|(i, map)| (format!("stage{i}"), Feature::Map(map)))
         .collect();
     features(batch, 2, taps)
-}
-
-/// Labels for methods that do not read them.
-pub fn blank_labels(batch: usize) -> Tensor<1, Int> {
-    Tensor::from_data(TensorData::new(vec![0i64; batch], [batch]), &Case::device())
 }
 
 /// Mean over the batch of the cross entropy of logits `[B, K]` with labels `[B]`.

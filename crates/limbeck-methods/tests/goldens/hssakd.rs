@@ -13,7 +13,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{cross_entropy, pass},
+    fixture::{Target, cross_entropy, pass, supervision},
     run::Run,
 };
 
@@ -97,6 +97,7 @@ fn aux_branches(case: &Case) -> BTreeMap<String, Values> {
 fn teacher(case: &Case) -> BTreeMap<String, Values> {
     let mut run = Run::new(case);
     let labels = case.integers::<1>("in.labels");
+    let target = Target::labels(labels.clone());
     let rows = rows(&mut run, "");
     run.out("rotated", &rotations(case.tensor::<4>("in.image")));
     let joint: Tensor<1> = joint_labels(&labels).float();
@@ -106,7 +107,7 @@ fn teacher(case: &Case) -> BTreeMap<String, Values> {
         run.out(&format!("class_logits.{index}"), &scores);
     }
     let ce = cross_entropy(rows.upright(), labels.clone());
-    let joint = rows.joint_loss(&labels, None).unwrap();
+    let joint = rows.joint_loss(supervision(&target)).unwrap();
     run.out("ce", &ce);
     run.out("joint", &joint);
     run.finish(&(ce + joint))
@@ -130,10 +131,11 @@ fn offline(case: &Case) -> BTreeMap<String, Values> {
 fn online(case: &Case) -> BTreeMap<String, Values> {
     let mut run = Run::new(case);
     let labels = case.integers::<1>("in.labels");
+    let target = Target::labels(labels.clone());
     assert_eq!(case.count("peers"), 2);
     let [first, second] = ["net0.", "net1."].map(|prefix| rows(&mut run, prefix));
     let classification = |rows: &JointRows| {
-        let joint = rows.joint_loss(&labels, None).unwrap();
+        let joint = rows.joint_loss(supervision(&target)).unwrap();
         cross_entropy(rows.upright(), labels.clone()) + joint
     };
     let mutual = |own: &JointRows, other: &JointRows| {

@@ -9,7 +9,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{build, cross_entropy, pass, probe, step},
+    fixture::{Target, build, cross_entropy, pass, probe, step},
     run::Run,
 };
 
@@ -31,14 +31,14 @@ fn loss(case: &Case) -> BTreeMap<String, Values> {
         ("ce_weight", "ce_weight"),
         ("kd_weight", "kd_weight"),
     ]);
-    let [batch, classes] = student.logits.dims();
+    let [batch, classes] = student.logits().dims();
     let probe = probe(classes, batch, Vec::new(), Vec::new());
     let config = serde_json::from_value(settings).unwrap();
     let (mut method, store) = build(&probe, |probe, builder| Kd::new(config, probe, builder));
     let terms = method
-        .terms(&step(&student, &teacher, &labels), &mut pass(&store))
+        .terms(&step(&student, &teacher, &Target::None), &mut pass(&store))
         .unwrap();
-    let ce = cross_entropy(student.logits.clone(), labels);
+    let ce = cross_entropy(student.logits(), labels);
     run.out("ce", &ce);
     run.out("kd", &terms[0].value);
     let loss =

@@ -93,7 +93,7 @@ pub fn outputs(
             let step = trained.as_ref();
             let found = match step.and_then(|found| found.get(output)) {
                 Some(found) => found.clone(),
-                None if output == "logits" => values(&evaluated.logits),
+                None if output == "logits" => values(&evaluated.logits()),
                 None => feature(&evaluated, &tap(output)),
             };
             (name.clone(), as_stored(case.values(name), found))
@@ -106,12 +106,12 @@ pub fn outputs(
 fn train_step(case: &Case, mut network: Network, images: Tensor<4>) -> BTreeMap<String, Values> {
     let tracked = network.store.tracked();
     let (outputs, updates) = network.train(&tracked, images, &Taps::none(), 0);
-    let loss = cross_entropy(outputs.logits.clone(), case.integers("in.labels"));
+    let loss = cross_entropy(outputs.logits(), case.integers("in.labels"));
     let mut gradients = loss.backward();
     let gradients = tracked.gradients(&mut gradients);
     network.store.apply(updates);
     let mut found = BTreeMap::from([
-        ("train_logits".to_owned(), values(&outputs.logits)),
+        ("train_logits".to_owned(), values(&outputs.logits())),
         (
             "train_loss".to_owned(),
             Values {

@@ -10,7 +10,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{build, cross_entropy, pass, probe},
+    fixture::{Target, build, cross_entropy, pass, probe, supervision},
     run::Run,
 };
 
@@ -41,10 +41,11 @@ fn epochs(case: &Case) -> BTreeMap<String, Values> {
             let indices = &case.values(&format!("in.index.{name}")).numbers;
             let indices: Vec<usize> = indices.iter().map(|&index| index as usize).collect();
             let student = Outputs::from_logits(run.input(&format!("logits.{name}")));
-            let logits = student.logits.clone();
+            let logits = student.logits();
             let labels = case.integers::<1>("in.labels");
             let chosen = case.integers::<1>(&format!("in.index.{name}"));
             let labels = labels.select(0, chosen);
+            let target = Target::labels(labels.clone());
             let progress = Progress {
                 epoch,
                 epochs: case.count("end_epoch"),
@@ -61,8 +62,7 @@ fn epochs(case: &Case) -> BTreeMap<String, Values> {
             let step = Step {
                 student: &student,
                 teacher: None,
-                labels: &labels,
-                targets: None,
+                supervision: supervision(&target),
                 indices: &indices,
                 progress,
             };

@@ -9,7 +9,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{blank_labels, build, map_features, map_taps, pass, probe, step},
+    fixture::{Target, build, map_features, map_taps, pass, probe, step},
     run::Run,
 };
 
@@ -77,8 +77,7 @@ fn full(case: &Case) -> BTreeMap<String, Values> {
     let mut training = pass(&tracked);
     let student = map_features(batch, student);
     let teacher = map_features(batch, teacher);
-    let labels = blank_labels(batch);
-    let mut step = step(&student, &teacher, &labels);
+    let mut step = step(&student, &teacher, &Target::None);
     // The file counts epochs from 1.
     step.progress.epoch = case.count("epoch") - 1;
     let terms = method.terms(&step, &mut training).unwrap();

@@ -13,7 +13,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{blank_labels, build, features, pass, probe, step},
+    fixture::{Target, build, features, pass, probe, step},
     run::Run,
 };
 
@@ -79,9 +79,8 @@ fn relations(
     );
     let outputs = |x| features(batch, 2, vec![(TAP.to_owned(), Feature::Vector(x))]);
     let (student, teacher) = (outputs(student), outputs(teacher));
-    let labels = blank_labels(batch);
     let terms = method
-        .terms(&step(&student, &teacher, &labels), &mut pass(&store))
+        .terms(&step(&student, &teacher, &Target::None), &mut pass(&store))
         .unwrap();
     run.finish(&terms[index].value)
 }

@@ -12,7 +12,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{build, cross_entropy, pass, probe},
+    fixture::{Target, build, cross_entropy, pass, probe, supervision},
     run::Run,
 };
 
@@ -104,11 +104,12 @@ fn loss(
     let heads = Heads::new(&mut run);
     let inputs = heads.inputs(&mut run);
     let labels = case.integers::<1>("in.labels");
+    let target = Target::labels(labels.clone());
     let losses = SharedHeadLosses::new(config).unwrap();
     let task = cross_entropy(inputs.logits.clone(), labels.clone());
     let mut loss = task.clone().mul_scalar(losses.task_weight());
     let mut parts: BTreeMap<String, Tensor<1>> = [("ce".to_owned(), task)].into();
-    for term in losses.terms(&inputs, &labels, None) {
+    for term in losses.terms(&inputs, supervision(&target)).unwrap() {
         loss = loss + term.value.clone().mul_scalar(term.weight);
         parts.insert(term.name, term.value);
     }

@@ -8,7 +8,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{blank_labels, build, map_features, map_taps, pass, probe, step},
+    fixture::{Target, build, map_features, map_taps, pass, probe, step},
     run::Run,
 };
 
@@ -52,9 +52,8 @@ fn classification(case: &Case) -> BTreeMap<String, Values> {
     let mut training = pass(&tracked);
     let student = map_features(batch, vec![student]);
     let teacher = map_features(batch, vec![teacher]);
-    let labels = blank_labels(batch);
     let terms = method
-        .terms(&step(&student, &teacher, &labels), &mut training)
+        .terms(&step(&student, &teacher, &Target::None), &mut training)
         .unwrap();
     store.apply(training.into_updates());
     run.after(&store);

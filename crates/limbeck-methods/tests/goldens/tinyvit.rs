@@ -17,7 +17,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{blank_labels, build, pass, probe, step},
+    fixture::{Target, build, pass, probe, step},
     network::feature,
     run::{Run, values},
 };
@@ -207,17 +207,17 @@ fn net(case: &Case) -> BTreeMap<String, Values> {
     ] {
         run.set(&format!("out.{name}"), feature(&outputs, tap));
     }
-    run.out("logits", &outputs.logits);
-    run.finish(&(outputs.logits * weight).sum())
+    run.out("logits", &outputs.logits());
+    run.finish(&(outputs.logits() * weight).sum())
 }
 
 fn sparse_logits(case: &Case) -> BTreeMap<String, Values> {
     let mut run = Run::new(case);
     let student = Outputs::from_logits(run.input("student_logits"));
     let teacher = Outputs::from_logits(case.tensor("in.teacher_logits"));
-    let [batch, classes] = student.logits.dims();
+    let [batch, classes] = student.logits().dims();
     let topk = case.count("topk");
-    let target = SparseTarget::cut(teacher.logits.clone(), topk, false).unwrap();
+    let target = SparseTarget::cut(teacher.logits(), topk, false).unwrap();
     let dense = Values {
         shape: vec![batch, classes],
         numbers: target.dense(),
@@ -239,9 +239,8 @@ fn sparse_logits(case: &Case) -> BTreeMap<String, Values> {
     let (mut method, store) = build(&probe, |probe, builder| {
         Tinyvit::new(config, probe, builder)
     });
-    let labels = blank_labels(batch);
     let terms = method
-        .terms(&step(&student, &teacher, &labels), &mut pass(&store))
+        .terms(&step(&student, &teacher, &Target::None), &mut pass(&store))
         .unwrap();
     run.finish(&terms[0].value.clone().mul_scalar(terms[0].weight))
 }

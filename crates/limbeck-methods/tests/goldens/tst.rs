@@ -14,7 +14,7 @@ use super::{
     Adapter,
     case::{Case, Values},
     compare::Tolerance,
-    fixture::{cross_entropy, pass, probe, small_network},
+    fixture::{Target, cross_entropy, pass, probe, small_network, supervision},
     run::{Run, values},
 };
 
@@ -203,8 +203,11 @@ fn distill_loss(case: &Case) -> BTreeMap<String, Values> {
     let student = run.input::<2>("student_logits");
     let teacher = case.tensor::<2>("in.teacher_logits");
     let labels = case.integers::<1>("in.labels");
+    let target = Target::labels(labels.clone());
     let [batch] = labels.dims();
-    let [task, kd_augmented, kd] = method.distillation_terms(&student, &teacher, &labels, None);
+    let [task, kd_augmented, kd] = method
+        .distillation_terms(&student, &teacher, supervision(&target))
+        .unwrap();
     let original = cross_entropy(student.narrow(0, batch, batch), labels);
     let weigh = |term: limbeck_methods::Term| term.value.mul_scalar(term.weight);
     let augmented = weigh(task) + weigh(kd_augmented);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use limbeck_data::Batch;
 use limbeck_methods::{
-    Classifier, HeldOut, Probe, Progress, Questions, STUDENT, Teacher, TrainingPart,
+    Classification, Classifier, HeldOut, Probe, Progress, Questions, STUDENT, Teacher, TrainingPart,
 };
 use limbeck_nn::Network;
 use serde_json::Value;
@@ -71,7 +71,13 @@ impl BenchLearner {
             teacher_classifier: teacher.and_then(|(network, _)| Classifier::of(network)),
         };
         let (procedure, cast) = limbeck_methods::cast(method, settings, &probe, student)?;
-        let mut learner = Learner::new(procedure, cast, &recipe)?;
+        let mut learner = Learner::new(
+            method,
+            procedure,
+            cast,
+            Box::new(Classification::PLAIN),
+            &recipe,
+        )?;
         let trains_student = |index: &usize| {
             let acts = &learner.stages[*index].acts;
             acts.iter().any(|act| act.trains(STUDENT))

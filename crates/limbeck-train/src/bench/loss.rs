@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use limbeck_methods::{
-    BASELINE, Classifier, Method, Probe, Progress, Step, Term, TrainingPart,
-    supervised::cross_entropy,
+    BASELINE, Classification, Classifier, Method, Probe, Progress, Step, Supervision, Target, Term,
+    TrainingPart,
 };
 use limbeck_nn::{InputShape, Mode, Outputs, Pass, Taps, model::outline};
 
@@ -82,10 +82,10 @@ impl LossBench<'_> {
                 .teacher
                 .as_deref()
                 .map(|taps| given(taps, &needs.teacher, false)),
-            labels: Tensor::from_data(
+            target: Target::labels(Tensor::from_data(
                 TensorData::new(noise::labels(classes, self.batch), [self.batch]),
                 &probe.device,
-            ),
+            )),
             indices: (0..self.batch).collect(),
         };
         // What a method knows of an image from an earlier epoch is there from the second one on.
@@ -122,7 +122,7 @@ struct Alone {
     method: Method,
     student: Outputs,
     teacher: Option<Outputs>,
-    labels: Tensor<1, Int>,
+    target: Target,
     indices: Vec<usize>,
 }
 
@@ -131,11 +131,14 @@ impl Alone {
     fn learn(&mut self, epoch: usize) -> Result<(), TrainError> {
         let tracked = self.method.store().tracked();
         let mut pass = Pass::new(&tracked, Mode::Train, Taps::none(), 0);
+        let supervision = Supervision {
+            task: &Classification::PLAIN,
+            target: &self.target,
+        };
         let step = Step {
             student: &self.student,
             teacher: self.teacher.as_ref(),
-            labels: &self.labels,
-            targets: None,
+            supervision,
             indices: &self.indices,
             progress: Progress {
                 epoch,
@@ -146,7 +149,7 @@ impl Alone {
         };
         let mut terms = self.method.terms(&step, &mut pass)?;
         if terms.is_empty() {
-            let task = cross_entropy(self.student.logits.clone(), self.labels.clone(), 0.0);
+            let task = supervision.loss(self.student.logits())?;
             terms.push(Term::new("task", task, 1.0));
         }
         let total = terms

@@ -72,7 +72,7 @@ impl NetworkBench<'_> {
                 of_inference.measure(
                     || images.clone(),
                     |images| {
-                        let _ = frozen.evaluate(images, &Taps::none()).logits.into_data();
+                        let _ = frozen.evaluate(images, &Taps::none()).logits().into_data();
                         Ok(())
                     },
                 )?;

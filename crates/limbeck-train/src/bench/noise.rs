@@ -7,7 +7,7 @@ use limbeck_data::{Batch, Large, Partners, Replay};
 use limbeck_methods::{Batch as Tensors, HeldOut, Images, MethodError};
 use limbeck_nn::{Feature, InputShape, Outputs, Tap, TapKind, Taps};
 
-use crate::{cache::LOGITS, tensors::DeviceBatch};
+use crate::{cache::LOGITS, tensors::on_device};
 
 /// Images of the made-up training part: as many as CIFAR's, since banks of what was seen of each
 /// image cost time and memory by their number.
@@ -71,7 +71,10 @@ pub(super) fn outputs(taps: &[Tap], wanted: &Taps, batch: usize, tracked: bool) 
         Some(Feature::Vector(logits)) => logits,
         _ => leaf(tensor([batch, 1]), tracked),
     };
-    Outputs { logits, features }
+    Outputs {
+        prediction: Feature::Vector(logits),
+        features,
+    }
 }
 
 /// Images that a method looks at between steps.
@@ -86,7 +89,7 @@ impl Looked {
     pub fn new(input: InputShape, batch: usize, count: usize) -> Self {
         let images = self::batch(input, batch, Images::default());
         Self {
-            batch: DeviceBatch::new(images, &Device::flex(), DType::F32).tensors,
+            batch: on_device(images, &Device::flex(), DType::F32),
             times: count.div_ceil(batch).max(1),
         }
     }

@@ -75,7 +75,7 @@ impl<'a> Stored<'a> {
         if let Ok(asked) = self.asked.lock() {
             for (images, taps) in &asked.questions {
                 let outputs = self.teacher.outputs(images.clone(), taps)?;
-                let _ = outputs.logits.into_data();
+                let _ = outputs.logits().into_data();
             }
         }
         Ok(())

@@ -53,7 +53,7 @@ impl CacheContents {
     ) -> Result<Vec<Vec<f32>>, TrainError> {
         let flat = |name: &str| {
             if name == LOGITS {
-                return Some(outputs.logits.to_data());
+                return Some(outputs.logits().to_data());
             }
             Some(match outputs.feature(name)? {
                 Feature::Map(map) | Feature::Attention(map) => map.to_data(),

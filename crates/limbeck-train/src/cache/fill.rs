@@ -161,7 +161,7 @@ impl Run {
 
 /// Writes the records of a batch; gives their number.
 fn push(writer: &mut ShardWriter, plan: &CachePlan, outputs: Outputs) -> Result<u64, TrainError> {
-    let [batch, _] = outputs.logits.dims();
+    let [batch, _] = outputs.logits().dims();
     let numbers = CacheContents::numbers(&plan.manifest.outputs, &outputs)?;
     for row in 0..batch {
         let record: Vec<&[f32]> = numbers

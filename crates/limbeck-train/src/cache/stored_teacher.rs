@@ -187,7 +187,10 @@ impl Teacher for StoredTeacher {
         if let Some(share) = origin.share {
             logits = mixed(logits, share);
         }
-        Ok(Outputs { logits, features })
+        Ok(Outputs {
+            prediction: Feature::Vector(logits),
+            features,
+        })
     }
 }
 

@@ -77,7 +77,7 @@ pub fn compare(plan: &CachePlan, cache: &Cache, samples: usize) -> Result<Compar
     for run in runs(plan, &positions)? {
         for answer in run.outputs(plan)? {
             let answer = answer?;
-            let [batch, _] = answer.logits.dims();
+            let [batch, _] = answer.logits().dims();
             let numbers = CacheContents::numbers(outputs, &answer)?;
             for (row, &position) in next.by_ref().take(batch).enumerate() {
                 let record = cache.record(position)?;

@@ -323,7 +323,7 @@ impl<'a> Run<'a> {
         teacher: Option<&Network>,
     ) -> Result<Learner, TrainError> {
         let (procedure, cast) = self.plan.cast(network, seed, method, teacher)?;
-        Learner::new(procedure, cast, &self.plan.recipe)
+        Learner::new(method, procedure, cast, self.plan.task(), &self.plan.recipe)
     }
 
     fn job<'b>(

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use limbeck_data::{Augment, Dataset, Loader, Normalisation, Part};
-use limbeck_methods::{BASELINE, Cast, Classifier, Probe, Procedure, Section, TrainingPart};
+use limbeck_methods::{
+    BASELINE, Cast, Classification, Classifier, Probe, Procedure, Section, Task, TrainingPart,
+};
 use limbeck_nn::{InputShape, Network, model};
 use sha2::{Digest, Sha256};
 
@@ -224,6 +226,13 @@ impl Plan {
         };
         let settings = self.recipe.method.values();
         Ok(limbeck_methods::cast(name, &settings, &probe, student)?)
+    }
+
+    /// What is to be learnt from the data.
+    pub fn task(&self) -> Box<dyn Task> {
+        Box::new(Classification {
+            label_smoothing: self.recipe.train.label_smoothing,
+        })
     }
 
     /// Gives the teacher the size of the images that the method shows it: one that is trained

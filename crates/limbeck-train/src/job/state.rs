@@ -47,7 +47,7 @@ impl Sums {
     pub fn add(&mut self, report: &StepReport) {
         let images = report.images as f64;
         self.images += report.images;
-        self.correct += report.correct;
+        self.correct += report.correct.unwrap_or_default();
         self.loss += report.loss * images;
         for (sums, values) in [
             (&mut self.terms, &report.terms),

@@ -186,7 +186,7 @@ fn label(
             TensorData::new(numbers, shape),
             (network.store.device(), network.store.dtype()),
         );
-        let logits = network.evaluate(batch, &Taps::none()).logits;
+        let logits = network.evaluate(batch, &Taps::none()).logits();
         let probabilities = softmax(logits.clone(), 1);
         let probabilities: Vec<f64> = probabilities.into_data().iter::<f64>().collect();
         let logits: Vec<f64> = logits.into_data().iter::<f64>().collect();

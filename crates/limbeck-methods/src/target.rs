@@ -1,0 +1,47 @@
+//! What is known of the images of a batch.
+
+use burn::tensor::{Int, Tensor};
+
+use crate::MethodError;
+
+/// What is known of the images of a batch, on the device.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// Nothing: the images have no labels.
+    None,
+    /// A class of each image.
+    Classes {
+        /// `[B]`; under mixing, the class with the greater share.
+        labels: Tensor<1, Int>,
+        /// Share of each class in each image, `[B, K]`, rows sum to one; `None` where the labels
+        /// say all.
+        shares: Option<Tensor<2>>,
+    },
+}
+
+impl Target {
+    /// Whole images of these classes `[B]`.
+    pub fn labels(labels: Tensor<1, Int>) -> Self {
+        Self::Classes {
+            labels,
+            shares: None,
+        }
+    }
+
+    /// The class of each image, `[B]`, and the shares of all classes where images are mixed,
+    /// `[B, K]`, for the method called `method`.
+    ///
+    /// # Errors
+    /// [`MethodError::NoLabels`].
+    pub fn classes(
+        &self,
+        method: &str,
+    ) -> Result<(&Tensor<1, Int>, Option<&Tensor<2>>), MethodError> {
+        match self {
+            Self::Classes { labels, shares } => Ok((labels, shares.as_ref())),
+            Self::None => Err(MethodError::NoLabels {
+                reader: format!("method `{method}`"),
+            }),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What is to be learnt: the supervised loss, and the grid on which predictions are compared.
+
+mod classification;
+
+use burn::tensor::Tensor;
+use limbeck_nn::{Feature, Outputs};
+
+use crate::{MethodError, Target, Term};
+
+pub use classification::Classification;
+
+/// The kinds of tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskKind {
+    /// One class of each image.
+    Classification,
+}
+
+impl std::fmt::Display for TaskKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Classification => "classification",
+        })
+    }
+}
+
+/// Predictions of student and teacher side by side, a row for each place where they predict.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// Logits of the student, `[R, K]`.
+    pub student: Tensor<2>,
+    /// Logits of the teacher for the same places, `[R, K]`; `None` where there is no teacher.
+    pub teacher: Option<Tensor<2>>,
+}
+
+/// A task of vision.
+pub trait Task: Send + Sync + std::fmt::Debug {
+    /// Which one.
+    fn kind(&self) -> TaskKind;
+
+    /// The supervised loss of what a network gave out, as named terms with their weights; no terms
+    /// where nothing is known of the images.
+    ///
+    /// # Errors
+    /// A prediction or a target that is not the task's.
+    fn terms(&self, outputs: &Outputs, target: &Target) -> Result<Vec<Term>, MethodError>;
+
+    /// Predictions of both as rows of logits on one grid; places of which nothing is to be learnt
+    /// are left out.
+    ///
+    /// # Errors
+    /// Predictions that are not the task's, or that have no grid in common.
+    fn rows(
+        &self,
+        student: &Feature,
+        teacher: Option<&Feature>,
+        target: &Target,
+    ) -> Result<Rows, MethodError>;
+
+    /// For how many images of the batch the prediction is right; `None` where that is not known.
+    fn count_right(&self, prediction: &Feature, target: &Target) -> Option<usize>;
+}
+
+/// A task with what is known of a batch: whatever learns from labels asks it.
+#[derive(Clone, Copy, Debug)]
+pub struct Supervision<'a> {
+    /// What is to be learnt.
+    pub task: &'a dyn Task,
+    /// What is known.
+    pub target: &'a Target,
+}
+
+impl Supervision<'_> {
+    /// The supervised loss `[1]` of logits `[R, K]`, all of its terms in their weights.
+    ///
+    /// # Errors
+    /// Images without labels, or logits that the task cannot use.
+    pub fn loss(&self, logits: Tensor<2>) -> Result<Tensor<1>, MethodError> {
+        let terms = self
+            .task
+            .terms(&Outputs::from_logits(logits), self.target)?;
+        let weighted = terms.into_iter().map(|term| match term.weight {
+            1.0 => term.value,
+            weight => term.value.mul_scalar(weight),
+        });
+        weighted
+            .reduce(|sum, term| sum + term)
+            .ok_or_else(|| MethodError::NoLabels {
+                reader: "the supervised loss".to_owned(),
+            })
+    }
+}

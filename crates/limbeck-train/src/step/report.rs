@@ -1,0 +1,90 @@
+//! What a step showed: the terms of its acts, their shares, and how many images were right.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::Tensor;
+use limbeck_methods::{MethodError, Progress, Term};
+
+use crate::TrainError;
+
+/// What one batch showed.
+#[derive(Clone, Debug, Default)]
+pub struct StepReport {
+    /// Total loss, of all acts together.
+    pub loss: f64,
+    /// Each term before its weight.
+    pub terms: BTreeMap<String, f64>,
+    /// Each term's weight.
+    pub weights: BTreeMap<String, f64>,
+    /// Each term's share of its act's loss: |weight · value| in percent of their sum.
+    pub shares: BTreeMap<String, f64>,
+    /// Images of which the stage's student predicted the right thing, as far as that is known.
+    pub correct: Option<usize>,
+    /// Images.
+    pub images: usize,
+    /// Learning rate of the first act that trains the stage's student, else of the first act.
+    pub learning_rate: f64,
+}
+
+impl StepReport {
+    /// Notes the terms of an act and gives their weighted sum, `None` if there are none.
+    ///
+    /// # Errors
+    /// No terms, or a term that is not one finite number.
+    pub(super) fn add(
+        &mut self,
+        method: &str,
+        terms: Vec<Term>,
+        run: Progress,
+    ) -> Result<Option<Tensor<1>>, TrainError> {
+        if terms.is_empty() {
+            return Err(TrainError::Method(MethodError::NoTerms {
+                method: method.to_owned(),
+            }));
+        }
+        let mut total: Option<Tensor<1>> = None;
+        let mut sizes = Vec::new();
+        for Term {
+            name,
+            value,
+            weight,
+        } in terms
+        {
+            let shape = value.dims();
+            if shape != [1] {
+                return Err(TrainError::Method(MethodError::TermShape {
+                    method: method.to_owned(),
+                    term: name,
+                    found: shape.to_vec(),
+                }));
+            }
+            let number = value.clone().into_scalar::<f64>();
+            if !number.is_finite() {
+                return Err(TrainError::NotFinite {
+                    method: method.to_owned(),
+                    term: name,
+                    value: number,
+                    epoch: run.epoch + 1,
+                    step: run.step + 1,
+                });
+            }
+            self.terms.insert(name.clone(), number);
+            self.weights.insert(name.clone(), weight);
+            sizes.push((name, (weight * number).abs()));
+            let weighted = value.mul_scalar(weight);
+            total = Some(match total {
+                Some(total) => total + weighted,
+                None => weighted,
+            });
+        }
+        let sum: f64 = sizes.iter().map(|(_, size)| size).sum();
+        for (name, size) in sizes {
+            let share = if sum > 0.0 { 100.0 * size / sum } else { 0.0 };
+            self.shares.insert(name, share);
+        }
+        if let Some(total) = &total {
+            self.loss += total.clone().into_scalar::<f64>();
+        }
+        Ok(total)
+    }
+}
