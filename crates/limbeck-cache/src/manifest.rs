@@ -27,9 +27,9 @@ pub struct TeacherFacts {
     /// SHA-256 of its weights' file, hexadecimal.
     pub weights_sha256: String,
     /// Mean of its normalisation, `[C]`.
-    pub mean: Vec<f32>,
+    pub mean: Vec<f64>,
     /// Standard deviation of its normalisation, `[C]`.
-    pub std: Vec<f32>,
+    pub std: Vec<f64>,
     /// Channels, height and width of what goes in.
     pub input: [usize; 3],
     /// Number of parameters.

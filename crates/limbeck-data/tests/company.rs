@@ -4,9 +4,24 @@
 
 use std::path::Path;
 
-use limbeck_data::{Augment, Batch, Loader, LoaderConfig, OpenOptions, PadCrop, Part, open};
+use limbeck_data::{
+    Augment, Balanced, Batch, Images, Loader, LoaderConfig, OpenOptions, PadCrop, Part, open,
+};
 
 const SEED: u64 = 5;
+
+/// Whatever can come along in one size.
+const COMPANY: Images = Images {
+    views: 3,
+    partners: true,
+    replay: true,
+    balanced: None,
+    enlarged: 1,
+};
+
+const fn classes(classes: usize, images: usize) -> Option<Balanced> {
+    Some(Balanced { classes, images })
+}
 
 fn part() -> Part {
     open(Path::new("shapes:120"), &OpenOptions::default())
@@ -30,11 +45,8 @@ fn accompanied(workers: usize) -> LoaderConfig {
         workers,
         prefetch: 3,
         seed: SEED,
-        views: 3,
-        partners: true,
-        replay_from: Some(1),
-        balanced: None,
-        enlarged: 1,
+        images: COMPANY,
+        first_epoch: 1,
         ..LoaderConfig::default()
     }
 }
@@ -51,7 +63,10 @@ fn batches(loader: &Loader, epoch: usize, start: usize) -> Vec<Batch> {
 fn any_number_of_workers_and_any_start_give_the_same_bytes() {
     for balanced in [false, true] {
         let config = |workers| LoaderConfig {
-            balanced: balanced.then_some((5, 2)),
+            images: Images {
+                balanced: classes(5, 2).filter(|_| balanced),
+                ..COMPANY
+            },
             ..accompanied(workers)
         };
         let expected = batches(&loader(config(0)), 2, 0);
@@ -67,9 +82,7 @@ fn any_number_of_workers_and_any_start_give_the_same_bytes() {
 #[test]
 fn the_first_view_is_what_it_is_without_company() {
     let plain = loader(LoaderConfig {
-        views: 1,
-        partners: false,
-        replay_from: None,
+        images: Images::default(),
         ..accompanied(0)
     });
     for (alone, accompanied) in
@@ -125,10 +138,10 @@ fn the_batch_before_comes_along_in_a_second_view_across_epochs() {
 #[test]
 fn balanced_batches_have_so_many_classes_with_so_many_images_each() {
     let config = LoaderConfig {
-        balanced: Some((5, 2)),
-        partners: false,
-        replay_from: None,
-        views: 1,
+        images: Images {
+            balanced: classes(5, 2),
+            ..Images::default()
+        },
         ..accompanied(0)
     };
     let balanced = loader(config);
@@ -166,22 +179,31 @@ fn settings_that_do_not_fit_are_refused() {
     let error = refuse(accompanied(0), mixing);
     assert!(error.contains("mixup_alpha"), "{error}");
     let views = LoaderConfig {
-        views: 0,
+        images: Images {
+            views: 0,
+            ..COMPANY
+        },
         ..accompanied(0)
     };
     assert!(refuse(views, augment()).contains("views"));
     let product = LoaderConfig {
-        balanced: Some((4, 2)),
+        images: Images {
+            balanced: classes(4, 2),
+            ..COMPANY
+        },
         ..accompanied(0)
     };
     assert!(refuse(product, augment()).contains("4 classes times 2 images"));
-    let classes = LoaderConfig {
+    let too_many = LoaderConfig {
         batch: 4_000,
-        balanced: Some((1_000, 4)),
+        images: Images {
+            balanced: classes(1_000, 4),
+            ..COMPANY
+        },
         drop_last: false,
         ..accompanied(0)
     };
-    assert!(Loader::new(part(), augment(), true, classes).is_err());
+    assert!(Loader::new(part(), augment(), true, too_many).is_err());
 }
 
 #[test]

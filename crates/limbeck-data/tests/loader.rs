@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use limbeck_data::{
-    Annotation, Augment, Batch, ColourJitter, DataError, Eraser, Image, Loader, LoaderConfig,
-    Normalisation, OpenOptions, PadCrop, Part, RandAugment, RandomErasing, RandomResizedCrop,
-    Source, open,
+    Annotation, Augment, Batch, ColourJitter, DataError, Eraser, Image, Images, Loader,
+    LoaderConfig, Normalisation, OpenOptions, PadCrop, Part, RandAugment, RandomErasing,
+    RandomResizedCrop, Source, open,
 };
 
 fn part() -> Part {
@@ -139,13 +139,16 @@ fn images_in_two_sizes_are_one_view_and_the_large_ones_are_those_of_a_larger_loa
     };
     let load = |augment: &Augment, enlarged, workers| {
         let config = LoaderConfig {
-            enlarged,
+            images: Images {
+                enlarged,
+                ..Images::default()
+            },
             ..config(workers)
         };
         let loader = Loader::new(part(), augment.clone(), true, config).unwrap();
         batches(&loader, 1, 0)
     };
-    let larger = small.enlarged(2);
+    let larger = small.resized([32, 32]);
     assert_eq!(
         (larger.size, larger.pad_crop.unwrap().pixels),
         ([32, 32], 8)
@@ -183,7 +186,10 @@ fn images_in_two_sizes_are_one_view_and_the_large_ones_are_those_of_a_larger_loa
         },
     ] {
         let config = LoaderConfig {
-            enlarged: 2,
+            images: Images {
+                enlarged: 2,
+                ..Images::default()
+            },
             ..config(0)
         };
         let error = Loader::new(part(), refused, true, config).unwrap_err();

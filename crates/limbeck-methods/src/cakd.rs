@@ -79,7 +79,8 @@ use limbeck_nn::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Act, Cast, MethodError, Probe, Procedure, Progress, Questions, STUDENT, Scene, Stage, Term,
+    Act, Cast, MethodError, Normalisation, Probe, Procedure, Progress, Questions, STUDENT, Scene,
+    Stage, Term,
     connector::mean_squared_error,
     criterion::{require_at_least, require_share, require_weight},
     random::Random,
@@ -90,7 +91,7 @@ pub use discriminator::{
     Discriminator, PatchDiscriminator, TokenDiscriminator, binary_cross_entropy,
 };
 pub use group_linear::GroupLinear;
-use multi_view::{Normalised, multi_view};
+use multi_view::multi_view;
 use source::Source;
 
 /// Factors of the released code.
@@ -168,7 +169,7 @@ pub struct Cakd {
     source: Source,
     projectors: Projectors,
     discriminator: Discriminator,
-    normalised: Normalised,
+    normalisation: Normalisation,
     /// The teacher's and the student's of the step at hand, constants, on their way from the
     /// student's act to the discriminator's.
     judged: Option<[Tensor<3>; 2]>,
@@ -262,10 +263,7 @@ impl Cakd {
             source,
             projectors,
             discriminator,
-            normalised: Normalised {
-                mean: probe.training.mean.clone(),
-                deviation: probe.training.deviation.clone(),
-            },
+            normalisation: probe.training.normalisation.clone(),
             judged: None,
         })
     }
@@ -466,7 +464,7 @@ impl Procedure for Cakd {
                 multi_view(
                     &images,
                     self.config.multi_view,
-                    &self.normalised,
+                    &self.normalisation,
                     &mut random,
                 )
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{DType, Device, Int, Tensor};
 use limbeck_nn::{Outputs, Pass, Tap, Taps};
 
-use crate::{Classifier, Images, MethodError, Supervision};
+use crate::{Classifier, Images, MethodError, Normalisation, Supervision};
 
 /// What a method is built for: the nets' taps with their shapes, found by running them once.
 #[derive(Clone, Debug)]
@@ -38,10 +38,8 @@ pub struct TrainingPart {
     /// Class of each image, by its position in the part (see [`Step::indices`]), before anything
     /// is held out.
     pub labels: Vec<i64>,
-    /// What was taken from each channel of the pixels in 0..1, `[C]`.
-    pub mean: Vec<f64>,
-    /// What each channel was divided by afterwards, `[C]`.
-    pub deviation: Vec<f64>,
+    /// How they are normalised.
+    pub normalisation: Normalisation,
 }
 
 /// Which taps a method reads. Logits are always there.

@@ -118,6 +118,7 @@ pub use layer_clusters::{CentreRule, LayerClusters, cluster_layers};
 pub use layer_similarity::{
     LayerRepresentation, LayerSimilarity, SimilaritySettings, layer_distances,
 };
+pub use limbeck_data::{Balanced, Images, Normalisation};
 pub use method::{Method, build, cast, entries};
 pub use mfef::{BranchShape, Enriched, Mfef, MfefConfig, MultiScaleBranch};
 pub use mgram::{GramNormalisation, Mgram, MgramConfig};
@@ -131,8 +132,7 @@ pub use pixeldistill::{
     attention_error, correlation_error, reconstruction_error, similarity_error, upsampled_error,
 };
 pub use procedure::{
-    Act, Balanced, HeldOut, Images, Interlude, OptimizerChange, OptimizerKind, Procedure, Stage,
-    Trained,
+    Act, HeldOut, Interlude, OptimizerChange, OptimizerKind, Procedure, Stage, Trained,
 };
 pub use pskd::{Pskd, PskdConfig};
 pub use recall::recall_at;

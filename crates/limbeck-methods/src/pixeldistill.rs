@@ -206,7 +206,9 @@ impl Pixeldistill {
         require_teacher(Self::ID, probe)?;
         check(&config)?;
         let student = cast.network(STUDENT)?.clone();
-        let large = student.input().enlarged(config.ratio);
+        let input = student.input();
+        let size = [input.height, input.width];
+        let large = input.resized(images(&config).largest(size));
         let taps = student.taps();
         let two_stage = config.form == PixelForm::TwoStage;
         let resolves = two_stage && config.feature == PixelFeature::SuperResolution;
@@ -223,7 +225,7 @@ impl Pixeldistill {
         }
         Ok(Self {
             layers: layers(&taps, config.before_relu),
-            size: [student.input().height, student.input().width],
+            size,
             config,
             head,
         })
@@ -241,7 +243,7 @@ impl Pixeldistill {
             let [_, _, height, width] = images.dims();
             [height, width]
         };
-        let (found, wanted) = (side(&large), self.size.map(|s| s * self.config.ratio));
+        let (found, wanted) = (side(&large), images(&self.config).largest(self.size));
         if side(&small) != self.size || found != wanted {
             return Err(MethodError::Batch {
                 method: Self::ID,
@@ -360,6 +362,14 @@ impl Pixeldistill {
     }
 }
 
+/// Small images, and the large ones that they are made from.
+fn images(config: &PixeldistillConfig) -> Images {
+    Images {
+        enlarged: config.ratio,
+        ..Images::default()
+    }
+}
+
 /// The map of a tap, `[B, C, H, W]`.
 fn map(outputs: &Outputs, tap: &str) -> Result<Tensor<4>, MethodError> {
     let feature = outputs.feature(tap).and_then(limbeck_nn::Feature::to_map);
@@ -440,10 +450,7 @@ fn check(config: &PixeldistillConfig) -> Result<(), MethodError> {
 
 impl Procedure for Pixeldistill {
     fn stages(&self, epochs: usize) -> Vec<Stage> {
-        let images = Images {
-            enlarged: self.config.ratio,
-            ..Images::default()
-        };
+        let images = images(&self.config);
         let learners = [STUDENT]
             .into_iter()
             .chain(self.head.as_ref().map(|_| HEAD));

@@ -9,47 +9,9 @@
 //! The procedure holds no numbers that are trained: they are in the [`Cast`]. It says what
 //! happens; loader, optimisers, schedule, checkpoints and validation are the trainer's.
 
-use crate::{Cast, MethodError, Progress, Questions, Scene, State, Teacher, Term, scene::Batch};
-
-/// What of each image a stage wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Images {
-    /// Independent augmentations of each image, at least 1.
-    pub views: usize,
-    /// Whether each image comes with another of its class, drawn uniformly from the training part
-    /// (it may be the image itself).
-    pub partners: bool,
-    /// Whether the batch before comes along in a second view; the first batch of the stage has
-    /// none.
-    pub replay: bool,
-    /// Batches of so many classes with so many images each, instead of a shuffled order.
-    pub balanced: Option<Balanced>,
-    /// How many times as high and wide the first view comes along as well, at least 1; with 1 it
-    /// does not.
-    pub enlarged: usize,
-}
-
-/// Class-balanced batches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Balanced {
-    /// Classes of a batch.
-    pub classes: usize,
-    /// Images of each class.
-    pub images: usize,
-}
-
-impl Default for Images {
-    /// One view of each image in a shuffled order.
-    fn default() -> Self {
-        Self {
-            views: 1,
-            partners: false,
-            replay: false,
-            balanced: None,
-            enlarged: 1,
-        }
-    }
-}
+use crate::{
+    Cast, Images, MethodError, Progress, Questions, Scene, State, Teacher, Term, scene::Batch,
+};
 
 /// A part of the training with the same acts in every step.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,8 +7,8 @@ use limbeck_nn::{
 };
 
 use crate::{
-    Classification, Classifier, Criterion, MethodError, Probe, Progress, Step, Supervision, Target,
-    Term, TrainingPart,
+    Classification, Classifier, Criterion, MethodError, Normalisation, Probe, Progress, Step,
+    Supervision, Target, Term, TrainingPart,
 };
 
 /// Positions 0, 1, … of as many images as any test has.
@@ -244,8 +244,10 @@ pub fn network_probe() -> Probe {
         teacher: Some(network("resnet14", 2).taps()),
         training: TrainingPart {
             labels: (0..20).map(|i| i % 5).collect(),
-            mean: vec![0.5; 3],
-            deviation: vec![0.25; 3],
+            normalisation: Normalisation {
+                mean: vec![0.5; 3],
+                std: vec![0.25; 3],
+            },
         },
         teacher_classifier: Classifier::of(&network("resnet14", 2)),
         ..probe(&[], &[])

@@ -65,8 +65,8 @@ use limbeck_nn::{Init, Taps};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Act, Cast, Interlude, MethodError, OptimizerChange, OptimizerKind, Probe, Procedure, Progress,
-    Questions, STUDENT, Scene, Stage, State, Supervision, Term,
+    Act, Cast, Interlude, MethodError, Normalisation, OptimizerChange, OptimizerKind, Probe,
+    Procedure, Progress, Questions, STUDENT, Scene, Stage, State, Supervision, Term,
     connector::mean_squared_error,
     criterion::{
         require_at_least, require_positive, require_share, require_teacher, require_weight,
@@ -77,7 +77,7 @@ use crate::{
 pub use colour::{ColourNetwork, Coloured};
 pub use geometry::{GeometricDraws, GeometricNetwork, Moved};
 pub use operators::{OPERATORS, Operator, Pixels};
-pub use policy::{OperatorNetworks, PixelScale, Policy, PolicyDraws, PolicyNumbers, augment};
+pub use policy::{OperatorNetworks, Policy, PolicyDraws, PolicyNumbers, augment};
 
 use geometry::for_each_image;
 use policy::{ALL, COLOURS, GEOMETRIES, GEOMETRY_PATH};
@@ -149,7 +149,7 @@ pub struct Tst {
     config: TstConfig,
     networks: OperatorNetworks,
     policy: Policy,
-    scale: PixelScale,
+    normalisation: Normalisation,
     search: Search,
 }
 
@@ -220,11 +220,9 @@ impl Tst {
         }
         require_at_least(Self::ID, "cutout", config.cutout.unwrap_or(1), 1)?;
         let input = cast.network(STUDENT)?.input();
-        let scale = PixelScale {
-            mean: probe.training.mean.clone(),
-            deviation: probe.training.deviation.clone(),
-        };
-        if input.channels != 3 || input.height < 5 || input.width < 5 || scale.mean.len() != 3 {
+        let normalisation = probe.training.normalisation.clone();
+        let channels = input.channels.min(normalisation.mean.len());
+        if channels != 3 || input.height < 5 || input.width < 5 {
             return Err(MethodError::Shape {
                 method: Self::ID,
                 feature: format!(
@@ -260,7 +258,7 @@ impl Tst {
                 geometries,
             },
             policy,
-            scale,
+            normalisation,
             config,
         })
     }
@@ -383,7 +381,7 @@ impl Tst {
                     images.clone(),
                     &numbers,
                     &draws,
-                    &self.scale,
+                    &self.normalisation,
                 )
             })
         })?
@@ -394,7 +392,7 @@ impl Tst {
         let images = scene.batch().images.clone();
         let [batch, _, height, width] = images.dims();
         let seed = scene.seed();
-        let pixels = self.scale.pixels(&images);
+        let pixels = policy::pixels(&self.normalisation, &images);
         let (member, first, count) = match act {
             0 => (COLOUR_MEMBER, 0, COLOURS),
             _ => (GEOMETRY_MEMBER, COLOURS, GEOMETRIES),
@@ -413,7 +411,7 @@ impl Tst {
                     .iter()
                     .map(|picture| operator.apply(picture, strength))
                     .collect();
-                let target = self.scale.images(&changed, &images);
+                let target = policy::images(&self.normalisation, &changed, &images);
                 let options = (&images.device(), images.dtype());
                 let magnitude = Tensor::<1>::from_data([magnitude], options);
                 let magnitude = for_each_image(magnitude, batch);

@@ -24,11 +24,11 @@ pub struct InputShape {
 }
 
 impl InputShape {
-    /// The same for images `times` as high and wide.
-    pub fn enlarged(self, times: usize) -> Self {
+    /// The same for images of another size, `[height, width]`.
+    pub fn resized(self, [height, width]: [usize; 2]) -> Self {
         Self {
-            height: self.height.saturating_mul(times),
-            width: self.width.saturating_mul(times),
+            height,
+            width,
             ..self
         }
     }

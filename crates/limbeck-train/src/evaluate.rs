@@ -45,18 +45,18 @@ impl EvaluationSet {
     /// # Errors
     /// What the loader refuses.
     pub fn new(part: Part, augment: &Augment, workers: usize) -> Result<Self, TrainError> {
-        Self::in_two_sizes(part, augment, 1, workers)
+        Self::in_two_sizes(part, augment, augment, workers)
     }
 
-    /// The same where the teacher, and perhaps others, see the images `enlarged` times as high and
-    /// wide: each network is shown the size that it takes.
+    /// The same where the teacher, and perhaps others, see the images as `teacher` gives them, in
+    /// another size: each network is shown the size that it takes.
     ///
     /// # Errors
     /// What the loader refuses.
     pub fn in_two_sizes(
         part: Part,
         augment: &Augment,
-        enlarged: usize,
+        teacher: &Augment,
         workers: usize,
     ) -> Result<Self, TrainError> {
         let classes = part.classes().len();
@@ -70,9 +70,9 @@ impl EvaluationSet {
             ..LoaderConfig::default()
         };
         let loader = |part, augment| Loader::new(part, augment, false, config);
-        let large = match enlarged {
-            1 => None,
-            times => Some(loader(part.clone(), augment.enlarged(times))?),
+        let large = match teacher == augment {
+            true => None,
+            false => Some(loader(part.clone(), teacher.clone())?),
         };
         Ok(Self {
             loader: loader(part, augment.clone())?,

@@ -397,8 +397,8 @@ pub(crate) fn loader_config(
     images: Images,
     first: usize,
 ) -> LoaderConfig {
-    let balanced = images.balanced.map(|it| (it.classes, it.images));
-    let batch = balanced.map_or(recipe.data.batch, |(classes, each)| classes * each);
+    let balanced = images.balanced.map(|it| it.classes * it.images);
+    let batch = balanced.unwrap_or(recipe.data.batch);
     LoaderConfig {
         batch,
         shuffle: true,
@@ -408,11 +408,8 @@ pub(crate) fn loader_config(
         seed,
         view_seed: recipe.data.view_seed,
         repeats_after: recipe.data.views,
-        views: images.views,
-        partners: images.partners,
-        replay_from: images.replay.then_some(first),
-        balanced,
-        enlarged: images.enlarged,
+        images,
+        first_epoch: first,
     }
 }
 

@@ -24,7 +24,7 @@ pub struct ModelFacts {
 }
 
 /// Mean and standard deviation of usual normalisations, of values from 0 to 1.
-const NORMALISATIONS: &[(&str, [f32; 3], [f32; 3])] = &[
+const NORMALISATIONS: &[(&str, [f64; 3], [f64; 3])] = &[
     // torchvision's and timm's for ImageNet.
     ("imagenet", [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
     // Of the training images, as measured by everybody who measured.
@@ -73,11 +73,11 @@ pub fn parse_normalisation(text: &str, channels: usize) -> Result<Normalisation,
     let Some((mean, std)) = text.split_once('/') else {
         return Err(wrong(format!("found `{text}`")));
     };
-    let numbers = |list: &str| -> Result<Vec<f32>, TrainError> {
-        let numbers: Option<Vec<f32>> = list
+    let numbers = |list: &str| -> Result<Vec<f64>, TrainError> {
+        let numbers: Option<Vec<f64>> = list
             .split(',')
             .map(|number| number.trim().parse().ok())
-            .map(|number: Option<f32>| number.filter(|number| number.is_finite()))
+            .map(|number: Option<f64>| number.filter(|number| number.is_finite()))
             .collect();
         match numbers {
             Some(numbers) if numbers.len() == channels => Ok(numbers),

@@ -367,11 +367,10 @@ pub fn save(
     class_names: &[String],
     file: &Path,
 ) -> Result<(), TrainError> {
-    let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
     let given = augment.normalisation.as_ref();
     let normalisation = given.map(|normalisation| weights::Normalisation {
-        mean: wide(&normalisation.mean),
-        std: wide(&normalisation.std),
+        mean: normalisation.mean.clone(),
+        std: normalisation.std.clone(),
     });
     let name = serde_json::to_value(augment.fit).unwrap_or_default();
     let fit = ImageFit {
@@ -389,10 +388,9 @@ pub fn save(
 }
 
 fn from_file(normalisation: &weights::Normalisation) -> Normalisation {
-    let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
     Normalisation {
-        mean: narrow(&normalisation.mean),
-        std: narrow(&normalisation.std),
+        mean: normalisation.mean.clone(),
+        std: normalisation.std.clone(),
     }
 }
 

@@ -49,9 +49,9 @@ impl Adaptation {
         let mut scale = Vec::with_capacity(channels);
         let mut shift = Vec::with_capacity(channels);
         for channel in 0..channels {
-            let to_std = f64::from(to.std[channel]);
-            scale.push(f64::from(from.std[channel]) / to_std);
-            shift.push(f64::from(from.mean[channel] - to.mean[channel]) / to_std);
+            let to_std = to.std[channel];
+            scale.push(from.std[channel] / to_std);
+            shift.push((from.mean[channel] - to.mean[channel]) / to_std);
         }
         Self { scale, shift }
     }

@@ -7,13 +7,13 @@ use crate::{DataError, Image, Part, Purpose, Stream};
 
 /// Mean and standard deviation of each channel, of values from 0 to 1. A normalised value is
 /// `(pixel / 255 - mean) / std`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalisation {
     /// `[C]`.
-    pub mean: Vec<f32>,
+    pub mean: Vec<f64>,
     /// `[C]`, above 0.
-    pub std: Vec<f32>,
+    pub std: Vec<f64>,
 }
 
 /// Images that are measured at most: the standard error of a channel's mean is then below half
@@ -21,6 +21,15 @@ pub struct Normalisation {
 const MEASURED: usize = 10_000;
 
 impl Normalisation {
+    /// Leaves values as they are, from 0 to 1.
+    #[must_use]
+    pub fn identity(channels: usize) -> Self {
+        Self {
+            mean: vec![0.0; channels],
+            std: vec![1.0; channels],
+        }
+    }
+
     /// Measures up to 10,000 images of a part (more would not change the third digit) at the size
     /// and with the channels that `augment` gives, without augmentation. Which images depends on
     /// `seed`.
@@ -62,9 +71,9 @@ impl Normalisation {
         for (sum, square) in sums.into_iter().zip(squares) {
             let average = sum as f64 / count as f64;
             let variance = (square as f64 / count as f64 - average.powi(2)).max(0.0);
-            mean.push((average / 255.0) as f32);
+            mean.push(average / 255.0);
             std.push(if variance > 0.0 {
-                (variance.sqrt() / 255.0) as f32
+                variance.sqrt() / 255.0
             } else {
                 1.0
             });
@@ -76,8 +85,9 @@ impl Normalisation {
     pub(crate) fn check(&self, channels: usize) -> Result<(), DataError> {
         let fits = self.mean.len() == channels
             && self.std.len() == channels
-            && self.mean.iter().all(|mean| mean.is_finite())
-            && self.std.iter().all(|std| std.is_finite() && *std > 0.0);
+            // Pixels are normalised in single precision.
+            && self.mean.iter().all(|&mean| (mean as f32).is_finite())
+            && self.std.iter().all(|&std| (std as f32).is_finite() && std as f32 > 0.0);
         if fits {
             return Ok(());
         }
@@ -93,7 +103,10 @@ impl Normalisation {
 pub(crate) fn write_planes(image: &Image, normalisation: Option<&Normalisation>, out: &mut [f32]) {
     let plane = image.width * image.height;
     for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
-        let (mean, std) = normalisation.map_or((0.0, 1.0), |n| (n.mean[channel], n.std[channel]));
+        let (mean, std) = normalisation.map_or((0.0, 1.0), |normalisation| {
+            let Normalisation { mean, std } = normalisation;
+            (mean[channel] as f32, std[channel] as f32)
+        });
         // A byte has 256 values, so each is normalised once.
         let table: [f32; 256] = std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std);
         let values = image.pixels[channel..].iter().step_by(image.channels);
@@ -141,20 +154,20 @@ mod tests {
             ..Augment::default()
         };
         let measured = Normalisation::measure(&Part::all(Arc::new(source)), &augment, 0).unwrap();
-        let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+        let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
         assert!(
             close(&measured.mean, &[0.2, 7.0 / 255.0, 0.25]),
             "{measured:?}"
         );
         assert!(
-            close(&measured.std, &[0.2, 1.0, 0.1875f32.sqrt()]),
+            close(&measured.std, &[0.2, 1.0, 0.1875f64.sqrt()]),
             "{measured:?}"
         );
     }
 
     #[test]
     fn wrong_numbers_of_channels_and_zero_deviations_are_refused() {
-        let check = |mean: &[f32], std: &[f32]| {
+        let check = |mean: &[f64], std: &[f64]| {
             Normalisation {
                 mean: mean.to_vec(),
                 std: std.to_vec(),
@@ -164,6 +177,7 @@ mod tests {
         assert!(check(&[0.5], &[0.5]).is_ok());
         assert!(check(&[0.5, 0.5], &[0.5, 0.5]).is_err());
         assert!(check(&[0.5], &[0.0]).is_err());
-        assert!(check(&[f32::NAN], &[1.0]).is_err());
+        assert!(check(&[f64::NAN], &[1.0]).is_err());
+        assert!(check(&[0.5], &[1e-60]).is_err());
     }
 }

@@ -194,16 +194,16 @@ impl Augment {
         image
     }
 
-    /// The same for images that are `times` as high and wide; paddings grow with them.
+    /// The same for images of another size, `[height, width]`; paddings grow with the height.
     #[must_use]
-    pub fn enlarged(&self, times: usize) -> Self {
-        let mut enlarged = self.clone();
-        enlarged.size = self.size.map(|side| side.saturating_mul(times));
-        enlarged.pad_crop = self.pad_crop.map(|crop| PadCrop {
-            pixels: crop.pixels.saturating_mul(times),
+    pub fn resized(&self, size: [usize; 2]) -> Self {
+        let mut resized = self.clone();
+        resized.size = size;
+        resized.pad_crop = self.pad_crop.map(|crop| PadCrop {
+            pixels: crop.pixels.saturating_mul(size[0]) / self.size[0].max(1),
             ..crop
         });
-        enlarged
+        resized
     }
 
     /// Writes the image as [`Augment::apply`] does to `large`, and reduced to `[height, width]` to

@@ -86,7 +86,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn batches(&self) -> usize {
         let (images, batch) = (self.part.len(), self.config.batch);
-        if self.config.drop_last || self.config.balanced.is_some() {
+        if self.config.drop_last || self.config.images.balanced.is_some() {
             images / batch
         } else {
             images.div_ceil(batch)
@@ -95,9 +95,9 @@ impl Plan {
 
     /// Positions in the order of an epoch.
     pub(super) fn order(&self, epoch: usize) -> Vec<usize> {
-        if let Some((classes, each)) = self.config.balanced {
+        if let Some(balanced) = self.config.images.balanced {
             let stream = Stream::new(self.config.seed, Purpose::Order, epoch as u64, 0, 1);
-            return self.classes.order(classes, each, self.batches(), stream);
+            return self.classes.order(balanced, self.batches(), stream);
         }
         let mut order: Vec<usize> = (0..self.part.len()).collect();
         if self.config.shuffle {
@@ -134,24 +134,25 @@ impl Plan {
         go_on: &impl Fn() -> bool,
     ) -> Result<Option<Batch>, DataError> {
         let indices = order[self.range(number)].to_vec();
-        let made = match self.config.enlarged {
-            1 => self
-                .view(&indices, epoch, 0, go_on)?
-                .map(|images| (images, None)),
-            times => self.two_sizes(&indices, epoch, times, go_on)?,
+        let larger = self.config.images.largest(self.augment.size);
+        let made = if larger == self.augment.size {
+            self.view(&indices, epoch, 0, go_on)?
+                .map(|images| (images, None))
+        } else {
+            self.two_sizes(&indices, epoch, larger, go_on)?
         };
         let Some((mut images, large)) = made else {
             return Ok(None);
         };
         let mut views = Vec::new();
-        for view in 1..self.config.views {
+        for view in 1..self.config.images.views {
             match self.view(&indices, epoch, view as u32, go_on)? {
                 Some(images) => views.push(images),
                 None => return Ok(None),
             }
         }
         let mut partners = None;
-        if self.config.partners {
+        if self.config.images.partners {
             match self.partners(&indices, epoch, go_on)? {
                 Some(made) => partners = Some(made),
                 None => return Ok(None),
@@ -237,16 +238,16 @@ impl Plan {
         Ok(Some(images))
     }
 
-    /// The first view of the images at `positions` in the size of the loader, and `times` as high
-    /// and wide; `None` if `go_on` said no.
+    /// The first view of the images at `positions` in the size of the loader, and in the larger
+    /// one; `None` if `go_on` said no.
     fn two_sizes(
         &self,
         positions: &[usize],
         epoch: usize,
-        times: usize,
+        larger: [usize; 2],
         go_on: &impl Fn() -> bool,
     ) -> Result<Option<InSizes>, DataError> {
-        let larger = self.augment.enlarged(times);
+        let larger = self.augment.resized(larger);
         let (numbers, more) = (self.augment.numbers(), larger.numbers());
         let mut images = vec![0.0; positions.len() * numbers];
         let mut large = vec![0.0; positions.len() * more];
@@ -300,11 +301,13 @@ impl Plan {
 
     /// Epoch and positions of the batch before, where it is to come along.
     fn before(&self, order: &[usize], epoch: usize, number: usize) -> Option<(usize, Vec<usize>)> {
-        let first = self.config.replay_from?;
+        if !self.config.images.replay {
+            return None;
+        }
         if number > 0 {
             return Some((epoch, order[self.range(number - 1)].to_vec()));
         }
-        if epoch <= first {
+        if epoch <= self.config.first_epoch {
             return None;
         }
         let earlier = self.order(epoch - 1);

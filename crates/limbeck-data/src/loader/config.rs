@@ -1,6 +1,6 @@
 //! How images are loaded.
 
-use crate::{Augment, DataError};
+use crate::{Augment, Balanced, DataError, Images};
 
 /// How images are loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,19 +23,11 @@ pub struct LoaderConfig {
     /// After how many epochs the first view of each image comes again, at least 1: epoch `e` shows
     /// what epoch `e mod repeats_after` does. Never where missing.
     pub repeats_after: Option<usize>,
-    /// Independent augmentations of each image, at least 1.
-    pub views: usize,
-    /// Whether each image comes with another one of its class.
-    pub partners: bool,
-    /// The first epoch of those in which the batch before comes along in a second view: its own
-    /// first batch has none before it.
-    pub replay_from: Option<usize>,
-    /// Batches of so many classes with so many images each, `(classes, images)`, instead of a
-    /// shuffled order; `batch` must be their product.
-    pub balanced: Option<(usize, usize)>,
-    /// How many times as high and wide the images come along as well, at least 1; with 1 they do
-    /// not. The images are then the reduced ones.
-    pub enlarged: usize,
+    /// What comes with each image, and how batches are put together; class-balanced ones must have
+    /// `batch` images.
+    pub images: Images,
+    /// The first epoch of those that belong together: its own first batch has none before it.
+    pub first_epoch: usize,
 }
 
 impl Default for LoaderConfig {
@@ -50,11 +42,8 @@ impl Default for LoaderConfig {
             seed: 0,
             view_seed: None,
             repeats_after: None,
-            views: 1,
-            partners: false,
-            replay_from: None,
-            balanced: None,
-            enlarged: 1,
+            images: Images::default(),
+            first_epoch: 0,
         }
     }
 }
@@ -75,37 +64,36 @@ impl LoaderConfig {
                 self.workers,
             ));
         }
-        if self.views == 0 {
+        if self.images.views == 0 {
             return Err(DataError::setting("views", "at least 1", 0));
         }
         if self.repeats_after == Some(0) {
             return Err(DataError::setting("repeats_after", "at least 1", 0));
         }
-        if self.enlarged == 0 {
+        if self.images.enlarged == 0 {
             return Err(DataError::setting("enlarged", "at least 1", 0));
         }
-        if self.enlarged > 1 {
-            augment.enlarged(self.enlarged).check()?;
+        if self.images.enlarged > 1 {
+            augment.resized(self.images.largest(augment.size)).check()?;
+            if augment.random_erasing.is_some() {
+                return Err(DataError::setting(
+                    "random_erasing",
+                    "left out where images come in two sizes",
+                    "it",
+                ));
+            }
         }
-        if self.enlarged > 1 && augment.random_erasing.is_some() {
-            return Err(DataError::setting(
-                "random_erasing",
-                "left out where images come in two sizes",
-                "it",
-            ));
-        }
-        if let Some((classes, each)) = self.balanced
-            && classes.checked_mul(each) != Some(self.batch)
+        if let Some(Balanced { classes, images }) = self.images.balanced
+            && classes.checked_mul(images) != Some(self.batch)
         {
             return Err(DataError::setting(
                 "batch",
-                format!("{classes} classes times {each} images"),
+                format!("{classes} classes times {images} images"),
                 self.batch,
             ));
         }
-        let accompanied =
-            self.views > 1 || self.partners || self.replay_from.is_some() || self.enlarged > 1;
-        if augment.mixes() && (accompanied || self.balanced.is_some()) {
+        let accompanied = self.images.accompanied();
+        if augment.mixes() && (accompanied || self.images.balanced.is_some()) {
             return Err(DataError::setting(
                 "mixup_alpha` and `cutmix_alpha",
                 "0 where images come with other views, partners or the batch before, in two sizes, \
@@ -119,7 +107,7 @@ impl LoaderConfig {
                 reason: "there is no image to load".to_owned(),
             });
         }
-        if (self.drop_last || self.balanced.is_some()) && images < self.batch {
+        if (self.drop_last || self.images.balanced.is_some()) && images < self.batch {
             return Err(DataError::EmptyPart {
                 part: "loaded",
                 reason: format!(

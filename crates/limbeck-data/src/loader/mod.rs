@@ -40,7 +40,7 @@ impl Loader {
         augment.check()?;
         config.check(part.len(), &augment)?;
         part.check()?;
-        let classes = Classes::of(&part, &config)?;
+        let classes = Classes::of(&part, &config.images)?;
         Ok(Self {
             plan: Arc::new(Plan {
                 classes,

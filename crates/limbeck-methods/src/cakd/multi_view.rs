@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use crate::random::Random;
+use crate::{Normalisation, random::Random};
 
 /// Brightness and contrast are multiplied by a factor within this distance of 1 (our reading).
 const JITTER: f64 = 0.4;
@@ -15,13 +15,6 @@ const SQUARES: usize = 4;
 /// Probability that a square is masked (our reading).
 const MASKED: f64 = 0.25;
 
-/// How images were normalised, channel by channel.
-#[derive(Clone, Debug)]
-pub(super) struct Normalised {
-    pub mean: Vec<f64>,
-    pub deviation: Vec<f64>,
-}
-
 /// One image of a batch.
 struct View<'a> {
     /// `[C, H, W]`, flat.
@@ -31,13 +24,11 @@ struct View<'a> {
     width: usize,
 }
 
-impl Normalised {
-    /// What a channel's black has become.
-    fn black(&self, channel: usize) -> f64 {
-        let mean = self.mean.get(channel).copied().unwrap_or(0.0);
-        let deviation = self.deviation.get(channel).copied().unwrap_or(1.0);
-        -mean / deviation
-    }
+/// What a channel's black has become.
+fn black(normalisation: &Normalisation, channel: usize) -> f64 {
+    let mean = normalisation.mean.get(channel).copied().unwrap_or(0.0);
+    let deviation = normalisation.std.get(channel).copied().unwrap_or(1.0);
+    -mean / deviation
 }
 
 /// Replaces each of `images` `[B, C, H, W]` with probability `share` by a view of it: one of
@@ -45,7 +36,7 @@ impl Normalised {
 pub(super) fn multi_view(
     images: &Tensor<4>,
     share: f64,
-    normalised: &Normalised,
+    normalisation: &Normalisation,
     random: &mut Random,
 ) -> Tensor<4> {
     let [batch, channels, height, width] = images.dims();
@@ -63,9 +54,9 @@ pub(super) fn multi_view(
             width,
         };
         match random.below(4) {
-            0 => view.jitter(normalised, random),
+            0 => view.jitter(normalisation, random),
             1 => view.crop(random),
-            2 => view.rotate(normalised, random),
+            2 => view.rotate(normalisation, random),
             _ => view.mask(random),
         }
     }
@@ -80,12 +71,12 @@ fn unit(random: &mut Random) -> f64 {
 
 impl View<'_> {
     /// Brightness by one factor, then contrast around each channel's mean by another.
-    fn jitter(&mut self, normalised: &Normalised, random: &mut Random) {
+    fn jitter(&mut self, normalisation: &Normalisation, random: &mut Random) {
         let mut factor = || 1.0 + JITTER * (2.0 * unit(random) - 1.0);
         let (brightness, contrast) = (factor(), factor());
         let pixels = self.height * self.width;
         for (channel, plane) in self.numbers.chunks_exact_mut(pixels).enumerate() {
-            let black = normalised.black(channel);
+            let black = black(normalisation, channel);
             for number in plane.iter_mut() {
                 *number = black + brightness * (*number - black);
             }
@@ -113,11 +104,11 @@ impl View<'_> {
     }
 
     /// Around the centre; black comes in from outside.
-    fn rotate(&mut self, normalised: &Normalised, random: &mut Random) {
+    fn rotate(&mut self, normalisation: &Normalisation, random: &mut Random) {
         let (sin, cos) = (ANGLE * (2.0 * unit(random) - 1.0)).to_radians().sin_cos();
         let (middle_y, middle_x) = (self.height as f64 / 2.0, self.width as f64 / 2.0);
         self.resample(
-            |channel| normalised.black(channel),
+            |channel| black(normalisation, channel),
             |y, x| {
                 let (y, x) = (y - middle_y, x - middle_x);
                 (middle_y + cos * y + sin * x, middle_x + cos * x - sin * y)
@@ -174,10 +165,10 @@ mod tests {
     use super::*;
     use crate::testing::{assert_close, numbers, random as draw};
 
-    fn plain() -> Normalised {
-        Normalised {
+    fn plain() -> Normalisation {
+        Normalisation {
             mean: vec![0.5; 3],
-            deviation: vec![0.25; 3],
+            std: vec![0.25; 3],
         }
     }
 

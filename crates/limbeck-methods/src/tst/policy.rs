@@ -3,6 +3,8 @@
 use burn::tensor::{Tensor, TensorData, activation::sigmoid};
 use limbeck_nn::{Builder, Init, ParameterId, Pass, Role};
 
+use crate::Normalisation;
+
 use super::{
     colour::ColourNetwork,
     gate::gate,
@@ -54,15 +56,6 @@ impl OperatorNetworks {
 pub struct Policy {
     probabilities: ParameterId,
     magnitudes: ParameterId,
-}
-
-/// How pixel values become what networks see.
-#[derive(Clone, Debug)]
-pub struct PixelScale {
-    /// `[C]`.
-    pub mean: Vec<f64>,
-    /// `[C]`.
-    pub deviation: Vec<f64>,
 }
 
 /// What is drawn for one batch.
@@ -128,7 +121,7 @@ pub fn augment(
     images: Tensor<4>,
     numbers: &PolicyNumbers,
     draws: &PolicyDraws,
-    scale: &PixelScale,
+    normalisation: &Normalisation,
 ) -> Tensor<4> {
     let [batch, ..] = images.dims();
     let (colour_pass, geometry_pass) = passes;
@@ -157,8 +150,8 @@ pub fn augment(
                 .images
         } else {
             match operator - NETWORKS {
-                0 => scale.on_pixels(&x, Pixels::equalize),
-                1 => scale.on_pixels(&x, Pixels::invert),
+                0 => on_pixels(normalisation, &x, Pixels::equalize),
+                1 => on_pixels(normalisation, &x, Pixels::invert),
                 _ => cutout(x, draws.cutout_centre, draws.cutout_size),
             }
         };
@@ -181,51 +174,57 @@ fn cutout(images: Tensor<4>, [row, column]: [usize; 2], size: usize) -> Tensor<4
     images * mask
 }
 
-impl PixelScale {
-    /// Each image as whole pixel values.
-    pub fn pixels(&self, images: &Tensor<4>) -> Vec<Pixels> {
-        let [_, channels, height, width] = images.dims();
-        let numbers: Vec<f64> = images.to_data().iter().collect();
-        let area = height * width;
-        let images = numbers.chunks_exact((channels * area).max(1));
-        images
-            .map(|image| {
-                let values = image.iter().enumerate().map(|(at, number)| {
-                    let channel = at / area;
-                    let value = number * self.deviation[channel] + self.mean[channel];
-                    (value * 255.0 + 0.5).floor().clamp(0.0, 255.0)
-                });
-                Pixels {
-                    values: values.collect(),
-                    channels,
-                    height,
-                    width,
-                }
-            })
-            .collect()
-    }
+/// Each image as whole pixel values.
+pub(super) fn pixels(normalisation: &Normalisation, images: &Tensor<4>) -> Vec<Pixels> {
+    let [_, channels, height, width] = images.dims();
+    let numbers: Vec<f64> = images.to_data().iter().collect();
+    let area = height * width;
+    let images = numbers.chunks_exact((channels * area).max(1));
+    images
+        .map(|image| {
+            let values = image.iter().enumerate().map(|(at, number)| {
+                let channel = at / area;
+                let value = number * normalisation.std[channel] + normalisation.mean[channel];
+                (value * 255.0 + 0.5).floor().clamp(0.0, 255.0)
+            });
+            Pixels {
+                values: values.collect(),
+                channels,
+                height,
+                width,
+            }
+        })
+        .collect()
+}
 
-    /// Back to what networks see, in the shape of `like`.
-    pub fn images(&self, pixels: &[Pixels], like: &Tensor<4>) -> Tensor<4> {
-        let [_, _, height, width] = like.dims();
-        let area = height * width;
-        let numbers: Vec<f64> = pixels
-            .iter()
-            .flat_map(|picture| {
-                picture.values.iter().enumerate().map(|(at, value)| {
-                    let channel = at / area;
-                    (value / 255.0 - self.mean[channel]) / self.deviation[channel]
-                })
+/// Back to what networks see, in the shape of `like`.
+pub(super) fn images(
+    normalisation: &Normalisation,
+    pixels: &[Pixels],
+    like: &Tensor<4>,
+) -> Tensor<4> {
+    let [_, _, height, width] = like.dims();
+    let area = height * width;
+    let numbers: Vec<f64> = pixels
+        .iter()
+        .flat_map(|picture| {
+            picture.values.iter().enumerate().map(|(at, value)| {
+                let channel = at / area;
+                (value / 255.0 - normalisation.mean[channel]) / normalisation.std[channel]
             })
-            .collect();
-        let data = TensorData::new(numbers, like.dims());
-        Tensor::from_data(data, (&like.device(), like.dtype()))
-    }
+        })
+        .collect();
+    let data = TensorData::new(numbers, like.dims());
+    Tensor::from_data(data, (&like.device(), like.dtype()))
+}
 
-    /// Changes whole pixel values; no gradient passes.
-    fn on_pixels(&self, images: &Tensor<4>, change: impl Fn(&Pixels) -> Pixels) -> Tensor<4> {
-        let plain = images.clone().inner();
-        let changed: Vec<Pixels> = self.pixels(&plain).iter().map(change).collect();
-        self.images(&changed, &plain)
-    }
+/// Changes whole pixel values; no gradient passes.
+fn on_pixels(
+    normalisation: &Normalisation,
+    images: &Tensor<4>,
+    change: impl Fn(&Pixels) -> Pixels,
+) -> Tensor<4> {
+    let plain = images.clone().inner();
+    let changed: Vec<Pixels> = pixels(normalisation, &plain).iter().map(change).collect();
+    self::images(normalisation, &changed, &plain)
 }

@@ -125,7 +125,7 @@ fn unfit_settings_and_images_are_refused() {
     }
     // Grey images: the operators on colours have nothing to do.
     let mut grey = network_probe();
-    grey.training.mean.truncate(1);
+    grey.training.normalisation.mean.truncate(1);
     let mut cast = Cast::new(network("resnet8", 1));
     let error = Tst::new(TstConfig::default(), &grey, &mut cast).unwrap_err();
     assert!(error.to_string().contains("need 3 channels"), "{error}");

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use limbeck_methods::{
-    Batch, Cast, Classification, Classifier, HeldOut, Interlude, MethodEntry, MethodError, Origin,
-    Played, Probe, Procedure, Progress, Replay, Scene, Section, Setting, Stage, Target, Teacher,
-    Term, TrainingPart, cast, entries,
+    Batch, Cast, Classification, Classifier, HeldOut, Interlude, MethodEntry, MethodError,
+    Normalisation, Origin, Played, Probe, Procedure, Progress, Replay, Scene, Section, Setting,
+    Stage, Target, Teacher, Term, TrainingPart, cast, entries,
 };
 use limbeck_nn::{Init, InputShape, Network, Outputs, Tap, Taps, layer::resize_bilinear, model};
 use serde_json::Value;
@@ -110,8 +110,10 @@ pub fn probe(teacher: Option<&Network>) -> Probe {
         dtype: DType::F64,
         training: TrainingPart {
             labels: (0..40).map(|i| i % INPUT.classes as i64).collect(),
-            mean: vec![0.5; INPUT.channels],
-            deviation: vec![0.25; INPUT.channels],
+            normalisation: Normalisation {
+                mean: vec![0.5; INPUT.channels],
+                std: vec![0.25; INPUT.channels],
+            },
         },
         teacher_classifier: teacher.and_then(Classifier::of),
     }

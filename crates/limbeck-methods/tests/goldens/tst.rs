@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor};
 use limbeck_methods::tst::{
-    ColourNetwork, GeometricDraws, GeometricNetwork, OperatorNetworks, PixelScale, Policy,
-    PolicyDraws, Tst, TstConfig, augment,
+    ColourNetwork, GeometricDraws, GeometricNetwork, OperatorNetworks, Policy, PolicyDraws, Tst,
+    TstConfig, augment,
 };
-use limbeck_methods::{Cast, TrainingPart};
+use limbeck_methods::{Cast, Normalisation, TrainingPart};
 use limbeck_nn::{Builder, Store};
 
 use super::{
@@ -148,9 +148,9 @@ fn policy(case: &Case) -> BTreeMap<String, Values> {
         cutout_centre: [centre[0] as usize, centre[1] as usize],
         cutout_size: case.count("cutout_size"),
     };
-    let scale = PixelScale {
+    let normalisation = Normalisation {
         mean: list(case, "mean"),
-        deviation: list(case, "std"),
+        std: list(case, "std"),
     };
     let tracked = numbers.tracked();
     let images = run.input::<4>("image");
@@ -160,7 +160,7 @@ fn policy(case: &Case) -> BTreeMap<String, Values> {
     run.out("p_relaxed", &used.applied);
     let (mut colours, mut geometries) = (pass(&colours), pass(&geometries));
     let passes = (&mut colours, &mut geometries);
-    let made = augment(&networks, passes, images, &used, &draws, &scale);
+    let made = augment(&networks, passes, images, &used, &draws, &normalisation);
     run.out("image", &made);
     run.track(&tracked);
     run.finish(&(made * case.tensor("in.weight")).sum())
@@ -171,8 +171,10 @@ fn method(config: TstConfig) -> Tst {
     let mut probe = probe(2, 4, Vec::new(), Vec::new());
     probe.training = TrainingPart {
         labels: Vec::new(),
-        mean: vec![0.5; 3],
-        deviation: vec![0.25; 3],
+        normalisation: Normalisation {
+            mean: vec![0.5; 3],
+            std: vec![0.25; 3],
+        },
     };
     Tst::new(config, &probe, &mut cast).unwrap()
 }

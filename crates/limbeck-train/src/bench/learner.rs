@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use limbeck_data::Batch;
 use limbeck_methods::{
-    Classification, Classifier, HeldOut, Probe, Progress, Questions, STUDENT, Teacher, TrainingPart,
+    Classification, Classifier, HeldOut, Images, Normalisation, Probe, Progress, Questions,
+    STUDENT, Teacher, TrainingPart,
 };
 use limbeck_nn::Network;
 use serde_json::Value;
@@ -65,8 +66,7 @@ impl BenchLearner {
             dtype: student.store.dtype(),
             training: TrainingPart {
                 labels: noise::labels(input.classes, images),
-                mean: vec![0.0; input.channels],
-                deviation: vec![1.0; input.channels],
+                normalisation: Normalisation::identity(input.channels),
             },
             teacher_classifier: teacher.and_then(|(network, _)| Classifier::of(network)),
         };
@@ -104,9 +104,9 @@ impl BenchLearner {
         self.learner.procedure.questions()
     }
 
-    /// How many times as high and wide the images come along that the teacher sees.
-    pub fn enlarged(&self) -> usize {
-        self.learner.stage().images.enlarged
+    /// What its stage wants of its images.
+    pub fn images(&self) -> Images {
+        self.learner.stage().images
     }
 
     /// One step: all acts of the stage.

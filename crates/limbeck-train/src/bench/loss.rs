@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use limbeck_methods::{
-    BASELINE, Classification, Classifier, Method, Probe, Progress, Step, Supervision, Target, Term,
-    TrainingPart,
+    BASELINE, Classification, Classifier, Method, Normalisation, Probe, Progress, Step,
+    Supervision, Target, Term, TrainingPart,
 };
 use limbeck_nn::{InputShape, Mode, Outputs, Pass, Taps, model::outline};
 
@@ -66,8 +66,7 @@ impl LossBench<'_> {
             dtype: DType::F32,
             training: TrainingPart {
                 labels: noise::labels(classes, images),
-                mean: vec![0.0; self.input.channels],
-                deviation: vec![1.0; self.input.channels],
+                normalisation: Normalisation::identity(self.input.channels),
             },
             teacher_classifier: teacher.as_ref().and_then(Classifier::of),
         };

@@ -108,6 +108,8 @@ impl HeldOut for Looked {
 pub(super) fn batch(input: InputShape, count: usize, wanted: Images) -> Batch {
     let shape = [count, input.channels, input.height, input.width];
     let images = values(shape.iter().product());
+    let size = [input.height, input.width];
+    let largest = wanted.largest(size);
     let indices: Vec<usize> = (0..count).collect();
     let labels = labels(input.classes, count);
     Batch {
@@ -126,12 +128,9 @@ pub(super) fn batch(input: InputShape, count: usize, wanted: Images) -> Batch {
             images: images.clone(),
             labels: labels.clone(),
         }),
-        large: (wanted.enlarged > 1).then(|| Large {
-            images: images.repeat(wanted.enlarged * wanted.enlarged),
-            size: [
-                input.height * wanted.enlarged,
-                input.width * wanted.enlarged,
-            ],
+        large: (largest != size).then(|| Large {
+            images: values(count * input.channels * largest[0] * largest[1]),
+            size: largest,
         }),
         indices,
         images,

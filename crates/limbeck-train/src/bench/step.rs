@@ -91,21 +91,17 @@ impl StepBench<'_> {
         let network = build(self.teacher, self.input, 0)?;
         let teacher = frozen(&network, self.input.channels);
         let learner = self.learner(Some((&network, &teacher)))?;
-        match learner.enlarged() {
-            1 => self.taught(learner, &network, &teacher),
-            times => {
-                drop(learner);
-                let large = InputShape {
-                    height: self.input.height * times,
-                    width: self.input.width * times,
-                    ..self.input
-                };
-                let network = build(self.teacher, large, 0)?;
-                let teacher = frozen(&network, large.channels);
-                let learner = self.learner(Some((&network, &teacher)))?;
-                self.taught(learner, &network, &teacher)
-            }
+        let size = [self.input.height, self.input.width];
+        let largest = learner.images().largest(size);
+        if largest == size {
+            return self.taught(learner, &network, &teacher);
         }
+        drop(learner);
+        let large = self.input.resized(largest);
+        let network = build(self.teacher, large, 0)?;
+        let teacher = frozen(&network, large.channels);
+        let learner = self.learner(Some((&network, &teacher)))?;
+        self.taught(learner, &network, &teacher)
     }
 
     fn learner(
@@ -241,9 +237,6 @@ fn memory_of_steps(
 
 /// `network` as a teacher of images that are as it wants them.
 fn frozen(network: &Network, channels: usize) -> FrozenTeacher {
-    let plain = Normalisation {
-        mean: vec![0.0; channels],
-        std: vec![1.0; channels],
-    };
+    let plain = Normalisation::identity(channels);
     FrozenTeacher::new(network, &plain, &plain)
 }

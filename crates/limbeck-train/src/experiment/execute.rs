@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use limbeck_data::Augment;
 use limbeck_methods::{BASELINE, Section, Teacher};
 use limbeck_nn::Network;
 use limbeck_report::{EpochRow, Evaluation, Results, SeedResult};
@@ -180,8 +179,6 @@ struct Run<'a> {
     folder: &'a RunFolder,
     interrupt: &'a AtomicBool,
     validation: EvaluationSet,
-    /// What is done to the images of a teacher that is trained first.
-    teacher_augment: Augment,
     fingerprints: Fingerprints,
     jobs: usize,
     begun: std::cell::Cell<usize>,
@@ -199,7 +196,6 @@ impl<'a> Run<'a> {
             folder,
             interrupt,
             validation,
-            teacher_augment: plan.augment.enlarged(plan.enlarged),
             fingerprints: Fingerprints {
                 teacher: plan.fingerprint_of_teacher()?,
                 student: plan.fingerprint()?,
@@ -231,7 +227,7 @@ impl<'a> Run<'a> {
                 let fingerprint = &self.fingerprints.teacher;
                 self.take_over(TEACHER, fingerprint, observer)?;
                 let job = Job {
-                    augment: &self.teacher_augment,
+                    augment: &self.plan.teacher_augment,
                     ..self.job(TEACHER, seed, fingerprint, None, None)
                 };
                 let end = job.run_counted(self, learner, observer)?;

@@ -37,8 +37,8 @@ pub struct Plan {
     pub input: InputShape,
     /// What is done to images.
     pub augment: Augment,
-    /// How many times as high and wide the teacher sees the images as the student does.
-    pub enlarged: usize,
+    /// The same of those that the teacher sees, which some methods show it in a larger size.
+    pub teacher_augment: Augment,
     /// How images are normalised.
     pub normalisation: Normalisation,
     /// Layer pairs that the method compares.
@@ -111,8 +111,8 @@ impl Plan {
             dataset,
             teacher,
             input,
+            teacher_augment: augment.clone(),
             augment,
-            enlarged: 1,
             normalisation,
             pairs: Vec::new(),
             epochs: 0,
@@ -201,7 +201,6 @@ impl Plan {
     ) -> Result<(Box<dyn Procedure>, Cast), TrainError> {
         let teacher = teacher.or(self.teacher_network());
         let train = &self.dataset.train;
-        let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
         let probe = Probe {
             student: student.taps(),
             teacher: teacher.map(Network::taps),
@@ -219,8 +218,7 @@ impl Plan {
                     .filter_map(|position| train.class(position))
                     .map(|class| class as i64)
                     .collect(),
-                mean: wide(&self.normalisation.mean),
-                deviation: wide(&self.normalisation.std),
+                normalisation: self.normalisation.clone(),
             },
             teacher_classifier: teacher.and_then(Classifier::of),
         };
@@ -239,12 +237,15 @@ impl Plan {
     /// first is built anew, one that is there has to take them.
     fn enlarge(&mut self, procedure: &dyn Procedure) -> Result<(), TrainError> {
         let stages = procedure.stages(self.recipe.train.epochs);
-        let times = stages.iter().map(|stage| stage.images.enlarged);
-        self.enlarged = times.max().unwrap_or(1);
-        if self.enlarged == 1 {
+        let sizes = stages
+            .iter()
+            .map(|stage| stage.images.largest(self.augment.size));
+        let size = sizes.max().unwrap_or(self.augment.size);
+        if size == self.augment.size {
             return Ok(());
         }
-        let wanted = self.input.enlarged(self.enlarged);
+        self.teacher_augment = self.augment.resized(size);
+        let wanted = self.input.resized(size);
         match &mut self.teacher {
             TeacherPlan::None => {}
             TeacherPlan::Trained { network } => {
@@ -254,12 +255,11 @@ impl Plan {
                 let found = network.input();
                 if [found.height, found.width] != [wanted.height, wanted.width] {
                     return Err(TrainError::Setting(format!(
-                        "the method shows the teacher images of {}×{} pixels, {} times the \
-                         student's {}×{}, and it takes {}×{}; set augment.size or the method's \
+                        "the method shows the teacher images of {}×{} pixels where the \
+                         student sees {}×{}, and it takes {}×{}; set augment.size or the method's \
                          ratio accordingly",
                         wanted.height,
                         wanted.width,
-                        self.enlarged,
                         self.input.height,
                         self.input.width,
                         found.height,
@@ -282,7 +282,12 @@ impl Plan {
             Section::Validation => &self.dataset.validation,
             Section::Test => &self.dataset.test,
         };
-        let set = EvaluationSet::in_two_sizes(part.clone(), &self.augment, self.enlarged, workers)?;
+        let set = EvaluationSet::in_two_sizes(
+            part.clone(),
+            &self.augment,
+            &self.teacher_augment,
+            workers,
+        )?;
         Ok(set.of(section))
     }
 
@@ -336,7 +341,9 @@ impl Plan {
         let mut hash = Sha256::new();
         hash.update(recipe.fingerprint()?);
         hash.update(&self.dataset.fingerprint);
-        hash.update(self.enlarged.to_le_bytes());
+        for side in self.teacher_augment.size {
+            hash.update(side.to_le_bytes());
+        }
         if let TeacherPlan::Ready { sha256, .. } = &self.teacher {
             hash.update(sha256);
         }

@@ -81,7 +81,8 @@ pub(super) fn storable(
         _ => return Ok(None),
     };
     let questions = procedure.questions();
-    let serves = questions.beyond.is_none() && !plan.augment.mixes() && plan.enlarged == 1;
+    let one_size = plan.teacher_augment == plan.augment;
+    let serves = questions.beyond.is_none() && !plan.augment.mixes() && one_size;
     if !serves || !needs_teacher(&plan.recipe.method.name)? {
         return Ok(None);
     }

@@ -1,0 +1,54 @@
+//! What a stage of a training wants of its images.
+
+/// What comes with each image of a batch, and how batches are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Images {
+    /// Independent augmentations of each image, at least 1.
+    pub views: usize,
+    /// Whether each image comes with another of its class, drawn uniformly from the part (it may
+    /// be the image itself).
+    pub partners: bool,
+    /// Whether the batch before comes along in a second view; the first batch of a stage has none.
+    pub replay: bool,
+    /// Batches of so many classes with so many images each, instead of a shuffled order.
+    pub balanced: Option<Balanced>,
+    /// How many times as high and wide the first view comes along as well, at least 1; with 1 it
+    /// does not. The images are then the reduced ones.
+    pub enlarged: usize,
+}
+
+/// Class-balanced batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balanced {
+    /// Classes of a batch.
+    pub classes: usize,
+    /// Images of each class.
+    pub images: usize,
+}
+
+impl Default for Images {
+    /// One view of each image in a shuffled order.
+    fn default() -> Self {
+        Self {
+            views: 1,
+            partners: false,
+            replay: false,
+            balanced: None,
+            enlarged: 1,
+        }
+    }
+}
+
+impl Images {
+    /// Height and width of the largest copy of images of `size`: `size` itself where no larger one
+    /// comes along.
+    #[must_use]
+    pub fn largest(&self, size: [usize; 2]) -> [usize; 2] {
+        size.map(|side| side.saturating_mul(self.enlarged))
+    }
+
+    /// Whether anything comes along with the images.
+    pub(crate) fn accompanied(&self) -> bool {
+        self.views > 1 || self.partners || self.replay || self.enlarged > 1
+    }
+}
