@@ -65,11 +65,23 @@ pub enum DataError {
         /// What was found and what was expected.
         reason: String,
     },
+    /// An image is whole, but of a kind that is not read.
+    #[error(
+        "{} is of a kind that is not supported: {reason}; convert it to PNG or JPEG, with 8 or 16 \
+         bits a channel",
+        path.display()
+    )]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
     /// A label does not belong to any class.
     #[error(
-        "{}: image {index} has label {label}, but labels must be 0 to {}",
+        "{}: image {index} has label {label}, but labels must be {first} to {}",
         path.display(),
-        classes.saturating_sub(1)
+        (first + classes).saturating_sub(1)
     )]
     Label {
         /// The file with the labels.
@@ -78,6 +90,8 @@ pub enum DataError {
         index: usize,
         /// Its label.
         label: usize,
+        /// The least label.
+        first: usize,
         /// Number of classes.
         classes: usize,
     },

@@ -1,6 +1,6 @@
 //! Opens a data set by looking at what is in a folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::dataset::Dataset;
 use crate::source::{find_cifar, find_folder, find_idx, find_shapes};
@@ -36,11 +36,16 @@ impl Default for OpenOptions {
 /// - IDX files under the names of MNIST and Fashion-MNIST, plain or `.gz`;
 /// - CIFAR-10 and CIFAR-100, the binary or the Python version, also in the folder of the archive's
 ///   name below `path`; pickles are read without running anything;
-/// - image files in `train/CLASS/`, with `test/CLASS/` and `val/CLASS/` (or `valid`, `validation`)
-///   beside it; a `val` folder without a `test` folder is the test part;
+/// - image files in `train/CLASS/`, with `test/CLASS/` and `val/CLASS/` beside it; a `val` folder
+///   without a `test` folder is the test part. Parts are known by their names whatever the case:
+///   train, training; val, valid, validation, dev; test, testing, eval;
 /// - image files in `CLASS/`;
+/// - image files without class folders, in the folder itself or in its parts: they have no labels;
 /// - a name `shapes` or `shapes:N`, if there is no such folder: [`Shapes`](crate::Shapes), `N`
 ///   images to train on (2,000 if not given) and half as many to test on.
+///
+/// Any of these may lie in one further folder, as archives leave them. What is left out of a folder
+/// is told in [`Dataset::notes`].
 ///
 /// The parts are class-balanced and depend on `options.seed`; a test or validation part that
 /// the data set brings is kept, and what it lacks is taken from its training part: the validation
@@ -67,12 +72,37 @@ pub fn find(path: &Path) -> Result<Found, DataError> {
             path: path.to_owned(),
         });
     }
-    for find in [find_idx, find_cifar, find_folder] {
+    for find in [find_idx, find_cifar] {
         if let Some(found) = find(path)? {
             return Ok(found);
         }
+        if let Some(inner) = only_folder(path)
+            && let Some(mut found) = find(&inner)?
+        {
+            found
+                .notes
+                .push(format!("the data set lies in {}", inner.display()));
+            return Ok(found);
+        }
     }
-    Err(not_recognised(path))
+    find_folder(path)?.ok_or_else(|| not_recognised(path))
+}
+
+/// The only visible folder in a folder, as archives leave one around a data set.
+fn only_folder(path: &Path) -> Option<PathBuf> {
+    let visible = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        path.is_dir() && !name.starts_with(b".") && name != b"__MACOSX"
+    };
+    let entries = std::fs::read_dir(path).ok()?;
+    let mut folders = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(visible);
+    match (folders.next(), folders.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    }
 }
 
 /// The last part of a folder's path, for people.

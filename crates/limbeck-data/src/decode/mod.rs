@@ -7,7 +7,8 @@ use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use image::{DynamicImage, ImageReader, Limits};
+use image::error::{ImageFormatHint, UnsupportedErrorKind};
+use image::{DynamicImage, ImageError, ImageReader, Limits};
 
 use crate::{DataError, Image};
 
@@ -21,9 +22,15 @@ const MAX_DECODED: u64 = 512 << 20;
 const MAX_FILE: u64 = 256 << 20;
 
 /// Endings of file names that are taken for images, in lower case.
-pub const IMAGE_EXTENSIONS: [&str; 10] = [
-    "jpg", "jpeg", "png", "webp", "bmp", "ppm", "pgm", "pbm", "tif", "tiff",
+pub const IMAGE_EXTENSIONS: [&str; 13] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "ppm", "pgm", "pbm", "tif", "tiff", "gif",
 ];
+
+/// Whether bytes are the start of an image of a kind that is read, at least 16 where there are as
+/// many.
+pub(crate) fn is_image(start: &[u8]) -> bool {
+    image::guess_format(start).is_ok_and(|format| format.reading_enabled())
+}
 
 /// Reads an image file; see [`decode`].
 ///
@@ -37,7 +44,7 @@ pub fn decode_file(path: &Path) -> Result<Image, DataError> {
     decode(&bytes, path)
 }
 
-/// Decodes JPEG, PNG, WebP, BMP, PPM (PGM, PBM) and TIFF, told apart by content. `path` is for
+/// Decodes JPEG, PNG, WebP, BMP, PPM (PGM, PBM), TIFF and GIF, told apart by content. `path` is for
 /// messages.
 ///
 /// The result is grey where the file is, otherwise red, green, blue. 16 bits are rounded to 8,
@@ -46,7 +53,8 @@ pub fn decode_file(path: &Path) -> Result<Image, DataError> {
 /// several pages or frames, the first is taken.
 ///
 /// # Errors
-/// [`DataError::Corrupt`] for what is not such an image, or is damaged, cut short or too big.
+/// [`DataError::Corrupt`] for what is not such an image, or is damaged, cut short or too big;
+/// [`DataError::Unsupported`] for 32 bits a channel and whatever else is not read.
 pub fn decode(bytes: &[u8], path: &Path) -> Result<Image, DataError> {
     let corrupt = |reason: String| DataError::corrupt(path, reason);
     if bytes.is_empty() {
@@ -64,7 +72,23 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<Image, DataError> {
         reader(bytes).and_then(ImageReader::decode)
     }))
     .map_err(|_| corrupt("its decoder gave up".to_owned()))?
-    .map_err(|e| corrupt(e.to_string()))?;
+    .map_err(|e| match e {
+        ImageError::Unsupported(e)
+            if !matches!(
+                e.kind(),
+                UnsupportedErrorKind::Format(ImageFormatHint::Unknown)
+            ) =>
+        {
+            unsupported(path, &e.to_string())
+        }
+        e => corrupt(e.to_string()),
+    })?;
+    if matches!(
+        decoded,
+        DynamicImage::ImageRgb32F(_) | DynamicImage::ImageRgba32F(_)
+    ) {
+        return Err(unsupported(path, "it has 32 bits a channel"));
+    }
     let (width, height) = (decoded.width() as usize, decoded.height() as usize);
     if width == 0 || height == 0 {
         return Err(corrupt(format!("it is {width}x{height} pixels large")));
@@ -80,6 +104,15 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<Image, DataError> {
         channels,
         pixels,
     })
+}
+
+/// An image that is whole, but of a kind that is not read. Of numbers of 32 bits nothing says which
+/// is black and which is white, so they are not guessed at.
+fn unsupported(path: &Path, reason: &str) -> DataError {
+    DataError::Unsupported {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    }
 }
 
 /// Width and height of an image file, from its header; `None` if that cannot be read.
@@ -118,13 +151,14 @@ mod tests {
 
     use super::*;
 
-    const FORMATS: [ImageFormat; 6] = [
+    const FORMATS: [ImageFormat; 7] = [
         ImageFormat::Jpeg,
         ImageFormat::Png,
         ImageFormat::WebP,
         ImageFormat::Bmp,
         ImageFormat::Pnm,
         ImageFormat::Tiff,
+        ImageFormat::Gif,
     ];
 
     fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
@@ -155,8 +189,11 @@ mod tests {
                 .zip(&exact)
                 .map(|(a, b)| a.abs_diff(*b))
                 .max();
-            // JPEG loses a little, above all in colour.
-            let allowed = if format == ImageFormat::Jpeg { 24 } else { 0 };
+            // JPEG loses a little, above all in colour; GIF has 256 colours.
+            let allowed = match format {
+                ImageFormat::Jpeg | ImageFormat::Gif => 24,
+                _ => 0,
+            };
             assert!(farthest.unwrap() <= allowed, "{format:?}: {farthest:?}");
         }
     }
@@ -183,6 +220,16 @@ mod tests {
         let deep = image::ImageBuffer::from_pixel(1, 1, Rgb([0u16, 0xffff, 0x8000]));
         let image = decode(&encode(&deep.into(), ImageFormat::Tiff), path).unwrap();
         assert_eq!((image.channels, image.pixels), (3, vec![0, 255, 128]));
+    }
+
+    #[test]
+    fn numbers_of_32_bits_are_not_supported_rather_than_damaged() {
+        let deep = image::ImageBuffer::from_pixel(2, 2, Rgb([0.5f32, 200.0, 1.0]));
+        let error = error(&encode(&deep.into(), ImageFormat::Tiff));
+        assert!(
+            error.contains("not supported") && error.contains("8 or 16 bits"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -234,7 +281,7 @@ mod tests {
     proptest! {
         #[test]
         fn changed_bytes_never_panic(
-            format in 0usize..6,
+            format in 0usize..7,
             changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..8),
         ) {
             let mut bytes = encode(&gradient(), FORMATS[format]);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
-use super::Packed;
+use super::{Packed, Source};
 use crate::{DataError, Found};
 
 /// Greatest number of elements that a file may announce: 22 times Fashion-MNIST's images, and
@@ -56,11 +56,11 @@ pub(crate) fn find_idx(folder: &Path) -> Result<Option<Found>, DataError> {
     let train_labels = file("train-labels", 1)?;
     let (test_images, test_labels) = (file("t10k-images", 3)?, file("t10k-labels", 1)?);
 
-    let (shape, train_pixels, labels) = read_pair(&train_images, &train_labels)?;
-    let classes = count_classes(&labels, &train_labels)?;
-    let names = class_names(&place, classes);
-    let (test_shape, test_pixels, test_label_values) = read_pair(&test_images, &test_labels)?;
-    check_labels(&test_label_values, classes, &test_labels)?;
+    let (shape, train_pixels, train_values) = read_pair(&train_images, &train_labels)?;
+    let labels = Labels::of(&train_values, &train_labels)?;
+    let names = class_names(&place, labels);
+    let (test_shape, test_pixels, test_values) = read_pair(&test_images, &test_labels)?;
+    labels.check(&test_values, &test_labels)?;
     if test_shape != shape {
         return Err(DataError::corrupt(
             &test_images,
@@ -74,22 +74,21 @@ pub(crate) fn find_idx(folder: &Path) -> Result<Option<Found>, DataError> {
             ),
         ));
     }
-    Ok(Some(Found {
-        name: format!("{} (IDX)", crate::open::folder_name(folder)),
-        train: Some(Arc::new(Packed::new(
+    let packed = |values: Vec<u8>, pixels: Vec<u8>| -> Result<Arc<dyn Source>, DataError> {
+        let classes = labels.classes_of(values);
+        Ok(Arc::new(Packed::new(
             names.clone(),
             shape,
-            labels,
-            train_pixels,
-        )?)),
+            classes,
+            pixels,
+        )?))
+    };
+    Ok(Some(Found {
+        name: format!("{} (IDX)", crate::open::folder_name(folder)),
+        train: Some(packed(train_values, train_pixels)?),
         validation: None,
-        test: Some(Arc::new(Packed::new(
-            names,
-            test_shape,
-            test_label_values,
-            test_pixels,
-        )?)),
-        notes: Vec::new(),
+        test: Some(packed(test_values, test_pixels)?),
+        notes: labels.note().into_iter().collect(),
     }))
 }
 
@@ -205,40 +204,78 @@ fn parse(
     Ok((sizes, content))
 }
 
-/// Number of classes of training labels, which must be 0 to K - 1, each at least once.
-fn count_classes(labels: &[u8], path: &Path) -> Result<usize, DataError> {
-    let mut seen = [false; 256];
-    for &label in labels {
-        seen[usize::from(label)] = true;
-    }
-    let classes = seen.iter().filter(|&&s| s).count();
-    check_labels(labels, classes, path)?;
-    Ok(classes)
+/// The labels of a training part: K in a row, each at least once.
+#[derive(Clone, Copy)]
+struct Labels {
+    /// The least one: 0, or 1 in sets such as the letters of EMNIST.
+    first: u8,
+    /// K.
+    classes: usize,
 }
 
-fn check_labels(labels: &[u8], classes: usize, path: &Path) -> Result<(), DataError> {
-    match labels.iter().position(|&l| usize::from(l) >= classes) {
-        None => Ok(()),
-        Some(index) => Err(DataError::Label {
-            path: path.to_owned(),
-            index,
-            label: usize::from(labels[index]),
-            classes,
-        }),
+impl Labels {
+    fn of(labels: &[u8], path: &Path) -> Result<Self, DataError> {
+        let mut seen = [false; 256];
+        for &label in labels {
+            seen[usize::from(label)] = true;
+        }
+        let range = Self {
+            first: labels.iter().copied().min().unwrap_or(0),
+            classes: seen.iter().filter(|&&s| s).count(),
+        };
+        range.check(labels, path)?;
+        Ok(range)
+    }
+
+    fn check(self, labels: &[u8], path: &Path) -> Result<(), DataError> {
+        let first = usize::from(self.first);
+        let range = first..first + self.classes;
+        match labels
+            .iter()
+            .position(|&l| !range.contains(&usize::from(l)))
+        {
+            None => Ok(()),
+            Some(index) => Err(DataError::Label {
+                path: path.to_owned(),
+                index,
+                label: usize::from(labels[index]),
+                first,
+                classes: self.classes,
+            }),
+        }
+    }
+
+    /// Classes, counted from 0, of labels that have been checked.
+    fn classes_of(self, labels: Vec<u8>) -> Vec<u8> {
+        labels.into_iter().map(|label| label - self.first).collect()
+    }
+
+    /// What is said of labels that do not start at 0.
+    fn note(self) -> Option<String> {
+        let first = usize::from(self.first);
+        (first > 0).then(|| {
+            format!(
+                "labels are {first} to {}: label {first} is the first class",
+                first + self.classes - 1
+            )
+        })
     }
 }
 
 /// Fashion-MNIST's names if the folder's path says that it is that, numbers otherwise.
-fn class_names(folder: &Path, classes: usize) -> Vec<String> {
+fn class_names(folder: &Path, labels: Labels) -> Vec<String> {
     let folder = folder
         .canonicalize()
         .unwrap_or_else(|_| folder.to_owned())
         .to_string_lossy()
         .to_lowercase();
-    if classes == FASHION.len() && folder.contains("fashion") {
+    if labels.first == 0 && labels.classes == FASHION.len() && folder.contains("fashion") {
         return FASHION.map(str::to_owned).to_vec();
     }
-    (0..classes).map(|class| class.to_string()).collect()
+    let first = usize::from(labels.first);
+    (first..first + labels.classes)
+        .map(|label| label.to_string())
+        .collect()
 }
 
 #[cfg(test)]
@@ -357,6 +394,34 @@ mod tests {
         assert!(
             train.contains("image 2 has label 200, but labels must be 0 to 2"),
             "{train}"
+        );
+    }
+
+    #[test]
+    fn labels_that_start_at_one_are_counted_from_zero_and_told() {
+        let folder = tempfile::tempdir().unwrap();
+        write_set(folder.path());
+        let write = |name: &str, labels: &[u8]| {
+            let bytes = idx(&[labels.len() as u32], labels);
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        };
+        std::fs::remove_file(folder.path().join("train-labels-idx1-ubyte.gz")).unwrap();
+        write("train-labels-idx1-ubyte", &[1, 3, 2, 1]);
+        write("t10k-labels-idx1-ubyte", &[3, 1]);
+        let found = find_idx(folder.path()).unwrap().unwrap();
+        assert_eq!(
+            found.notes,
+            ["labels are 1 to 3: label 1 is the first class"]
+        );
+        let train = found.train.unwrap();
+        assert_eq!(train.classes(), ["1", "2", "3"]);
+        assert_eq!([train.stratum(0), train.stratum(1)], [0, 2]);
+        assert_eq!(found.test.unwrap().stratum(0), 2);
+        write("t10k-labels-idx1-ubyte", &[0, 1]);
+        let error = error(folder.path());
+        assert!(
+            error.contains("has label 0, but labels must be 1 to 3"),
+            "{error}"
         );
     }
 

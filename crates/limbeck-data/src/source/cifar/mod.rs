@@ -188,6 +188,7 @@ impl Version {
                 path,
                 index,
                 label: usize::from(labels[index]),
+                first: 0,
                 classes: self.classes,
             }),
         }

@@ -55,6 +55,7 @@ pub(super) fn read(
                 path: path.to_owned(),
                 index,
                 label,
+                first: 0,
                 classes,
             })?);
     }

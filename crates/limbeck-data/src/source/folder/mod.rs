@@ -1,0 +1,214 @@
+//! Image files in folders, one folder for each class (torchvision's `ImageFolder`), or without
+//! labels.
+
+mod layout;
+mod left_out;
+mod tree;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use sha2::Digest;
+
+use super::{Annotation, Labelling, Source};
+use crate::decode::{IMAGE_EXTENSIONS, decode_file, dimensions};
+use crate::{DataError, Image};
+pub(crate) use layout::find_folder;
+use tree::Tree;
+
+/// Decoded images are kept in memory up to this many bytes for a whole data set, which saves
+/// decoding small ones again in every epoch.
+const KEPT_BYTES: usize = 512 << 20;
+
+/// Images that are looked at to see whether all have the same shape.
+const LOOKED_AT: usize = 16;
+
+/// Image files whose folder is their class, or that have none. All images are given in colour.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+    /// Empty where images have no classes.
+    classes: Vec<String>,
+    files: Vec<File>,
+    shape: Option<[usize; 3]>,
+    /// Bytes that may still be kept, shared by the parts of a data set.
+    room: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+struct File {
+    annotation: Annotation,
+    /// Relative to the root.
+    path: PathBuf,
+    /// The decoded image, if it is kept.
+    kept: OnceLock<Arc<Image>>,
+}
+
+impl Folder {
+    /// The images below `root`, each class a folder of its own, classes and files in the order of
+    /// their names.
+    ///
+    /// # Errors
+    /// Fewer than two classes, a class without images, a folder that cannot be read.
+    pub fn open(root: &Path) -> Result<Self, DataError> {
+        let tree = Tree::read(root)?;
+        let classes = layout::class_names(root, &tree)?;
+        Self::of_classes(root, &tree, classes, room())
+    }
+
+    /// The images at any depth below `root`, without labels, in the order of their names.
+    ///
+    /// # Errors
+    /// No images; a folder that cannot be read.
+    pub fn pictures(root: &Path) -> Result<Self, DataError> {
+        Self::without_labels(root, &Tree::read(root)?, room())
+    }
+
+    /// The images in the folders of `tree` that are called as `classes`.
+    fn of_classes(
+        root: &Path,
+        tree: &Tree,
+        classes: Vec<String>,
+        room: Arc<AtomicUsize>,
+    ) -> Result<Self, DataError> {
+        let mut files = Vec::new();
+        for (label, class) in classes.iter().enumerate() {
+            let folders = tree.folders.iter();
+            let folder = folders.filter(|folder| folder.name.to_str() == Some(class));
+            files.extend(
+                folder.flat_map(|folder| {
+                    files_of(folder, Path::new(class), Annotation::Class(label))
+                }),
+            );
+        }
+        Self::of_files(root, classes, files, room)
+    }
+
+    /// All images of `tree`.
+    fn without_labels(root: &Path, tree: &Tree, room: Arc<AtomicUsize>) -> Result<Self, DataError> {
+        let files = files_of(tree, Path::new(""), Annotation::None);
+        Self::of_files(root, Vec::new(), files, room)
+    }
+
+    fn of_files(
+        root: &Path,
+        classes: Vec<String>,
+        files: Vec<File>,
+        room: Arc<AtomicUsize>,
+    ) -> Result<Self, DataError> {
+        if files.is_empty() {
+            return Err(no_images(root));
+        }
+        let shape = common_shape(root, &files);
+        Ok(Self {
+            root: root.to_owned(),
+            classes,
+            files,
+            shape,
+            room,
+        })
+    }
+}
+
+/// Room for the decoded images of a data set.
+fn room() -> Arc<AtomicUsize> {
+    Arc::new(AtomicUsize::new(KEPT_BYTES))
+}
+
+/// The images below `tree`, which lies at `place`, in the order of their paths.
+fn files_of(tree: &Tree, place: &Path, annotation: Annotation) -> Vec<File> {
+    let mut paths = Vec::new();
+    tree.collect(place, &mut paths);
+    paths.sort();
+    let file = |path| File {
+        annotation,
+        path,
+        kept: OnceLock::new(),
+    };
+    paths.into_iter().map(file).collect()
+}
+
+fn no_images(folder: &Path) -> DataError {
+    DataError::EmptyFolder {
+        path: folder.to_owned(),
+        wanted: format!("images ({})", IMAGE_EXTENSIONS.join(", ")),
+    }
+}
+
+impl Source for Folder {
+    fn labelling(&self) -> Labelling {
+        match self.classes.is_empty() {
+            true => Labelling::None,
+            false => Labelling::Classes,
+        }
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    fn annotation(&self, index: usize) -> Result<Annotation, DataError> {
+        Ok(self.files[index].annotation)
+    }
+
+    fn image(&self, index: usize) -> Result<Image, DataError> {
+        let file = &self.files[index];
+        if let Some(image) = file.kept.get() {
+            return Ok(Image::clone(image));
+        }
+        let image = decode_file(&self.root.join(&file.path))?.with_channels(3);
+        let bytes = image.pixels.len();
+        let left = |room: usize| room.checked_sub(bytes);
+        if self
+            .room
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left)
+            .is_ok()
+            && file.kept.set(Arc::new(image.clone())).is_err()
+        {
+            // Another worker has just kept the same image.
+            self.room.fetch_add(bytes, Ordering::Relaxed);
+        }
+        Ok(image)
+    }
+
+    fn usual_shape(&self) -> Option<[usize; 3]> {
+        self.shape
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.root
+            .join(&self.files[index].path)
+            .display()
+            .to_string()
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let mut hash = self.labels_digest();
+        for file in &self.files {
+            let length = std::fs::metadata(self.root.join(&file.path)).map_or(0, |m| m.len());
+            let path = file.path.to_string_lossy();
+            hash.update((path.len() as u64).to_le_bytes());
+            hash.update(path.as_bytes());
+            hash.update(length.to_le_bytes());
+        }
+        hash.finalize().into()
+    }
+}
+
+/// The shape of all images, as far as the headers of a few tell.
+fn common_shape(root: &Path, files: &[File]) -> Option<[usize; 3]> {
+    let step = files.len().div_ceil(LOOKED_AT).max(1);
+    let mut shapes = files
+        .iter()
+        .step_by(step)
+        .map(|file| dimensions(&root.join(&file.path)));
+    let first = shapes.next()??;
+    shapes
+        .all(|shape| shape == Some(first))
+        .then_some([3, first[1], first[0]])
+}
