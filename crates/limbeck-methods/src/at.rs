@@ -32,6 +32,9 @@
 //! Convolutional Neural Networks via Attention Transfer". ICLR 2017.
 //! <https://arxiv.org/abs/1612.03928>
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::Tensor;
 use limbeck_nn::{Builder, Pass};
 use serde::{Deserialize, Serialize};

@@ -56,6 +56,8 @@
 
 mod branch;
 #[cfg(test)]
+pub mod golden;
+#[cfg(test)]
 mod tests;
 
 use burn::tensor::{Tensor, activation::softmax};

@@ -67,6 +67,8 @@
 
 mod attention;
 mod discriminator;
+#[cfg(test)]
+pub mod golden;
 mod group_linear;
 mod multi_view;
 mod source;

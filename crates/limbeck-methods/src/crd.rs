@@ -44,6 +44,9 @@
 //! <https://arxiv.org/abs/1910.10699>
 //! Authors' code: <https://github.com/HobbitLong/RepDistiller> (b84f547c5db6, BSD-2).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::{Int, Tensor, TensorData};
 use limbeck_nn::{Builder, Pass, Taps, layer::Linear};
 use serde::{Deserialize, Serialize};

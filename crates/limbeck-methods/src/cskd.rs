@@ -30,6 +30,9 @@
 //! CVPR 2020. <https://arxiv.org/abs/2003.13964>
 //! Authors' code: <https://github.com/alinlab/cs-kd> (b447f2504059, no licence file).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::Tensor;
 use limbeck_nn::Taps;
 use serde::{Deserialize, Serialize};

@@ -37,6 +37,9 @@
 //! Ports: <https://github.com/youngerous/ddgsd-pytorch> (d07d90c12a76, Apache-2.0),
 //! <https://github.com/winycg/Self-KD-Lib> (ede3062d1193, no licence).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::{
     Tensor,
     activation::{log_softmax, softmax},

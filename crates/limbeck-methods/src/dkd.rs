@@ -33,6 +33,9 @@
 //! <https://arxiv.org/abs/2203.08679>
 //! Authors' code: <https://github.com/megvii-research/mdistiller> (a08d46f10d61, MIT).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::{Int, Tensor, activation::log_softmax};
 use limbeck_nn::{Builder, Pass};
 use serde::{Deserialize, Serialize};

@@ -31,6 +31,9 @@
 //! Regularization". CVPR 2022. <https://arxiv.org/abs/2203.16172>
 //! Authors' code: <https://github.com/Meta-knowledge-Lab/DLB> (8949a4621072, MIT).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::Tensor;
 use limbeck_nn::Taps;
 use serde::{Deserialize, Serialize};

@@ -41,6 +41,9 @@
 //! <https://arxiv.org/abs/1706.00384>
 //! Authors' code: <https://github.com/YingZhangDUT/Deep-Mutual-Learning> (34a20583debe).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::{Tensor, activation::softmax};
 use limbeck_nn::Taps;
 use serde::{Deserialize, Serialize};

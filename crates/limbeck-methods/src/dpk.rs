@@ -56,6 +56,8 @@
 //! Knowledge Distillation". ICLR 2023. <https://arxiv.org/abs/2206.06067>
 //! Authors' page: <https://github.com/Cuibaby/DPK> (f846b1017c6b, no code).
 
+#[cfg(test)]
+pub mod golden;
 mod prior;
 #[cfg(test)]
 mod tests;

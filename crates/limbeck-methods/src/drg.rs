@@ -36,6 +36,9 @@
 //! Fusion". 2023. <https://arxiv.org/abs/2305.09183>
 //! Authors' code: <https://github.com/xucong-parsifal/LightSKD> (b3a3bf995b19, no licence file).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::{
     Tensor,
     activation::{relu, sigmoid},

@@ -39,6 +39,9 @@
 //! <https://arxiv.org/abs/1904.09058>
 //! Authors' code: <https://github.com/Jangho-Kim/FFL-pytorch> (546d47810319).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::Tensor;
 use limbeck_nn::{Pass, Taps};
 use serde::{Deserialize, Serialize};

@@ -42,6 +42,8 @@
 //! Romero, Ballas, Kahou, Chassang, Gatta, Bengio. "FitNets: Hints for Thin Deep Nets". ICLR 2015.
 //! <https://arxiv.org/abs/1412.6550>
 
+#[cfg(test)]
+pub mod golden;
 mod stages;
 
 use burn::tensor::Tensor;

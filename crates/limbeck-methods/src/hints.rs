@@ -57,6 +57,9 @@
 //! Points Based on Layer Clustering for Knowledge Distillation". Expert Systems with Applications
 //! 213, 2023. <https://arxiv.org/abs/2103.00053>
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::{Int, Tensor, activation::log_softmax};
 use limbeck_nn::Taps;
 use serde::{Deserialize, Serialize};

@@ -57,6 +57,8 @@
 //! Authors' code: <https://github.com/winycg/HSAKD> (28c8dc2f5a1b, Apache-2.0).
 
 mod branches;
+#[cfg(test)]
+pub mod golden;
 mod joint;
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,9 @@
 //! Hinton, Vinyals, Dean. "Distilling the Knowledge in a Neural Network". NIPS 2014 Deep Learning
 //! Workshop. <https://arxiv.org/abs/1503.02531>
 
+#[cfg(test)]
+pub mod golden;
+
 use limbeck_nn::{Builder, Pass};
 use serde::{Deserialize, Serialize};
 

@@ -50,6 +50,8 @@
 
 mod ensemble;
 mod error_matrix;
+#[cfg(test)]
+pub mod golden;
 mod simplex;
 
 use burn::tensor::{Int, Tensor, activation::softmax};

@@ -7,82 +7,89 @@
 //! passes of its own. [`METHODS`] lists them all; [`build`] makes a criterion, or several joined
 //! by `+`; [`cast`] makes any method ready to train with, criteria in a procedure of one stage.
 
-mod at;
-mod byot;
-mod cakd;
+#[macro_use]
+mod registry;
+
 mod cast;
 mod connector;
-mod crd;
 mod criterion;
 mod cross_entropy;
-mod cskd;
-mod ddgsd;
-mod dkd;
-mod dlb;
-mod dml;
-mod dpk;
-mod drg;
-mod dsr;
 mod error;
-mod ffl;
-mod fitnet;
 mod fusion;
+#[cfg(test)]
+mod golden;
 mod hierarchical_context;
 mod hint_selection;
-mod hints;
-mod hssakd;
-mod kd;
-mod kdcl;
 mod kernel_alignment;
 mod layer_attention;
 mod layer_clusters;
 mod layer_similarity;
 mod memory_bank;
 mod method;
-mod mfef;
-mod mgram;
 mod negatives;
-mod none;
-mod okddip;
-mod one;
 mod one_stage;
 mod orthonormal;
 mod pairs;
 mod peers;
-mod pixeldistill;
 mod prediction_bank;
 mod procedure;
-mod pskd;
 mod rampup;
 mod random;
 mod recall;
-mod registry;
 #[cfg(test)]
 mod rehearsal;
-mod reviewkd;
-mod rkd;
 mod rotation;
-mod rtk;
 mod scene;
 mod separable_conv;
-mod sharedhead;
 mod softmax;
-mod sskd;
 mod target;
 mod task;
-mod tat;
 mod teacher;
 #[cfg(test)]
 mod testing;
-mod tfkd;
-mod tinyvit;
 mod triplets;
-pub mod tst;
-mod zipf;
+
+methods! {
+    baseline none::Baseline(BaselineConfig), teacher: false, Labels;
+    criterion at::At(AtConfig), teacher: true, Features;
+    criterion byot::Byot(ByotConfig), teacher: false, Labels;
+    procedure cakd::Cakd(CakdConfig), teacher: true, Features;
+    criterion crd::Crd(CrdConfig), teacher: true, Features;
+    procedure cskd::Cskd(CskdConfig), teacher: false, Labels;
+    procedure ddgsd::Ddgsd(DdgsdConfig), teacher: false, Labels;
+    criterion dkd::Dkd(DkdConfig), teacher: true, Teacher;
+    procedure dlb::Dlb(DlbConfig), teacher: false, Labels;
+    procedure dml::Dml(DmlConfig), teacher: false, Networks;
+    criterion dpk::Dpk(DpkConfig), teacher: true, Features;
+    criterion drg::Drg(DrgConfig), teacher: false, Labels;
+    criterion dsr::Dsr(DsrConfig), teacher: false, Labels;
+    procedure ffl::Ffl(FflConfig), teacher: false, Networks;
+    criterion fitnet::FitNet(FitNetConfig), teacher: true, Features, staged: FitNetStages;
+    procedure hints::Hints(HintsConfig), teacher: true, Features;
+    procedure hssakd::Hssakd(HssakdConfig), teacher: true, Stages;
+    criterion kd::Kd(KdConfig), teacher: true, Teacher;
+    procedure kdcl::Kdcl(KdclConfig), teacher: false, Networks;
+    procedure mfef::Mfef(MfefConfig), teacher: false, Networks;
+    criterion mgram::Mgram(MgramConfig), teacher: true, Features;
+    procedure okddip::Okddip(OkddipConfig), teacher: false, Networks;
+    procedure one::One(OneConfig), teacher: false, Networks;
+    procedure pixeldistill::Pixeldistill(PixeldistillConfig), teacher: true, Stages;
+    criterion pskd::Pskd(PskdConfig), teacher: false, Labels;
+    criterion reviewkd::ReviewKd(ReviewKdConfig), teacher: true, Features;
+    criterion rkd::Rkd(RkdConfig), teacher: true, Features;
+    criterion rtk::Rtk(RtkConfig), teacher: true, Features;
+    procedure sharedhead::SharedHead(SharedHeadConfig), teacher: true, Features;
+    procedure sskd::Sskd(SskdConfig), teacher: true, Stages;
+    criterion tat::Tat(TatConfig), teacher: true, Features;
+    procedure tfkd::Tfkd(TfkdConfig), teacher: false, Labels;
+    criterion tinyvit::Tinyvit(TinyvitConfig), teacher: true, Teacher;
+    procedure tst::Tst(TstConfig), teacher: true, Stages;
+    procedure wtakd::Wtakd(WtakdConfig), teacher: true, Stages;
+    procedure zipf::Zipf(ZipfConfig), teacher: false, Labels;
+}
 
 pub use at::{At, AtConfig};
 pub use byot::{Branch, BranchOutput, Byot, ByotConfig, ByotForm};
-mod wtakd;
 
 pub use cakd::{
     AttentionErrors, Cakd, CakdConfig, CakdForm, CrossAttention, Discriminator, GramAttention,
@@ -136,7 +143,7 @@ pub use procedure::{
 };
 pub use pskd::{Pskd, PskdConfig};
 pub use recall::recall_at;
-pub use registry::{Group, METHODS, MethodEntry, find};
+pub use registry::{Build, Group, MethodEntry, find};
 pub use reviewkd::{ReviewKd, ReviewKdConfig};
 pub use rkd::{Rkd, RkdConfig};
 pub use rotation::rotations;
@@ -157,7 +164,10 @@ pub use teacher::{Classifier, Origin, Questions, Section, Teacher};
 pub use tfkd::{Tfkd, TfkdConfig, TfkdForm};
 pub use tinyvit::{SparseTarget, Tinyvit, TinyvitConfig};
 pub use triplets::{NegativeSampler, Triplets, distance_weights, sample_triplets};
-pub use tst::{Tst, TstConfig};
+pub use tst::{
+    ColourNetwork, Coloured, GeometricDraws, GeometricNetwork, Moved, OPERATORS, Operator,
+    OperatorNetworks, Pixels, Policy, PolicyDraws, PolicyNumbers, Tst, TstConfig, augment,
+};
 pub use wtakd::{
     AssistantAverage, AssistantForm, EnsembleObjective, Evolution, EvolutionStrategy,
     HeldOutPredictions, KlReduction, Trial, Wtakd, WtakdConfig,

@@ -50,6 +50,8 @@
 //! 2022. <https://arxiv.org/abs/2206.08224>
 
 mod branch;
+#[cfg(test)]
+pub mod golden;
 
 use burn::tensor::Tensor;
 use limbeck_nn::{Builder, Pass, Taps};

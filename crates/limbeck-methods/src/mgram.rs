@@ -40,6 +40,9 @@
 //! Liu. "Multi-Modality Distillation via Learning the Teacher's Modality-level Gram Matrix". 2021.
 //! <https://arxiv.org/abs/2112.11447>
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::Tensor;
 use limbeck_nn::{Builder, Pass, Taps};
 use serde::{Deserialize, Serialize};

@@ -40,6 +40,9 @@
 //! <https://arxiv.org/abs/1912.00350>
 //! Authors' code: <https://github.com/DefangChen/OKDDip-AAAI2020> (c6a05de892fc, no licence file).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::{Tensor, activation::softmax};
 use limbeck_nn::{Init, Pass, Taps, layer::Linear};
 use serde::{Deserialize, Serialize};

@@ -37,6 +37,9 @@
 //! <https://arxiv.org/abs/1806.04606>
 //! Authors' code: <https://github.com/Lan1991Xu/ONE_NeurIPS2018> (54afde30fe03).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::{Tensor, activation::softmax};
 use limbeck_nn::{
     Pass, Taps,

@@ -66,6 +66,8 @@
 //! Authors' code: <https://github.com/gyguo/PixelDistillation> (b63c8d1dd9d6, MIT).
 
 mod features;
+#[cfg(test)]
+pub mod golden;
 mod super_resolution;
 
 use burn::tensor::Tensor;

@@ -33,6 +33,9 @@
 //! ICCV 2021. <https://arxiv.org/abs/2006.12000>
 //! Authors' code: <https://github.com/lgcnsai/PS-KD-Pytorch> (9aa0828d099f, MIT).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::{DType, Device, Tensor, activation::softmax};
 use limbeck_nn::{Builder, Pass};
 use serde::{Deserialize, Serialize};

@@ -1,10 +1,10 @@
-//! The list of methods.
+//! What is known of a method without building it, and the macro that lists them.
 
 use limbeck_nn::Builder;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{Cast, Criterion, MethodError, Probe, Procedure};
+use crate::{Cast, Criterion, METHODS, MethodError, Probe, Procedure};
 
 /// What a method asks for, from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,13 +43,94 @@ impl Group {
     }
 }
 
+/// The catalogue: declares the module of every method and lists them all in `METHODS`, the
+/// baseline first. A line is `kind module::Method(Config), teacher: whether it reads one, Group;`
+/// where the module is the method's id and the name of its file, and a `criterion` that can also
+/// have stages names the procedure that they are.
+macro_rules! methods {
+    (
+        baseline $none:ident::$baseline:ident($nothing:ident), teacher: false, $least:ident;
+        $($kind:ident $module:ident::$method:ident($config:ident), teacher: $teacher:literal,
+            $group:ident $(, staged: $stages:ident)?;)*
+    ) => {
+        mod $none;
+        $(mod $module;)*
+
+        /// All methods: the baseline, then by name.
+        pub static METHODS: &[MethodEntry] = &[
+            entry!(criterion $none::$baseline($nothing), false, $least,),
+            $(entry!($kind $module::$method($config), $teacher, $group, $($stages)?),)*
+        ];
+
+        #[cfg(test)]
+        mod golden_values {
+            //! Tests of all methods' golden files, each named after its method.
+
+            use crate::golden::{Adapters, compare};
+
+            pub static ADAPTERS: &[Adapters] = &[
+                $((stringify!($module), crate::$module::golden::ADAPTERS),)*
+            ];
+
+            $(
+                #[test]
+                fn $module() {
+                    compare(&(stringify!($module), crate::$module::golden::ADAPTERS));
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! entry {
+    ($kind:ident $module:ident::$method:ident($config:ident), $teacher:literal, $group:ident, $($stages:ident)?) => {
+        $crate::registry::MethodEntry {
+            id: stringify!($module),
+            source: include_str!(concat!(stringify!($module), ".rs")),
+            needs_teacher: $teacher,
+            group: $crate::registry::Group::$group,
+            defaults: $crate::registry::defaults::<$module::$config>,
+            build: build!($kind $module::$method),
+            staged: staged!($module $($stages)?),
+        }
+    };
+}
+
+macro_rules! build {
+    (criterion $module:ident::$method:ident) => {
+        $crate::registry::Build::Criterion(|settings, probe, builder| {
+            let config = $crate::registry::parse(stringify!($module), settings)?;
+            Ok(Box::new($module::$method::new(config, probe, builder)?))
+        })
+    };
+    (procedure $module:ident::$method:ident) => {
+        $crate::registry::Build::Procedure(|settings, probe, cast| {
+            let config = $crate::registry::parse(stringify!($module), settings)?;
+            Ok(Box::new($module::$method::new(config, probe, cast)?))
+        })
+    };
+}
+
+macro_rules! staged {
+    ($module:ident) => {
+        None
+    };
+    ($module:ident $stages:ident) => {
+        Some(|settings, probe, cast| {
+            let config = $crate::registry::parse(stringify!($module), settings)?;
+            let stages = $module::$stages::new(config, probe, cast)?;
+            Ok(stages.map(|stages| Box::new(stages) as Box<dyn $crate::Procedure>))
+        })
+    };
+}
+
 /// A method of the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct MethodEntry {
     /// The paper's abbreviation, such as `reviewkd`.
     pub id: &'static str,
     /// Source text of the method's file; its header is the documentation page.
-    source: &'static str,
+    pub(crate) source: &'static str,
     /// Whether it reads a teacher.
     pub needs_teacher: bool,
     /// What it asks for.
@@ -78,103 +159,6 @@ pub enum Build {
 
 type MakeCriterion = fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
 type MakeProcedure = fn(Value, &Probe, &mut Cast) -> Result<Box<dyn Procedure>, MethodError>;
-
-/// A method's module is its id and the name of its file.
-macro_rules! method {
-    ($module:ident::$method:ident, $config:ident, teacher: true) => {
-        method!($module::$method, $config, teacher: true, Group::Teacher)
-    };
-    ($module:ident::$method:ident, $config:ident, teacher: true, features) => {
-        method!($module::$method, $config, teacher: true, Group::Features)
-    };
-    ($module:ident::$method:ident, $config:ident, teacher: true, features, staged: $stages:ident) => {
-        MethodEntry {
-            staged: Some(|settings, probe, cast| {
-                let config = parse(stringify!($module), settings)?;
-                let stages = crate::$module::$stages::new(config, probe, cast)?;
-                Ok(stages.map(|stages| Box::new(stages) as Box<dyn Procedure>))
-            }),
-            ..method!($module::$method, $config, teacher: true, Group::Features)
-        }
-    };
-    ($module:ident::$method:ident, $config:ident, teacher: false) => {
-        method!($module::$method, $config, teacher: false, Group::Labels)
-    };
-    ($module:ident::$method:ident, $config:ident, teacher: $teacher:literal, $group:expr) => {
-        MethodEntry {
-            id: stringify!($module),
-            source: include_str!(concat!(stringify!($module), ".rs")),
-            needs_teacher: $teacher,
-            group: $group,
-            defaults: defaults::<crate::$config>,
-            build: Build::Criterion(|settings, probe, builder| {
-                let config = parse(stringify!($module), settings)?;
-                let method = crate::$module::$method::new(config, probe, builder)?;
-                Ok(Box::new(method))
-            }),
-            staged: None,
-        }
-    };
-}
-
-/// The same for a procedure.
-macro_rules! procedure {
-    ($module:ident::$method:ident, $config:ident, teacher: $teacher:literal, $group:expr) => {
-        MethodEntry {
-            id: stringify!($module),
-            source: include_str!(concat!(stringify!($module), ".rs")),
-            needs_teacher: $teacher,
-            group: $group,
-            defaults: defaults::<crate::$config>,
-            build: Build::Procedure(|settings, probe, cast| {
-                let config = parse(stringify!($module), settings)?;
-                let method = crate::$module::$method::new(config, probe, cast)?;
-                Ok(Box::new(method))
-            }),
-            staged: None,
-        }
-    };
-}
-
-/// All methods: the baseline, then by name.
-pub static METHODS: &[MethodEntry] = &[
-    method!(none::Baseline, BaselineConfig, teacher: false),
-    method!(at::At, AtConfig, teacher: true, features),
-    method!(byot::Byot, ByotConfig, teacher: false),
-    procedure!(cakd::Cakd, CakdConfig, teacher: true, Group::Features),
-    method!(crd::Crd, CrdConfig, teacher: true, features),
-    procedure!(cskd::Cskd, CskdConfig, teacher: false, Group::Labels),
-    procedure!(ddgsd::Ddgsd, DdgsdConfig, teacher: false, Group::Labels),
-    method!(dkd::Dkd, DkdConfig, teacher: true),
-    procedure!(dlb::Dlb, DlbConfig, teacher: false, Group::Labels),
-    procedure!(dml::Dml, DmlConfig, teacher: false, Group::Networks),
-    method!(dpk::Dpk, DpkConfig, teacher: true, features),
-    method!(drg::Drg, DrgConfig, teacher: false),
-    method!(dsr::Dsr, DsrConfig, teacher: false),
-    procedure!(ffl::Ffl, FflConfig, teacher: false, Group::Networks),
-    method!(fitnet::FitNet, FitNetConfig, teacher: true, features, staged: FitNetStages),
-    procedure!(hints::Hints, HintsConfig, teacher: true, Group::Features),
-    procedure!(hssakd::Hssakd, HssakdConfig, teacher: true, Group::Stages),
-    method!(kd::Kd, KdConfig, teacher: true),
-    procedure!(kdcl::Kdcl, KdclConfig, teacher: false, Group::Networks),
-    procedure!(mfef::Mfef, MfefConfig, teacher: false, Group::Networks),
-    method!(mgram::Mgram, MgramConfig, teacher: true, features),
-    procedure!(okddip::Okddip, OkddipConfig, teacher: false, Group::Networks),
-    procedure!(one::One, OneConfig, teacher: false, Group::Networks),
-    procedure!(pixeldistill::Pixeldistill, PixeldistillConfig, teacher: true, Group::Stages),
-    method!(pskd::Pskd, PskdConfig, teacher: false),
-    method!(reviewkd::ReviewKd, ReviewKdConfig, teacher: true, features),
-    method!(rkd::Rkd, RkdConfig, teacher: true, features),
-    method!(rtk::Rtk, RtkConfig, teacher: true, features),
-    procedure!(sharedhead::SharedHead, SharedHeadConfig, teacher: true, Group::Features),
-    procedure!(sskd::Sskd, SskdConfig, teacher: true, Group::Stages),
-    method!(tat::Tat, TatConfig, teacher: true, features),
-    procedure!(tfkd::Tfkd, TfkdConfig, teacher: false, Group::Labels),
-    method!(tinyvit::Tinyvit, TinyvitConfig, teacher: true),
-    procedure!(tst::Tst, TstConfig, teacher: true, Group::Stages),
-    procedure!(wtakd::Wtakd, WtakdConfig, teacher: true, Group::Stages),
-    procedure!(zipf::Zipf, ZipfConfig, teacher: false, Group::Labels),
-];
 
 impl MethodEntry {
     /// The paper's title, such as `Decoupled Knowledge Distillation`.
@@ -224,11 +208,14 @@ fn nearest(id: &str) -> Option<&'static str> {
         .map(|(_, known)| known)
 }
 
-fn defaults<C: Default + Serialize>() -> Value {
+pub(crate) fn defaults<C: Default + Serialize>() -> Value {
     serde_json::to_value(C::default()).unwrap_or_default()
 }
 
-fn parse<C: DeserializeOwned>(id: &'static str, settings: Value) -> Result<C, MethodError> {
+pub(crate) fn parse<C: DeserializeOwned>(
+    id: &'static str,
+    settings: Value,
+) -> Result<C, MethodError> {
     serde_json::from_value(settings).map_err(|error| MethodError::Configuration {
         method: id.to_owned(),
         reason: error.to_string(),

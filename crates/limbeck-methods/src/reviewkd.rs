@@ -39,6 +39,9 @@
 //! Authors' code: <https://github.com/dvlab-research/ReviewKD>, and in
 //! <https://github.com/megvii-research/mdistiller> (a08d46f10d61, MIT).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::{Tensor, activation::sigmoid};
 use limbeck_nn::{
     Builder, Init, Pass, Tap,

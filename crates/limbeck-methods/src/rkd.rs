@@ -51,6 +51,9 @@
 //! <https://arxiv.org/abs/1904.05068>
 //! Authors' code: <https://github.com/lenscloth/RKD> (0a6c3c0c1907).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::{Tensor, TensorData};
 use limbeck_nn::{Builder, Pass, Taps};
 use serde::{Deserialize, Serialize};

@@ -49,6 +49,9 @@
 //! AFD's code: <https://github.com/clovaai/attention-feature-distillation> (dd990d0bb378,
 //! Apache-2.0).
 
+#[cfg(test)]
+pub mod golden;
+
 use std::collections::BTreeSet;
 
 use burn::tensor::{Int, Tensor, activation::softmax};

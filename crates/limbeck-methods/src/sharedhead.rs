@@ -57,6 +57,8 @@
 //! Knowledge Distillation through Classifier Sharing". 2022. <https://arxiv.org/abs/2201.06945>
 //! Authors' code: <https://github.com/Alibaba-MIIL/HeadSharingKD> (8e2738bf069c, BSD-2-Clause).
 
+#[cfg(test)]
+pub mod golden;
 mod losses;
 #[cfg(test)]
 mod tests;

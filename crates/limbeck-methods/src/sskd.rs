@@ -51,6 +51,8 @@
 //! <https://arxiv.org/abs/2006.07114>
 //! Authors' code: <https://github.com/xuguodong03/SSKD> (661b972c124a, no licence file).
 
+#[cfg(test)]
+pub mod golden;
 mod pretext;
 mod selection;
 

@@ -43,6 +43,9 @@
 //! Transformer". CVPR 2022. <https://arxiv.org/abs/2205.10793>
 //! Authors' code: <https://github.com/sihaoevery/TaT> (a6cc32950e7b, BSD-2).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::{Tensor, activation::softmax};
 use limbeck_nn::{
     Builder, Pass, Taps,

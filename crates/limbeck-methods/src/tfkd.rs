@@ -43,6 +43,9 @@
 //! Authors' code: <https://github.com/yuanli2333/Teacher-free-Knowledge-Distillation>
 //! (d000ab378a40, MIT).
 
+#[cfg(test)]
+pub mod golden;
+
 use burn::tensor::{
     Int, Tensor,
     activation::{log_softmax, softmax},

@@ -34,6 +34,8 @@
 //! Transformers". ECCV 2022. <https://arxiv.org/abs/2207.10666>
 //! Authors' code: <https://github.com/microsoft/Cream> (4a13c4091e78, TinyViT, MIT).
 
+#[cfg(test)]
+pub mod golden;
 mod sparse_target;
 
 use limbeck_nn::{Builder, Pass};

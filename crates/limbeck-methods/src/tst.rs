@@ -54,6 +54,8 @@
 mod colour;
 mod gate;
 mod geometry;
+#[cfg(test)]
+pub mod golden;
 mod operators;
 mod policy;
 

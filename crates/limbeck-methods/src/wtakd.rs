@@ -67,6 +67,8 @@
 //! ICCV 2021. <https://github.com/wonchulSon/DGKD> (2599350ebe8c).
 
 mod evolution;
+#[cfg(test)]
+pub mod golden;
 
 use burn::tensor::{
     Tensor, TensorData,

@@ -46,6 +46,8 @@
 //! Smoothing". ECCV 2022. <https://arxiv.org/abs/2207.12980>
 //! Authors' code: <https://github.com/megvii-research/zipfls> (108e27aaf81a, Apache-2.0).
 
+#[cfg(test)]
+pub mod golden;
 mod ranks;
 #[cfg(test)]
 mod tests;

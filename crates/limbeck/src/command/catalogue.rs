@@ -27,17 +27,7 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
             } else {
                 let pages: Vec<String> = entries
                     .iter()
-                    .map(|entry| match costs.of(entry.id) {
-                        Some(cost) => {
-                            let setting = costs.setting(Some(entry.id));
-                            format!(
-                                "{}\n\nMeasured: {} ({setting}).",
-                                entry.page(),
-                                cost.with_range()
-                            )
-                        }
-                        None => entry.page(),
-                    })
+                    .map(|entry| format!("{}\n\n{}", entry.page(), measured(entry, &costs)))
                     .collect();
                 writeln!(out, "{}", pages.join("\n\n"))?;
             }
@@ -65,11 +55,11 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
                     };
                     let title = title_of(entry);
                     let cost = costs.of(entry.id).map(ToString::to_string);
+                    let cost = cost.unwrap_or("not measured".to_owned());
                     writeln!(
                         out,
                         "{mark} {:width$}  {:COST_WIDTH$}  {title}{teacher}",
-                        entry.id,
-                        cost.unwrap_or_default()
+                        entry.id, cost
                     )?;
                 }
             }
@@ -88,6 +78,15 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
 
 /// Room for `step ×10.0, memory ×10.0`.
 const COST_WIDTH: usize = 25;
+
+/// What a step costs, as the last line of a page.
+fn measured(entry: &MethodEntry, costs: &Costs) -> String {
+    let cost = costs.of(entry.id).map(|cost| {
+        let setting = costs.setting(Some(entry.id));
+        format!("{} ({setting})", cost.with_range())
+    });
+    format!("Measured: {}.", cost.unwrap_or("not yet".to_owned()))
+}
 
 fn describe(entry: &MethodEntry, costs: &Costs) -> Value {
     json!({

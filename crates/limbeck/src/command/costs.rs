@@ -44,7 +44,7 @@ impl Costs {
         Ok(toml::from_str(TABLE)?)
     }
 
-    /// The cost of the method called `id`.
+    /// The cost of the method called `id`; `None` where it was not measured.
     pub fn of(&self, id: &str) -> Option<&Cost> {
         self.methods.get(id)
     }
@@ -89,20 +89,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_method_has_a_cost_and_every_cost_a_method() {
+    fn every_cost_is_of_a_method_and_within_reason() {
         let costs = Costs::read().unwrap();
-        for entry in METHODS {
-            let cost = costs.of(entry.id);
-            let hint = "bench/costs.py > crates/limbeck/src/command/costs.toml";
-            assert!(cost.is_some(), "`{}` has no cost: {hint}", entry.id);
+        for (id, cost) in &costs.methods {
+            assert!(METHODS.iter().any(|entry| entry.id == id), "`{id}`");
+            for multiple in [cost.step, cost.memory] {
+                assert!(multiple > 0.0 && multiple < 1e3, "`{id}`: {multiple}");
+            }
         }
-        assert_eq!(costs.methods.len(), METHODS.len());
-        let finite = |cost: &Cost| {
-            [cost.step, cost.memory]
-                .iter()
-                .all(|x| *x > 0.0 && *x < 1e3)
-        };
-        assert!(costs.methods.values().all(finite));
     }
 
     #[test]
