@@ -26,10 +26,10 @@ pub struct Stage {
     pub schedule_epochs: usize,
     /// What it wants of the images.
     pub images: Images,
-    /// The network that is measured on the validation part after each epoch and whose best
-    /// weights are kept. The last stage's is the one that is deployed.
+    /// The network that is measured on the validation part after each epoch and whose weights are
+    /// chosen among its epochs' as the recipe says. The last stage's is the one that is deployed.
     pub student: String,
-    /// Whether the network goes on from its best epoch when the stage has ended; otherwise all
+    /// Whether the network goes on from the chosen weights when the stage has ended; otherwise all
     /// members go on as the last step left them.
     pub keeps_best: bool,
     /// What happens in each step, in order.

@@ -170,7 +170,10 @@ fn draw(panel: &Panel, results: &Results) -> Option<Markup> {
         marks.extend(line(&mean, ink, 2.4, 1.0));
         if panel.best {
             for run in runs.iter() {
-                let kept = run.epochs.iter().find(|row| row.epoch == run.best_epoch);
+                let kept = run
+                    .epochs
+                    .iter()
+                    .find(|row| row.epoch == run.tested_epoch());
                 marks.extend(kept.map(|row| Mark::Dot {
                     at: (row.epoch as f64, (panel.of)(row)),
                     ink,

@@ -122,14 +122,31 @@ impl Evaluation {
 pub struct SeedResult {
     /// Its seed.
     pub seed: u64,
-    /// On the test part, once, with the weights of the epoch that was best on validation.
+    /// On the test part, once, with the weights that were chosen.
     pub test: Evaluation,
-    /// That epoch, counted from 1.
+    /// The epoch that was best on validation, counted from 1.
     pub best_epoch: usize,
+    /// The epoch whose weights were chosen, counted from 1, or the last of those whose mean was;
+    /// 0 in the results of versions that always chose the best.
+    #[serde(default)]
+    pub chosen_epoch: usize,
+    /// Whose weights were chosen and why: a sentence without its stop.
+    #[serde(default)]
+    pub choice: String,
     /// One row an epoch.
     pub epochs: Vec<EpochRow>,
     /// Wall time of this student's training.
     pub seconds: f64,
+}
+
+impl SeedResult {
+    /// The epoch whose weights were tested, counted from 1.
+    pub fn tested_epoch(&self) -> usize {
+        match self.chosen_epoch {
+            0 => self.best_epoch,
+            chosen => chosen,
+        }
+    }
 }
 
 /// One epoch of training.

@@ -335,7 +335,7 @@ impl Search<'_> {
         finished: &Finished,
     ) -> Result<(), TrainError> {
         let logged = &mut log.steps[step - 1];
-        logged.candidates[index].accuracy = Some(finished.validation_score());
+        logged.candidates[index].accuracy = Some(finished.validation_score);
         if logged.best() != Some(index) {
             return Ok(());
         }

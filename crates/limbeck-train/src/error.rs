@@ -75,6 +75,34 @@ pub enum TrainError {
         /// Counted from 1.
         step: usize,
     },
+    /// A network's numbers are no numbers any more.
+    #[error(
+        "`{layer}` of `{member}` holds {value} after epoch {epoch}, step {step}; these weights were not kept and the run stopped. Start it anew from its recipe (--recipe RUN/recipe.toml) with a lower learning rate (--set optimizer.learning_rate=…), more warm-up (--set schedule.warmup_epochs=…) or clipping (--set train.clip_norm=1)"
+    )]
+    WeightsNotFinite {
+        /// Who holds it: `student`, another network or module, or `moving average`.
+        member: String,
+        /// State-dict name of the tensor.
+        layer: String,
+        /// The first such number.
+        value: f64,
+        /// Counted from 1.
+        epoch: usize,
+        /// Step of that epoch, counted from 1.
+        step: usize,
+    },
+    /// What a network gives out for an image is no number.
+    #[error(
+        "`{network}` gives out {value} for the image `{image}`: its weights, or the numbers that they lead to, have grown beyond what single precision holds; train it anew with a lower learning rate, more warm-up or clipping"
+    )]
+    OutputsNotFinite {
+        /// Name of the network.
+        network: String,
+        /// Name of the image.
+        image: String,
+        /// The first such number.
+        value: f32,
+    },
     /// Model and data disagree on the number of classes.
     #[error(
         "`{teacher}` knows {teacher_classes} classes, the data has {data_classes}; give a model that was trained on these classes"

@@ -97,6 +97,11 @@ impl EvaluationSet {
         self
     }
 
+    /// Number of images.
+    pub fn images(&self) -> usize {
+        self.loader.part().len()
+    }
+
     /// Measures `network`; the agreement is with `teacher_choices`, one for each image in order.
     ///
     /// # Errors
@@ -177,6 +182,14 @@ impl EvaluationSet {
                 all[start.min(end)..end].iter().map(|c| c.class).collect()
             });
             let values: Vec<f32> = logits.into_data().iter::<f32>().collect();
+            if let Some(broken) = values.iter().position(|value| !value.is_finite()) {
+                let image = start + broken / (values.len() / count.max(1)).max(1);
+                return Err(TrainError::OutputsNotFinite {
+                    network: network.name().to_owned(),
+                    image: loader.part().name(image),
+                    value: values[broken],
+                });
+            }
             evaluator.add(&values, &batch.labels, teacher.as_deref())?;
         }
         let mut evaluation = evaluator.finish();

@@ -1,11 +1,15 @@
 //! The training of one network from its first step to its last, over any number of stops.
 
+mod checkpoints;
+mod choice;
 mod state;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+pub use choice::Choice;
+use choice::Reached;
 use limbeck_data::{Augment, Loader, LoaderConfig, Part};
 use limbeck_methods::{HeldOut, Images, Progress, Teacher};
 use limbeck_nn::Network;
@@ -14,17 +18,14 @@ use state::State;
 
 use crate::{
     TrainError,
-    average::WeightAverage,
-    checkpoint::{self, Checkpoint, CheckpointError},
-    evaluate::{Choice, EvaluationSet},
-    files,
+    evaluate::{self, EvaluationSet},
+    files, finite,
     held_out::HeldOutImages,
     model_source,
     observer::{Moment, Observer},
     product,
-    recipe::Recipe,
+    recipe::{Choose, Recipe},
     schedule::Schedule,
-    snapshot,
     step::{Learner, Lesson, Pause},
 };
 
@@ -34,8 +35,10 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 pub(crate) const CHECKPOINT: &str = "checkpoint.safetensors";
 /// Weights of the epoch that was best on the validation part.
 const BEST: &str = "best.safetensors";
-/// Weights after the last step.
+/// Weights of the last epoch.
 pub(crate) const LAST: &str = "last.safetensors";
+/// Mean of the last epochs' weights, where that is chosen.
+const MEAN: &str = "mean.safetensors";
 /// One line an epoch.
 const METRICS: &str = "metrics.jsonl";
 
@@ -58,7 +61,7 @@ pub struct Job<'a> {
     /// Images to choose by.
     pub validation: &'a EvaluationSet,
     /// The teacher's choices on them.
-    pub validation_choices: Option<&'a [Choice]>,
+    pub validation_choices: Option<&'a [evaluate::Choice]>,
     /// Where knowledge comes from.
     pub teacher: Option<&'a dyn Teacher>,
     /// Class names, written into weights files.
@@ -77,10 +80,18 @@ pub enum JobEnd {
 
 /// A finished job.
 pub struct Finished {
-    /// With the weights of the best epoch.
+    /// With the weights that were chosen.
     pub network: Network,
-    /// That epoch, counted from 1.
+    /// The file of these weights.
+    pub weights: PathBuf,
+    /// Whose weights they are, and why, in a sentence.
+    pub choice: String,
+    /// Their epoch, counted from 1; the last of those whose mean they are.
+    pub chosen_epoch: usize,
+    /// The epoch that was best on the validation part, counted from 1.
     pub best_epoch: usize,
+    /// What the chosen weights reach on the validation part, in percent.
+    pub validation_score: f64,
     /// One row an epoch.
     pub epochs: Vec<EpochRow>,
     /// Wall time, stops left out.
@@ -110,15 +121,58 @@ impl Job<'_> {
                 return Ok(JobEnd::Interrupted);
             }
         }
-        let mut network = learner.cast.network(&learner.stage().student)?.clone();
-        self.save_weights(&network, LAST)?;
-        model_source::load_exactly(&mut network, &self.folder.join(BEST))?;
-        Ok(JobEnd::Finished(Box::new(Finished {
+        Ok(JobEnd::Finished(Box::new(self.finish(&learner, state)?)))
+    }
+
+    /// Writes the last weights, and says which were chosen.
+    fn finish(&self, learner: &Learner, state: State) -> Result<Finished, TrainError> {
+        let score_of = |epoch: usize| {
+            let row = state.rows.get(epoch.saturating_sub(1));
+            row.map_or(0.0, EpochRow::score)
+        };
+        let best_epoch = state.best.map_or(0, |best| best.epoch);
+        let (network, name) = self.chosen(learner, &state)?;
+        let (chosen_epoch, validation_score) = match name {
+            BEST => (best_epoch, score_of(best_epoch)),
+            LAST => (state.epoch, score_of(state.epoch)),
+            _ => {
+                self.save_weights(&network, name)?;
+                let (measured, _) = self.validation.measure(&network, None)?;
+                (state.epoch, measured.score())
+            }
+        };
+        self.save_weights(&learner.evaluated()?, LAST)?;
+        Ok(Finished {
             network,
-            best_epoch: state.best.map_or(0, |(_, epoch)| epoch),
+            weights: self.folder.join(name),
+            choice: self.choice().sentence(),
+            chosen_epoch,
+            best_epoch,
+            validation_score,
             epochs: state.rows,
             seconds: state.seconds,
-        })))
+        })
+    }
+
+    /// The stage's student with the weights that are chosen, and the name of their file.
+    fn chosen(
+        &self,
+        learner: &Learner,
+        state: &State,
+    ) -> Result<(Network, &'static str), TrainError> {
+        let mut network = learner.evaluated()?;
+        let name = match (self.choice().how, &state.best, &state.mean) {
+            (Choose::Best, Some(_), _) => {
+                model_source::load_exactly(&mut network, &self.folder.join(BEST))?;
+                BEST
+            }
+            (Choose::Average, _, Some(mean)) => {
+                network.store = mean.clone();
+                MEAN
+            }
+            _ => LAST,
+        };
+        Ok((network, name))
     }
 
     /// The images to train on, and those that the procedure wants held out.
@@ -181,26 +235,28 @@ impl Job<'_> {
     /// Keeps the stage's product and goes on to the next stage.
     fn close_stage(&self, learner: &mut Learner, state: &mut State) -> Result<(), TrainError> {
         let stage = learner.stage().clone();
-        let best = self.folder.join(BEST);
-        let has_best = stage.epochs > 0 && stage.acts.iter().any(|act| act.trains(&stage.student));
+        let trains = stage.epochs > 0 && stage.acts.iter().any(|act| act.trains(&stage.student));
+        let chosen = match trains && (learner.stages.len() > 1 || stage.keeps_best) {
+            true => Some(self.chosen(learner, state)?.0),
+            false => None,
+        };
         if learner.stages.len() > 1 {
-            let path = self.folder.join(product::file_name(&stage.name));
-            if has_best {
-                let bytes = std::fs::read(&best).map_err(TrainError::io(&best))?;
-                files::write_whole(&path, &bytes)?;
-            } else {
-                product::write_members(learner, &path)?;
+            let name = product::file_name(&stage.name);
+            match &chosen {
+                Some(network) => self.save_weights(network, &name)?,
+                None => product::write_members(learner, &self.folder.join(name))?,
             }
         }
-        if stage.keeps_best && has_best {
-            let mut network = learner.cast.network(&stage.student)?.clone();
-            model_source::load_exactly(&mut network, &best)?;
+        if stage.keeps_best
+            && let Some(network) = chosen
+        {
             *learner.cast.store_mut(&stage.student)? = network.store;
         }
         state.stage += 1;
         state.stage_epoch = 0;
         if state.stage < learner.stages.len() {
             state.best = None;
+            state.mean = None;
             learner.enter(state.stage)?;
             self.save(learner, state)?;
         }
@@ -243,7 +299,6 @@ impl Job<'_> {
                 run: progress(state.epoch, epochs),
                 learning_rate: schedule.learning_rate(scheduled, steps, stage.schedule_epochs),
                 seed: dropout_seed(self.seed, state.position),
-                last: state.step + 1 == steps,
             })?;
             learning_rate = report.learning_rate;
             state.step += 1;
@@ -300,6 +355,7 @@ impl Job<'_> {
         learning_rate: f64,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
+        finite::check(learner, state.epoch + 1, state.step)?;
         let network = learner.evaluated()?;
         let (measured, _) = self.validation.measure(&network, self.validation_choices)?;
         state.epoch += 1;
@@ -325,9 +381,18 @@ impl Job<'_> {
         };
         observer.epoch(&self.name, &row, learner.epochs());
         state.rows.push(row);
-        if state.best.is_none_or(|(best, _)| measured.score() > best) {
-            state.best = Some((measured.score(), state.epoch));
+        let reached = Reached {
+            score: measured.score(),
+            loss: measured.loss,
+            epoch: state.epoch,
+        };
+        if state.best.is_none_or(|best| best.gives_way_to(&reached)) {
+            state.best = Some(reached);
             self.save_weights(&network, BEST)?;
+        }
+        let averaged = state.averaged_epochs(learner, &self.choice());
+        if averaged > 0 {
+            choice::take_into_mean(&mut state.mean, &network.store, averaged);
         }
         let mut lines = String::new();
         for row in &state.rows {
@@ -342,37 +407,6 @@ impl Job<'_> {
     fn save_weights(&self, network: &Network, name: &str) -> Result<(), TrainError> {
         let file = self.folder.join(name);
         model_source::save(network, self.augment, self.classes, &file)
-    }
-
-    fn save(&self, learner: &Learner, state: &mut State) -> Result<(), TrainError> {
-        state.average_updates = learner.average.as_ref().map_or(0, WeightAverage::updates);
-        let mut checkpoint = Checkpoint::new(self.fingerprint, state)?;
-        snapshot::save(learner, &mut checkpoint);
-        checkpoint::write(&self.checkpoint_path(), &checkpoint)?;
-        Ok(())
-    }
-
-    fn restore(&self, learner: &mut Learner) -> Result<Option<State>, TrainError> {
-        let path = self.checkpoint_path();
-        if !path.exists() {
-            return Ok(None);
-        }
-        let checkpoint = checkpoint::read(&path)?;
-        if checkpoint.recipe != self.fingerprint {
-            return Err(CheckpointError::OtherRecipe {
-                path,
-                found: checkpoint.recipe,
-                expected: self.fingerprint.to_owned(),
-            }
-            .into());
-        }
-        let state: State = checkpoint.progress()?;
-        snapshot::restore(learner, &checkpoint, state.stage, state.average_updates)?;
-        Ok(Some(state))
-    }
-
-    fn checkpoint_path(&self) -> PathBuf {
-        self.folder.join(CHECKPOINT)
     }
 }
 
@@ -411,11 +445,6 @@ pub(crate) fn loader_config(
         images,
         first_epoch: first,
     }
-}
-
-/// The weights file of a job's best epoch.
-pub fn best_weights(folder: &Path) -> PathBuf {
-    folder.join(BEST)
 }
 
 /// A different seed for each step of each run.

@@ -12,6 +12,7 @@ mod error;
 pub mod evaluate;
 pub mod experiment;
 pub mod files;
+mod finite;
 mod held_out;
 pub mod hint_pairs;
 pub mod job;

@@ -8,6 +8,7 @@
 //!   student/model.safetensors   the deployable student, nothing else in it
 //!   results.json       everything that was found
 //!   report.html        the same as a page
+//!   failure.txt        why the run failed, where it did
 //! ```
 
 use std::fs::{File, TryLockError};
@@ -139,6 +140,26 @@ impl RunFolder {
         self.write(RESULTS, text.as_bytes())
     }
 
+    /// Notes why the run failed, so that whatever reads its folder can say it. The failure itself
+    /// is what counts: that it cannot be noted, on a full disk, is no second one.
+    pub fn note_failure(&self, reason: &TrainError) {
+        let _ = self.write(FAILURE, reason.to_string().as_bytes());
+    }
+
+    /// Forgets an earlier failure: the run goes on.
+    ///
+    /// # Errors
+    /// A file system that refuses.
+    pub fn forget_failure(&self) -> Result<(), TrainError> {
+        let path = self.path.join(FAILURE);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(TrainError::io(path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
         let path = self.path.join(name);
         files::write_whole(&path, bytes)?;
@@ -149,6 +170,7 @@ impl RunFolder {
 const RECIPE: &str = "recipe.toml";
 const RESULTS: &str = "results.json";
 const REPORT: &str = "report.html";
+const FAILURE: &str = "failure.txt";
 const STUDENT: &str = "student/model.safetensors";
 
 /// The page of the run in `path`.
@@ -199,6 +221,11 @@ pub fn results_of(path: &Path) -> Result<Results, TrainError> {
 fn not_a_run(path: &Path, missing: &str) -> TrainError {
     let reason = if !path.exists() {
         "there is no such folder".to_owned()
+    } else if let Ok(failure) = std::fs::read_to_string(path.join(FAILURE)) {
+        format!(
+            "the run has failed: {failure} (when that is mended: limbeck resume {})",
+            path.display()
+        )
     } else if path.join(RECIPE).is_file() {
         format!(
             "the run is not finished (no `{missing}`); go on with it: limbeck resume {}",

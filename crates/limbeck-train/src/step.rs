@@ -73,9 +73,6 @@ pub struct Lesson<'a> {
     pub learning_rate: f64,
     /// Decides what dropout and the method draw.
     pub seed: u64,
-    /// Makes the update at the end of an epoch even if fewer batches than wanted have been
-    /// gathered.
-    pub last: bool,
 }
 
 impl Learner {
@@ -229,8 +226,11 @@ impl Learner {
             images: batch.indices.len(),
             ..StepReport::default()
         };
+        // An epoch's last group may be shorter; it is the mean of what it holds all the same.
+        let left = lesson.stage.steps.saturating_sub(lesson.stage.step).max(1);
+        let group = self.accumulate.min(self.pending_batches + left);
         self.pending_batches += 1;
-        let updates = self.pending_batches == self.accumulate || lesson.last;
+        let updates = self.pending_batches == group;
         let mut judges = true;
         for (index, act) in stage.acts.iter().enumerate() {
             let setting = Setting {
@@ -259,7 +259,7 @@ impl Learner {
                     judged.and_then(|prediction| self.task.count_right(prediction, &batch.target));
             }
             let total = report.add(&self.method, terms, lesson.run)?;
-            let new = self.gradients(&act.trains, &played.tracked, total);
+            let new = gradients(&act.trains, &played.tracked, total, group);
             drop(played.tracked);
             for (member, updates) in played.updates {
                 self.cast.store_mut(&member)?.apply(updates);
@@ -282,34 +282,6 @@ impl Learner {
             }
         }
         Ok(report)
-    }
-
-    /// Gradients of `total` for each trained member; `None` where it depends on none of them.
-    fn gradients(
-        &self,
-        trains: &[Trained],
-        tracked: &BTreeMap<String, Store>,
-        total: Option<Tensor<1>>,
-    ) -> Option<Vec<Gradients>> {
-        let total = total.filter(Tensor::is_tracked)?;
-        let mut found = total.div_scalar(self.accumulate as f64).backward();
-        let of = |trained: &Trained| {
-            let Some(store) = tracked.get(&trained.member) else {
-                return Vec::new();
-            };
-            let mut gradients = store.gradients(&mut found);
-            for (entry, gradient) in store.entries().iter().zip(&mut gradients) {
-                if trained
-                    .fixed
-                    .iter()
-                    .any(|name| entry.name.starts_with(name))
-                {
-                    *gradient = None;
-                }
-            }
-            gradients
-        };
-        Some(trains.iter().map(of).collect())
     }
 
     fn update(
@@ -345,6 +317,35 @@ pub enum Pause {
     Epoch,
     /// After the last step of an epoch.
     EpochEnd,
+}
+
+/// The part of one batch in the mean gradients of a group of `group` batches, for each trained
+/// member; `None` where `total` depends on none of them.
+fn gradients(
+    trains: &[Trained],
+    tracked: &BTreeMap<String, Store>,
+    total: Option<Tensor<1>>,
+    group: usize,
+) -> Option<Vec<Gradients>> {
+    let total = total.filter(Tensor::is_tracked)?;
+    let mut found = total.div_scalar(group as f64).backward();
+    let of = |trained: &Trained| {
+        let Some(store) = tracked.get(&trained.member) else {
+            return Vec::new();
+        };
+        let mut gradients = store.gradients(&mut found);
+        for (entry, gradient) in store.entries().iter().zip(&mut gradients) {
+            if trained
+                .fixed
+                .iter()
+                .any(|name| entry.name.starts_with(name))
+            {
+                *gradient = None;
+            }
+        }
+        gradients
+    };
+    Some(trains.iter().map(of).collect())
 }
 
 /// A seed for each act of a step; that of the step for the first.

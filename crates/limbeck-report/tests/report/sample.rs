@@ -209,6 +209,8 @@ fn seed_result(
     SeedResult {
         seed: seed as u64,
         best_epoch: best.map_or(0, |row| row.epoch),
+        chosen_epoch: best.map_or(0, |row| row.epoch),
+        choice: "the epoch that is best on the validation part".into(),
         test: evaluation(
             top1,
             classes,

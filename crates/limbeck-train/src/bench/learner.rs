@@ -125,7 +125,6 @@ impl BenchLearner {
             run: progress,
             learning_rate: LEARNING_RATE,
             seed: self.step as u64,
-            last: false,
         })?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use limbeck_methods::{BASELINE, Section, Teacher};
 use limbeck_nn::Network;
-use limbeck_report::{EpochRow, Evaluation, Results, SeedResult};
+use limbeck_report::{Evaluation, Results, SeedResult};
 
 use super::{
     Plan, TeacherPlan, needs_teacher, series,
@@ -18,7 +18,7 @@ use crate::{
     TrainError,
     evaluate::{Choice, EvaluationSet},
     files,
-    job::{Finished, Job, JobEnd, best_weights},
+    job::{Finished, Job, JobEnd},
     model_source,
     observer::Observer,
     recipe::{ChooseBy, Recipe},
@@ -43,6 +43,18 @@ const TEACHER: &str = "teacher";
 /// # Errors
 /// Whatever goes wrong; checkpoints written so far are whole.
 pub fn execute(
+    plan: &Plan,
+    folder: &RunFolder,
+    command: &str,
+    observer: &mut dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<RunEnd, TrainError> {
+    folder.forget_failure()?;
+    let end = perform(plan, folder, command, observer, interrupt);
+    end.inspect_err(|error| folder.note_failure(error))
+}
+
+fn perform(
     plan: &Plan,
     folder: &RunFolder,
     command: &str,
@@ -112,6 +124,8 @@ pub fn execute(
         baselines.push(finished);
     }
 
+    // On disk before anything is tested: whatever the test part holds, the training is not lost.
+    run.deploy(&students)?;
     observer.note("\ntesting");
     let test = evaluation_set(plan, Section::Test)?;
     let taught = match knowledge {
@@ -131,10 +145,10 @@ pub fn execute(
         baseline_tested.push(test.measure(&finished.network, choices)?.0);
     }
 
-    run.deploy(&students)?;
     let outcome = summary::Outcome {
         seeds: &seeds,
         teacher: teacher.network(),
+        teacher_weights: teacher.weights(),
         taught: taught.as_ref(),
         students: &students,
         tested,
@@ -236,11 +250,11 @@ impl<'a> Run<'a> {
                 };
                 let normalisation = &self.plan.normalisation;
                 let teacher = FrozenTeacher::new(&finished.network, normalisation, normalisation);
-                let weights = best_weights(&self.folder.job(TEACHER));
                 Ok(Some(Teaching::Trained(Box::new(TrainedFirst {
                     network: finished.network,
                     teacher,
-                    sha256: model_source::sha256(&weights)?,
+                    sha256: model_source::sha256(&finished.weights)?,
+                    weights: finished.weights,
                     seconds: finished.seconds,
                 }))))
             }
@@ -349,7 +363,7 @@ impl<'a> Run<'a> {
     /// Writes the student that was best on the validation part as the one to deploy.
     fn deploy(&self, students: &[Finished]) -> Result<(), TrainError> {
         let best = students.iter().fold(&students[0], |best, other| {
-            if other.validation_score() > best.validation_score() {
+            if other.validation_score > best.validation_score {
                 other
             } else {
                 best
@@ -394,19 +408,14 @@ impl Job<'_> {
 }
 
 impl Finished {
-    /// What the chosen epoch reached on the validation part, in percent.
-    pub fn validation_score(&self) -> f64 {
-        self.epochs
-            .get(self.best_epoch.saturating_sub(1))
-            .map_or(0.0, EpochRow::score)
-    }
-
     /// The results of one seed.
     pub(super) fn seed_result(&self, seed: u64, test: Evaluation) -> SeedResult {
         SeedResult {
             seed,
             test,
             best_epoch: self.best_epoch,
+            chosen_epoch: self.chosen_epoch,
+            choice: self.choice.clone(),
             epochs: self.epochs.clone(),
             seconds: self.seconds,
         }

@@ -20,7 +20,7 @@ use crate::{
     TrainError, augmentation,
     cache::{FittedCache, cache_folder},
     evaluate::EvaluationSet,
-    job::loader_config,
+    job::{Choice, loader_config},
     model_source,
     recipe::{MethodRecipe, Recipe, StudentRecipe},
 };
@@ -71,6 +71,8 @@ impl Plan {
             dataset.test.len()
         )];
         notes.extend(dataset.notes.iter().cloned());
+        let choice = Choice::of(&recipe.train, dataset.validation.len());
+        notes.push(format!("chosen: {}", choice.sentence()));
         let mut warnings = Vec::new();
         let cache = match recipe.teacher.source.as_deref().and_then(cache_folder) {
             None => None,

@@ -1,6 +1,7 @@
 //! From what was trained and tested to `results.json`.
 
 use std::io::Cursor;
+use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
@@ -10,10 +11,7 @@ use limbeck_report::{DataSummary, Disagreement, Evaluation, NetworkSummary, Resu
 
 use super::Plan;
 use crate::{
-    TrainError, environment,
-    evaluate::Choice,
-    job::{Finished, best_weights},
-    latency::latency_ms,
+    TrainError, environment, evaluate::Choice, job::Finished, latency::latency_ms,
     run_folder::RunFolder,
 };
 
@@ -26,6 +24,8 @@ const ALIKE: usize = 2;
 pub(super) struct Outcome<'a> {
     pub seeds: &'a [u64],
     pub teacher: Option<&'a Network>,
+    /// Its file, where this run has trained it.
+    pub teacher_weights: Option<&'a Path>,
     pub taught: Option<&'a (Evaluation, Vec<Choice>)>,
     pub students: &'a [Finished],
     pub tested: Vec<Evaluation>,
@@ -49,7 +49,7 @@ pub(super) fn results(
         (Some((_, teacher)), Some(student)) => disagreements(plan.test(), student, teacher)?,
         _ => Vec::new(),
     };
-    let network = |network: &Network, file: &std::path::Path, test: Option<Evaluation>| {
+    let network = |network: &Network, file: Option<&Path>, test: Option<Evaluation>| {
         let cost = network.cost();
         NetworkSummary {
             name: network.name().to_owned(),
@@ -61,7 +61,6 @@ pub(super) fn results(
             test,
         }
     };
-    let first_job = folder.job(&format!("student-{}", outcome.seeds[0]));
     let seed_results = |finished: &[Finished], tested: Vec<Evaluation>| {
         finished
             .iter()
@@ -82,11 +81,10 @@ pub(super) fn results(
             shape: [plan.input.channels, plan.input.height, plan.input.width],
         },
         teacher: outcome.teacher.map(|teacher| {
-            let file = best_weights(&folder.job("teacher"));
             let test = outcome.taught.map(|(evaluation, _)| evaluation.clone());
-            network(teacher, &file, test)
+            network(teacher, outcome.teacher_weights, test)
         }),
-        student: network(student, &best_weights(&first_job), None),
+        student: network(student, Some(&outcome.students[0].weights), None),
         students: seed_results(outcome.students, outcome.tested),
         baselines: seed_results(outcome.baselines, outcome.baseline_tested),
         gain,
@@ -100,9 +98,10 @@ pub(super) fn results(
 }
 
 /// Size of the weights file, or of the bare numbers where the file is elsewhere.
-fn bytes_of(file: &std::path::Path, network: &Network) -> u64 {
-    std::fs::metadata(file).map_or_else(
-        |_| {
+fn bytes_of(file: Option<&Path>, network: &Network) -> u64 {
+    let found = file.and_then(|file| std::fs::metadata(file).ok());
+    found.map_or_else(
+        || {
             let numbers: usize = network
                 .store
                 .entries()

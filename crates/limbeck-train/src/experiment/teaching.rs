@@ -1,5 +1,7 @@
 //! The teacher of a run in progress.
 
+use std::path::{Path, PathBuf};
+
 use limbeck_methods::Teacher;
 use limbeck_nn::Network;
 
@@ -17,7 +19,9 @@ pub(super) enum Teaching<'a> {
 pub(super) struct TrainedFirst {
     pub network: Network,
     pub teacher: FrozenTeacher,
-    /// Hash of its weights' file.
+    /// Its weights' file.
+    pub weights: PathBuf,
+    /// Hash of it.
     pub sha256: String,
     /// What its training took.
     pub seconds: f64,
@@ -29,6 +33,14 @@ impl Teaching<'_> {
             Teaching::None => None,
             Teaching::Ready(_, teacher) => Some(*teacher),
             Teaching::Trained(trained) => Some(&trained.teacher),
+        }
+    }
+
+    /// The file of the teacher's weights, where this run has trained it.
+    pub fn weights(&self) -> Option<&Path> {
+        match self {
+            Teaching::Trained(trained) => Some(&trained.weights),
+            _ => None,
         }
     }
 

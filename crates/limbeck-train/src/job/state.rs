@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use limbeck_nn::Store;
 use limbeck_report::EpochRow;
 use serde::{Deserialize, Serialize};
 
-use crate::step::StepReport;
+use super::choice::{Choice, Reached};
+use crate::{
+    recipe::Choose,
+    step::{Learner, StepReport},
+};
 
 /// Where a job is; the readable part of its checkpoint.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -20,14 +25,31 @@ pub(super) struct State {
     pub stage: usize,
     /// Epochs of the stage that are done.
     pub stage_epoch: usize,
-    /// Best validation score of the stage so far, in percent, and its epoch, counted from 1 over
-    /// all stages.
-    pub best: Option<(f64, usize)>,
+    /// The stage's best epoch so far.
+    pub best: Option<Reached>,
+    /// Mean of the weights of the stage's last epochs, where that is wanted; a part of the
+    /// checkpoint of its own.
+    #[serde(skip)]
+    pub mean: Option<Store>,
     pub rows: Vec<EpochRow>,
     pub sums: Sums,
     pub seconds: f64,
     /// Updates of the moving average.
     pub average_updates: u64,
+}
+
+impl State {
+    /// How many epochs of the stage are in the mean of its last ones.
+    pub fn averaged_epochs(&self, learner: &Learner, choice: &Choice) -> usize {
+        let all = learner.stage().epochs;
+        match choice.how {
+            Choose::Average => {
+                let before = all.saturating_sub(choice.epochs);
+                self.stage_epoch.saturating_sub(before)
+            }
+            Choose::Best | Choose::Last => 0,
+        }
+    }
 }
 
 /// What is averaged over an epoch.

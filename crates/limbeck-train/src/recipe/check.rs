@@ -233,6 +233,7 @@ impl Recipe {
             )?;
         }
         count("train.accumulate", it.accumulate)?;
+        count("train.choose_epochs", it.choose_epochs)?;
         match it.threads {
             Some(threads) => bounded("train.threads", threads, 1024),
             None => Ok(()),

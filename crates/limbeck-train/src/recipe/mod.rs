@@ -19,6 +19,6 @@ mod tests;
 pub use error::{Mistake, Place, RecipeError};
 pub use layers::Layers;
 pub use sections::{
-    ChooseBy, DataRecipe, MethodRecipe, OptimizerName, OptimizerRecipe, Recipe, ScheduleName,
-    ScheduleRecipe, StudentRecipe, TeacherRecipe, TrainRecipe,
+    Choose, ChooseBy, DataRecipe, MethodRecipe, OptimizerName, OptimizerRecipe, Recipe,
+    ScheduleName, ScheduleRecipe, StudentRecipe, TeacherRecipe, TrainRecipe,
 };

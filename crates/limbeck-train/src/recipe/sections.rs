@@ -365,9 +365,31 @@ pub struct TrainRecipe {
     /// embeddings, which then is measured of all networks on the test part too. Default
     /// `accuracy`.
     pub choose_by: ChooseBy,
+    /// Whose weights are tested and deployed: `best` for the epoch that was best on the validation
+    /// part (of equal ones that with the lower validation loss, then the later), `last` for the
+    /// last epoch, `average` for the mean of the last epochs' weights and batch-norm statistics.
+    /// Where missing, `best` if the validation part has 1,000 images or more, so that it can tell
+    /// epochs apart, else `last`. Student and baseline go by the same rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choose: Option<Choose>,
+    /// Read by `choose = "average"`: number of epochs that are averaged; all of a shorter run.
+    /// Default 5.
+    pub choose_epochs: usize,
     /// Threads that compute; the number of cores where missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+}
+
+/// Whose weights are tested and deployed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choose {
+    /// Those of the epoch that was best on the validation part.
+    Best,
+    /// Those of the last epoch.
+    Last,
+    /// The mean of the last epochs'.
+    Average,
 }
 
 /// What the best epoch is chosen by.
@@ -393,6 +415,8 @@ impl Default for TrainRecipe {
             average: None,
             accumulate: 1,
             choose_by: ChooseBy::Accuracy,
+            choose: None,
+            choose_epochs: 5,
             threads: None,
         }
     }

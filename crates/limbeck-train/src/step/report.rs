@@ -42,6 +42,13 @@ impl StepReport {
                 method: method.to_owned(),
             }));
         }
+        let not_finite = |term: &str, value: f64| TrainError::NotFinite {
+            method: method.to_owned(),
+            term: term.to_owned(),
+            value,
+            epoch: run.epoch + 1,
+            step: run.step + 1,
+        };
         let mut total: Option<Tensor<1>> = None;
         let mut sizes = Vec::new();
         for Term {
@@ -60,13 +67,7 @@ impl StepReport {
             }
             let number = value.clone().into_scalar::<f64>();
             if !number.is_finite() {
-                return Err(TrainError::NotFinite {
-                    method: method.to_owned(),
-                    term: name,
-                    value: number,
-                    epoch: run.epoch + 1,
-                    step: run.step + 1,
-                });
+                return Err(not_finite(&name, number));
             }
             self.terms.insert(name.clone(), number);
             self.weights.insert(name.clone(), weight);
@@ -83,7 +84,11 @@ impl StepReport {
             self.shares.insert(name, share);
         }
         if let Some(total) = &total {
-            self.loss += total.clone().into_scalar::<f64>();
+            let number = total.clone().into_scalar::<f64>();
+            if !number.is_finite() {
+                return Err(not_finite("the weighted sum", number));
+            }
+            self.loss += number;
         }
         Ok(total)
     }
