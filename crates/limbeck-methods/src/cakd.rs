@@ -164,6 +164,17 @@ impl Default for CakdConfig {
     }
 }
 
+/// The released weight in the epoch `epoch`, counted from 0.
+fn ramp(epoch: usize, start: usize) -> f64 {
+    let since = epoch.saturating_sub(start) as f64;
+    (since / RAMP).min(RAMP_LIMIT)
+}
+
+/// How much of its greatest value it has then.
+pub(crate) fn ramp_share(epoch: usize, start: usize) -> f64 {
+    ramp(epoch, start) / RAMP_LIMIT
+}
+
 /// A transformer teaches a CNN.
 #[derive(Debug)]
 pub struct Cakd {
@@ -272,8 +283,7 @@ impl Cakd {
 
     /// The released weight in the epoch `epoch`, counted from 0.
     pub fn ramp(&self, epoch: usize) -> f64 {
-        let since = epoch.saturating_sub(self.config.ramp_start) as f64;
-        (since / RAMP).min(RAMP_LIMIT)
+        ramp(epoch, self.config.ramp_start)
     }
 
     /// The loss of a discriminator that says `real` `[B]` of the teacher's and `fake` `[B]` of the

@@ -48,6 +48,7 @@ mod teacher;
 #[cfg(test)]
 mod testing;
 mod triplets;
+mod unreached;
 
 methods! {
     baseline none::Baseline(BaselineConfig), teacher: false, Labels;
@@ -168,6 +169,7 @@ pub use tst::{
     ColourNetwork, Coloured, GeometricDraws, GeometricNetwork, Moved, OPERATORS, Operator,
     OperatorNetworks, Pixels, Policy, PolicyDraws, PolicyNumbers, Tst, TstConfig, augment,
 };
+pub use unreached::unreached_weights;
 pub use wtakd::{
     AssistantAverage, AssistantForm, EnsembleObjective, Evolution, EvolutionStrategy,
     HeldOutPredictions, KlReduction, Trial, Wtakd, WtakdConfig,

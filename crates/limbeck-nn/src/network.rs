@@ -158,6 +158,14 @@ impl Network {
         self.count(Taps::none()).1
     }
 
+    /// Least height times width of the maps that a batch norm normalises; `None` where there is no
+    /// batch norm. With 1, one image has one value for a channel, which its own mean makes zero.
+    pub fn fewest_normalised(&self) -> Option<usize> {
+        let mut pass = Pass::counting(&self.store, Taps::none());
+        self.architecture.forward(&mut pass, self.blank_image());
+        pass.fewest_normalised()
+    }
+
     /// A copy for inference alone: each batch norm that directly follows a convolution is folded
     /// into it.
     pub fn frozen(&self) -> Self {

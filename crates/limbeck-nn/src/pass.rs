@@ -31,6 +31,8 @@ pub struct Pass<'a> {
     features: BTreeMap<String, Feature>,
     updates: BTreeMap<ParameterId, Tensor<1>>,
     cost: Cost,
+    /// Least height times width of what a batch norm was given.
+    fewest_normalised: Option<usize>,
     /// Products are left out and their results are zeros.
     counting: bool,
     /// The first convolution of the pass, once it has run.
@@ -50,6 +52,7 @@ impl<'a> Pass<'a> {
             features: BTreeMap::new(),
             updates: BTreeMap::new(),
             cost: Cost::default(),
+            fewest_normalised: None,
             counting: false,
             first_convolution: None,
         }
@@ -61,6 +64,17 @@ impl<'a> Pass<'a> {
         let mut pass = Self::new(store, Mode::Evaluate, taps, 0);
         pass.counting = true;
         pass
+    }
+
+    /// Notes that a batch norm was given maps of `positions` pixels.
+    pub(crate) fn normalise(&mut self, positions: usize) {
+        let fewest = self.fewest_normalised.get_or_insert(positions);
+        *fewest = positions.min(*fewest);
+    }
+
+    /// Least height times width of what a batch norm was given so far; `None` before the first.
+    pub(crate) fn fewest_normalised(&self) -> Option<usize> {
+        self.fewest_normalised
     }
 
     /// The store that is read.

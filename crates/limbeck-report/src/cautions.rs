@@ -44,6 +44,7 @@ pub fn cautions(results: &Results) -> Vec<String> {
     cautions.extend(still_improving(results));
     cautions.extend(few_test_images(results, &side));
     cautions.extend(constant_choice(results, &side));
+    cautions.extend(mixed_targets(results));
     cautions
 }
 
@@ -139,6 +140,23 @@ fn constant_choice(results: &Results, side: &Side) -> Option<String> {
             "The student chooses the same class for every test image: {}.",
             class_name(results, first)
         )
+    })
+}
+
+/// A cache knows the images by themselves, not their mixtures.
+fn mixed_targets(results: &Results) -> Option<String> {
+    let recipe = results.recipe.parse::<toml::Table>().ok()?;
+    let source = recipe.get("teacher")?.get("source")?.as_str()?;
+    let augment = recipe.get("augment")?;
+    let mixes = ["mixup_alpha", "cutmix_alpha"].iter().any(|key| {
+        let alpha = augment.get(key).and_then(toml::Value::as_float);
+        alpha.is_some_and(|alpha| alpha > 0.0)
+    });
+    (mixes && source.starts_with("cache:")).then(|| {
+        "Images were mixed and the teacher was a cache: its targets are mixtures of what it said \
+         of the two images. The teacher itself would have looked at the mixed image, so a run with \
+         it gives other numbers."
+            .into()
     })
 }
 

@@ -40,7 +40,7 @@ pub enum CheckpointError {
     Write(#[from] FileError),
     /// The file is no checkpoint or was damaged.
     #[error(
-        "{} is no whole checkpoint: {reason}; go on from another one or start the run anew",
+        "{} is no whole checkpoint: {reason}; remove it and resume the run: this network is then trained again from its first epoch, to the same bits, and what is finished stays",
         path.display()
     )]
     Damaged {

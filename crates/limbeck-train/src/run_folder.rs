@@ -26,15 +26,15 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes a new folder. With `out` exactly that one, which must not exist; without, one in
-    /// `runs/` named after `stem` and the time.
+    /// Makes a new folder. With `out` exactly that one, which must not exist or be empty; without,
+    /// one in `runs/` named after `stem` and the time.
     ///
     /// # Errors
-    /// A folder that exists, or a file system that refuses.
+    /// A folder with something in it, or a file system that refuses.
     pub fn create(out: Option<&Path>, stem: &str) -> Result<Self, TrainError> {
         let path = match out {
             Some(path) => {
-                if path.exists() {
+                if is_taken(path) {
                     return Err(TrainError::Setting(format!(
                         "the output `{}` exists; choose another with --out{}",
                         path.display(),
@@ -173,6 +173,11 @@ const REPORT: &str = "report.html";
 const FAILURE: &str = "failure.txt";
 const STUDENT: &str = "student/model.safetensors";
 
+/// Whether nothing can be written as the new folder `path`: it is there, and not an empty folder.
+pub fn is_taken(path: &Path) -> bool {
+    path.exists() && !std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 /// The page of the run in `path`.
 pub fn report_of(path: &Path) -> PathBuf {
     path.join(REPORT)
@@ -288,6 +293,13 @@ mod tests {
         assert!(error.to_string().contains("exists"));
         let kept = std::fs::read_to_string(folder.path().join("mine.txt")).unwrap();
         assert_eq!(kept, "mine");
+    }
+
+    #[test]
+    fn an_empty_output_folder_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(Some(folder.path()), "x").unwrap();
+        assert_eq!(run.path(), folder.path());
     }
 
     #[test]

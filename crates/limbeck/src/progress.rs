@@ -231,10 +231,19 @@ fn term(row: &EpochRow, name: &str, value: f64) -> String {
     let width = width(row);
     match row.shares.get(name) {
         Some(share) if row.terms.len() > 1 => {
-            let number = width - 6;
-            format!("{value:>number$.4} {share:>4.0}%")
+            format!("{} {share:>4.0}%", fitted(value, width - 6))
         }
-        _ => format!("{value:>width$.4}"),
+        _ => fitted(value, width),
+    }
+}
+
+/// `value` in `width` characters, of which the first is a space: with four decimals, or with a
+/// power of ten where that is too long.
+fn fitted(value: f64, width: usize) -> String {
+    let text = format!("{value:.4}");
+    match text.len() < width {
+        true => format!("{text:>width$}"),
+        false => format!("{:>width$}", format!("{value:.2e}")),
     }
 }
 
@@ -258,7 +267,17 @@ pub fn duration(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use super::{duration, fitted};
+
+    #[test]
+    fn numbers_stay_in_their_column() {
+        assert_eq!(fitted(1.5, 10), "    1.5000");
+        assert_eq!(fitted(1234.5, 10), " 1234.5000");
+        for value in [123_456.0, -98_765.432_1, 1e30, -1e300, f64::MAX] {
+            let text = fitted(value, 10);
+            assert!(text.len() == 10 && text.starts_with(' '), "{text}");
+        }
+    }
 
     #[test]
     fn durations_are_short_and_readable() {

@@ -106,6 +106,10 @@ impl BatchNorm2d {
         if !folded {
             pass.count(0, x.shape().num_elements());
         }
+        if pass.is_counting() {
+            let [_, _, height, width] = x.dims();
+            pass.normalise(height * width);
+        }
         if folded || pass.is_counting() {
             return activation.apply(match residual {
                 Some(residual) => x + residual,

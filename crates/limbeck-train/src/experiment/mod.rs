@@ -1,5 +1,6 @@
 //! A whole run: teacher, students, baselines, the test at the end, results and report.
 
+mod cautions;
 mod data;
 mod execute;
 mod plan;

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     TeacherPlan,
+    cautions::{cautions, check_batch},
     data::{input_shape, open_data},
     questions::{check_questions, storable},
     teacher_plan::plan_teacher,
@@ -124,6 +125,11 @@ impl Plan {
         };
         let (student, start) = plan.start(plan.recipe.train.seed)?;
         notes.extend(start);
+        warnings.extend(cautions(&plan)?);
+        check_batch(&plan, &student)?;
+        if let TeacherPlan::Trained { network } = &plan.teacher {
+            check_batch(&plan, network)?;
+        }
         let trained = student.store.trained_count();
         let name = plan.recipe.method.name.clone();
         let (procedure, _) = plan.cast(student, plan.recipe.train.seed, &name, None)?;

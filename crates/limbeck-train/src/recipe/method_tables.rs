@@ -34,10 +34,31 @@ pub(super) fn check(table: &Table) -> Result<(), RecipeError> {
                 let mistake = Mistake::unknown_key(&table, setting, known.iter().copied());
                 return Err(mistake.at(node.place.clone()));
             }
-            check_kind(&format!("method.{key}.{setting}"), &defaults[setting], node)?;
+            let key = format!("method.{key}.{setting}");
+            check_finite(&key, node)?;
+            check_kind(&key, &defaults[setting], node)?;
         }
     }
     Ok(())
+}
+
+/// Refuses what is not a finite number, wherever in the value: no setting of a method can be.
+fn check_finite(key: &str, node: &Node) -> Result<(), RecipeError> {
+    match &node.value {
+        Value::Float(value) if !value.is_finite() => {
+            let mistake = Mistake::Value {
+                key: key.to_owned(),
+                expected: "a finite number".to_owned(),
+                found: value.to_string(),
+            };
+            Err(mistake.at(node.place.clone()))
+        }
+        Value::Array(nodes) => nodes.iter().try_for_each(|node| check_finite(key, node)),
+        Value::Table(table) => table
+            .iter()
+            .try_for_each(|(name, node)| check_finite(&format!("{key}.{name}"), node)),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a value of another kind than the default's, so that the message has a place. What is

@@ -35,6 +35,8 @@ pub struct Arguments {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a recipe for a data set, each line with its reason
+    New(NewArguments),
     /// The whole job on generated images: teacher, student, baseline, report
     Demo(DemoArguments),
     /// Train a network on labels alone: a teacher, or a baseline
@@ -98,7 +100,7 @@ pub struct RunArguments {
     /// Change one setting of the recipe, such as optimizer.learning_rate=0.1
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Folder of the run [default: a new one in runs/]
+    /// Folder of the run, new or empty [default: a new one in runs/]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print one JSON object at the end, on standard output
@@ -107,6 +109,24 @@ pub struct RunArguments {
     /// Check everything, say what would be done, and stop
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `limbeck new`.
+#[derive(Debug, Args)]
+pub struct NewArguments {
+    /// Folder of images (IDX, CIFAR, class folders, images without labels) or `shapes`
+    #[arg(value_name = "DATA")]
+    pub data: String,
+    /// A run folder, a weights file, or the name of a model, which is then trained first [default:
+    /// a model for the size of the images]
+    #[arg(long, value_name = "TEACHER")]
+    pub teacher: Option<String>,
+    /// Network to train (see `limbeck models`) [default: one for the size of the images]
+    #[arg(long, value_name = "NAME")]
+    pub student: Option<String>,
+    /// File to write, `-` for standard output; an existing file is not overwritten
+    #[arg(long, value_name = "FILE", default_value = "limbeck.toml")]
+    pub out: PathBuf,
 }
 
 /// `limbeck demo`.

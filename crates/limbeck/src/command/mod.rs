@@ -14,6 +14,7 @@ mod inspect;
 mod interrupt;
 mod models;
 mod network;
+mod new;
 mod predict;
 mod report;
 mod resume;
@@ -40,6 +41,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Models(arguments) => models::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::New(arguments) => new::run(&arguments, quiet),
         Command::Cache(arguments) => cache::run(&arguments, quiet),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

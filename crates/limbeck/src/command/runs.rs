@@ -171,9 +171,9 @@ pub fn start(recipe: Recipe, arguments: &RunArguments, quiet: bool) -> anyhow::R
     Ok(())
 }
 
-/// An output that exists is not overwritten.
+/// An output that exists, and is not an empty folder, is not overwritten.
 pub fn refuse_existing(out: Option<&Path>) -> anyhow::Result<()> {
-    match out.filter(|out| out.exists()) {
+    match out.filter(|out| run_folder::is_taken(out)) {
         Some(out) => Err(Usage(format!("the output `{}` exists", out.display())).into()),
         None => Ok(()),
     }
