@@ -88,7 +88,7 @@ use crate::{
     random::Random,
 };
 
-pub use attention::{AttentionErrors, CrossAttention, GramAttention, Projections, Relations};
+pub use attention::{CrossAttention, GramAttention, Projections, Relations};
 pub use discriminator::{
     Discriminator, PatchDiscriminator, TokenDiscriminator, binary_cross_entropy,
 };

@@ -273,6 +273,7 @@ impl Crd {
     }
 
     /// The scores o of the student's and of the teacher's vectors, `[B, 1 + negatives]` each.
+    #[cfg(test)]
     pub fn scores(&self, embedded: &Embedded, picks: &Tensor<2, Int>) -> [Tensor<2>; 2] {
         let temperature = self.config.temperature;
         [

@@ -66,7 +66,6 @@ use burn::tensor::{Device, Tensor};
 use limbeck_nn::{Builder, Init, Pass, Tap};
 use serde::{Deserialize, Serialize};
 
-pub use self::prior::{Prior, RebuiltMap, Tokens, teacher_mask};
 use crate::{
     Criterion, MethodError, Needs, Probe, State, Step, Term,
     connector::resize_map,
@@ -75,6 +74,7 @@ use crate::{
     pairs::{Pair, map_shape, propose_pairs, resolve_pairs},
     softmax::softened_kl,
 };
+pub use prior::{Prior, teacher_mask};
 
 /// How the rebuilt map is compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

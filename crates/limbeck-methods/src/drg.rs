@@ -91,6 +91,7 @@ pub struct Drg {
 
 /// What [`Drg::classify`] makes.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
 pub struct Auxiliary {
     /// Values in (0, 1), `[B, C, H, W]`.
     pub mask: Tensor<4>,

@@ -34,6 +34,7 @@ pub(crate) struct Fusion {
 
 /// What several networks' maps say together.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
 pub struct Fused {
     /// `[B, C, H, W]`.
     pub map: Tensor<4>,

@@ -3,11 +3,10 @@
 use limbeck_nn::{Outputs, Tap};
 
 use crate::{
-    CentreRule, LayerClusters, LayerRepresentation, LayerSimilarity, MethodError,
-    SimilaritySettings, cluster_layers,
+    CentreRule, LayerClusters, LayerSimilarity, MethodError,
     criterion::{require_at_least, require_positive},
-    layer_clusters::USUAL_ROUNDS,
-    layer_distances,
+    layer_clusters::{USUAL_ROUNDS, cluster_layers},
+    layer_similarity::{LayerRepresentation, SimilaritySettings, layer_distances},
     pairs::{blocks, stages, vector_of},
 };
 

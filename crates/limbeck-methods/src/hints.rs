@@ -139,6 +139,12 @@ impl HintsConfig {
     }
 }
 
+impl Default for HintSettings {
+    fn default() -> Self {
+        HintsConfig::default().selection()
+    }
+}
+
 /// Attention transfer from chosen layers.
 #[derive(Debug)]
 pub struct Hints {

@@ -63,8 +63,8 @@ mod joint;
 #[cfg(test)]
 mod tests;
 
-pub use branches::{AuxiliaryBranches, BranchBlock, BranchPlan, BranchStage};
-pub use joint::{Imitation, JointRows, class_scores, joint_labels, joint_shares};
+pub use branches::{AuxiliaryBranches, BranchBlock, BranchPlan};
+pub use joint::JointRows;
 
 use burn::tensor::Tensor;
 use limbeck_nn::{Outputs, Tap, TapKind, Taps};

@@ -211,6 +211,7 @@ impl Kdcl {
     }
 
     /// Weights of the networks by their errors, `[1, M]`.
+    #[cfg(test)]
     pub fn weights(&self) -> &Tensor<2> {
         &self.weights
     }

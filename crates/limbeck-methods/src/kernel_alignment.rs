@@ -27,6 +27,7 @@ impl Gram {
     }
 
     /// As if the features had been centred over the images: H·K·H.
+    #[cfg(test)]
     fn centred(mut self) -> Self {
         let count = self.images as f64;
         let sums = self.row_sums();
@@ -69,6 +70,7 @@ impl Gram {
 ///
 /// Kornblith, Norouzi, Lee, Hinton. "Similarity of Neural Network Representations Revisited". ICML
 /// 2019, section 3.
+#[cfg(test)]
 pub fn linear_alignment(student: &Tensor<4>, teacher: &Tensor<4>) -> f64 {
     let (student, teacher) = (Gram::new(student).centred(), Gram::new(teacher).centred());
     quotient(

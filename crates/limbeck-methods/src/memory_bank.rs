@@ -122,6 +122,7 @@ impl MemoryBank {
     }
 
     /// The scores of all picks at once, `[B, K + 1]`; no gradient.
+    #[cfg(test)]
     pub fn scores(
         &self,
         anchors: &Tensor<2>,

@@ -67,7 +67,7 @@ use crate::{
     softmax::softened_kl,
 };
 
-pub use branch::{BranchShape, Enriched, MultiScaleBranch};
+pub use branch::{BranchShape, MultiScaleBranch};
 
 /// Name of branches and fusion in the cast.
 const MODULES: &str = "modules";

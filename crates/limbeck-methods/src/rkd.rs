@@ -59,11 +59,10 @@ use limbeck_nn::{Builder, Pass, Taps};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Balanced, Criterion, Images, MethodError, Needs, NegativeSampler, Probe, Step, Term, Triplets,
+    Balanced, Criterion, Images, MethodError, Needs, Probe, Step, Term,
     criterion::{require_at_least, require_weight},
     pairs::{Pair, embeddings, resolve_pair, vector_of},
-    sample_triplets,
-    triplets::triplet_loss,
+    triplets::{NegativeSampler, Triplets, sample_triplets, triplet_loss},
 };
 
 /// Smallest squared distance of a pair, as in the authors' code.

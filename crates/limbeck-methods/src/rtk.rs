@@ -134,6 +134,7 @@ pub struct Rtk {
 
 /// What the attention makes of a batch; S student layers, J teacher layers.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
 pub struct Attended {
     /// The distribution before anything is dropped, `[B, S, J]`.
     pub full: Tensor<3>,

@@ -72,7 +72,7 @@ use crate::{
 };
 
 use pretext::{pretext_accuracy, split};
-pub use pretext::{pretext_loss, pretext_targets, similarity};
+pub use pretext::{pretext_loss, similarity};
 pub use selection::Selection;
 use selection::{kept_kl, select};
 
@@ -179,6 +179,7 @@ impl RotatedRows {
 
 /// What the second stage's terms are made from, beside the supervised loss.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
 pub struct SskdTerms {
     /// Of classes.
     pub transfer: Selection,

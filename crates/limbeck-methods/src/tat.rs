@@ -110,6 +110,7 @@ pub struct Tat {
 
 /// What [`Tat::rebuild`] makes, N = H·W positions.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
 pub struct Rebuilt {
     /// Embedded student map, `[B, C_t, H, W]`.
     pub query: Tensor<4>,

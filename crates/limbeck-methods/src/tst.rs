@@ -76,10 +76,9 @@ use crate::{
     softmax::softened_kl,
 };
 
-pub use colour::{ColourNetwork, Coloured};
-pub use geometry::{GeometricDraws, GeometricNetwork, Moved};
-pub use operators::{OPERATORS, Operator, Pixels};
-pub use policy::{OperatorNetworks, Policy, PolicyDraws, PolicyNumbers, augment};
+pub use geometry::{GeometricDraws, GeometricNetwork};
+pub use operators::{OPERATORS, Pixels};
+pub use policy::{OperatorNetworks, Policy, PolicyDraws, augment};
 
 use geometry::for_each_image;
 use policy::{ALL, COLOURS, GEOMETRIES, GEOMETRY_PATH};

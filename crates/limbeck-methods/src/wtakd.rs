@@ -85,7 +85,7 @@ use crate::{
 };
 
 use evolution::Search;
-pub use evolution::{EnsembleObjective, Evolution, EvolutionStrategy, HeldOutPredictions, Trial};
+pub use evolution::{EnsembleObjective, EvolutionStrategy, HeldOutPredictions};
 
 /// Who learns from whom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

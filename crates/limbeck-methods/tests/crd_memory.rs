@@ -3,12 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this crate is tests")]
 
+use std::collections::BTreeMap;
+
 use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
 use limbeck_methods::{
-    Classification, Crd, CrdConfig, Criterion, Probe, Progress, Step, Supervision, Target, Term,
-    TrainingPart,
+    Classification, Probe, Progress, Step, Supervision, Target, Term, TrainingPart, build, find,
 };
-use limbeck_nn::{Builder, Feature, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
+use limbeck_nn::{Feature, Mode, Outputs, Pass, Tap, TapKind, Taps};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -58,18 +59,17 @@ fn outputs(device: &Device, tracked: bool) -> Outputs {
 #[test]
 fn a_step_with_sixteen_thousand_negatives_stays_below_64_mebibytes_beyond_the_bank() {
     let device = Device::flex();
-    let mut store = Store::new(&device, DType::F32);
-    let probe = probe(&device);
-    let config = CrdConfig::default();
-    assert_eq!((config.negatives, config.dimensions), (16_384, 128));
-    let mut method = Crd::new(config, &probe, &mut Builder::new(&mut store, 0)).unwrap();
+    let defaults = (find("crd").unwrap().defaults)();
+    assert_eq!(defaults["negatives"], 16_384);
+    assert_eq!(defaults["dimensions"], 128);
+    let mut method = build("crd", &BTreeMap::new(), &probe(&device)).unwrap();
     let positions: Vec<usize> = (0..BATCH).map(|i| 777 * i).collect();
     let labels: Vec<i64> = positions.iter().map(|p| (p % CLASSES) as i64).collect();
     let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [BATCH]), &device);
     let target = Target::labels(labels);
     let (student, teacher) = (outputs(&device, true), outputs(&device, false));
     let mut step = |step| {
-        let tracked = store.tracked();
+        let tracked = method.store().tracked();
         let mut pass = Pass::new(&tracked, Mode::Train, Taps::none(), 0);
         let progress = Progress {
             epoch: 0,

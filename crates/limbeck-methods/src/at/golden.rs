@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::{At, AtConfig, Criterion};
-
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{Target, build, map_features, map_taps, pass, probe, step},
-    run::Run,
+use crate::{
+    Criterion,
+    at::{At, AtConfig},
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{Target, build, map_features, map_taps, pass, probe, step},
+        run::Run,
+    },
 };
 
 /// All cases: the shapes alone tell them apart.

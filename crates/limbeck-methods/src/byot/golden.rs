@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Branch, BranchOutput, Byot, ByotConfig, ByotForm, Criterion, Probe};
 use burn::tensor::Tensor;
 use limbeck_nn::{Store, TapKind};
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{Target, build, cross_entropy, pass, probe, supervision},
-    run::Run,
+use crate::{
+    Criterion, Probe,
+    byot::{Branch, BranchOutput, Byot, ByotConfig, ByotForm},
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{Target, build, cross_entropy, pass, probe, supervision},
+        run::Run,
+    },
 };
 
 /// All cases.

@@ -47,6 +47,7 @@ pub struct CrossAttention {
 
 /// What [`CrossAttention::compare`] finds.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
 pub struct AttentionErrors {
     /// The student's partially crossed attention, `[B, N, D]`.
     pub student: Tensor<3>,

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    Cakd, CakdConfig, CakdForm, Cast, CrossAttention, Discriminator, GramAttention, GroupLinear,
-    PatchDiscriminator, Projections, Relations,
-};
 use burn::tensor::{DType, Tensor};
 use limbeck_nn::{Builder, InputShape, Network, Store, layer::Linear, model};
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{pass, probe},
-    run::Run,
+use crate::{
+    Cast,
+    cakd::{
+        Cakd, CakdConfig, CakdForm, CrossAttention, Discriminator, GramAttention, GroupLinear,
+        PatchDiscriminator, Projections, Relations,
+    },
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{pass, probe},
+        run::Run,
+    },
 };
 
 /// All cases.

@@ -26,6 +26,7 @@ impl GroupLinear {
     }
 
     /// Number of linear maps.
+    #[cfg(test)]
     pub fn groups(&self) -> usize {
         self.layers.len()
     }

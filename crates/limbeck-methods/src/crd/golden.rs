@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Crd, CrdConfig, Criterion};
 use burn::tensor::Tensor;
 use limbeck_nn::TapKind;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{build, pass, probe},
-    run::{Run, values},
+use crate::{
+    Criterion,
+    crd::{Crd, CrdConfig},
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{build, pass, probe},
+        run::{Run, values},
+    },
 };
 
 /// All cases.

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Cast, Cskd, CskdConfig};
-
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{cross_entropy, probe, small_network},
-    run::Run,
+use crate::{
+    Cast,
+    cskd::{Cskd, CskdConfig},
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{cross_entropy, probe, small_network},
+        run::Run,
+    },
 };
 
 /// All cases.

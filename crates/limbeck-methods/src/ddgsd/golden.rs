@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Cast, Ddgsd, DdgsdConfig, DistortedView, DistortionForm};
 use limbeck_nn::TapKind;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{cross_entropy, probe, small_network},
-    run::Run,
+use crate::{
+    Cast,
+    ddgsd::{Ddgsd, DdgsdConfig, DistortedView, DistortionForm},
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{cross_entropy, probe, small_network},
+        run::Run,
+    },
 };
 
 /// All cases.

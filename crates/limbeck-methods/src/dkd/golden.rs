@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Criterion, Dkd, DkdConfig, Step};
 use limbeck_nn::Outputs;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{Target, build, cross_entropy, pass, probe, step},
-    run::Run,
+use crate::{
+    Criterion, Step,
+    dkd::{Dkd, DkdConfig},
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{Target, build, cross_entropy, pass, probe, step},
+        run::Run,
+    },
 };
 
 /// All cases.

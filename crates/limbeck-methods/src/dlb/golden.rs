@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Cast, Dlb, DlbConfig, MeanOfRows, mean_of_both};
 use burn::tensor::Tensor;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{cross_entropy, probe, small_network},
-    run::Run,
+use crate::{
+    Cast,
+    dlb::{Dlb, DlbConfig, MeanOfRows, mean_of_both},
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{cross_entropy, probe, small_network},
+        run::Run,
+    },
 };
 
 /// All cases.

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Cast, Dml, DmlConfig, MutualTarget};
 use burn::tensor::Tensor;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{cross_entropy, probe, small_network},
-    run::{Run, values},
+use crate::{
+    Cast,
+    dml::{Dml, DmlConfig, MutualTarget},
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{cross_entropy, probe, small_network},
+        run::{Run, values},
+    },
 };
 
 /// All cases.

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    Dpk, DpkConfig, DpkDistance, Prior, linear_alignment, teacher_mask, unbiased_alignment,
-};
 use burn::tensor::{DType, Tensor};
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{build, pass, probe},
-    run::Run,
+use crate::{
+    dpk::{Dpk, DpkConfig, DpkDistance, Prior, teacher_mask},
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{build, pass, probe},
+        run::Run,
+    },
+    kernel_alignment::{linear_alignment, unbiased_alignment},
 };
 
 /// All cases.

@@ -43,6 +43,7 @@ pub struct Tokens {
 
 /// What [`Prior::rebuild`] makes.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
 pub struct RebuiltMap {
     /// Tokens of the teacher where the mask has a one, else of the student, `[B, N, d]`.
     pub hybrid: Tensor<3>,

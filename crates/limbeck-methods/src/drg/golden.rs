@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Drg, DrgConfig};
 use limbeck_nn::TapKind;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{Target, build, cross_entropy, map_taps, pass, probe, supervision},
-    run::Run,
+use crate::{
+    drg::{Drg, DrgConfig},
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{Target, build, cross_entropy, map_taps, pass, probe, supervision},
+        run::Run,
+    },
 };
 
 /// All cases.

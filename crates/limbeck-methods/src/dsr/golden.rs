@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Criterion, Drg, DrgConfig, Dsr, DsrConfig};
 use burn::tensor::Tensor;
 use limbeck_nn::{Outputs, Store, TapKind};
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{Target, build, cross_entropy, pass, probe, step, supervision},
-    run::Run,
+use crate::{
+    Criterion,
+    drg::{Drg, DrgConfig},
+    dsr::{Dsr, DsrConfig},
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{Target, build, cross_entropy, pass, probe, step, supervision},
+        run::Run,
+    },
 };
 
 /// All cases.

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Cast, Ffl};
 use burn::tensor::{DType, Tensor};
 use serde_json::json;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{cross_entropy, map_taps, pass, probe, small_network},
-    run::Run,
+use crate::{
+    Cast,
+    ffl::Ffl,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{cross_entropy, map_taps, pass, probe, small_network},
+        run::Run,
+    },
 };
 
 /// All cases.

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Criterion, FitNet, FitNetConfig};
-
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{Target, build, features, map_kind, pass, probe, step},
-    run::Run,
-};
 use limbeck_nn::Feature;
+
+use crate::{
+    Criterion,
+    fitnet::{FitNet, FitNetConfig},
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{Target, build, features, map_kind, pass, probe, step},
+        run::Run,
+    },
+};
 
 /// All cases: the shapes alone tell them apart.
 pub const ADAPTERS: &[Adapter] = &[adapter("same"), adapter("down"), adapter("up")];

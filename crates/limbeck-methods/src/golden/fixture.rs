@@ -1,14 +1,13 @@
 //! What a method is built for and fed with when a golden file is its only source.
 
-use crate::{Classification, MethodError, Probe, Progress, Step, Supervision, TrainingPart};
 use burn::tensor::{DType, Int, Tensor};
-
-pub use crate::Target;
 use limbeck_nn::{
     Builder, Feature, InputShape, Mode, Network, Outputs, Pass, Store, Tap, TapKind, Taps, model,
 };
 
 use super::case::Case;
+pub use crate::Target;
+use crate::{Classification, MethodError, Probe, Progress, Step, Supervision, TrainingPart};
 
 /// Positions 0, 1, … of as many images as any test has.
 pub const POSITIONS: [usize; 256] = {

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    Cast, CentreRule, Hints, HintsConfig, LayerRepresentation, LayerSimilarity, SimilaritySettings,
-    cluster_layers, layer_distances,
-};
 use burn::tensor::Tensor;
 use limbeck_nn::{InputShape, model};
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{cross_entropy, map_taps, probe},
-    run::Run,
+use crate::{
+    Cast, CentreRule, LayerSimilarity,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{cross_entropy, map_taps, probe},
+        run::Run,
+    },
+    hints::{Hints, HintsConfig},
+    layer_clusters::cluster_layers,
+    layer_similarity::{LayerRepresentation, SimilaritySettings, layer_distances},
 };
 
 /// All cases.

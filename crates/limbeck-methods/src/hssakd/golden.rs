@@ -2,19 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    AuxiliaryBranches, BranchBlock, BranchPlan, BranchStage, JointRows, class_scores, joint_labels,
-    rotations,
-};
 use burn::tensor::{DType, Tensor};
 use limbeck_nn::{Builder, Store};
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{Target, cross_entropy, pass, supervision},
-    run::Run,
+use crate::{
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{Target, cross_entropy, pass, supervision},
+        run::Run,
+    },
+    hssakd::{
+        AuxiliaryBranches, BranchBlock, BranchPlan, JointRows,
+        branches::BranchStage,
+        joint::{class_scores, joint_labels},
+    },
+    rotation::rotations,
 };
 
 /// All cases.

@@ -148,6 +148,7 @@ pub fn joint_shares(shares: &Tensor<2>) -> Tensor<2> {
 ///
 /// # Errors
 /// Columns that are not four for each class.
+#[cfg(test)]
 pub fn class_scores(joint_logits: Tensor<2>) -> Result<Tensor<2>, MethodError> {
     let [rows, columns] = joint_logits.dims();
     if !columns.is_multiple_of(TURNS) {

@@ -4,6 +4,10 @@ use burn::tensor::{Int, activation::softmax};
 use limbeck_nn::Store;
 
 use super::*;
+use super::{
+    branches::BranchStage,
+    joint::{class_scores, joint_labels, joint_shares},
+};
 use crate::{
     Target,
     rotation::quarter_turn,

@@ -36,6 +36,7 @@ pub enum LinearScope {
 
 /// What the networks are taught.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
 pub struct EnsembleTarget {
     /// `[B, K]`.
     pub logits: Tensor<2>,

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Cast, ErrorMatrix, Kdcl};
 use burn::tensor::{Int, Tensor};
 use serde_json::json;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{cross_entropy, probe, small_network},
-    run::{Run, values},
+use crate::{
+    Cast,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{cross_entropy, probe, small_network},
+        run::{Run, values},
+    },
+    kdcl::{ErrorMatrix, Kdcl},
 };
 
 /// All cases: the configuration tells the targets apart.

@@ -34,6 +34,7 @@ pub struct MultiScaleBranch {
 
 /// What [`MultiScaleBranch::forward`] makes.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
 pub struct Enriched {
     /// After the multi-scale extraction, `[B, C, H, W]`.
     pub multi_scale: Tensor<4>,

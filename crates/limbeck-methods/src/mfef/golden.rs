@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::{BranchShape, Cast, Mfef, MultiScaleBranch};
 use burn::tensor::{DType, Tensor};
 use serde_json::json;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{build, cross_entropy, map_taps, pass, probe, small_network},
-    run::Run,
+use crate::{
+    Cast,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{build, cross_entropy, map_taps, pass, probe, small_network},
+        run::Run,
+    },
+    mfef::{BranchShape, Mfef, MultiScaleBranch},
 };
 
 /// All cases.

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::{GramNormalisation, Mgram, MgramConfig};
 use burn::tensor::Tensor;
 use limbeck_nn::TapKind;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{build, cross_entropy, probe},
-    run::Run,
+use crate::{
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{build, cross_entropy, probe},
+        run::Run,
+    },
+    mgram::{GramNormalisation, Mgram, MgramConfig},
 };
 
 /// All cases.

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Cast, Okddip};
 use burn::tensor::{DType, Tensor};
 use limbeck_nn::TapKind;
 use serde_json::json;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{cross_entropy, pass, probe, small_network},
-    run::Run,
+use crate::{
+    Cast,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{cross_entropy, pass, probe, small_network},
+        run::Run,
+    },
+    okddip::Okddip,
 };
 
 /// All cases.

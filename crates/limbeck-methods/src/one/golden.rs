@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Cast, One};
 use burn::tensor::Tensor;
 use limbeck_nn::{
     Builder, Store,
@@ -10,12 +9,16 @@ use limbeck_nn::{
 };
 use serde_json::json;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{cross_entropy, map_taps, pass, probe, small_network},
-    run::Run,
+use crate::{
+    Cast,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{cross_entropy, map_taps, pass, probe, small_network},
+        run::Run,
+    },
+    one::One,
 };
 
 /// All cases.

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    Cast, HighResolution, Pixeldistill, PixeldistillConfig, SuperResolution, attention_error,
-    reconstruction_error, upsampled_error,
-};
 use burn::tensor::Tensor;
 use limbeck_nn::{Builder, Store, layer::FrozenConvolution};
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{cross_entropy, pass, probe, small_network},
-    run::{Run, values},
+use crate::{
+    Cast,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{cross_entropy, pass, probe, small_network},
+        run::{Run, values},
+    },
+    pixeldistill::{
+        HighResolution, Pixeldistill, PixeldistillConfig, SuperResolution, attention_error,
+        reconstruction_error, upsampled_error,
+    },
 };
 
 /// All cases.

@@ -59,6 +59,7 @@ impl SuperResolution {
     }
 
     /// How many times as high and wide the map becomes before the crop.
+    #[cfg(test)]
     pub fn scale(&self) -> usize {
         self.scale
     }

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Criterion, Progress, Pskd, PskdConfig, Step};
 use burn::tensor::Tensor;
 use limbeck_nn::Outputs;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{Target, build, cross_entropy, pass, probe, supervision},
-    run::Run,
+use crate::{
+    Criterion, Progress, Step,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{Target, build, cross_entropy, pass, probe, supervision},
+        run::Run,
+    },
+    pskd::{Pskd, PskdConfig},
 };
 
 /// All cases.

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Criterion, ReviewKd, ReviewKdConfig};
 use burn::tensor::Tensor;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{Target, build, map_features, map_taps, pass, probe, step},
-    run::Run,
+use crate::{
+    Criterion,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{Target, build, map_features, map_taps, pass, probe, step},
+        run::Run,
+    },
+    reviewkd::{ReviewKd, ReviewKdConfig},
 };
 
 /// All cases.

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    Criterion, NegativeSampler, Rkd, RkdConfig, Triplets, distance_weights, recall_at,
-    sample_triplets,
-};
 use burn::tensor::Tensor;
 use limbeck_nn::{Feature, TapKind};
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{Target, build, features, pass, probe, step},
-    run::Run,
+use crate::{
+    Criterion,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{Target, build, features, pass, probe, step},
+        run::Run,
+    },
+    recall_at,
+    rkd::{Rkd, RkdConfig},
+    triplets::{NegativeSampler, Triplets, distance_weights, sample_triplets},
 };
 
 /// All cases.

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::{LayerChoice, Rtk, RtkConfig};
 use burn::tensor::Tensor;
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{build, map_taps, pass, probe},
-    run::Run,
+use crate::{
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{build, map_taps, pass, probe},
+        run::Run,
+    },
+    rtk::{LayerChoice, Rtk, RtkConfig},
 };
 
 /// All cases.

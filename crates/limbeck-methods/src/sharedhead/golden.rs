@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Classifier, SharedHeadConfig, SharedHeadInputs, SharedHeadLoss, SharedHeadLosses};
 use burn::tensor::Tensor;
 use limbeck_nn::{Store, layer::Linear};
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{Target, build, cross_entropy, pass, probe, supervision},
-    run::Run,
+use crate::{
+    Classifier,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{Target, build, cross_entropy, pass, probe, supervision},
+        run::Run,
+    },
+    sharedhead::{SharedHeadConfig, SharedHeadInputs, SharedHeadLoss, SharedHeadLosses},
 };
 
 /// All cases.

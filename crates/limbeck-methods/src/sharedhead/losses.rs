@@ -1,6 +1,6 @@
 //! The terms of shared classifiers.
 
-use burn::tensor::{Tensor, activation::softmax};
+use burn::tensor::Tensor;
 
 use super::{SharedHead, SharedHeadConfig, SharedHeadLoss};
 use crate::{
@@ -124,7 +124,10 @@ impl SharedHeadLosses {
 
     /// What both classifiers say together in the paper, `[B, K]` from logits of the student's own
     /// and of the teacher's on the student's embedding.
+    #[cfg(test)]
     pub fn mixed_probabilities(&self, logits: Tensor<2>, head_logits: Tensor<2>) -> Tensor<2> {
+        use burn::tensor::activation::softmax;
+
         let share = self.head_share;
         softmax(logits, 1).mul_scalar(1.0 - share) + softmax(head_logits, 1).mul_scalar(share)
     }

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    Cast, ProjectionHead, RotatedRows, Selection, Sskd, SskdConfig, pretext_loss, pretext_targets,
-    similarity,
-};
 use limbeck_nn::{Builder, Store};
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{cross_entropy, map_taps, pass, probe, small_network},
-    run::Run,
+use crate::{
+    Cast,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{cross_entropy, map_taps, pass, probe, small_network},
+        run::Run,
+    },
+    sskd::{
+        ProjectionHead, RotatedRows, Selection, Sskd, SskdConfig, pretext::pretext_targets,
+        pretext_loss, similarity,
+    },
 };
 
 /// All cases.

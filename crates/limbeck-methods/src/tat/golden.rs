@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Criterion, Tat, TatConfig};
-
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{Target, build, map_features, map_taps, pass, probe, step},
-    run::Run,
+use crate::{
+    Criterion,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{Target, build, map_features, map_taps, pass, probe, step},
+        run::Run,
+    },
+    tat::{Tat, TatConfig},
 };
 
 /// The cases of classification: the configuration's orientation tells them apart.

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Cast, Tfkd, TfkdConfig, TfkdForm};
-
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{cross_entropy, probe, small_network},
-    run::Run,
+use crate::{
+    Cast,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{cross_entropy, probe, small_network},
+        run::Run,
+    },
+    tfkd::{Tfkd, TfkdConfig, TfkdForm},
 };
 
 /// All cases.

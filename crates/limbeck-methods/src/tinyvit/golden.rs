@@ -4,7 +4,6 @@ mod store;
 
 use std::collections::BTreeMap;
 
-use crate::{Criterion, SparseTarget, Tinyvit};
 use burn::tensor::{DType, Tensor};
 use limbeck_nn::{
     InputShape, Network, Outputs, Taps,
@@ -15,13 +14,17 @@ use limbeck_nn::{
 };
 use serde_json::{Value, json};
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{Target, build, pass, probe, step},
-    network::feature,
-    run::{Run, values},
+use crate::{
+    Criterion,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{Target, build, pass, probe, step},
+        network::feature,
+        run::{Run, values},
+    },
+    tinyvit::{SparseTarget, Tinyvit},
 };
 
 /// All cases.

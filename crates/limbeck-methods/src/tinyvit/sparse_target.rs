@@ -10,6 +10,7 @@ use crate::MethodError;
 
 /// The largest probabilities of each image, and one number for every other class.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
 pub struct SparseTarget {
     /// Number of classes C.
     pub classes: usize,
@@ -75,6 +76,7 @@ impl SparseTarget {
     }
 
     /// The whole target, `[B, C]`, row-major.
+    #[cfg(test)]
     pub fn dense(&self) -> Vec<f64> {
         let [batch, topk] = self.index.dims();
         let index: Vec<i64> = self.index.to_data().iter::<i64>().collect();

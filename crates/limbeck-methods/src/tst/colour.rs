@@ -21,6 +21,7 @@ pub struct ColourNetwork {
 
 /// What a colour network makes.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
 pub struct Coloured {
     /// Factor of each image, `[B, 1, 1, 1]`.
     pub scale: Tensor<4>,

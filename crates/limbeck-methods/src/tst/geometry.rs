@@ -15,6 +15,7 @@ pub struct GeometricNetwork {
 
 /// What a geometric network makes.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
 pub struct Moved {
     /// Affine maps from output to source coordinates, `[B, 2, 3]`, before the gate.
     pub theta: Tensor<3>,

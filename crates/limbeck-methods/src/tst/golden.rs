@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::tst::{
-    ColourNetwork, GeometricDraws, GeometricNetwork, OperatorNetworks, Policy, PolicyDraws, Tst,
-    TstConfig, augment,
-};
-use crate::{Cast, Normalisation, TrainingPart};
 use burn::tensor::{DType, Tensor};
 use limbeck_nn::{Builder, Store};
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{Target, cross_entropy, pass, probe, small_network, supervision},
-    run::{Run, values},
+use crate::{
+    Cast, Normalisation, TrainingPart,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{Target, cross_entropy, pass, probe, small_network, supervision},
+        run::{Run, values},
+    },
+    tst::{
+        GeometricDraws, GeometricNetwork, OperatorNetworks, Policy, PolicyDraws, Tst, TstConfig,
+        augment, colour::ColourNetwork,
+    },
 };
 
 /// All cases.

@@ -77,6 +77,7 @@ pub struct PolicyDraws {
 
 /// The policy's numbers as they are used.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
 pub struct PolicyNumbers {
     /// σ(probabilities), `[14]`.
     pub probabilities: Tensor<1>,

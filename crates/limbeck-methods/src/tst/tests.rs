@@ -1,5 +1,6 @@
 use limbeck_nn::{Builder, Mode, Pass, Store};
 
+use super::colour::ColourNetwork;
 use super::*;
 use crate::testing::{
     assert_close, gradient, labels, leaf, network, network_probe, number, numbers, random,

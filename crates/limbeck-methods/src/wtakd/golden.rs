@@ -2,16 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Cast, Evolution, HeldOutPredictions, Trial, Wtakd, WtakdConfig};
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
 
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{cross_entropy, probe, small_network},
-    run::{Run, values},
+use crate::{
+    Cast,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{cross_entropy, probe, small_network},
+        run::{Run, values},
+    },
+    wtakd::{
+        HeldOutPredictions, Wtakd, WtakdConfig,
+        evolution::{Evolution, Trial},
+    },
 };
 
 /// All cases.

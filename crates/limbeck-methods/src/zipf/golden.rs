@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Cast, Zipf, ZipfConfig, ZipfDistribution};
-
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    fixture::{cross_entropy, probe, small_network},
-    run::Run,
+use crate::{
+    Cast,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::{cross_entropy, probe, small_network},
+        run::Run,
+    },
+    zipf::{Zipf, ZipfConfig, ZipfDistribution},
 };
 
 /// All cases.

@@ -33,12 +33,14 @@ pub fn network(model: &str, seed: u64) -> Network {
     model::build(model, INPUT, seed, &Device::flex(), DType::F64).unwrap()
 }
 
-/// The model of a method's teacher: a transformer where the method asks for one.
+/// The model of a method's teacher: a transformer where the method takes no other.
 pub fn teacher_of(method: &str) -> &'static str {
-    match method {
-        "cakd" => "vit_nano",
-        _ => "resnet14",
-    }
+    let takes = |teacher: &&str| {
+        let probe = probe(Some(&network(teacher, 2)));
+        cast(method, &Settings::new(), &probe, network("resnet8", 1)).is_ok()
+    };
+    let models = ["resnet14", "vit_nano"];
+    models.into_iter().find(takes).unwrap_or(models[0])
 }
 
 /// The teacher of all rehearsals.

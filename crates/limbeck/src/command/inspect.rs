@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 use std::path::Path;
 
 use limbeck::data::open;
-use limbeck::methods::{HintSelection, HintSettings, HintsConfig, blocks, propose_pairs};
+use limbeck::methods::{HintSelection, HintSettings, blocks, propose_pairs};
 use limbeck::nn::{InputShape, Network, model};
 use limbeck::train::TrainError;
 use limbeck::train::experiment::build;
@@ -101,7 +101,7 @@ fn select_hints(
     let model = load_model(&arguments.model, &facts(arguments)?, None, true)?;
     let settings = HintSettings {
         hints: arguments.hints,
-        ..HintsConfig::default().selection()
+        ..HintSettings::default()
     };
     let taps = student.taps();
     let found = hint_pairs(&model, &taps, &data.train, &settings);
