@@ -97,7 +97,7 @@ pub use hint_selection::{HintSelection, HintSettings, HintSurvey};
 pub use layer_clusters::{CentreRule, LayerClusters};
 pub use layer_similarity::LayerSimilarity;
 pub use limbeck_data::{Balanced, Images, Normalisation};
-pub use method::{Method, build, cast, entries};
+pub use method::{Method, build, cast, entries, needs_teacher};
 pub use none::BASELINE;
 pub use one_stage::OneStage;
 pub use pairs::{blocks, propose_pairs};

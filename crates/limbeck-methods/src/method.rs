@@ -63,6 +63,14 @@ pub fn entries(name: &str) -> Result<Vec<&'static MethodEntry>, MethodError> {
     Ok(entries)
 }
 
+/// Whether a part of the method called `name` reads a teacher.
+///
+/// # Errors
+/// As [`entries`].
+pub fn needs_teacher(name: &str) -> Result<bool, MethodError> {
+    Ok(entries(name)?.iter().any(|entry| entry.needs_teacher))
+}
+
 fn settings_of(settings: &BTreeMap<String, Value>, id: &str) -> Value {
     let table = settings.get(id).cloned();
     table.unwrap_or_else(|| Value::Object(serde_json::Map::new()))

@@ -23,10 +23,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     TrainError,
-    experiment::{Plan, build},
+    blueprint::build,
+    experiment::Plan,
     files,
-    job::{Finished, Job, JobEnd},
-    model_source,
+    job::{Finished, JobEnd},
     observer::Observer,
     run_folder::RunFolder,
     step::Learner,
@@ -306,20 +306,15 @@ impl Search<'_> {
         learner: Learner,
         observer: &mut dyn Observer,
     ) -> Result<Option<Finished>, TrainError> {
-        let job = Job {
-            name: name.to_owned(),
-            seed: self.plan.recipe.train.seed,
-            folder: self.folder.job(name),
-            recipe: &self.plan.recipe,
-            fingerprint: &format!("{}-{net}", self.fingerprint),
-            train: &self.plan.dataset.train,
-            augment: &self.plan.augment,
-            validation: &self.validation,
-            validation_choices: None,
-            teacher: None,
-            classes: &self.plan.dataset.classes,
-            interrupt: self.interrupt,
-        };
+        let fingerprint = format!("{}-{net}", self.fingerprint);
+        let job = self.plan.job(
+            name,
+            self.plan.recipe.train.seed,
+            self.folder,
+            &fingerprint,
+            &self.validation,
+            self.interrupt,
+        );
         match job.run(learner, observer)? {
             JobEnd::Finished(finished) => Ok(Some(*finished)),
             JobEnd::Interrupted => Ok(None),
@@ -339,15 +334,10 @@ impl Search<'_> {
         if logged.best() != Some(index) {
             return Ok(());
         }
-        let path = self.folder.student();
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(TrainError::io(parent))?;
-        }
-        model_source::save(
+        self.folder.deploy(
             &finished.network,
             &self.plan.augment,
             &self.plan.dataset.classes,
-            &path,
         )
     }
 

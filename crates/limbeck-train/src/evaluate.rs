@@ -1,7 +1,7 @@
 //! Measuring a network on one part of the data.
 
-use burn::tensor::{Tensor, TensorData, activation::softmax};
-use limbeck_data::{Augment, Loader, LoaderConfig, Part};
+use burn::tensor::{Tensor, activation::softmax};
+use limbeck_data::{Augment, Part};
 use limbeck_methods::{Origin, Section, Teacher};
 use limbeck_nn::{Feature, Network, Outputs, Taps};
 use limbeck_report::Evaluation;
@@ -9,14 +9,11 @@ use limbeck_report::Evaluation;
 use crate::{
     TrainError,
     metric::{Evaluator, Recall},
+    sweep::{BATCH, Sweep},
 };
 
 /// The tap that holds a network's embedding.
 pub(crate) const EMBEDDING: &str = "pooled";
-
-/// Images of an evaluation batch: large enough for the products to be efficient, small enough for
-/// the maps of a wide network to stay in memory.
-const BATCH: usize = 100;
 
 /// What was chosen for an image, and how surely.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -30,9 +27,9 @@ pub struct Choice {
 /// A part of the data, prepared as networks see it when they are measured: no augmentation,
 /// always in the same order.
 pub struct EvaluationSet {
-    loader: Loader,
+    images: Sweep,
     /// The same images in the teacher's size, where that is another one.
-    large: Option<Loader>,
+    large: Option<Sweep>,
     classes: usize,
     recall: bool,
     /// Which part of the data it is.
@@ -60,22 +57,13 @@ impl EvaluationSet {
         workers: usize,
     ) -> Result<Self, TrainError> {
         let classes = part.classes().len();
-        let config = LoaderConfig {
-            batch: BATCH,
-            shuffle: false,
-            drop_last: false,
-            workers,
-            prefetch: 2,
-            seed: 0,
-            ..LoaderConfig::default()
-        };
-        let loader = |part, augment| Loader::new(part, augment, false, config);
+        let sweep = |augment: &Augment| Sweep::new(part.clone(), augment, BATCH, workers);
         let large = match teacher == augment {
             true => None,
-            false => Some(loader(part.clone(), teacher.clone())?),
+            false => Some(sweep(teacher)?),
         };
         Ok(Self {
-            loader: loader(part, augment.clone())?,
+            images: sweep(augment)?,
             large,
             classes,
             recall: false,
@@ -99,7 +87,7 @@ impl EvaluationSet {
 
     /// Number of images.
     pub fn images(&self) -> usize {
-        self.loader.part().len()
+        self.images.part().len()
     }
 
     /// Measures `network`; the agreement is with `teacher_choices`, one for each image in order.
@@ -114,9 +102,9 @@ impl EvaluationSet {
         let network = network.frozen();
         let size = [network.input().height, network.input().width];
         let large = self.large.as_ref();
-        let large = large.filter(|loader| loader.augment().size == size);
-        let loader = large.unwrap_or(&self.loader);
-        self.run(loader, &network, teacher_choices, |images, _| {
+        let large = large.filter(|large| large.size() == size);
+        let sweep = large.unwrap_or(&self.images);
+        self.run(sweep, &network, teacher_choices, |images, _| {
             Ok(network.evaluate(images, &self.taps()))
         })
     }
@@ -131,8 +119,8 @@ impl EvaluationSet {
         teacher: &dyn Teacher,
         network: &Network,
     ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
-        let loader = self.large.as_ref().unwrap_or(&self.loader);
-        self.run(loader, network, None, |images, samples| {
+        let sweep = self.large.as_ref().unwrap_or(&self.images);
+        self.run(sweep, network, None, |images, samples| {
             let origin = Origin {
                 section: self.section,
                 view: 0,
@@ -152,19 +140,17 @@ impl EvaluationSet {
 
     fn run(
         &self,
-        loader: &Loader,
+        sweep: &Sweep,
         network: &Network,
         teacher_choices: Option<&[Choice]>,
         outputs: impl Fn(Tensor<4>, Vec<usize>) -> Result<Outputs, TrainError>,
     ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
-        let options = (network.store.device(), network.store.dtype());
         let mut evaluator = Evaluator::new(self.classes);
         let mut choices = Vec::new();
         let mut recall = Recall::default();
-        for batch in loader.epoch(0, 0) {
+        for batch in sweep.batches(network.store.device(), network.store.dtype()) {
             let batch = batch?;
-            let images = Tensor::from_data(TensorData::new(batch.images, batch.shape), options);
-            let outputs = outputs(images, batch.samples)?;
+            let outputs = outputs(batch.images, batch.samples)?;
             let embeddings = outputs.feature(EMBEDDING).and_then(Feature::to_vector);
             if let Some(embeddings) = embeddings.filter(|_| self.recall) {
                 let width = embeddings.dims()[1];
@@ -186,7 +172,7 @@ impl EvaluationSet {
                 let image = start + broken / (values.len() / count.max(1)).max(1);
                 return Err(TrainError::OutputsNotFinite {
                     network: network.name().to_owned(),
-                    image: loader.part().name(image),
+                    image: sweep.part().name(image),
                     value: values[broken],
                 });
             }

@@ -1,14 +1,14 @@
 //! Images of the training part that no step trains on.
 
 use burn::tensor::{DType, Device};
-use limbeck_data::{Augment, DataError, Loader, LoaderConfig, Part};
+use limbeck_data::{Augment, DataError, Part};
 use limbeck_methods::{Batch, HeldOut, MethodError};
 
-use crate::tensors::on_device;
+use crate::{sweep::Sweep, tensors::on_device};
 
 /// Held-out images in batches, not augmented.
 pub struct HeldOutImages {
-    loader: Loader,
+    images: Sweep,
     device: Device,
     dtype: DType,
 }
@@ -25,12 +25,8 @@ impl HeldOutImages {
         device: &Device,
         dtype: DType,
     ) -> Result<Self, DataError> {
-        let config = LoaderConfig {
-            batch,
-            ..LoaderConfig::default()
-        };
         Ok(Self {
-            loader: Loader::new(part, augment.clone(), false, config)?,
+            images: Sweep::new(part, augment, batch, 1)?,
             device: device.clone(),
             dtype,
         })
@@ -42,7 +38,7 @@ impl HeldOut for HeldOutImages {
         &self,
         look: &mut dyn FnMut(&Batch) -> Result<(), MethodError>,
     ) -> Result<(), MethodError> {
-        for batch in self.loader.epoch(0, 0) {
+        for batch in self.images.loaded() {
             let batch = batch.map_err(|error| MethodError::HeldOut {
                 reason: error.to_string(),
             })?;

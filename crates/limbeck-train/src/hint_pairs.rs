@@ -1,13 +1,14 @@
 //! Which layers of a trained teacher a student is worth learning from, over images.
 
 use limbeck_data::Part;
-use limbeck_methods::{HeldOut, HintSelection, HintSettings, HintSurvey, blocks};
+use limbeck_methods::{HintSelection, HintSettings, HintSurvey, blocks};
 use limbeck_nn::{Tap, Taps};
 
-use crate::{TrainError, held_out::HeldOutImages, model_source::LoadedModel};
-
-/// Images of a batch: large enough for the products to be efficient.
-const BATCH: usize = 100;
+use crate::{
+    TrainError,
+    model_source::LoadedModel,
+    sweep::{BATCH, Sweep},
+};
 
 /// Chooses hints among the blocks of `teacher` for a student with the taps `student`; see the page
 /// of `hints`. A sample of `part` is looked at, prepared as the teacher knows its images.
@@ -26,10 +27,12 @@ pub fn hint_pairs(
     settings.check(student, &names)?;
     let (device, dtype) = (teacher.store.device(), teacher.store.dtype());
     let sample = part.spread(settings.images);
-    let images = HeldOutImages::new(sample, &augment, BATCH, device, dtype)?;
+    let images = Sweep::new(sample, &augment, BATCH, 1)?;
     let network = teacher.frozen();
     let taps = Taps::from_iter(&names);
     let mut survey = HintSurvey::new(&names, settings.images);
-    images.look(&mut |batch| survey.add(&network.evaluate(batch.images.clone(), &taps)))?;
+    for batch in images.batches(device, dtype) {
+        survey.add(&network.evaluate(batch?.images, &taps))?;
+    }
     Ok(survey.select(settings, student)?)
 }

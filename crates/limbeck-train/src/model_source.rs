@@ -1,56 +1,17 @@
-//! Where a trained network comes from: a run folder, a weights file, or the zoo.
+//! Trained networks from and to their files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use limbeck_data::{Augment, Fit, Normalisation};
 use limbeck_nn::weights::{self, ImageFit, LoadOptions, ModelFile, ModelMetadata, StateDict};
-use limbeck_nn::{InputShape, Network, NnError, model};
+use limbeck_nn::{InputShape, Network, model};
 use sha2::{Digest, Sha256};
 
 use crate::{
     TrainError,
     model_facts::{ModelFacts, parse_normalisation, read_classes},
-    run_folder,
 };
-
-/// What a user named as a model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ModelSource {
-    /// A weights file, of a run folder or by itself.
-    File(PathBuf),
-    /// A name of the zoo.
-    Zoo(String),
-}
-
-impl ModelSource {
-    /// Looks at what `text` names: a folder, a file, or a model of the zoo, in this order.
-    ///
-    /// # Errors
-    /// None of the three, or a folder that is not a finished run's.
-    pub fn recognise(text: &str) -> Result<Self, TrainError> {
-        let path = Path::new(text);
-        if path.is_dir() {
-            return Ok(Self::File(run_folder::student_of(path)?));
-        }
-        if path.is_file() {
-            return Ok(Self::File(path.to_owned()));
-        }
-        match model::find(text) {
-            Ok(entry) => Ok(Self::Zoo(entry.name)),
-            Err(NnError::UnknownModel { nearest, .. }) => {
-                let nearest = nearest.map_or_else(
-                    || "see `limbeck models`".to_owned(),
-                    |name| format!("did you mean the model `{name}`?"),
-                );
-                Err(TrainError::ModelSource(format!(
-                    "`{text}` is neither a run folder, nor a weights file, nor a model of the zoo; {nearest}"
-                )))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-}
 
 /// A trained network with what its file, or its user, says about it.
 #[derive(Clone, Debug)]
@@ -274,7 +235,7 @@ fn contradicts(file: &Path, what: &str) -> TrainError {
 }
 
 /// The way of fitting that a file names.
-fn fit_of(file: &Path, fit: &ImageFit) -> Result<Fit, TrainError> {
+pub(crate) fn fit_of(file: &Path, fit: &ImageFit) -> Result<Fit, TrainError> {
     serde_json::from_value(fit.name.as_str().into()).map_err(|_| {
         TrainError::ModelSource(format!(
             "`{}` fits its images by `{}`, which is not known; it was written by another version",
@@ -282,15 +243,6 @@ fn fit_of(file: &Path, fit: &ImageFit) -> Result<Fit, TrainError> {
             fit.name
         ))
     })
-}
-
-/// How the images of the model that `source` names were fitted, where its file tells.
-pub fn told_fit(source: &str) -> Option<(Fit, f64)> {
-    let Ok(ModelSource::File(file)) = ModelSource::recognise(source) else {
-        return None;
-    };
-    let fit = weights::read_metadata(&file).ok()?.fit?;
-    Some((fit_of(&file, &fit).ok()?, fit.share))
 }
 
 /// Puts the weights of `file`, those under `key` if one is named, into `network`, leaving the

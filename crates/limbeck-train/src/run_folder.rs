@@ -14,9 +14,11 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use limbeck_data::Augment;
+use limbeck_nn::Network;
 use limbeck_report::Results;
 
-use crate::{TrainError, files, recipe::Recipe};
+use crate::{TrainError, files, model_source, recipe::Recipe};
 
 /// A run's folder, locked against a second process while this value lives.
 #[derive(Debug)]
@@ -105,6 +107,23 @@ impl RunFolder {
     /// The deployable student.
     pub fn student(&self) -> PathBuf {
         self.path.join(STUDENT)
+    }
+
+    /// Writes `network` as the student to deploy, with all that is needed to use it.
+    ///
+    /// # Errors
+    /// A file system that refuses.
+    pub fn deploy(
+        &self,
+        network: &Network,
+        augment: &Augment,
+        classes: &[String],
+    ) -> Result<(), TrainError> {
+        let path = self.student();
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(TrainError::io(parent))?;
+        }
+        model_source::save(network, augment, classes, &path)
     }
 
     /// Where the page is written.

@@ -10,11 +10,7 @@ use limbeck_methods::{
 use limbeck_nn::{InputShape, Mode, Outputs, Pass, Taps, model::outline};
 
 use super::{learner::BenchLearner, noise, stopwatch::Stopwatch};
-use crate::{
-    TrainError,
-    experiment::{build, needs_teacher},
-    recipe::OptimizerRecipe,
-};
+use crate::{TrainError, blueprint::build, recipe::OptimizerRecipe};
 
 /// Steps of the student alone: their time is known well enough after a few.
 const STUDENT_RUNS: usize = 3;
@@ -49,7 +45,7 @@ impl LossBench<'_> {
         if entries.iter().any(|entry| entry.is_procedure()) {
             return Ok(None);
         }
-        let teacher = match needs_teacher(method)? {
+        let teacher = match limbeck_methods::needs_teacher(method)? {
             true => Some(build(self.teacher, self.input, 0)?),
             false => None,
         };

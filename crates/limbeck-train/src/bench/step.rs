@@ -16,10 +16,7 @@ use super::{
     stored::Stored,
 };
 use crate::{
-    TrainError,
-    cache::StoredTeacher,
-    experiment::{build, needs_teacher},
-    recipe::OptimizerRecipe,
+    TrainError, blueprint::build, cache::StoredTeacher, recipe::OptimizerRecipe,
     teacher::FrozenTeacher,
 };
 
@@ -85,7 +82,7 @@ impl StepBench<'_> {
     /// # Errors
     /// Names that do not exist, or a method that does not fit.
     pub fn run(&self) -> Result<StepTimes, TrainError> {
-        if !needs_teacher(self.method)? {
+        if !limbeck_methods::needs_teacher(self.method)? {
             return self.alone();
         }
         let network = build(self.teacher, self.input, 0)?;

@@ -4,17 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::tensor::{Tensor, TensorData};
 use limbeck_cache::{Build, Finisher, ShardWriter};
-use limbeck_data::{Loader, LoaderConfig, Part};
-use limbeck_methods::Teacher;
+use limbeck_data::Part;
 use limbeck_nn::{Outputs, Taps};
 
 use super::{CacheContents, CachePlan};
-use crate::TrainError;
-
-/// Images of a forward pass. An image's outputs do not depend on the others of its batch.
-const BATCH: usize = 100;
+use crate::{
+    TrainError,
+    sweep::{BATCH, Sweep},
+};
 
 /// How far a build is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +47,11 @@ pub fn fill(
     interrupt: &AtomicBool,
     progress: &mut dyn FnMut(FillMoment),
 ) -> Result<FillEnd, TrainError> {
-    super::classifier::write(folder, &plan.network, &plan.manifest.teacher.weights_sha256)?;
+    super::classifier::write(
+        folder,
+        plan.teacher.network(),
+        &plan.manifest.teacher.weights_sha256,
+    )?;
     let missing = build.missing();
     let mut moment = FillMoment {
         done: 0,
@@ -135,27 +137,19 @@ impl Run {
         &self,
         plan: &'a CachePlan,
     ) -> Result<impl Iterator<Item = Result<Outputs, TrainError>> + use<'a>, TrainError> {
-        let config = LoaderConfig {
-            batch: BATCH,
-            seed: plan.manifest.view_seed,
-            workers: plan.recipe.data.workers,
-            ..LoaderConfig::default()
+        let (part, augment) = (self.part.clone(), &plan.augment);
+        let workers = plan.recipe.data.workers;
+        let sweep = match self.augments {
+            true => {
+                let seed = plan.manifest.view_seed;
+                Sweep::of_view(part, augment, self.view as usize, seed, workers)?
+            }
+            false => Sweep::new(part, augment, BATCH, workers)?,
         };
-        // Mixing comes after the views.
-        let augment = limbeck_data::Augment {
-            mixup_alpha: 0.0,
-            cutmix_alpha: 0.0,
-            ..plan.augment.clone()
-        };
-        let loader = Loader::new(self.part.clone(), augment, self.augments, config)?;
         let taps = Taps::from_iter(plan.manifest.outputs.iter().map(|output| &output.name));
-        let options = (plan.network.store.device(), plan.network.store.dtype());
-        Ok(loader.epoch(self.view as usize, 0).map(move |batch| {
-            let batch = batch?;
-            let data = TensorData::new(batch.images, batch.shape);
-            let images = Tensor::<4>::from_data(data, options);
-            Ok(plan.teacher.outputs(images, &taps)?)
-        }))
+        let store = &plan.teacher.network().store;
+        let batches = sweep.batches(store.device(), store.dtype());
+        Ok(batches.map(move |batch| plan.outputs(batch?.images, &taps)))
     }
 }
 

@@ -1,20 +1,25 @@
 //! Everything about a cache that can be settled before it is built.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
 
 use limbeck_cache::{
     Cache, CacheError, Encoding, FORMAT, Manifest, TeacherFacts, record_bytes, shard_records,
 };
-use limbeck_data::{Augment, Dataset, Normalisation};
-use limbeck_nn::{InputShape, Network};
+use limbeck_data::{Augment, Dataset};
+use limbeck_nn::{InputShape, Outputs, Taps};
 
 use super::{CacheContents, contents::LOGITS, facts};
 use crate::{
     TrainError, augmentation,
-    experiment::{input_shape, load_teacher, open_data},
-    model_source::{self, ModelSource},
+    data::{input_shape, open_data},
+    model_source,
+    named_model::ModelSource,
     recipe::{Recipe, TeacherRecipe},
-    teacher::FrozenTeacher,
+    run_teacher::RunTeacher,
+    teacher_file::load_teacher,
 };
 
 /// A cache that can be built: data opened, augmentation settled as for a training run, teacher
@@ -23,13 +28,11 @@ pub struct CachePlan {
     /// Resolved.
     pub recipe: Recipe,
     /// The data.
-    pub dataset: Dataset,
+    pub dataset: Arc<Dataset>,
     /// What is done to images.
     pub augment: Augment,
-    /// The teacher's network.
-    pub network: Network,
     /// What gives outputs.
-    pub teacher: FrozenTeacher,
+    pub teacher: RunTeacher,
     /// What the cache is.
     pub manifest: Manifest,
     /// Choices that were made for the user, a line each.
@@ -47,7 +50,7 @@ impl CachePlan {
     /// Whatever is wrong with recipe, data or teacher, and contents that cannot be stored.
     pub fn new(mut recipe: Recipe, contents: &CacheContents) -> Result<Self, TrainError> {
         recipe.check()?;
-        let dataset = open_data(&recipe)?;
+        let dataset = Arc::new(open_data(&recipe.data)?);
         let file = teacher_file(&recipe)?;
         let size = match dataset.shape {
             Some(_) => 0,
@@ -60,24 +63,21 @@ impl CachePlan {
         };
         let (augment, normalisation) = augmentation::settle(&mut recipe, &dataset, size)?;
         let input = input_shape(&augment, &dataset);
-        let mut warnings = Vec::new();
-        let (loaded, own) = load_teacher(
+        let (mut notes, mut warnings) = (Vec::new(), Vec::new());
+        let teacher = load_teacher(
             &recipe,
             &file,
             input,
             &normalisation,
             &dataset,
+            &mut notes,
             &mut warnings,
         )?;
-        let notes = loaded.notes;
         let material = Material {
             recipe,
             dataset,
             augment,
-            normalisation,
-            network: loaded.network,
-            own,
-            weights_sha256: loaded.sha256,
+            teacher,
         };
         let mut plan = Self::of(material, contents)?;
         plan.notes = notes;
@@ -94,15 +94,11 @@ impl CachePlan {
             mut recipe,
             dataset,
             augment,
-            normalisation,
-            network,
-            own,
-            weights_sha256,
+            teacher,
         } = material;
-        let teacher = FrozenTeacher::new(&network, &own, &normalisation);
         let view_seed = recipe.data.view_seed.unwrap_or(recipe.train.seed);
         recipe.data.view_seed = Some(view_seed);
-        let outputs = contents.outputs(&network.taps())?;
+        let outputs = contents.outputs(&teacher.network().taps())?;
         let sections = facts::sections(&dataset, contents.views as u64);
         let records = sections
             .iter()
@@ -111,7 +107,7 @@ impl CachePlan {
         let manifest = Manifest {
             format: FORMAT,
             limbeck: env!("CARGO_PKG_VERSION").to_owned(),
-            teacher: teacher_facts(&network, &own, weights_sha256, &dataset.classes),
+            teacher: teacher_facts(&teacher, &dataset.classes),
             data: facts::data(&dataset, &recipe.data),
             augment: facts::augment(&augment),
             view_seed,
@@ -124,12 +120,22 @@ impl CachePlan {
             recipe,
             dataset,
             augment,
-            network,
             teacher,
             manifest,
             notes: Vec::new(),
             warnings: Vec::new(),
         })
+    }
+
+    /// What the teacher gives out for `images` `[B, C, H, W]`, normalised as a student's.
+    ///
+    /// # Errors
+    /// A teacher that is not trained, and whatever it refuses.
+    pub(super) fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Result<Outputs, TrainError> {
+        let Some(teacher) = self.teacher.outputs() else {
+            return Err(untrained(self.teacher.network().name(), &self.recipe));
+        };
+        Ok(teacher.outputs(images, taps)?)
     }
 
     /// The plan that `cache` was built by, with the teacher and the data of `source`: to ask the
@@ -163,17 +169,11 @@ pub(crate) struct Material {
     /// Of which data, seed and number of workers are read.
     pub recipe: Recipe,
     /// The data.
-    pub dataset: Dataset,
+    pub dataset: Arc<Dataset>,
     /// What is done to images.
     pub augment: Augment,
-    /// How the student's images are normalised.
-    pub normalisation: Normalisation,
-    /// The teacher's network.
-    pub network: Network,
-    /// The normalisation that it was trained with.
-    pub own: Normalisation,
-    /// Hash of its weights' file.
-    pub weights_sha256: String,
+    /// A trained one.
+    pub teacher: RunTeacher,
 }
 
 /// Where the teacher and the images of a cache are.
@@ -229,20 +229,20 @@ fn teacher_file(recipe: &Recipe) -> Result<std::path::PathBuf, TrainError> {
     };
     match ModelSource::recognise(source)? {
         ModelSource::File(file) => Ok(file),
-        ModelSource::Zoo(name) => Err(TrainError::ModelSource(format!(
-            "`{name}` is a network without weights; train it first (limbeck train {} --model \
-             {name}) and give its run folder as the teacher",
-            Path::new(&recipe.data.path).display()
-        ))),
+        ModelSource::Zoo(name) => Err(untrained(&name, recipe)),
     }
 }
 
-fn teacher_facts(
-    network: &Network,
-    own: &Normalisation,
-    weights_sha256: String,
-    classes: &[String],
-) -> TeacherFacts {
+fn untrained(name: &str, recipe: &Recipe) -> TrainError {
+    TrainError::ModelSource(format!(
+        "`{name}` is a network without weights; train it first (limbeck train {} --model {name}) \
+         and give its run folder as the teacher",
+        Path::new(&recipe.data.path).display()
+    ))
+}
+
+fn teacher_facts(teacher: &RunTeacher, classes: &[String]) -> TeacherFacts {
+    let (network, own) = (teacher.network(), teacher.normalisation());
     let InputShape {
         channels,
         height,
@@ -251,7 +251,7 @@ fn teacher_facts(
     } = network.input();
     TeacherFacts {
         name: network.name().to_owned(),
-        weights_sha256,
+        weights_sha256: teacher.identity().to_owned(),
         mean: own.mean.clone(),
         std: own.std.clone(),
         input: [channels, height, width],

@@ -1,19 +1,13 @@
 //! Trains what a plan says, tests it once, and writes down what was found.
 
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use limbeck_methods::{BASELINE, Section, Teacher};
+use limbeck_methods::{BASELINE, Section, Teacher, needs_teacher};
 use limbeck_nn::Network;
 use limbeck_report::{Evaluation, Results, SeedResult};
 
-use super::{
-    Plan, TeacherPlan, needs_teacher, series,
-    sharing::{self, Answers},
-    summary,
-    teaching::{Teaching, TrainedFirst},
-};
+use super::{Plan, series_folder, sharing, summary};
 use crate::{
     TrainError,
     evaluate::{Choice, EvaluationSet},
@@ -23,8 +17,8 @@ use crate::{
     observer::Observer,
     recipe::{ChooseBy, Recipe},
     run_folder::RunFolder,
+    run_teacher::RunTeacher,
     step::Learner,
-    teacher::FrozenTeacher,
 };
 
 /// How a run ended.
@@ -69,27 +63,31 @@ fn perform(
         observer.warn(warning);
     }
     let run = Run::new(plan, folder, interrupt)?;
-    let Some(teacher) = run.teacher(observer)? else {
-        return Ok(RunEnd::Interrupted);
-    };
-    let knowledge = teacher.knowledge();
+    let mut teacher = plan.teacher.clone();
+    let mut teacher_job = None;
+    if let Some(untrained) = teacher.take_if(|teacher| !teacher.is_trained()) {
+        let Some(finished) = run.train_teacher(untrained.network(), observer)? else {
+            return Ok(RunEnd::Interrupted);
+        };
+        teacher = Some(run.taught(&finished)?);
+        teacher_job = Some(finished);
+    }
+    let knowledge = teacher.as_ref().and_then(RunTeacher::outputs);
     let validation_choices = match knowledge {
         None => None,
         Some(teacher) => Some(run.introduce(teacher, observer)?),
     };
 
     let seeds = seeds(&plan.recipe);
-    let answers = match teacher.trained(plan) {
-        None => Answers::Teacher,
-        Some(trained) => sharing::share(plan, folder, trained, interrupt, observer)?,
-    };
-    let answering = match &answers {
-        Answers::Interrupted => return Ok(RunEnd::Interrupted),
-        Answers::Teacher => knowledge,
-        Answers::Stored(stored) => Some(stored.as_ref() as &dyn Teacher),
-    };
-    let lessons = match needs_teacher(&plan.recipe.method.name)? {
-        true => teacher.network().zip(answering),
+    let mut answering = None;
+    if let Some(teacher) = &teacher {
+        answering = sharing::share(plan, folder, teacher, interrupt, observer)?;
+        if answering.is_none() {
+            return Ok(RunEnd::Interrupted);
+        }
+    }
+    let learns_from = match needs_teacher(&plan.recipe.method.name)? {
+        true => answering.as_ref(),
         false => None,
     };
     let mut students = Vec::new();
@@ -99,7 +97,7 @@ fn perform(
             &format!("student-{seed}"),
             seed,
             &plan.recipe.method.name,
-            lessons,
+            learns_from,
             validation_choices.as_deref(),
             observer,
         )?;
@@ -147,8 +145,8 @@ fn perform(
 
     let outcome = summary::Outcome {
         seeds: &seeds,
-        teacher: teacher.network(),
-        teacher_weights: teacher.weights(),
+        teacher: teacher.as_ref().map(RunTeacher::network),
+        teacher_weights: teacher_job.as_ref().map(|job| job.weights.as_path()),
         taught: taught.as_ref(),
         students: &students,
         tested,
@@ -158,12 +156,9 @@ fn perform(
         command,
         // A resumed run has spent more time than this process.
         seconds: started.elapsed().as_secs_f64().max(
-            teacher.seconds()
-                + students
-                    .iter()
-                    .chain(&baselines)
-                    .map(|job| job.seconds)
-                    .sum::<f64>(),
+            (students.iter().chain(&baselines).chain(&teacher_job))
+                .map(|job| job.seconds)
+                .sum(),
         ),
     };
     let results = summary::results(plan, folder, outcome)?;
@@ -219,8 +214,7 @@ impl<'a> Run<'a> {
             begun: std::cell::Cell::new(0),
         };
         let for_each_seed = if run.has_baseline() { 2 } else { 1 };
-        run.jobs = seeds(&plan.recipe).len() * for_each_seed
-            + usize::from(matches!(plan.teacher, TeacherPlan::Trained { .. }));
+        run.jobs = seeds(&plan.recipe).len() * for_each_seed + usize::from(run.trains_teacher());
         Ok(run)
     }
 
@@ -228,37 +222,38 @@ impl<'a> Run<'a> {
         self.plan.recipe.train.baseline && self.plan.recipe.method.name != BASELINE
     }
 
-    /// The teacher, trained first if it must be; `None` if that was interrupted.
-    fn teacher(&self, observer: &mut dyn Observer) -> Result<Option<Teaching<'a>>, TrainError> {
-        match &self.plan.teacher {
-            TeacherPlan::None => Ok(Some(Teaching::None)),
-            TeacherPlan::Ready {
-                network, teacher, ..
-            } => Ok(Some(Teaching::Ready(network, teacher.as_ref()))),
-            TeacherPlan::Trained { network } => {
-                let seed = self.plan.recipe.train.seed;
-                let learner = self.learner(network.as_ref().clone(), seed, BASELINE, None)?;
-                let fingerprint = &self.fingerprints.teacher;
-                self.take_over(TEACHER, fingerprint, observer)?;
-                let job = Job {
-                    augment: &self.plan.teacher_augment,
-                    ..self.job(TEACHER, seed, fingerprint, None, None)
-                };
-                let end = job.run_counted(self, learner, observer)?;
-                let Some(finished) = end else {
-                    return Ok(None);
-                };
-                let normalisation = &self.plan.normalisation;
-                let teacher = FrozenTeacher::new(&finished.network, normalisation, normalisation);
-                Ok(Some(Teaching::Trained(Box::new(TrainedFirst {
-                    network: finished.network,
-                    teacher,
-                    sha256: model_source::sha256(&finished.weights)?,
-                    weights: finished.weights,
-                    seconds: finished.seconds,
-                }))))
-            }
-        }
+    fn trains_teacher(&self) -> bool {
+        let teacher = self.plan.teacher.as_ref();
+        teacher.is_some_and(|teacher| !teacher.is_trained())
+    }
+
+    /// Trains the teacher from labels alone; `None` if interrupted.
+    fn train_teacher(
+        &self,
+        network: &Network,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Finished>, TrainError> {
+        let seed = self.plan.recipe.train.seed;
+        let learner = self.learner(network.clone(), seed, BASELINE, None)?;
+        let fingerprint = &self.fingerprints.teacher;
+        self.take_over(TEACHER, fingerprint, observer)?;
+        let job = Job {
+            augment: &self.plan.teacher_augment,
+            ..self.job(TEACHER, seed, fingerprint)
+        };
+        job.run_counted(self, learner, observer)
+    }
+
+    /// What the training of the teacher has given.
+    fn taught(&self, finished: &Finished) -> Result<RunTeacher, TrainError> {
+        let normalisation = &self.plan.normalisation;
+        let identity = model_source::sha256(&finished.weights)?;
+        Ok(RunTeacher::trained(
+            finished.network.clone(),
+            normalisation.clone(),
+            normalisation,
+            identity,
+        ))
     }
 
     /// Measures the teacher on the validation part and says what it reaches.
@@ -279,9 +274,10 @@ impl<'a> Run<'a> {
             observer.warn(&format!(
                 "the teacher is {:.1} % right, and guessing gives {chance:.1} %: {}",
                 measured.top1,
-                match self.plan.teacher {
-                    TeacherPlan::Trained { .. } => "train it longer, or on more images",
-                    _ => "are its normalisation, its class order and its weights the right ones?",
+                match self.trains_teacher() {
+                    true => "train it longer, or on more images",
+                    false =>
+                        "are its normalisation, its class order and its weights the right ones?",
                 }
             ));
         }
@@ -294,13 +290,12 @@ impl<'a> Run<'a> {
         name: &str,
         seed: u64,
         method: &str,
-        teacher: Option<(&Network, &dyn Teacher)>,
+        teacher: Option<&RunTeacher>,
         validation_choices: Option<&[Choice]>,
         observer: &mut dyn Observer,
     ) -> Result<Option<Finished>, TrainError> {
-        let network = teacher.map(|(network, _)| network);
+        let network = teacher.map(RunTeacher::network);
         let learner = self.learner(self.plan.student(seed)?, seed, method, network)?;
-        let teacher = teacher.map(|(_, teacher)| teacher);
         let fingerprint = match method {
             BASELINE => &self.fingerprints.baseline,
             _ => &self.fingerprints.student,
@@ -308,8 +303,12 @@ impl<'a> Run<'a> {
         if method == BASELINE {
             self.take_over(name, fingerprint, observer)?;
         }
-        self.job(name, seed, fingerprint, teacher, validation_choices)
-            .run_counted(self, learner, observer)
+        let job = Job {
+            teacher: teacher.and_then(RunTeacher::outputs),
+            validation_choices,
+            ..self.job(name, seed, fingerprint)
+        };
+        job.run_counted(self, learner, observer)
     }
 
     /// Takes a training from labels alone over from another run of the series, if it is there.
@@ -319,7 +318,7 @@ impl<'a> Run<'a> {
         fingerprint: &str,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
-        if let Some(run) = series::take_over(self.folder, name, fingerprint)? {
+        if let Some(run) = series_folder::take_over(self.folder, name, fingerprint)? {
             observer.note(&format!("\n{name} is that of {}", run.display()));
         }
         Ok(())
@@ -336,30 +335,11 @@ impl<'a> Run<'a> {
         Learner::new(method, procedure, cast, self.plan.task(), &self.plan.recipe)
     }
 
-    fn job<'b>(
-        &'b self,
-        name: &str,
-        seed: u64,
-        fingerprint: &'b str,
-        teacher: Option<&'b dyn Teacher>,
-        validation_choices: Option<&'b [Choice]>,
-    ) -> Job<'b> {
-        Job {
-            name: name.to_owned(),
-            seed,
-            folder: self.folder.job(name),
-            recipe: &self.plan.recipe,
-            fingerprint,
-            train: &self.plan.dataset.train,
-            augment: &self.plan.augment,
-            validation: &self.validation,
-            validation_choices,
-            teacher,
-            classes: &self.plan.dataset.classes,
-            interrupt: self.interrupt,
-        }
+    fn job<'b>(&'b self, name: &str, seed: u64, fingerprint: &'b str) -> Job<'b> {
+        let (folder, validation) = (self.folder, &self.validation);
+        self.plan
+            .job(name, seed, folder, fingerprint, validation, self.interrupt)
     }
-
     /// Writes the student that was best on the validation part as the one to deploy.
     fn deploy(&self, students: &[Finished]) -> Result<(), TrainError> {
         let best = students.iter().fold(&students[0], |best, other| {
@@ -369,15 +349,10 @@ impl<'a> Run<'a> {
                 best
             }
         });
-        let path: PathBuf = self.folder.student();
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(TrainError::io(parent))?;
-        }
-        model_source::save(
+        self.folder.deploy(
             &best.network,
             &self.plan.augment,
             &self.plan.dataset.classes,
-            &path,
         )
     }
 }

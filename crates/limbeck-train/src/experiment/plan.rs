@@ -1,29 +1,32 @@
 //! Everything that can be checked before the first step.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use burn::tensor::{DType, Device};
 use limbeck_data::{Augment, Dataset, Loader, Normalisation, Part};
 use limbeck_methods::{
     BASELINE, Cast, Classification, Classifier, Probe, Procedure, Section, Task, TrainingPart,
 };
-use limbeck_nn::{InputShape, Network, model};
+use limbeck_nn::{InputShape, Network};
 use sha2::{Digest, Sha256};
 
 use super::{
-    TeacherPlan,
     cautions::{cautions, check_batch},
-    data::{input_shape, open_data},
     questions::{check_questions, storable},
-    teacher_plan::plan_teacher,
+    stock::Stock,
 };
 use crate::{
     TrainError, augmentation,
+    blueprint::Blueprint,
     cache::{FittedCache, cache_folder},
+    data::input_shape,
     evaluate::EvaluationSet,
-    job::{Choice, loader_config},
+    job::{Choice, Job, loader_config},
     model_source,
     recipe::{MethodRecipe, Recipe, StudentRecipe},
+    run_folder::RunFolder,
+    run_teacher::RunTeacher,
 };
 
 /// A run that has been checked: data opened, networks built, the method fitted to them.
@@ -31,9 +34,11 @@ pub struct Plan {
     /// Resolved: whatever was left open is filled in.
     pub recipe: Recipe,
     /// The data.
-    pub dataset: Dataset,
-    /// The teacher.
-    pub teacher: TeacherPlan,
+    pub dataset: Arc<Dataset>,
+    /// Whom the student learns from or is compared with; `None` where there is nobody.
+    pub teacher: Option<RunTeacher>,
+    /// How the student is built.
+    pub blueprint: Blueprint,
     /// What the student sees.
     pub input: InputShape,
     /// What is done to images.
@@ -60,9 +65,18 @@ impl Plan {
     ///
     /// # Errors
     /// Whatever is wrong with recipe, data, teacher or method.
-    pub fn new(mut recipe: Recipe) -> Result<Self, TrainError> {
+    pub fn new(recipe: Recipe) -> Result<Self, TrainError> {
+        Self::of(recipe, &mut Stock::new())
+    }
+
+    /// The same with what is in `stock` already: what other plans have opened, or one's own.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn of(mut recipe: Recipe, stock: &mut Stock) -> Result<Self, TrainError> {
+        stock.name(&mut recipe);
         recipe.check()?;
-        let dataset = open_data(&recipe)?;
+        let dataset = stock.dataset(&recipe.data)?;
         let mut notes = vec![format!(
             "data: {}, {} classes, {} to train, {} to validate, {} to test",
             dataset.name,
@@ -79,8 +93,9 @@ impl Plan {
             None => None,
             Some(folder) => Some(FittedCache::open(&folder, &mut recipe)?),
         };
-        let student = model::find(&recipe.student.model)?;
-        let (augment, normalisation) = augmentation::settle(&mut recipe, &dataset, student.size)?;
+        let blueprint = stock.student(&recipe)?;
+        let (augment, normalisation) =
+            augmentation::settle(&mut recipe, &dataset, blueprint.size())?;
         let input = input_shape(&augment, &dataset);
         if recipe.train.baseline && recipe.method.name == BASELINE {
             warnings.push(format!(
@@ -88,7 +103,7 @@ impl Plan {
             ));
         }
         let teacher = match cache {
-            None => plan_teacher(
+            None => stock.teacher(
                 &recipe,
                 input,
                 &normalisation,
@@ -100,19 +115,17 @@ impl Plan {
                 cache.check(&recipe, &dataset, &augment)?;
                 notes.push(cache.note(&recipe));
                 let sha256 = cache.sha256();
-                let (network, teacher) = cache.teacher(&dataset)?;
-                TeacherPlan::Ready {
-                    network: Box::new(network),
-                    teacher: Box::new(teacher),
-                    normalisation: normalisation.clone(),
-                    sha256,
-                }
+                let (network, stored) = cache.teacher(&dataset)?;
+                let stored = Arc::new(stored);
+                let own = normalisation.clone();
+                Some(RunTeacher::answering(network, own, stored, sha256))
             }
         };
         let mut plan = Self {
             recipe,
             dataset,
             teacher,
+            blueprint,
             input,
             teacher_augment: augment.clone(),
             augment,
@@ -127,8 +140,12 @@ impl Plan {
         notes.extend(start);
         warnings.extend(cautions(&plan)?);
         check_batch(&plan, &student)?;
-        if let TeacherPlan::Trained { network } = &plan.teacher {
-            check_batch(&plan, network)?;
+        if let Some(teacher) = plan
+            .teacher
+            .as_ref()
+            .filter(|teacher| !teacher.is_trained())
+        {
+            check_batch(&plan, teacher.network())?;
         }
         let trained = student.store.trained_count();
         let name = plan.recipe.method.name.clone();
@@ -151,7 +168,7 @@ impl Plan {
         for (student, teacher) in &plan.pairs {
             notes.push(format!("pair: student {student} with teacher {teacher}"));
         }
-        if let Some(teacher) = plan.teacher_network()
+        if let Some(teacher) = plan.teacher.as_ref().map(RunTeacher::network)
             && trained >= teacher.store.trained_count()
         {
             warnings.push(format!(
@@ -175,7 +192,7 @@ impl Plan {
 
     /// The same, with what the user should know of the weights that it starts from.
     fn start(&self, seed: u64) -> Result<(Network, Vec<String>), TrainError> {
-        let mut network = build(&self.recipe.student.model, self.input, seed)?;
+        let mut network = self.blueprint.network(self.input, seed)?;
         let notes = match &self.recipe.student.weights {
             None => Vec::new(),
             Some(weights) => {
@@ -184,14 +201,6 @@ impl Plan {
             }
         };
         Ok((network, notes))
-    }
-
-    /// The teacher's network, trained or not.
-    pub fn teacher_network(&self) -> Option<&Network> {
-        match &self.teacher {
-            TeacherPlan::None => None,
-            TeacherPlan::Ready { network, .. } | TeacherPlan::Trained { network } => Some(network),
-        }
     }
 
     /// The method called `name`, fitted to `student`, and everybody that it trains, drawn from
@@ -207,7 +216,7 @@ impl Plan {
         name: &str,
         teacher: Option<&Network>,
     ) -> Result<(Box<dyn Procedure>, Cast), TrainError> {
-        let teacher = teacher.or(self.teacher_network());
+        let teacher = teacher.or(self.teacher.as_ref().map(RunTeacher::network));
         let train = &self.dataset.train;
         let probe = Probe {
             student: student.taps(),
@@ -253,32 +262,12 @@ impl Plan {
             return Ok(());
         }
         self.teacher_augment = self.augment.resized(size);
-        let wanted = self.input.resized(size);
-        match &mut self.teacher {
-            TeacherPlan::None => {}
-            TeacherPlan::Trained { network } => {
-                **network = build(network.name(), wanted, self.recipe.train.seed)?;
-            }
-            TeacherPlan::Ready { network, .. } => {
-                let found = network.input();
-                if [found.height, found.width] != [wanted.height, wanted.width] {
-                    return Err(TrainError::Setting(format!(
-                        "the method shows the teacher images of {}×{} pixels where the \
-                         student sees {}×{}, and it takes {}×{}; set augment.size or the method's \
-                         ratio accordingly",
-                        wanted.height,
-                        wanted.width,
-                        self.input.height,
-                        self.input.width,
-                        found.height,
-                        found.width
-                    )));
-                }
-            }
+        if let Some(teacher) = &mut self.teacher {
+            let wanted = self.input.resized(size);
+            *teacher = teacher.resized(wanted, self.recipe.train.seed)?;
         }
         Ok(())
     }
-
     /// The images of a part of the data as networks are measured on them.
     ///
     /// # Errors
@@ -352,37 +341,41 @@ impl Plan {
         for side in self.teacher_augment.size {
             hash.update(side.to_le_bytes());
         }
-        if let TeacherPlan::Ready { sha256, .. } = &self.teacher {
-            hash.update(sha256);
+        if let Some(teacher) = &self.teacher {
+            hash.update(teacher.identity());
         }
+        hash.update(self.blueprint.identity());
         Ok(model_source::hex(&hash.finalize()))
     }
 
-    /// The part of the data that is called `part`.
+    /// The images that the results are measured on.
     pub fn test(&self) -> &Part {
         &self.dataset.test
     }
-}
 
-/// A network of the zoo on the CPU in single precision.
-///
-/// # Errors
-/// An unknown name, or an input that the family does not take.
-pub fn build(name: &str, input: InputShape, seed: u64) -> Result<Network, TrainError> {
-    Ok(model::build(
-        name,
-        input,
-        seed,
-        &Device::flex(),
-        DType::F32,
-    )?)
-}
-
-/// Whether a part of the method called `name` reads a teacher.
-///
-/// # Errors
-/// An unknown method.
-pub fn needs_teacher(name: &str) -> Result<bool, TrainError> {
-    let entries = limbeck_methods::entries(name)?;
-    Ok(entries.iter().any(|entry| entry.needs_teacher))
+    /// The training called `name` in `folder`, from labels alone.
+    pub(crate) fn job<'a>(
+        &'a self,
+        name: &str,
+        seed: u64,
+        folder: &RunFolder,
+        fingerprint: &'a str,
+        validation: &'a EvaluationSet,
+        interrupt: &'a AtomicBool,
+    ) -> Job<'a> {
+        Job {
+            name: name.to_owned(),
+            seed,
+            folder: folder.job(name),
+            recipe: &self.recipe,
+            fingerprint,
+            train: &self.dataset.train,
+            augment: &self.augment,
+            validation,
+            validation_choices: None,
+            teacher: None,
+            classes: &self.dataset.classes,
+            interrupt,
+        }
+    }
 }

@@ -1,25 +1,22 @@
 //! Whether stored outputs tell what a method asks its teacher.
 
-use limbeck_methods::{Procedure, Questions};
+use limbeck_methods::{Procedure, Questions, needs_teacher};
 use limbeck_nn::Taps;
 
-use super::{Plan, TeacherPlan, needs_teacher};
-use crate::{TrainError, evaluate::EMBEDDING, recipe::ChooseBy};
+use super::Plan;
+use crate::{TrainError, evaluate::EMBEDDING, recipe::ChooseBy, run_teacher::RunTeacher};
 
 /// Refuses a method that asks its teacher what stored outputs do not tell.
 ///
 /// # Errors
 /// What is asked, and what to do.
 pub(super) fn check_questions(plan: &Plan, procedure: &dyn Procedure) -> Result<(), TrainError> {
-    let TeacherPlan::Ready {
-        network, teacher, ..
-    } = &plan.teacher
+    let Some((network, teacher)) = (plan.teacher.as_ref())
+        .and_then(|teacher| Some((teacher.network(), teacher.outputs()?)))
+        .filter(|(_, outputs)| !outputs.looks_at_images())
     else {
         return Ok(());
     };
-    if teacher.looks_at_images() {
-        return Ok(());
-    }
     let method = &plan.recipe.method.name;
     let mut questions = match needs_teacher(method)? {
         true => procedure.questions(),
@@ -73,12 +70,12 @@ pub(super) fn storable(
     plan: &Plan,
     procedure: &dyn Procedure,
 ) -> Result<Option<Vec<String>>, TrainError> {
-    let network = match &plan.teacher {
-        TeacherPlan::Trained { network } => network,
-        TeacherPlan::Ready {
-            network, teacher, ..
-        } if teacher.looks_at_images() => network,
-        _ => return Ok(None),
+    let looks = |teacher: &&RunTeacher| {
+        let outputs = teacher.outputs();
+        outputs.is_none_or(|outputs| outputs.looks_at_images())
+    };
+    let Some(teacher) = plan.teacher.as_ref().filter(looks) else {
+        return Ok(None);
     };
     let questions = procedure.questions();
     let one_size = plan.teacher_augment == plan.augment;
@@ -86,7 +83,7 @@ pub(super) fn storable(
     if !serves || !needs_teacher(&plan.recipe.method.name)? {
         return Ok(None);
     }
-    let taps = network.taps().into_iter().map(|tap| tap.name);
+    let taps = teacher.network().taps().into_iter().map(|tap| tap.name);
     let taps = taps.filter(|name| questions.taps.wants(name));
     Ok(Some(taps.collect()))
 }

@@ -1,247 +1,89 @@
-//! Several runs on the same data with the same teacher: a folder of run folders.
-//!
-//! ```text
-//! runs/distill-20261122-101500/
-//!   series.json          the names of the runs, in order
-//!   kd-resnet8/          a run's folder
-//!   at-resnet8/
-//!   comparison.html      all of them side by side
-//! ```
-//!
-//! A network that learns from labels alone (a teacher that is trained first, a baseline) is trained
-//! by the first run that needs it; the others take it over.
+//! Several runs on the same data with the same teacher, each with its plan.
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use super::{Plan, Stock, series_folder::SeriesFolder, sharing};
+use crate::{TrainError, recipe::Recipe, run_folder::RunFolder};
 
-use crate::{
-    TrainError, checkpoint, files,
-    job::{CHECKPOINT, LAST},
-    recipe::Recipe,
-    run_folder::RunFolder,
-};
-
-const SERIES: &str = "series.json";
-
-/// A folder of runs.
-#[derive(Clone, Debug)]
+/// Several runs: their folders, and the plans of those that are not done.
 pub struct Series {
-    path: PathBuf,
-    names: Vec<String>,
-    students: usize,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Listed {
-    runs: Vec<String>,
-    /// Students that learn from the stored outputs of one teacher.
-    students: usize,
+    folder: SeriesFolder,
+    /// By the name of the run's folder; a plan leaves when it is asked for.
+    plans: Vec<(String, Plan)>,
+    /// What the plans of a series that is gone on with have in common.
+    stock: Stock,
 }
 
 impl Series {
     /// Makes a new folder with one for each run, named `<method>-<student>`, and its recipe in it.
     /// With `out` exactly that one, which must not exist; without, one in `runs/`. `students` of all
-    /// runs together read the stored outputs of the teacher.
+    /// runs together read the stored outputs of the teacher, as [`super::arrange`] has settled.
     ///
     /// # Errors
     /// Two runs of the same name, a folder that exists, or a file system that refuses.
     pub fn create(
         out: Option<&Path>,
-        recipes: &[Recipe],
+        plans: Vec<Plan>,
         students: usize,
     ) -> Result<Self, TrainError> {
-        let names: Vec<String> = recipes.iter().map(name_of).collect();
-        for (place, name) in names.iter().enumerate() {
-            if names[..place].contains(name) {
-                return Err(TrainError::Setting(format!(
-                    "`{name}` is asked for twice; name each method and each student once"
-                )));
-            }
-        }
-        let path = RunFolder::create(out, "distill")?.path().to_owned();
-        for (name, recipe) in names.iter().zip(recipes) {
-            RunFolder::create(Some(&path.join(name)), name)?.write_recipe(recipe)?;
-        }
-        let series = Self {
-            path,
-            names,
-            students,
-        };
-        let listed = Listed {
-            runs: series.names.clone(),
-            students,
-        };
-        let text = serde_json::to_string_pretty(&listed).unwrap_or_default();
-        files::write_whole(&series.path.join(SERIES), text.as_bytes())?;
-        Ok(series)
+        let recipes: Vec<&Recipe> = plans.iter().map(|plan| &plan.recipe).collect();
+        let folder = SeriesFolder::create(out, &recipes, students)?;
+        let plans = folder.names().map(str::to_owned).zip(plans).collect();
+        Ok(Self {
+            folder,
+            plans,
+            stock: Stock::new(),
+        })
     }
 
-    /// The series in `path`; `None` where it is none.
+    /// The series in `path`; `None` where it is none. Its plans are made when they are asked for.
     ///
     /// # Errors
     /// A list that cannot be read.
     pub fn open(path: &Path) -> Result<Option<Self>, TrainError> {
-        let file = path.join(SERIES);
-        if !file.is_file() {
-            return Ok(None);
-        }
-        let text = std::fs::read_to_string(&file).map_err(TrainError::io(&file))?;
-        let unfit = |reason: String| TrainError::RunFolder {
-            path: file.clone(),
-            reason: format!(
-                "the list of runs cannot be read ({reason}); resume or compare its runs one by one"
-            ),
-        };
-        let listed: Listed =
-            serde_json::from_str(&text).map_err(|error| unfit(error.to_string()))?;
-        if let Some(name) = listed.runs.iter().find(|name| !is_plain(name)) {
-            return Err(unfit(format!("`{name}` is not the name of a folder")));
-        }
-        Ok(Some(Self {
-            path: path.to_owned(),
-            names: listed.runs,
-            students: listed.students,
+        let folder = SeriesFolder::open(path)?;
+        Ok(folder.map(|folder| Self {
+            folder,
+            plans: Vec::new(),
+            stock: Stock::new(),
         }))
     }
 
-    /// The series that the run in `path` belongs to.
+    /// The plan of `run`: the one that the series was made with, or, where it is gone on with, one
+    /// from the recipe in the run's folder. `threads` are those of the recipe where given.
     ///
     /// # Errors
-    /// A list that cannot be read.
-    pub fn of_run(path: &Path) -> Result<Option<Self>, TrainError> {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Ok(None);
-        };
-        let name = name.to_string_lossy();
-        let series = Self::open(parent)?;
-        Ok(series.filter(|series| series.names.iter().any(|run| *run == name)))
+    /// Whatever is wrong with the recipe, the data or the teacher.
+    pub fn plan(&mut self, run: &RunFolder, threads: Option<usize>) -> Result<Plan, TrainError> {
+        let name = run.name();
+        if let Some(place) = self.plans.iter().position(|(own, _)| *own == name) {
+            return Ok(self.plans.swap_remove(place).1);
+        }
+        let mut recipe = run.recipe()?;
+        recipe.train.threads = threads.or(recipe.train.threads);
+        Plan::of(recipe, &mut self.stock)
+    }
+
+    /// Removes what its runs had in common and no longer need.
+    ///
+    /// # Errors
+    /// A file system that refuses.
+    pub fn finish(&self) -> Result<(), TrainError> {
+        sharing::clear(self.folder.path())
     }
 
     /// The folder itself.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.folder.path()
     }
 
     /// The folders of the runs, in order.
-    pub fn runs(&self) -> impl Iterator<Item = PathBuf> {
-        self.names.iter().map(|name| self.path.join(name))
-    }
-
-    /// How many students of all runs read the stored outputs of the teacher.
-    pub fn students(&self) -> usize {
-        self.students
+    pub fn runs(&self) -> Vec<PathBuf> {
+        self.folder.runs().collect()
     }
 
     /// Where the page that compares them is written.
     pub fn comparison(&self) -> PathBuf {
-        self.path.join("comparison.html")
-    }
-}
-
-/// Takes the job called `name` over from another run of the series, where that has finished it
-/// under the same `fingerprint` and `folder` has not begun it. Gives the other run's folder.
-///
-/// # Errors
-/// A file system that refuses, or a damaged checkpoint.
-pub fn take_over(
-    folder: &RunFolder,
-    name: &str,
-    fingerprint: &str,
-) -> Result<Option<PathBuf>, TrainError> {
-    let own = folder.job(name);
-    let Some(series) = Series::of_run(folder.path())? else {
-        return Ok(None);
-    };
-    if own.exists() {
-        return Ok(None);
-    }
-    for run in series.runs().filter(|run| run != folder.path()) {
-        let job = run.join("jobs").join(name);
-        if !job.join(LAST).is_file() {
-            continue;
-        }
-        if checkpoint::read(&job.join(CHECKPOINT))?.recipe == fingerprint {
-            copy_whole(&job, &own)?;
-            return Ok(Some(run));
-        }
-    }
-    Ok(None)
-}
-
-/// Copies the files of a folder; the copy is there whole or not at all.
-fn copy_whole(from: &Path, to: &Path) -> Result<(), TrainError> {
-    let parent = to.parent().unwrap_or(to);
-    std::fs::create_dir_all(parent).map_err(TrainError::io(parent))?;
-    let made = tempfile::tempdir_in(parent).map_err(TrainError::io(parent))?;
-    for entry in std::fs::read_dir(from).map_err(TrainError::io(from))? {
-        let entry = entry.map_err(TrainError::io(from))?.path();
-        if let Some(name) = entry.file_name().filter(|_| entry.is_file()) {
-            let bytes = std::fs::read(&entry).map_err(TrainError::io(&entry))?;
-            files::write_whole(&made.path().join(name), &bytes)?;
-        }
-    }
-    let made = made.keep();
-    std::fs::rename(&made, to).map_err(TrainError::io(to))
-}
-
-fn name_of(recipe: &Recipe) -> String {
-    format!("{}-{}", recipe.method.name, recipe.student.model)
-}
-
-/// Whether a name leads to a folder right here.
-fn is_plain(name: &str) -> bool {
-    let mut parts = Path::new(name).components();
-    matches!(parts.next(), Some(std::path::Component::Normal(_))) && parts.next().is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn recipe(method: &str, student: &str) -> Recipe {
-        let mut recipe = Recipe::default();
-        recipe.method.name = method.to_owned();
-        recipe.student.model = student.to_owned();
-        recipe
-    }
-
-    #[test]
-    fn a_series_is_found_again_with_its_runs_in_order() {
-        let place = tempfile::tempdir().unwrap();
-        let out = place.path().join("series");
-        let recipes = [recipe("kd", "resnet8"), recipe("at", "resnet8")];
-        let made = Series::create(Some(&out), &recipes, 0).unwrap();
-        let found = Series::open(&out).unwrap().unwrap();
-        let runs: Vec<PathBuf> = found.runs().collect();
-        assert_eq!(runs, made.runs().collect::<Vec<_>>());
-        assert_eq!(runs, [out.join("kd-resnet8"), out.join("at-resnet8")]);
-        for run in &runs {
-            assert!(Series::of_run(run).unwrap().is_some());
-        }
-        assert!(Series::of_run(&out).unwrap().is_none());
-    }
-
-    #[test]
-    fn a_run_is_not_in_a_series_twice() {
-        let place = tempfile::tempdir().unwrap();
-        let recipes = [recipe("kd", "resnet8"), recipe("kd", "resnet8")];
-        let out = place.path().join("series");
-        let error = Series::create(Some(&out), &recipes, 0).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("`kd-resnet8` is asked for twice")
-        );
-        assert!(!out.exists());
-    }
-
-    #[test]
-    fn lists_that_lead_elsewhere_are_refused() {
-        let place = tempfile::tempdir().unwrap();
-        for list in ["{", r#"{"runs": ["../other"]}"#, r#"{"runs": ["/etc"]}"#] {
-            std::fs::write(place.path().join(SERIES), list).unwrap();
-            assert!(Series::open(place.path()).is_err(), "{list}");
-        }
+        self.folder.path().join("comparison.html")
     }
 }

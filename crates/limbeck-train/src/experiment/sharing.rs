@@ -5,19 +5,19 @@
 //! do not depend on its batch and single precision is stored whole.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use limbeck_cache::{Build, Cache, Encoding, Share, record_bytes};
-use limbeck_data::Normalisation;
-use limbeck_nn::Network;
 
-use super::{Plan, Series};
+use super::{Plan, series_folder::SeriesFolder};
 use crate::{
     TrainError,
     cache::{CacheContents, CachePlan, FillEnd, LOGITS, Material, StoredTeacher, fill},
     observer::Observer,
     run_folder::RunFolder,
+    run_teacher::RunTeacher,
 };
 
 /// Bytes of stored outputs at the most, unless the recipe asks for them by name.
@@ -107,10 +107,10 @@ fn reads(plan: &Plan, outputs: &[String]) -> bool {
 
 /// Bytes that the outputs take for all views of a run.
 fn stored_bytes(plan: &Plan, outputs: &[String]) -> Result<u64, TrainError> {
-    let Some(network) = plan.teacher_network() else {
+    let Some(teacher) = &plan.teacher else {
         return Ok(0);
     };
-    let outputs = contents(outputs, 1).outputs(&network.taps())?;
+    let outputs = contents(outputs, 1).outputs(&teacher.network().taps())?;
     let views = plan.recipe.data.views.unwrap_or(plan.epochs);
     let data = &plan.dataset;
     let records = data.train.len() * views + data.validation.len() + data.test.len();
@@ -131,52 +131,29 @@ fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
-/// A trained teacher.
-#[derive(Clone, Copy)]
-pub struct Trained<'a> {
-    /// Its network.
-    pub network: &'a Network,
-    /// The normalisation that it was trained with.
-    pub normalisation: &'a Normalisation,
-    /// Hash of its weights' file.
-    pub sha256: &'a str,
-}
-
-/// Who answers the students.
-pub enum Answers {
-    /// The teacher itself.
-    Teacher,
-    /// Its stored outputs.
-    Stored(Box<StoredTeacher>),
-    /// Nobody: the run was interrupted before all outputs were there.
-    Interrupted,
-}
-
-/// Stores what `plan` says of the teacher's outputs, where that is not done, and gives who answers
-/// the students.
+/// Stores what `plan` says of the outputs of the trained `teacher`, where that is not done, and gives
+/// who answers the students: the teacher itself or what is stored; `None` where the run was
+/// interrupted before all was there.
 ///
 /// # Errors
 /// Images that cannot be read, a file system that refuses.
 pub fn share(
     plan: &Plan,
     folder: &RunFolder,
-    teacher: Trained<'_>,
+    teacher: &RunTeacher,
     interrupt: &AtomicBool,
     observer: &mut dyn Observer,
-) -> Result<Answers, TrainError> {
+) -> Result<Option<RunTeacher>, TrainError> {
     let outputs = plan.recipe.teacher.shared.as_deref().unwrap_or_default();
     if !reads(plan, outputs) {
-        return Ok(Answers::Teacher);
+        return Ok(Some(teacher.clone()));
     }
     let views = plan.recipe.data.views.unwrap_or(plan.epochs);
     let material = Material {
         recipe: plan.recipe.clone(),
-        dataset: plan.dataset.clone(),
+        dataset: Arc::clone(&plan.dataset),
         augment: plan.augment.clone(),
-        normalisation: plan.normalisation.clone(),
-        network: teacher.network.clone(),
-        own: teacher.normalisation.clone(),
-        weights_sha256: teacher.sha256.to_owned(),
+        teacher: teacher.clone(),
     };
     let stored = CachePlan::of(material, &contents(outputs, views))?;
     let (path, students) = place(folder, plan)?;
@@ -191,9 +168,9 @@ pub fn share(
         observer.teacher(moment.done, moment.all);
     })?;
     match end {
-        FillEnd::Interrupted => return Ok(Answers::Interrupted),
+        FillEnd::Interrupted => return Ok(None),
         // Another run of the series is at work on them; the teacher gives the same bits.
-        FillEnd::InOtherHands(_) => return Ok(Answers::Teacher),
+        FillEnd::InOtherHands(_) => return Ok(Some(teacher.clone())),
         FillEnd::Whole => {}
     }
     let seconds = begun.elapsed().as_secs_f64();
@@ -207,13 +184,19 @@ pub fn share(
         observer.note("teacher: its outputs are stored already");
     }
     let cache = Cache::open(&path)?;
-    let teacher = StoredTeacher::new(cache, teacher.network, &plan.dataset)?;
-    Ok(Answers::Stored(Box::new(teacher)))
+    let network = teacher.network().clone();
+    let stored = StoredTeacher::new(cache, &network, &plan.dataset)?;
+    Ok(Some(RunTeacher::answering(
+        network,
+        teacher.normalisation().clone(),
+        Arc::new(stored),
+        teacher.identity().to_owned(),
+    )))
 }
 
 /// Where the outputs of a run's teacher are, and how many students read them.
 fn place(folder: &RunFolder, plan: &Plan) -> Result<(PathBuf, usize), TrainError> {
-    Ok(match Series::of_run(folder.path())? {
+    Ok(match SeriesFolder::of_run(folder.path())? {
         Some(series) => (stored_in(series.path()), series.students()),
         None => (stored_in(folder.path()), plan.recipe.train.seeds),
     })

@@ -7,7 +7,7 @@ use limbeck::nn::model::tinyvit::TinyVitFactors;
 use limbeck::nn::weights;
 use limbeck::train::contract::{ContractEnd, ContractLog, Request, execute};
 use limbeck::train::experiment::Plan;
-use limbeck::train::model_source::ModelSource;
+use limbeck::train::named_model::ModelSource;
 use limbeck::train::observer::Observer;
 use limbeck::train::recipe::{Recipe, TeacherRecipe};
 use limbeck::train::run_folder::RunFolder;

@@ -7,10 +7,10 @@ use limbeck::data::open;
 use limbeck::methods::{HintSelection, HintSettings, blocks, propose_pairs};
 use limbeck::nn::{InputShape, Network, model};
 use limbeck::train::TrainError;
-use limbeck::train::experiment::build;
+use limbeck::train::blueprint::build;
 use limbeck::train::hint_pairs::hint_pairs;
 use limbeck::train::model_facts::ModelFacts;
-use limbeck::train::model_source::ModelSource;
+use limbeck::train::named_model::ModelSource;
 use serde_json::json;
 
 use super::network::{describe, print_network, published};

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 use limbeck::data::{Dataset, Labelling, OpenOptions, open};
 use limbeck::nn::model;
-use limbeck::train::model_source::ModelSource;
+use limbeck::train::named_model::ModelSource;
 use limbeck::train::recipe::Recipe;
 use limbeck::train::{TrainError, files};
 

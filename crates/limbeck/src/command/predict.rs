@@ -9,7 +9,8 @@ use limbeck::data::{IMAGE_EXTENSIONS, decode_file};
 use limbeck::nn::Taps;
 use limbeck::train::TrainError;
 use limbeck::train::model_facts::ModelFacts;
-use limbeck::train::model_source::{self, LoadedModel, ModelSource};
+use limbeck::train::model_source::{self, LoadedModel};
+use limbeck::train::named_model::ModelSource;
 use serde_json::{Value, json};
 
 use super::threads;

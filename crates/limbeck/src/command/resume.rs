@@ -1,7 +1,7 @@
 //! `limbeck resume`.
 
 use limbeck::train::contract::Request;
-use limbeck::train::experiment::Series;
+use limbeck::train::experiment::{Plan, Series};
 use limbeck::train::run_folder::{self, RunFolder};
 
 use super::runs::{STOPPING, as_json, go_on, print_json};
@@ -12,19 +12,24 @@ use crate::arguments::ResumeArguments;
 pub fn run(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
     threads::check(arguments.threads)?;
     let series = Series::open(&arguments.run)?;
-    let first = series.as_ref().and_then(|series| series.runs().next());
-    let begun = run_folder::recipe_of(first.as_ref().unwrap_or(&arguments.run))?;
+    let runs = series.as_ref().map(Series::runs).unwrap_or_default();
+    let begun = run_folder::recipe_of(runs.first().unwrap_or(&arguments.run))?;
     let begun = begun.and_then(|recipe| recipe.train.threads);
     threads::set(arguments.threads.or(begun))?;
     if let Some(series) = series {
-        return series::go_on(&series, arguments.threads, arguments.json, quiet);
+        return series::go_on(series, arguments.threads, arguments.json, quiet);
     }
     if let Some(request) = Request::read(&arguments.run)? {
         let folder = RunFolder::open(&arguments.run)?;
         return contract::resume(&request, &folder, arguments, quiet);
     }
     let interrupt = interrupt::watch(STOPPING)?;
-    let results = go_on(&arguments.run, arguments.threads, quiet, &interrupt)?;
+    let plan = |folder: &RunFolder| {
+        let mut recipe = folder.recipe()?;
+        recipe.train.threads = arguments.threads.or(recipe.train.threads);
+        Plan::new(recipe)
+    };
+    let results = go_on(&arguments.run, plan, quiet, &interrupt)?;
     if arguments.json {
         print_json(&as_json(&results, &arguments.run))?;
     }

@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicBool;
 
 use limbeck::methods::BASELINE;
 use limbeck::report::Results;
+use limbeck::train::TrainError;
 use limbeck::train::experiment::{Plan, RunEnd, arrange, execute};
-use limbeck::train::model_source::told_fit;
+use limbeck::train::named_model::told_fit;
 use limbeck::train::observer::Observer;
 use limbeck::train::recipe::{Layers, Recipe};
 use limbeck::train::run_folder::{self, RunFolder};
@@ -21,11 +22,11 @@ use crate::progress::Progress;
 /// What the first Ctrl-C brings about.
 pub const STOPPING: &str = "stopping after this step, with a checkpoint";
 
-/// Goes on with the run in `path`, or says what it found where it is finished. The compute threads
-/// have been set.
+/// Goes on with the run in `path` by the plan that `plan` gives, or says what it found where it is
+/// finished. The compute threads have been set.
 pub fn go_on(
     path: &Path,
-    threads: Option<usize>,
+    plan: impl FnOnce(&RunFolder) -> Result<Plan, TrainError>,
     quiet: bool,
     interrupt: &AtomicBool,
 ) -> anyhow::Result<Results> {
@@ -40,9 +41,7 @@ pub fn go_on(
         conclude(&results, &folder, quiet);
         return Ok(results);
     }
-    let mut recipe = folder.recipe()?;
-    recipe.train.threads = threads.or(recipe.train.threads);
-    let plan = Plan::new(recipe)?;
+    let plan = plan(&folder)?;
     carry_out(&plan, &folder, quiet, interrupt)
 }
 

@@ -1,7 +1,7 @@
 //! `limbeck distill` with several methods or students: runs that have data and teacher in common.
 
 use anyhow::Context;
-use limbeck::train::experiment::{Plan, Series, arrange, clear};
+use limbeck::train::experiment::{Plan, Series, Stock, arrange};
 use limbeck::train::recipe::Recipe;
 use limbeck::{report, train::files};
 use serde_json::Value;
@@ -14,9 +14,10 @@ use crate::exit::Interrupted;
 pub fn start(recipes: Vec<Recipe>, arguments: &RunArguments, quiet: bool) -> anyhow::Result<()> {
     threads::set(recipes[0].train.threads)?;
     let out = arguments.out.as_deref();
+    let mut stock = Stock::new();
     let mut plans = Vec::new();
     for recipe in recipes {
-        plans.push(Plan::new(recipe)?);
+        plans.push(Plan::of(recipe, &mut stock)?);
     }
     let students = arrange(&mut plans)?;
     if arguments.dry_run {
@@ -25,14 +26,13 @@ pub fn start(recipes: Vec<Recipe>, arguments: &RunArguments, quiet: bool) -> any
             .iter()
             .try_for_each(|plan| runs::describe(plan, arguments.json, quiet));
     }
-    let recipes: Vec<Recipe> = plans.into_iter().map(|plan| plan.recipe).collect();
-    let series = Series::create(out, &recipes, students)?;
-    go_on(&series, None, arguments.json, quiet)
+    let series = Series::create(out, plans, students)?;
+    go_on(series, None, arguments.json, quiet)
 }
 
 /// Goes on with whatever is left of a series, and compares the runs.
 pub fn go_on(
-    series: &Series,
+    mut series: Series,
     threads: Option<usize>,
     json: bool,
     quiet: bool,
@@ -41,7 +41,12 @@ pub fn go_on(
     let mut results = Vec::new();
     let mut objects = Vec::new();
     for run in series.runs() {
-        let found = match runs::go_on(&run, threads, quiet, &interrupt) {
+        let found = match runs::go_on(
+            &run,
+            |folder| series.plan(folder, threads),
+            quiet,
+            &interrupt,
+        ) {
             Err(error) if error.is::<Interrupted>() => {
                 return Err(Interrupted(format!(
                     "interrupted; go on with: limbeck resume {}",
@@ -54,7 +59,7 @@ pub fn go_on(
         objects.push(runs::as_json(&found, &run));
         results.push(found);
     }
-    clear(series.path())?;
+    series.finish()?;
     let page = series.comparison();
     files::write_whole(&page, report::compare(&results).as_bytes())
         .with_context(|| format!("`{}` cannot be written", page.display()))?;

@@ -3,7 +3,7 @@
 use limbeck::nn::{InputShape, model};
 use limbeck::train::{
     bench::{Machine, NetworkBench},
-    experiment::build,
+    blueprint::build,
     recipe::OptimizerName,
 };
 use serde_json::{Map, json};

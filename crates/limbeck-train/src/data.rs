@@ -5,19 +5,19 @@ use std::path::Path;
 use limbeck_data::{Augment, Dataset, OpenOptions};
 use limbeck_nn::InputShape;
 
-use crate::{TrainError, recipe::Recipe};
+use crate::{TrainError, recipe::DataRecipe};
 
 /// Opens and splits the data as the recipe says.
 ///
 /// # Errors
 /// Data that cannot be read or split.
-pub(crate) fn open_data(recipe: &Recipe) -> Result<Dataset, TrainError> {
+pub(crate) fn open_data(recipe: &DataRecipe) -> Result<Dataset, TrainError> {
     let options = OpenOptions {
-        seed: recipe.data.split_seed,
-        validation: recipe.data.validation,
-        limit: recipe.data.limit,
+        seed: recipe.split_seed,
+        validation: recipe.validation,
+        limit: recipe.limit,
     };
-    Ok(limbeck_data::open(Path::new(&recipe.data.path), &options)?)
+    Ok(limbeck_data::open(Path::new(&recipe.path), &options)?)
 }
 
 /// What a network sees of the data.

@@ -1,0 +1,218 @@
+//! What plans are made of, opened once however many want it: data sets, trained teachers, and what
+//! the caller has of his own where a recipe's words would name it.
+
+use std::sync::Arc;
+
+use limbeck_data::{Augment, Dataset, Normalisation};
+use limbeck_methods::needs_teacher;
+use limbeck_nn::{InputShape, Network};
+
+use crate::{
+    TrainError,
+    blueprint::Blueprint,
+    data::open_data,
+    named_model::ModelSource,
+    recipe::{DataRecipe, Recipe, TeacherRecipe},
+    run_teacher::RunTeacher,
+    teacher_file::load_teacher,
+};
+
+/// What plans are made of. An empty one opens what the recipes name; one's own data, student and
+/// teacher take the place of theirs.
+#[derive(Debug, Default)]
+pub struct Stock {
+    dataset: Option<Arc<Dataset>>,
+    student: Option<Blueprint>,
+    teacher: Option<OwnTeacher>,
+    datasets: Vec<(DataRecipe, Arc<Dataset>)>,
+    teachers: Vec<Loaded>,
+}
+
+/// A teacher of one's own.
+#[derive(Clone, Debug)]
+pub enum OwnTeacher {
+    /// It is there.
+    Trained {
+        /// With its numbers.
+        network: Box<Network>,
+        /// The normalisation that it was trained with.
+        normalisation: Normalisation,
+        /// Changes with its numbers: a checkpoint is refused where this has changed.
+        identity: String,
+    },
+    /// It is trained first, on the same data.
+    Untrained(Blueprint),
+}
+
+/// A teacher from a file, by what it was loaded for.
+#[derive(Debug)]
+struct Loaded {
+    recipe: TeacherRecipe,
+    augment: Augment,
+    dataset: Arc<Dataset>,
+    teacher: RunTeacher,
+    notes: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Stock {
+    /// One that opens what the recipes name.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With a data set of one's own. Its `fingerprint` changes with its images: a checkpoint is
+    /// refused where that has changed.
+    #[must_use]
+    pub fn with_data(mut self, dataset: Dataset) -> Self {
+        self.dataset = Some(Arc::new(dataset));
+        self
+    }
+
+    /// With a student of one's own.
+    #[must_use]
+    pub fn with_student(mut self, student: Blueprint) -> Self {
+        self.student = Some(student);
+        self
+    }
+
+    /// With a teacher of one's own.
+    #[must_use]
+    pub fn with_teacher(mut self, teacher: OwnTeacher) -> Self {
+        self.teacher = Some(teacher);
+        self
+    }
+
+    /// Writes into `recipe` the names of what is not its own, so that it passes its checks and says
+    /// what was done.
+    pub(super) fn name(&self, recipe: &mut Recipe) {
+        if let Some(dataset) = &self.dataset {
+            recipe.data.path.clone_from(&dataset.name);
+        }
+        if let Some(student) = &self.student {
+            student.name().clone_into(&mut recipe.student.model);
+        }
+    }
+
+    /// The data of `recipe`.
+    ///
+    /// # Errors
+    /// Data that cannot be read or split.
+    pub(super) fn dataset(&mut self, recipe: &DataRecipe) -> Result<Arc<Dataset>, TrainError> {
+        if let Some(own) = &self.dataset {
+            return Ok(Arc::clone(own));
+        }
+        let parts = |of: &DataRecipe| (of.path.clone(), of.split_seed, of.validation, of.limit);
+        let found = self.datasets.iter();
+        let mut found = found.filter(|(opened, _)| parts(opened) == parts(recipe));
+        if let Some((_, dataset)) = found.next() {
+            return Ok(Arc::clone(dataset));
+        }
+        let dataset = Arc::new(open_data(recipe)?);
+        self.datasets.push((recipe.clone(), Arc::clone(&dataset)));
+        Ok(dataset)
+    }
+
+    /// The student of `recipe`.
+    ///
+    /// # Errors
+    /// An unknown model.
+    pub(super) fn student(&self, recipe: &Recipe) -> Result<Blueprint, TrainError> {
+        match &self.student {
+            Some(own) => Ok(own.clone()),
+            None => Blueprint::of_zoo(&recipe.student.model),
+        }
+    }
+
+    /// The teacher of `recipe`, which is settled, other than stored outputs, for images of `input`
+    /// from `dataset` normalised by `normalisation`; `None` where there is none. One of the zoo is
+    /// trained only where the method reads a teacher.
+    ///
+    /// # Errors
+    /// A name that is neither a file nor a model, a file that is damaged, or a network for other
+    /// images or classes than the data's.
+    pub(super) fn teacher(
+        &mut self,
+        recipe: &Recipe,
+        input: InputShape,
+        normalisation: &Normalisation,
+        dataset: &Arc<Dataset>,
+        notes: &mut Vec<String>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<RunTeacher>, TrainError> {
+        let untrained = |blueprint: Blueprint, warnings: &mut Vec<String>| {
+            if needs_teacher(&recipe.method.name)? {
+                let seed = recipe.train.seed;
+                return RunTeacher::untrained(blueprint, input, seed, normalisation).map(Some);
+            }
+            warnings.push(format!(
+                "the method `{}` reads no teacher, so no `{}` is trained; name a trained one to \
+                 see how far the student agrees with it",
+                recipe.method.name,
+                blueprint.name()
+            ));
+            Ok(None)
+        };
+        if let Some(own) = &self.teacher {
+            return match own {
+                OwnTeacher::Untrained(blueprint) => untrained(blueprint.clone(), warnings),
+                OwnTeacher::Trained { network, .. } if network.input().classes != input.classes => {
+                    Err(TrainError::ClassCount {
+                        teacher: network.name().to_owned(),
+                        teacher_classes: network.input().classes,
+                        data_classes: input.classes,
+                    })
+                }
+                OwnTeacher::Trained {
+                    network,
+                    normalisation: own,
+                    identity,
+                } => Ok(Some(RunTeacher::trained(
+                    network.as_ref().clone(),
+                    own.clone(),
+                    normalisation,
+                    identity.clone(),
+                ))),
+            };
+        }
+        let Some(source) = &recipe.teacher.source else {
+            return Ok(None);
+        };
+        let file = match ModelSource::recognise(source)? {
+            ModelSource::Zoo(name) => return untrained(Blueprint::of_zoo(&name)?, warnings),
+            ModelSource::File(file) => file,
+        };
+        let found = self.teachers.iter().position(|loaded| {
+            loaded.recipe == recipe.teacher
+                && loaded.augment == recipe.augment
+                && Arc::ptr_eq(&loaded.dataset, dataset)
+        });
+        let place = match found {
+            Some(place) => place,
+            None => {
+                let (mut said, mut warned) = (Vec::new(), Vec::new());
+                self.teachers.push(Loaded {
+                    teacher: load_teacher(
+                        recipe,
+                        &file,
+                        input,
+                        normalisation,
+                        dataset,
+                        &mut said,
+                        &mut warned,
+                    )?,
+                    recipe: recipe.teacher.clone(),
+                    augment: recipe.augment.clone(),
+                    dataset: Arc::clone(dataset),
+                    notes: said,
+                    warnings: warned,
+                });
+                self.teachers.len() - 1
+            }
+        };
+        let loaded = &self.teachers[place];
+        notes.extend(loaded.notes.iter().cloned());
+        warnings.extend(loaded.warnings.iter().cloned());
+        Ok(Some(loaded.teacher.clone()))
+    }
+}

@@ -1,0 +1,140 @@
+//! The teacher of a run, from the plan to the test at the end.
+
+use std::fmt;
+use std::sync::Arc;
+
+use limbeck_data::Normalisation;
+use limbeck_methods::Teacher;
+use limbeck_nn::{InputShape, Network};
+
+use crate::{TrainError, blueprint::Blueprint, teacher::FrozenTeacher};
+
+/// The teacher of a run: there already, or trained first on the same data. A clone shares all
+/// numbers.
+#[derive(Clone)]
+pub struct RunTeacher {
+    network: Network,
+    normalisation: Normalisation,
+    state: State,
+}
+
+#[derive(Clone)]
+enum State {
+    /// With freshly drawn numbers.
+    Untrained(Blueprint),
+    /// It gives outputs; `identity` changes with all that decides them.
+    Trained {
+        outputs: Arc<dyn Teacher>,
+        identity: String,
+    },
+}
+
+impl RunTeacher {
+    /// One that is trained first. `normalisation` is that of the run's images.
+    ///
+    /// # Errors
+    /// An input that its network does not take.
+    pub fn untrained(
+        blueprint: Blueprint,
+        input: InputShape,
+        seed: u64,
+        normalisation: &Normalisation,
+    ) -> Result<Self, TrainError> {
+        Ok(Self {
+            network: blueprint.network(input, seed)?,
+            normalisation: normalisation.clone(),
+            state: State::Untrained(blueprint),
+        })
+    }
+
+    /// A network that was trained on images normalised by `own`, asked about images normalised by
+    /// `student`. `identity` is the hash of its weights' file, or whatever else changes with its
+    /// numbers.
+    pub fn trained(
+        network: Network,
+        own: Normalisation,
+        student: &Normalisation,
+        identity: String,
+    ) -> Self {
+        let outputs = Arc::new(FrozenTeacher::new(&network, &own, student));
+        Self::answering(network, own, outputs, identity)
+    }
+
+    /// The same where something else than `network` gives the outputs.
+    pub fn answering(
+        network: Network,
+        normalisation: Normalisation,
+        outputs: Arc<dyn Teacher>,
+        identity: String,
+    ) -> Self {
+        Self {
+            network,
+            normalisation,
+            state: State::Trained { outputs, identity },
+        }
+    }
+
+    /// Its network; not trained yet where [`RunTeacher::is_trained`] says so.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The normalisation that it is trained with.
+    pub fn normalisation(&self) -> &Normalisation {
+        &self.normalisation
+    }
+
+    /// Whether it can be asked.
+    pub fn is_trained(&self) -> bool {
+        self.outputs().is_some()
+    }
+
+    /// What gives outputs; `None` as long as it has to be trained first.
+    pub fn outputs(&self) -> Option<&dyn Teacher> {
+        match &self.state {
+            State::Untrained(_) => None,
+            State::Trained { outputs, .. } => Some(outputs.as_ref()),
+        }
+    }
+
+    /// What changes with all that decides its outputs; empty as long as it has to be trained first,
+    /// on data and by a recipe that the run's own identity holds.
+    pub fn identity(&self) -> &str {
+        match &self.state {
+            State::Untrained(blueprint) => blueprint.identity(),
+            State::Trained { identity, .. } => identity,
+        }
+    }
+
+    /// The same for images of `input`: one that is trained first is built anew.
+    ///
+    /// # Errors
+    /// An input that its network does not take; a trained one takes its own alone.
+    pub(crate) fn resized(&self, input: InputShape, seed: u64) -> Result<Self, TrainError> {
+        match &self.state {
+            State::Untrained(blueprint) => {
+                Self::untrained(blueprint.clone(), input, seed, &self.normalisation)
+            }
+            State::Trained { .. } => {
+                let found = self.network.input();
+                if [found.height, found.width] == [input.height, input.width] {
+                    return Ok(self.clone());
+                }
+                Err(TrainError::Setting(format!(
+                    "the method shows the teacher images of {}×{} pixels, and it takes {}×{}; set \
+                     augment.size or the method's ratio accordingly",
+                    input.height, input.width, found.height, found.width
+                )))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RunTeacher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunTeacher")
+            .field("name", &self.network.name())
+            .field("trained", &self.is_trained())
+            .finish_non_exhaustive()
+    }
+}
