@@ -171,8 +171,8 @@ def mean(values):
 
 
 def score(test):
-    """What the epoch was chosen by: Recall@1 where that was asked for, or top-1."""
-    return test["recall"][0][1] if test.get("recall") else test["top1"]
+    """What the epoch was chosen by: the first measure."""
+    return test["measures"][0]["value"]
 
 
 def line(method, settings, results):
@@ -228,7 +228,7 @@ def heading(asked, teachers, rows, seconds):
     below = sum(gain["ci95"][1] < 0 for gain in gains)
     taught = "; ".join(
         f"{model}, {results['student']['params'] / 1000:.0f} k parameters, "
-        f"{results['students'][0]['test']['top1']:.1f} %"
+        f"{score(results['students'][0]['test']):.1f} %"
         for model, results in teachers.items()
     )
     return [

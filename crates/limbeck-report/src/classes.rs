@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::numbers::{MISSING, count, fixed, signed};
 use super::side::{Role, Side, class_name, sides, swatch};
+use super::statistics::mean;
 use crate::results::Results;
 
 /// Classes up to which all are listed.
@@ -20,14 +21,13 @@ struct Row {
     difference: Option<f64>,
 }
 
-/// The table; nothing where there are no confusion matrices.
+/// The table; nothing where there are no classes.
 pub fn classes(results: &Results) -> Markup {
     let sides = sides(results);
-    let matrices: Vec<Vec<Vec<u64>>> = sides.iter().map(Side::confusion).collect();
     let Some(rival) = rival(&sides) else {
         return html! {};
     };
-    let mut rows = rows(&sides, &matrices, rival.role);
+    let mut rows = rows(&sides, rival.role);
     if rows.iter().all(|row| row.difference.is_none()) {
         return html! {};
     }
@@ -46,7 +46,7 @@ pub fn classes(results: &Results) -> Markup {
         section #classes aria-labelledby="classes-title" {
             h2 #classes-title { "Class by class" }
             p {
-                "Accuracy on the test images of each class, in percent, and the student's difference to the "
+                "Share of the test images of each class that is right, in percent, and the student's difference to the "
                 (rival.title.to_lowercase()) ", in points"
                 @if cut { ": the " (ENDS) " classes at either end of " (rows.len()) }
                 ". With about " (count(per_class as u64))
@@ -82,14 +82,13 @@ fn rival<'a>(sides: &'a [Side<'a>]) -> Option<&'a Side<'a>> {
         .find_map(|role| sides.iter().find(|side| side.role == role))
 }
 
-fn rows(sides: &[Side], matrices: &[Vec<Vec<u64>>], rival: Role) -> Vec<Row> {
-    let classes = matrices.iter().map(Vec::len).max().unwrap_or(0);
+fn rows(sides: &[Side], rival: Role) -> Vec<Row> {
+    let tests = || sides.iter().flat_map(|side| &side.tests);
+    let classes = tests().map(|test| test.per_class.len()).max().unwrap_or(0);
     (0..classes)
         .map(|class| {
-            let accuracies: Vec<Option<f64>> = matrices
-                .iter()
-                .map(|matrix| accuracy(matrix, class))
-                .collect();
+            let accuracies: Vec<Option<f64>> =
+                sides.iter().map(|side| accuracy(side, class)).collect();
             let of = |role: Role| {
                 let place = sides.iter().position(|side| side.role == role)?;
                 accuracies.get(place).copied().flatten()
@@ -106,11 +105,13 @@ fn rows(sides: &[Side], matrices: &[Vec<Vec<u64>>], rival: Role) -> Vec<Row> {
         .collect()
 }
 
-fn accuracy(matrix: &[Vec<u64>], class: usize) -> Option<f64> {
-    let row = matrix.get(class)?;
-    let total: u64 = row.iter().sum();
-    let right = row.get(class).copied().unwrap_or(0);
-    (total > 0).then(|| right as f64 / total as f64 * 100.0)
+/// Mean over the seeds.
+fn accuracy(side: &Side, class: usize) -> Option<f64> {
+    let seeds = side.tests.iter();
+    let values: Vec<f64> = seeds
+        .filter_map(|test| *test.per_class.get(class)?)
+        .collect();
+    mean(&values)
 }
 
 fn line(results: &Results, row: &Row, largest: f64) -> Markup {

@@ -2,25 +2,15 @@
 
 use maud::{Markup, html};
 
-use super::numbers::{MISSING, bytes, count, fixed, milliseconds, percent, short, significant};
+use super::numbers::{MISSING, bytes, count, milliseconds, short, significant};
 use super::side::{Role, Side, decimals, sides, swatch};
-use crate::results::{Evaluation, NetworkSummary, RECALL_NAME, Results};
-
-/// Classes up to which top-5 says nothing.
-const FEW_CLASSES: usize = 5;
+use crate::measure::Measure;
+use crate::results::{NetworkSummary, Results};
 
 /// A cell: its number, and a remark below it.
 struct Cell {
     value: String,
     remark: String,
-}
-
-/// A measure of the networks' answers.
-struct Measure {
-    name: &'static str,
-    unit: &'static str,
-    of: fn(&Evaluation) -> f64,
-    write: fn(f64, usize) -> String,
 }
 
 /// A cost of the networks.
@@ -32,49 +22,6 @@ struct Cost {
     less: &'static str,
     more: &'static str,
 }
-
-const MEASURES: [Measure; 6] = [
-    Measure {
-        name: "Top-1",
-        unit: "most probable class is right",
-        of: |test| test.top1,
-        write: percent,
-    },
-    Measure {
-        name: RECALL_NAME,
-        unit: "nearest embedding is of the same class",
-        of: |test| {
-            test.recall
-                .first()
-                .map_or(f64::NAN, |&(_, percent)| percent)
-        },
-        write: percent,
-    },
-    Measure {
-        name: "Top-5",
-        unit: "right class among the five most probable",
-        of: |test| test.top5,
-        write: percent,
-    },
-    Measure {
-        name: "Loss",
-        unit: "cross entropy, nats",
-        of: |test| test.loss,
-        write: |value, _| fixed(value, 3),
-    },
-    Measure {
-        name: "Calibration error",
-        unit: "15 bins of confidence",
-        of: |test| test.calibration_error,
-        write: percent,
-    },
-    Measure {
-        name: "Agreement with teacher",
-        unit: "same class chosen",
-        of: |test| test.agreement.unwrap_or(f64::NAN),
-        write: percent,
-    },
-];
 
 const COSTS: [Cost; 5] = [
     Cost {
@@ -129,8 +76,7 @@ pub fn comparison(results: &Results) -> Markup {
             h2 #comparison-title { @if sides.len() > 1 { "Side by side" } @else { "Test results" } }
             p {
                 "Measured once, on the " (count(data.test as u64)) " test images of "
-                strong { (data.name) } ", with the weights of the epoch that was best on the "
-                (count(data.validation as u64)) " validation images. "
+                strong { (data.name) } ". "
                 @if seeds > 1 {
                     "Numbers of trained networks are means over " (seeds)
                     " seeds; in brackets the 95 % interval of the mean."
@@ -148,8 +94,8 @@ pub fn comparison(results: &Results) -> Markup {
                         }
                     } }
                     tbody {
-                        @for measure in MEASURES.iter().filter(|measure| shown(measure, results, &sides)) {
-                            (row((measure.name, measure.unit), sides.iter().map(|side| answer(measure, side, results)).collect()))
+                        @for measure in measures(&sides) {
+                            (row((&measure.heading(), &measure.meaning), sides.iter().map(|side| answer(measure, side, results)).collect()))
                         }
                     }
                     tbody {
@@ -177,32 +123,48 @@ fn row((name, unit): (&str, &str), cells: Vec<Cell>) -> Markup {
     }
 }
 
-/// Leaves out top-5 of a few classes, and what nobody was measured by.
-fn shown(measure: &Measure, results: &Results, sides: &[Side]) -> bool {
-    let informative = measure.name != "Top-5" || results.data.classes.len() > FEW_CLASSES;
-    let optional = measure.name == RECALL_NAME || measure.name.starts_with("Agreement");
-    informative && (!optional || sides.iter().any(|side| side.mean(measure.of).is_some()))
+/// All that was measured of any of the networks, those of the students first.
+fn measures<'a>(sides: &'a [Side]) -> Vec<&'a Measure> {
+    let mut found: Vec<&Measure> = Vec::new();
+    let (students, teachers): (Vec<_>, Vec<_>) =
+        sides.iter().partition(|side| side.role != Role::Teacher);
+    for measure in students
+        .iter()
+        .chain(&teachers)
+        .flat_map(|side| side.measures())
+    {
+        if !found.iter().any(|other| other.name == measure.name) {
+            found.push(measure);
+        }
+    }
+    found
 }
 
 fn answer(measure: &Measure, side: &Side, results: &Results) -> Cell {
     let digits = decimals(results);
-    if side.role == Role::Teacher && measure.name.starts_with("Agreement") {
+    if !side
+        .tests
+        .iter()
+        .any(|test| test.measure(&measure.name).is_some())
+    {
         return missing();
     }
-    let Some(mean) = side.mean(measure.of) else {
-        let finite = side.tests.is_empty();
+    let Some(mean) = side.mean(&measure.name) else {
         return Cell {
-            value: if finite { MISSING } else { "not finite" }.into(),
+            value: "not finite".into(),
             remark: String::new(),
         };
     };
-    let remark = side.interval(measure.of).map(|[low, high]| {
+    let remark = side.interval(&measure.name).map(|[low, high]| {
         // The unit stands in the line above.
-        let bare = |value| (measure.write)(value, digits).replace("\u{a0}%", "");
-        format!("[{} to {}]", bare(low), bare(high))
+        format!(
+            "[{} to {}]",
+            measure.bare(low, digits),
+            measure.bare(high, digits)
+        )
     });
     Cell {
-        value: (measure.write)(mean, digits),
+        value: measure.write(mean, digits),
         remark: remark.unwrap_or_default(),
     }
 }

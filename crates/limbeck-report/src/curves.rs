@@ -8,7 +8,8 @@ use super::axis::Axis;
 use super::chart::{Chart, Ink, Mark};
 use super::numbers::{fixed, significant};
 use super::side::{Role, is_plain, legend, sides};
-use crate::results::{EpochRow, Results, SeedResult};
+use crate::measure::{Better, Measure};
+use crate::results::{EpochRow, Results, SeedResult, TRAIN, VALIDATION};
 
 /// Epochs that are drawn at most; of longer trainings, every n-th.
 const DRAWN: usize = 400;
@@ -65,36 +66,40 @@ pub fn curves(results: &Results) -> Markup {
 }
 
 fn panels(results: &Results) -> Vec<Panel<'_>> {
-    let mut panels = vec![
+    let measures: &[Measure] = results
+        .students
+        .first()
+        .map_or(&[], |seed| &seed.test.measures);
+    let of_part = |measure: &'_ Measure, part: &'static str, title: String| {
+        let key = format!("{part}{}", measure.name);
+        let (unit, range) = match measure.unit.as_str() {
+            "%" if measure.better == Better::Higher => ("percent, by epoch", Range::Late),
+            "%" => ("percent, by epoch", Range::All),
+            "nats" => ("nats, by epoch", Range::Magnitudes),
+            _ => ("by epoch", Range::Magnitudes),
+        };
         Panel {
-            title: "Validation top-1".into(),
-            unit: "percent, by epoch",
-            of: Box::new(|row| row.validation_top1),
-            best: true,
-            range: Range::Late,
-        },
-        Panel {
-            title: "Validation loss".into(),
-            unit: "nats, by epoch",
-            of: Box::new(|row| row.validation_loss),
-            best: true,
-            range: Range::Magnitudes,
-        },
-        Panel {
-            title: "Training top-1".into(),
-            unit: "percent of the augmented images, by epoch",
-            of: Box::new(|row| row.train_top1),
-            best: false,
-            range: Range::Late,
-        },
-        Panel {
-            title: "Training loss".into(),
-            unit: "all terms with their weights, by epoch",
-            of: Box::new(|row| row.loss),
-            best: false,
-            range: Range::Magnitudes,
-        },
-    ];
+            title,
+            unit,
+            of: Box::new(move |row| row.measures.get(&key).copied().unwrap_or(f64::NAN)),
+            best: part == VALIDATION,
+            range,
+        }
+    };
+    let mut panels: Vec<Panel> = Vec::new();
+    for measure in measures {
+        let title = format!("Validation: {}", measure.title);
+        panels.push(of_part(measure, VALIDATION, title));
+        let title = format!("Training: {}", measure.title);
+        panels.push(of_part(measure, TRAIN, title));
+    }
+    panels.push(Panel {
+        title: "Training: loss".into(),
+        unit: "all terms with their weights, by epoch",
+        of: Box::new(|row| row.loss),
+        best: false,
+        range: Range::Magnitudes,
+    });
     let names: BTreeSet<&str> = results
         .students
         .iter()
@@ -114,13 +119,6 @@ fn panels(results: &Results) -> Vec<Panel<'_>> {
             });
         }
     }
-    panels.push(Panel {
-        title: "Agreement with the teacher".into(),
-        unit: "percent of the validation images, by epoch",
-        of: Box::new(|row| row.agreement.unwrap_or(f64::NAN)),
-        best: false,
-        range: Range::Late,
-    });
     panels.push(Panel {
         title: "Learning rate".into(),
         unit: "at the last step of each epoch",
@@ -170,10 +168,7 @@ fn draw(panel: &Panel, results: &Results) -> Option<Markup> {
         marks.extend(line(&mean, ink, 2.4, 1.0));
         if panel.best {
             for run in runs.iter() {
-                let kept = run
-                    .epochs
-                    .iter()
-                    .find(|row| row.epoch == run.tested_epoch());
+                let kept = run.epochs.iter().find(|row| row.epoch == run.chosen_epoch);
                 marks.extend(kept.map(|row| Mark::Dot {
                     at: (row.epoch as f64, (panel.of)(row)),
                     ink,

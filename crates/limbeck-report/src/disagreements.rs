@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::numbers::{count, percent};
 use super::side::{class_name, decimals, student};
+use crate::measure::AGREEMENT;
 use crate::results::{Disagreement, Results};
 
 /// Pictures up to this height and width are shown with their pixels sharp.
@@ -18,7 +19,7 @@ pub fn disagreements(results: &Results) -> Markup {
     html! {
         section #disagreements aria-labelledby="disagreements-title" {
             h2 #disagreements-title { "Where student and teacher disagree" }
-            @if let Some(agreement) = student(results).mean(|test| test.agreement.unwrap_or(f64::NAN)) {
+            @if let Some(agreement) = student(results).mean(AGREEMENT) {
                 p {
                     "Student and teacher choose the same class for "
                     (percent(agreement, decimals(results))) " of the test images. "
@@ -37,30 +38,47 @@ pub fn disagreements(results: &Results) -> Markup {
 }
 
 fn who_is_right(shown: &[Disagreement]) -> String {
-    let right =
-        |of: fn(&Disagreement) -> usize| shown.iter().filter(|case| of(case) == case.label).count();
+    let number = count(shown.len() as u64);
+    let whose = "those of the first seed with the most confident answers";
+    if shown.iter().any(|case| case.label.is_none()) {
+        return format!(
+            "The {number} shown here are {whose}. Who is right, the data does not tell."
+        );
+    }
+    let right = |of: fn(&Disagreement) -> usize| {
+        let right = shown.iter().filter(|case| Some(of(case)) == case.label);
+        right.count()
+    };
     let (student, teacher) = (right(|case| case.student.0), right(|case| case.teacher.0));
     let neither = shown.len().saturating_sub(student + teacher);
     format!(
-        "Of the {} shown here, those of the first seed with the most confident answers, the student is \
-         right in {student}, the teacher in {teacher}, and neither in {neither}.",
-        count(shown.len() as u64)
+        "Of the {number} shown here, {whose}, the student is right in {student}, the teacher in \
+         {teacher}, and neither in {neither}."
     )
 }
 
 fn card(results: &Results, case: &Disagreement) -> Markup {
-    let label = class_name(results, case.label);
+    let label = case.label.map(|label| class_name(results, label));
     let [_, height, width] = results.data.shape;
     let small = height.max(width) <= SMALL;
+    let of_class = label
+        .as_ref()
+        .map_or(String::new(), |label| format!(", of class {label}"));
     html! {
         li.picture {
             @if is_base64(&case.png) {
                 img.sharp[small] src={ "data:image/png;base64," (case.png) }
-                    alt={ "Test image " (case.index) ", of class " (label) };
+                    alt={ "Test image " (case.index) (of_class) };
             } @else {
                 div.blank { "no picture" }
             }
-            p.label { (label) small { "right class · image\u{a0}" (count(case.index as u64)) } }
+            p.label {
+                @if let Some(label) = &label {
+                    (label) small { "right class · image\u{a0}" (count(case.index as u64)) }
+                } @else {
+                    small { "image\u{a0}" (count(case.index as u64)) }
+                }
+            }
             dl {
                 (choice(results, "Student", case.student, case.label))
                 (choice(results, "Teacher", case.teacher, case.label))
@@ -73,15 +91,17 @@ fn choice(
     results: &Results,
     who: &str,
     (class, probability): (usize, f64),
-    label: usize,
+    label: Option<usize>,
 ) -> Markup {
-    let right = class == label;
+    let right = label.map(|label| class == label);
     html! {
-        div.right[right] {
+        div.right[right == Some(true)] {
             dt { (who) }
             dd {
-                span.verdict aria-hidden="true" { @if right { "✓" } @else { "✗" } }
-                span.unseen { @if right { "right: " } @else { "wrong: " } }
+                @if let Some(right) = right {
+                    span.verdict aria-hidden="true" { @if right { "✓" } @else { "✗" } }
+                    span.unseen { @if right { "right: " } @else { "wrong: " } }
+                }
                 span.name { (class_name(results, class)) }
                 span.number { (percent(probability * 100.0, 0)) }
             }

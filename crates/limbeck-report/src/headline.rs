@@ -1,9 +1,10 @@
 //! What a run was worth, in plain words and no stronger than its numbers allow.
 
 use super::cautions::cautions;
-use super::numbers::{counted, fixed, interval, percent, signed, significant};
+use super::numbers::{counted, interval, percent, signed, significant};
 use super::side::{decimals, is_plain, student};
-use crate::results::{Gain, RECALL_NAME, Results};
+use crate::measure::{AGREEMENT, Better, Measure};
+use crate::results::{Gain, Results};
 
 /// What a run was worth, in words.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +58,8 @@ pub fn headline(results: &Results) -> Headline {
 fn title(results: &Results) -> String {
     let digits = decimals(results);
     let name = &results.student.name;
-    let Some(score) = student(results).mean(|test| test.score()) else {
+    let tested = results.compared_by().zip(student_value(results));
+    let Some((measure, value)) = tested else {
         return format!("There is no test result of {name}.");
     };
     let subject = if results.method == "none" {
@@ -66,32 +68,28 @@ fn title(results: &Results) -> String {
         format!("Trained with {}, {name}", results.method)
     };
     let reached = format!(
-        "{subject} {} {} of the test images{}",
-        if by_recall(results) {
-            "finds another image of the class next to"
-        } else {
-            "gets"
-        },
-        percent(score, digits),
-        if by_recall(results) { "" } else { " right" }
+        "{subject} reaches {} {} on the test images",
+        measure.write(value, digits),
+        measure.title
     );
     if let Some(gain) = &results.gain {
-        let points = format!("{} points", fixed(gain.mean.abs(), digits));
+        let size = measure.write_difference(gain.mean.abs(), digits);
         let rival = "the same network trained on labels alone";
         return match verdict(gain) {
-            Verdict::Better => format!("{reached}, {points} more than {rival}."),
-            Verdict::Worse => format!("{reached}, {points} fewer than {rival}."),
+            Verdict::Better => format!("{reached}, {size} better than {rival}."),
+            Verdict::Worse => format!("{reached}, {size} worse than {rival}."),
             Verdict::Unclear => format!("{reached}; no sure difference to {rival}."),
             Verdict::OneSeed => {
-                let difference = compared(gain.mean, digits);
+                let difference = compared(measure, gain.mean, digits);
                 format!("{reached}, {difference} {rival}, with a single seed.")
             }
             Verdict::Broken => format!("{reached}; the gain could not be computed."),
         };
     }
-    match teacher_score(results) {
+    match teacher_value(results) {
         Some(teacher) => {
-            let difference = compared(score - teacher, digits);
+            let difference = measure.turned(value) - measure.turned(teacher);
+            let difference = compared(measure, difference, digits);
             format!("{reached}, {difference} its teacher.")
         }
         None => format!("{reached}."),
@@ -102,22 +100,28 @@ fn title(results: &Results) -> String {
 fn certainty(results: &Results) -> Vec<String> {
     let digits = decimals(results);
     let seeds = counted(results.students.len(), "seed");
+    let Some(measure) = results.compared_by() else {
+        return Vec::new();
+    };
     if let Some(gain) = &results.gain {
-        let interval = gain.ci95.map_or(String::new(), |ci| interval(ci, digits));
+        let unit = measure.difference_unit();
+        let interval = gain.ci95.map_or(String::new(), |ci| {
+            let ends = interval(ci, measure.digits(digits));
+            format!("{ends} {unit}").trim_end().into()
+        });
         return match verdict(gain) {
             Verdict::Better => vec![format!(
-                "The 95 % interval of this gain is {interval} points ({seeds}, paired). All of \
-                 it lies above zero, so the choice of seeds is an unlikely explanation."
+                "The 95 % interval of this gain is {interval} ({seeds}, paired). All of it lies above \
+                 zero, so the choice of seeds is an unlikely explanation."
             )],
             Verdict::Worse => vec![format!(
-                "The 95 % interval of this difference is {interval} points ({seeds}, paired). All \
-                 of it lies below zero: distillation did harm here."
+                "The 95 % interval of this difference is {interval} ({seeds}, paired). All of it lies \
+                 below zero: distillation did harm here."
             )],
             Verdict::Unclear => vec![format!(
-                "The mean difference is {} points, and its 95 % interval, {interval} ({seeds}, \
-                 paired), holds zero: a gain, a loss and no effect at all are possible. More seeds \
-                 would narrow it.",
-                signed(gain.mean, digits)
+                "The mean difference is {}, and its 95 % interval, {interval} ({seeds}, paired), holds \
+                 zero: a gain, a loss and no effect at all are possible. More seeds would narrow it.",
+                signed_difference(measure, gain.mean, digits)
             )],
             Verdict::OneSeed => vec![
                 "One pair of runs cannot tell a gain from luck: runs that differ in nothing but \
@@ -125,27 +129,39 @@ fn certainty(results: &Results) -> Vec<String> {
                     .into(),
             ],
             Verdict::Broken => vec![
-                "A run ended without a finite accuracy, so student and baseline cannot be compared."
+                "A run ended without a finite result, so student and baseline cannot be compared."
                     .into(),
             ],
         };
     }
     let side = student(results);
     let mut sentences = Vec::new();
-    match side.interval(|test| test.score()) {
+    match side.interval(&measure.name) {
         Some([low, high]) => sentences.push(format!(
             "That is the mean of {seeds}; its 95 % interval is {} to {}.",
-            fixed(low, digits),
-            percent(high, digits)
+            measure.bare(low, digits),
+            measure.write(high, digits)
         )),
         None if results.students.len() == 1 => sentences
             .push("That is a single seed: how far other seeds would lie off is unknown.".into()),
         None => {}
     }
-    if !is_plain(results) && !results.students.is_empty() && results.baselines.is_empty() {
+    let labelled = measure.name != AGREEMENT;
+    if labelled
+        && !is_plain(results)
+        && !results.students.is_empty()
+        && results.baselines.is_empty()
+    {
         sentences.push(
             "What the method added is unknown: no baseline was trained. Run it again with \
              --baseline to find out."
+                .into(),
+        );
+    }
+    if !labelled {
+        sentences.push(
+            "The data has no labels: how often the student is right is unknown, and so is how often \
+             its teacher is."
                 .into(),
         );
     }
@@ -154,51 +170,55 @@ fn certainty(results: &Results) -> Vec<String> {
 
 /// What the student keeps of its teacher, and at which size.
 fn beside_the_teacher(results: &Results) -> Vec<String> {
-    let (Some(teacher), Some(teacher_score)) = (&results.teacher, teacher_score(results)) else {
+    let (Some(teacher), Some(measure), Some(student_value)) = (
+        &results.teacher,
+        results.compared_by(),
+        student_value(results),
+    ) else {
         return Vec::new();
     };
     let digits = decimals(results);
-    let Some(score) = student(results).mean(|test| test.score()) else {
-        return Vec::new();
-    };
     let size = match ratio(teacher.params, results.student.params) {
         Some(ratio) if ratio >= 1.05 => {
-            format!(", with {} times fewer parameters", significant(ratio))
+            format!(" with {} times fewer parameters", significant(ratio))
         }
         Some(ratio) if ratio <= 0.95 => {
             format!(
-                ", with {} times as many parameters",
+                " with {} times as many parameters",
                 significant(1.0 / ratio)
             )
         }
-        Some(_) => ", with about as many parameters".into(),
+        Some(_) => " with about as many parameters".into(),
         None => String::new(),
     };
-    let against = if score >= teacher_score {
+    let Some(teacher_value) = teacher_value(results) else {
+        // Such as an agreement, which a teacher has with itself.
+        return match size.as_str() {
+            "" => Vec::new(),
+            size => vec![format!("The student does this{size}.")],
+        };
+    };
+    let lead = measure.turned(student_value) - measure.turned(teacher_value);
+    let theirs = measure.write(teacher_value, digits);
+    let against = if lead >= 0.0 {
+        let lead = match is_nothing(measure, lead, digits) {
+            true => "exactly".into(),
+            false => format!("{} better than", measure.write_difference(lead, digits)),
+        };
+        format!("scores {lead} its teacher's {theirs}")
+    } else if measure.better == Better::Higher && teacher_value > 0.0 {
         format!(
-            "{} its teacher's {}",
-            compared_short(score - teacher_score, digits),
-            percent(teacher_score, digits)
+            "keeps {} of its teacher's {} of {theirs}",
+            percent(student_value / teacher_value * 100.0, 1),
+            measure.title
         )
     } else {
-        format!(
-            "{} of its teacher's {} of {}",
-            percent(score / teacher_score * 100.0, 1),
-            if by_recall(results) {
-                results.score_name()
-            } else {
-                "accuracy"
-            },
-            percent(teacher_score, digits)
-        )
+        let behind = measure.write_difference(-lead, digits);
+        format!("scores {behind} worse than its teacher's {theirs}")
     };
-    let verb = if score >= teacher_score {
-        "scores"
-    } else {
-        "keeps"
-    };
-    let mut sentences = vec![format!("The student {verb} {against}{size}.")];
-    if let Some(share) = closed_gap(results, score, teacher_score) {
+    let comma = if size.is_empty() { "" } else { "," };
+    let mut sentences = vec![format!("The student {against}{comma}{size}.")];
+    if let Some(share) = closed_gap(results, lead) {
         sentences.push(format!(
             "Of the gap between baseline and teacher, distillation closes {}.",
             percent(share, 0)
@@ -207,23 +227,25 @@ fn beside_the_teacher(results: &Results) -> Vec<String> {
     sentences
 }
 
-/// Share of the gap from baseline to teacher that a sure gain closes, in percent.
-fn closed_gap(results: &Results, score: f64, teacher: f64) -> Option<f64> {
+/// Share of the gap from baseline to teacher that a sure gain closes, in percent; `lead` is what the
+/// student is better by than its teacher.
+fn closed_gap(results: &Results, lead: f64) -> Option<f64> {
     let gain = results.gain.as_ref()?;
-    let gap = teacher - (score - gain.mean);
-    let sure = verdict(gain) == Verdict::Better && score < teacher && gap > 0.0;
+    let gap = gain.mean - lead;
+    let sure = verdict(gain) == Verdict::Better && lead < 0.0 && gap > 0.0;
     sure.then(|| gain.mean / gap * 100.0)
 }
 
-/// Whether networks are compared by recall.
-fn by_recall(results: &Results) -> bool {
-    results.score_name() == RECALL_NAME
+/// What students are compared by, as the mean over seeds.
+fn student_value(results: &Results) -> Option<f64> {
+    student(results).mean(&results.compared_by()?.name)
 }
 
-/// The teacher's accuracy, or its recall, on the test part, in percent.
-pub fn teacher_score(results: &Results) -> Option<f64> {
-    let teacher = results.teacher.as_ref()?.test.as_ref()?.score();
-    teacher.is_finite().then_some(teacher)
+/// What the teacher reaches in what networks are compared by, on the test part.
+pub fn teacher_value(results: &Results) -> Option<f64> {
+    let test = results.teacher.as_ref()?.test.as_ref()?;
+    let value = test.value(&results.compared_by()?.name)?;
+    value.is_finite().then_some(value)
 }
 
 /// How many times `teacher` is `student`; `None` where one was not measured.
@@ -231,23 +253,26 @@ pub fn ratio(teacher: u64, student: u64) -> Option<f64> {
     (teacher > 0 && student > 0).then(|| teacher as f64 / student as f64)
 }
 
-/// `1.92 points more than`, `0.40 points fewer than`, `as many as`.
-fn compared(difference: f64, digits: usize) -> String {
-    let points = fixed(difference.abs(), digits);
-    if points == fixed(0.0, digits) {
-        "as many as".into()
-    } else if difference > 0.0 {
-        format!("{points} points more than")
+/// `1.92 points better than`, `0.40 points worse than`, `as good as`.
+fn compared(measure: &Measure, lead: f64, digits: usize) -> String {
+    let size = measure.write_difference(lead.abs(), digits);
+    if is_nothing(measure, lead, digits) {
+        "as good as".into()
+    } else if lead > 0.0 {
+        format!("{size} better than")
     } else {
-        format!("{points} points fewer than")
+        format!("{size} worse than")
     }
 }
 
-fn compared_short(difference: f64, digits: usize) -> String {
-    let points = fixed(difference, digits);
-    if points == fixed(0.0, digits) {
-        "exactly".into()
-    } else {
-        format!("{points} points above")
-    }
+/// Whether a difference is zero with the digits that are shown.
+fn is_nothing(measure: &Measure, difference: f64, digits: usize) -> bool {
+    measure.bare(difference.abs(), digits) == measure.bare(0.0, digits)
+}
+
+fn signed_difference(measure: &Measure, difference: f64, digits: usize) -> String {
+    let number = signed(difference, measure.digits(digits));
+    format!("{number} {}", measure.difference_unit())
+        .trim_end()
+        .into()
 }

@@ -4,18 +4,21 @@
 //! wide screen, and print. Charts are inline SVG with real text.
 
 mod axis;
-mod calibration;
 mod cautions;
 mod chart;
 mod classes;
+mod classification;
 mod compare;
 mod comparison;
-mod confusion;
 mod curves;
 mod disagreements;
+mod evaluation;
+mod file;
 mod gain;
 mod headline;
+mod measure;
 mod numbers;
+mod old;
 mod page;
 mod provenance;
 mod results;
@@ -26,10 +29,13 @@ mod statistics;
 mod summary;
 
 pub use compare::{compare, compare_text};
+pub use evaluation::{Classification, Confusion, Details, Evaluation};
+pub use file::{DETAILS_FILE, RESULTS_FILE, ResultsError, VERSION, Version, from_files, to_files};
 pub use gain::paired_gain;
 pub use headline::{Headline, Verdict, headline, verdict};
+pub use measure::{AGREEMENT, Better, Measure};
 pub use page::render;
 pub use results::{
-    DataSummary, Disagreement, EpochRow, Evaluation, Gain, NetworkSummary, RECALL_NAME, Results,
-    SeedResult,
+    DataSummary, Disagreement, EpochRow, Gain, NetworkSummary, Results, SeedResult, TRAIN,
+    VALIDATION,
 };

@@ -106,7 +106,8 @@ pub fn counted(number: usize, noun: &str) -> String {
     format!("{} {noun}{plural}", count(number as u64))
 }
 
-fn with_unit(text: String, value: f64, unit: &str) -> String {
+/// A number with its unit, if it is one.
+pub fn with_unit(text: String, value: f64, unit: &str) -> String {
     if value.is_finite() {
         format!("{text}\u{a0}{unit}")
     } else {

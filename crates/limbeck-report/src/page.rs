@@ -2,10 +2,9 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::calibration::calibration;
 use super::classes::classes;
+use super::classification::{calibration, confusion};
 use super::comparison::comparison;
-use super::confusion::confusion;
 use super::curves::curves;
 use super::disagreements::disagreements;
 use super::headline::headline;

@@ -4,9 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::evaluation::Evaluation;
+use crate::file::Version;
+use crate::measure::{self, Measure};
+
 /// Everything that a run found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Results {
+    /// Version of the format.
+    pub version: Version,
     /// Run folder's name.
     pub run: String,
     /// Method's name; `none` for a plain training run.
@@ -22,7 +28,7 @@ pub struct Results {
     /// The same students trained on labels alone, same seeds in the same order; empty if none
     /// were asked for.
     pub baselines: Vec<SeedResult>,
-    /// Student minus baseline, in points of top-1, or of Recall@1 where that was measured.
+    /// What the students are better by than the baselines.
     pub gain: Option<Gain>,
     /// Layer pairs `(student tap, teacher tap)` that the method compared.
     pub pairs: Vec<(String, String)>,
@@ -38,12 +44,22 @@ pub struct Results {
     pub environment: BTreeMap<String, String>,
 }
 
+impl Results {
+    /// What networks are compared by, as it was measured of one of them; `None` where nothing was
+    /// tested.
+    pub fn compared_by(&self) -> Option<&Measure> {
+        let teacher = self.teacher.iter().flat_map(|teacher| &teacher.test);
+        let students = self.students.iter().map(|seed| &seed.test);
+        students.chain(teacher).find_map(Evaluation::first)
+    }
+}
+
 /// A data set and its parts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DataSummary {
     /// Such as `fashion-mnist (IDX)`.
     pub name: String,
-    /// Class names.
+    /// Class names; where the data has no labels, those of the teacher, if it tells them.
     pub classes: Vec<String>,
     /// Images to train on.
     pub train: usize,
@@ -74,49 +90,6 @@ pub struct NetworkSummary {
     pub test: Option<Evaluation>,
 }
 
-/// What networks are compared by where recall was measured.
-pub const RECALL_NAME: &str = "Recall@1";
-
-impl Results {
-    /// What networks are compared by: see [`Evaluation::score`].
-    pub fn score_name(&self) -> &'static str {
-        match self.students.first() {
-            Some(seed) if !seed.test.recall.is_empty() => RECALL_NAME,
-            _ => "top-1",
-        }
-    }
-}
-
-/// Measures of a network on one part of the data.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Share of images whose most probable class is right, in percent.
-    pub top1: f64,
-    /// Share of images whose class is among the five most probable, in percent.
-    pub top5: f64,
-    /// Mean cross entropy, in nats.
-    pub loss: f64,
-    /// Expected calibration error over 15 bins of equal width, in percent.
-    pub calibration_error: f64,
-    /// Share of images on which it chooses the teacher's class, in percent.
-    pub agreement: Option<f64>,
-    /// Recall@K of the embeddings `pooled`: K, and the share in percent of images that have one of
-    /// their class among the K nearest others. Empty where the recipe does not choose by recall.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub recall: Vec<(usize, f64)>,
-    /// For each bin of confidence: images, mean confidence, share right (both in 0..1).
-    pub calibration: Vec<(u64, f64, f64)>,
-    /// `confusion[true class][chosen class]`, in images.
-    pub confusion: Vec<Vec<u64>>,
-}
-
-impl Evaluation {
-    /// What an epoch is chosen by, in percent: Recall@1 where it was measured, else top-1.
-    pub fn score(&self) -> f64 {
-        self.recall.first().map_or(self.top1, |&(_, recall)| recall)
-    }
-}
-
 /// One trained student.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SeedResult {
@@ -126,27 +99,14 @@ pub struct SeedResult {
     pub test: Evaluation,
     /// The epoch that was best on validation, counted from 1.
     pub best_epoch: usize,
-    /// The epoch whose weights were chosen, counted from 1, or the last of those whose mean was;
-    /// 0 in the results of versions that always chose the best.
-    #[serde(default)]
+    /// The epoch whose weights were chosen, counted from 1, or the last of those whose mean was.
     pub chosen_epoch: usize,
     /// Whose weights were chosen and why: a sentence without its stop.
-    #[serde(default)]
     pub choice: String,
     /// One row an epoch.
     pub epochs: Vec<EpochRow>,
     /// Wall time of this student's training.
     pub seconds: f64,
-}
-
-impl SeedResult {
-    /// The epoch whose weights were tested, counted from 1.
-    pub fn tested_epoch(&self) -> usize {
-        match self.chosen_epoch {
-            0 => self.best_epoch,
-            chosen => chosen,
-        }
-    }
 }
 
 /// One epoch of training.
@@ -160,41 +120,70 @@ pub struct EpochRow {
     /// Learning rate of its last step.
     pub learning_rate: f64,
     /// Mean total loss.
+    #[serde(deserialize_with = "measure::number")]
     pub loss: f64,
     /// Mean of each term before its weight, `task` among them.
+    #[serde(deserialize_with = "numbers")]
     pub terms: BTreeMap<String, f64>,
     /// Mean of each term's weight in the total loss.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "numbers")]
     pub weights: BTreeMap<String, f64>,
     /// Mean share of each term in the loss that it is part of: |weight · value|, in percent of
     /// their sum. (Not the share of its gradient, which would take a backward pass for each term.)
-    #[serde(default)]
+    #[serde(default, deserialize_with = "numbers")]
     pub shares: BTreeMap<String, f64>,
-    /// On the training images as the student saw them, in percent.
-    pub train_top1: f64,
-    /// On the validation part, in percent.
-    pub validation_top1: f64,
-    /// On the validation part, in nats.
-    pub validation_loss: f64,
-    /// Recall@1 on the validation part, in percent, where the recipe chooses by it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation_recall: Option<f64>,
-    /// Share of validation images on which student and teacher choose the same class, in percent.
-    pub agreement: Option<f64>,
+    /// What was measured, by [`TRAIN`] or [`VALIDATION`] and the measure's name, such as
+    /// `validation_top1`: on the training images as the student saw them, and on the validation
+    /// part.
+    #[serde(deserialize_with = "numbers")]
+    pub measures: BTreeMap<String, f64>,
     /// Training speed.
     pub images_per_second: f64,
     /// Share of the time that the trainer waited for data, in percent.
     pub data_wait: f64,
 }
 
+/// What the training images' measures begin with in [`EpochRow::measures`].
+pub const TRAIN: &str = "train_";
+/// What the validation part's measures begin with in [`EpochRow::measures`].
+pub const VALIDATION: &str = "validation_";
+
 impl EpochRow {
-    /// What an epoch is chosen by, in percent: Recall@1 where it was measured, else top-1.
-    pub fn score(&self) -> f64 {
-        self.validation_recall.unwrap_or(self.validation_top1)
+    /// Notes what was measured on the training images ([`TRAIN`]) or the validation part
+    /// ([`VALIDATION`]).
+    pub fn note<'a>(&mut self, part: &str, measures: impl IntoIterator<Item = &'a Measure>) {
+        for measure in measures {
+            let key = format!("{part}{}", measure.name);
+            self.measures.insert(key, measure.value);
+        }
+    }
+
+    /// The measure called `name` on the training images.
+    pub fn train(&self, name: &str) -> Option<f64> {
+        self.measures.get(&format!("{TRAIN}{name}")).copied()
+    }
+
+    /// The measure called `name` on the validation part.
+    pub fn validation(&self, name: &str) -> Option<f64> {
+        self.measures.get(&format!("{VALIDATION}{name}")).copied()
     }
 }
 
-/// Student minus baseline, paired by seed, in points of what networks are compared by.
+/// Reads numbers by name; `null` is NaN.
+fn numbers<'de, D>(reader: D) -> Result<BTreeMap<String, f64>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let read = BTreeMap::<String, Option<f64>>::deserialize(reader)?;
+    let known = |value: Option<f64>| value.unwrap_or(f64::NAN);
+    Ok(read
+        .into_iter()
+        .map(|(name, value)| (name, known(value)))
+        .collect())
+}
+
+/// What students are better by than their baselines, paired by seed, in what the first measure is
+/// measured in: positive is better, also of a measure of which less is better.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gain {
     /// Mean over seeds.
@@ -208,12 +197,14 @@ pub struct Gain {
 pub struct Disagreement {
     /// Index in the test part.
     pub index: usize,
-    /// Right class.
-    pub label: usize,
+    /// Right class; `None` where the data has no labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<usize>,
     /// Student's class and its probability.
     pub student: (usize, f64),
     /// Teacher's class and its probability.
     pub teacher: (usize, f64),
     /// The picture as a PNG file, base64.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub png: String,
 }

@@ -4,9 +4,10 @@ use maud::{Markup, html};
 
 use super::axis::Axis;
 use super::chart::{Chart, Ink, Mark};
-use super::headline::{Verdict, verdict};
-use super::numbers::{self, MISSING, counted, duration, percent, signed};
-use super::side::{Role, decimals, legend, sides};
+use super::headline::{Verdict, teacher_value, verdict};
+use super::numbers::{self, MISSING, counted, duration, signed};
+use super::side::{decimals, legend, sides};
+use crate::measure::Measure;
 use crate::results::{Results, SeedResult};
 
 /// Height of one seed's row, in CSS pixels.
@@ -14,11 +15,17 @@ const ROW: u32 = 30;
 /// Seeds that are drawn; the table has all.
 const DRAWN: usize = 24;
 
+/// What the differences are; more is better, of every measure.
+const WHAT: &str = "Student minus baseline";
+
 /// Plots and table of all seeds.
 pub fn seeds(results: &Results) -> Markup {
-    if results.students.is_empty() {
+    let Some(measure) = results
+        .compared_by()
+        .filter(|_| !results.students.is_empty())
+    else {
         return html! {};
-    }
+    };
     let digits = decimals(results);
     let paired = !results.baselines.is_empty();
     html! {
@@ -35,15 +42,15 @@ pub fn seeds(results: &Results) -> Markup {
                 }
                 (legend(&sides(results)))
                 div.charts {
-                    (accuracies(results))
-                    (differences(results))
+                    (values(results, measure))
+                    (differences(results, measure))
                 }
             }
             div.scroll tabindex="0" role="region" aria-label="Results of each seed" {
                 table {
                     thead { tr {
                         th.number scope="col" { "Seed" }
-                        th.number scope="col" { @if paired { "Student" } @else { (results.score_name()) } }
+                        th.number scope="col" { @if paired { "Student" } @else { (measure.heading()) } }
                         @if paired {
                             th.number scope="col" { "Baseline" }
                             th.number scope="col" { "Difference" }
@@ -54,12 +61,14 @@ pub fn seeds(results: &Results) -> Markup {
                     tbody {
                         @for (place, student) in results.students.iter().enumerate() {
                             @let baseline = results.baselines.get(place);
+                            @let value = value_of(student, measure);
+                            @let rival = baseline.map(|run| value_of(run, measure));
                             tr {
                                 th.number scope="row" { (student.seed) }
-                                td.number { (percent(student.test.score(), digits)) }
+                                td.number { (measure.write(value, digits)) }
                                 @if paired {
-                                    td.number { (baseline.map_or(MISSING.into(), |run| percent(run.test.score(), digits))) }
-                                    td.number { (baseline.map_or(MISSING.into(), |run| signed(student.test.score() - run.test.score(), digits))) }
+                                    td.number { (rival.map_or(MISSING.into(), |rival| measure.write(rival, digits))) }
+                                    td.number { (rival.map_or(MISSING.into(), |rival| signed(lead(measure, value, rival), measure.digits(digits)))) }
                                 }
                                 td.number { (student.best_epoch) " of " (student.epochs.len()) }
                                 td.number { (duration(student.seconds)) }
@@ -96,17 +105,24 @@ fn names(pairs: &[(&SeedResult, &SeedResult)]) -> Vec<String> {
         .collect()
 }
 
+/// What a seed reaches in `measure`; NaN where it was not measured.
+fn value_of(seed: &SeedResult, measure: &Measure) -> f64 {
+    seed.test.value(&measure.name).unwrap_or(f64::NAN)
+}
+
+/// What the student is better by than its rival.
+fn lead(measure: &Measure, student: f64, rival: f64) -> f64 {
+    measure.turned(student) - measure.turned(rival)
+}
+
 /// One row a seed: baseline and student joined by a line, the teacher as a dashed one.
-fn accuracies(results: &Results) -> Markup {
+fn values(results: &Results, measure: &Measure) -> Markup {
     let pairs = pairs(results);
     let digits = decimals(results);
-    let teacher = sides(results)
-        .into_iter()
-        .find(|side| side.role == Role::Teacher)
-        .and_then(|side| side.mean(|test| test.score()));
+    let teacher = teacher_value(results);
     let values = pairs
         .iter()
-        .flat_map(|(student, baseline)| [student.test.score(), baseline.test.score()])
+        .flat_map(|(student, baseline)| [value_of(student, measure), value_of(baseline, measure)])
         .chain(teacher);
     let Some(x) = Axis::covering(values, 5) else {
         return html! {};
@@ -123,21 +139,25 @@ fn accuracies(results: &Results) -> Markup {
     }
     let mut told = Vec::new();
     for (row, (student, baseline)) in pairs.iter().enumerate() {
-        let (row, to, from) = (row as f64, student.test.score(), baseline.test.score());
+        let (row, to, from) = (
+            row as f64,
+            value_of(student, measure),
+            value_of(baseline, measure),
+        );
         marks.push(line(vec![(from, row), (to, row)], Ink::Quiet, 2.0, false));
         marks.push(dot((from, row), Ink::Baseline));
         marks.push(dot((to, row), Ink::Student));
         told.push(format!(
             "seed {}: student {}, baseline {}",
             student.seed,
-            percent(to, digits),
-            percent(from, digits)
+            measure.write(to, digits),
+            measure.write(from, digits)
         ));
     }
     let chart = Chart {
         label: format!(
             "{} on the test part by seed. {}.",
-            results.score_name(),
+            measure.heading(),
             told.join("; ")
         ),
         width: Chart::WIDTH,
@@ -148,19 +168,25 @@ fn accuracies(results: &Results) -> Markup {
     };
     html! {
         figure {
-            figcaption { strong { (results.score_name()) " of each pair" } "percent of the test images" }
+            figcaption { strong { (measure.heading()) " of each pair" } (unit(measure)) "on the test images" }
             (chart.svg())
         }
     }
 }
 
 /// One row a seed with its difference, and below all the mean with its interval.
-fn differences(results: &Results) -> Markup {
+fn differences(results: &Results, measure: &Measure) -> Markup {
     let pairs = pairs(results);
-    let digits = decimals(results);
+    let digits = measure.digits(decimals(results));
     let differences: Vec<f64> = pairs
         .iter()
-        .map(|(student, baseline)| student.test.score() - baseline.test.score())
+        .map(|(student, baseline)| {
+            lead(
+                measure,
+                value_of(student, measure),
+                value_of(baseline, measure),
+            )
+        })
         .collect();
     let interval = results.gain.as_ref().and_then(|gain| gain.ci95);
     let mean = results.gain.as_ref().map(|gain| gain.mean);
@@ -207,7 +233,8 @@ fn differences(results: &Results) -> Markup {
         .collect();
     let chart = Chart {
         label: format!(
-            "Student minus baseline, in points, by seed: {}; mean {}{}.",
+            "{WHAT}, in {}, by seed: {}; mean {}{}.",
+            measure.difference_unit(),
             told.join(", "),
             mean.map_or(MISSING.into(), |mean| signed(mean, digits)),
             interval.map_or(String::new(), |ci| format!(
@@ -224,12 +251,22 @@ fn differences(results: &Results) -> Markup {
     html! {
         figure {
             figcaption {
-                strong { "Student minus baseline" }
-                @if has_interval(results) { "points of " (results.score_name()) "; the bar is the 95 % interval of the mean" }
-                @else { "points of " (results.score_name()) "; there is no interval" }
+                strong { (WHAT) }
+                (measure.difference_unit()) " of " (measure.title)
+                @if has_interval(results) { "; the bar is the 95 % interval of the mean" }
+                @else { "; there is no interval" }
             }
             (chart.svg())
         }
+    }
+}
+
+/// The measure's unit and a space, where it has one.
+fn unit(measure: &Measure) -> String {
+    match measure.unit.as_str() {
+        "" => String::new(),
+        "%" => "percent ".into(),
+        unit => format!("{unit} "),
     }
 }
 

@@ -4,7 +4,9 @@ use maud::{Markup, html};
 
 use super::chart::Ink;
 use super::statistics::{interval95, mean};
-use crate::results::{Evaluation, NetworkSummary, Results};
+use crate::evaluation::Evaluation;
+use crate::measure::Measure;
+use crate::results::{NetworkSummary, Results};
 
 /// Which part a network plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,38 +44,25 @@ pub struct Side<'a> {
 }
 
 impl Side<'_> {
-    /// One measure, for each seed.
-    pub fn values(&self, measure: impl Fn(&Evaluation) -> f64) -> Vec<f64> {
-        self.tests.iter().map(|test| measure(test)).collect()
+    /// The measure called `name` for each seed; NaN where it was not taken.
+    pub fn values(&self, name: &str) -> Vec<f64> {
+        let value = |test: &&Evaluation| test.value(name).unwrap_or(f64::NAN);
+        self.tests.iter().map(value).collect()
     }
 
     /// Mean of one measure over seeds.
-    pub fn mean(&self, measure: impl Fn(&Evaluation) -> f64) -> Option<f64> {
-        mean(&self.values(measure))
+    pub fn mean(&self, name: &str) -> Option<f64> {
+        mean(&self.values(name))
     }
 
     /// 95 % interval of that mean.
-    pub fn interval(&self, measure: impl Fn(&Evaluation) -> f64) -> Option<[f64; 2]> {
-        interval95(&self.values(measure))
+    pub fn interval(&self, name: &str) -> Option<[f64; 2]> {
+        interval95(&self.values(name))
     }
 
-    /// Confusion matrices of all seeds, added: `[true class][chosen class]`, in images.
-    pub fn confusion(&self) -> Vec<Vec<u64>> {
-        let mut sum: Vec<Vec<u64>> = Vec::new();
-        for matrix in self.tests.iter().map(|test| &test.confusion) {
-            if sum.len() < matrix.len() {
-                sum.resize(matrix.len(), Vec::new());
-            }
-            for (total, row) in sum.iter_mut().zip(matrix) {
-                if total.len() < row.len() {
-                    total.resize(row.len(), 0);
-                }
-                for (cell, images) in total.iter_mut().zip(row) {
-                    *cell = cell.saturating_add(*images);
-                }
-            }
-        }
-        sum
+    /// What was measured, in the order in which it is told.
+    pub fn measures(&self) -> &[Measure] {
+        self.tests.first().map_or(&[], |test| &test.measures)
     }
 }
 
@@ -117,6 +106,11 @@ pub fn student(results: &Results) -> Side<'_> {
         network: &results.student,
         tests: results.students.iter().map(|seed| &seed.test).collect(),
     }
+}
+
+/// The side that plays that part.
+pub fn side(results: &Results, role: Role) -> Option<Side<'_>> {
+    sides(results).into_iter().find(|side| side.role == role)
 }
 
 /// Whether the run trained a network on labels alone, with nothing to compare it with.

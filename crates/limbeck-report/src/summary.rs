@@ -3,13 +3,14 @@
 use maud::{Markup, html};
 
 use super::headline::{Headline, Verdict, ratio, verdict};
-use super::numbers::{bytes, fixed, interval, milliseconds, percent, short, signed, significant};
-use super::side::{Role, decimals, sides};
-use crate::results::{RECALL_NAME, Results};
+use super::numbers::{bytes, interval, milliseconds, short, signed, significant};
+use super::side::{Role, decimals, side, student};
+use crate::measure::{AGREEMENT, Measure};
+use crate::results::Results;
 
 /// A key number.
 struct Tile {
-    label: &'static str,
+    label: String,
     value: String,
     unit: String,
     note: String,
@@ -44,7 +45,7 @@ pub fn summary(results: &Results, headline: &Headline) -> Markup {
 fn tiles(results: &Results) -> Vec<Tile> {
     [
         gain(results),
-        accuracy(results),
+        compared(results),
         size(results),
         work(results),
         latency(results),
@@ -57,7 +58,8 @@ fn tiles(results: &Results) -> Vec<Tile> {
 
 fn gain(results: &Results) -> Option<Tile> {
     let gain = results.gain.as_ref()?;
-    let digits = decimals(results);
+    let measure = results.compared_by()?;
+    let digits = measure.digits(decimals(results));
     let note = match (verdict(gain), gain.ci95) {
         (Verdict::OneSeed, _) => "one seed, no interval".into(),
         (Verdict::Broken, _) | (_, None) => "no interval".into(),
@@ -67,45 +69,48 @@ fn gain(results: &Results) -> Option<Tile> {
     };
     let broken = verdict(gain) == Verdict::Broken;
     Some(Tile {
-        label: "Gain over the baseline",
+        label: "Gain over the baseline".into(),
         value: if broken {
             "unknown".into()
         } else {
             signed(gain.mean, digits)
         },
-        unit: if broken { "" } else { "points" }.into(),
+        unit: if broken {
+            ""
+        } else {
+            measure.difference_unit()
+        }
+        .into(),
         note,
     })
 }
 
-fn accuracy(results: &Results) -> Option<Tile> {
+/// What networks are compared by.
+fn compared(results: &Results) -> Option<Tile> {
+    let measure = results.compared_by()?;
+    measured(format!("Test {}", measure.title), measure, results)
+}
+
+/// One measure: the student's, with the others' below it.
+fn measured(label: String, measure: &Measure, results: &Results) -> Option<Tile> {
     let digits = decimals(results);
-    let sides = sides(results);
-    let score = |role: Role| {
-        let side = sides.iter().find(|side| side.role == role)?;
-        side.mean(|test| test.score())
-    };
-    let mut note = Vec::new();
-    if let Some(value) = score(Role::Teacher) {
-        note.push(format!("teacher {}", percent(value, digits)));
-    }
-    if let Some(value) = score(Role::Baseline) {
-        note.push(format!("baseline {}", percent(value, digits)));
-    }
+    let mean = |role: Role| side(results, role)?.mean(&measure.name);
+    let beside = [("teacher", Role::Teacher), ("baseline", Role::Baseline)];
+    let note: Vec<String> = beside
+        .into_iter()
+        .filter_map(|(name, role)| Some(format!("{name} {}", measure.write(mean(role)?, digits))))
+        .collect();
     Some(Tile {
-        label: match results.score_name() {
-            RECALL_NAME => "Test Recall@1",
-            _ => "Test accuracy (top-1)",
-        },
-        value: fixed(score(Role::Student)?, digits),
-        unit: "%".into(),
+        label,
+        value: measure.bare(mean(Role::Student)?, digits),
+        unit: measure.unit.clone(),
         note: note.join(", "),
     })
 }
 
 /// `label`, with `more` or `less` as the unit word where there is a teacher to compare with.
 fn cost(
-    label: &'static str,
+    label: &str,
     (teacher, student): (Option<u64>, u64),
     less: &str,
     more: &str,
@@ -116,7 +121,7 @@ fn cost(
     }
     let Some(ratio) = teacher.and_then(|teacher| ratio(teacher, student)) else {
         return Some(Tile {
-            label,
+            label: label.into(),
             value: write(student),
             unit: String::new(),
             note: String::new(),
@@ -133,7 +138,7 @@ fn cost(
         "against"
     };
     Some(Tile {
-        label,
+        label: label.into(),
         value: format!("{}×", significant(factor)),
         unit: word.into(),
         note: format!(
@@ -195,19 +200,9 @@ fn latency(results: &Results) -> Option<Tile> {
     )
 }
 
+/// Left out where networks are compared by it.
 fn agreement(results: &Results) -> Option<Tile> {
-    let digits = decimals(results);
-    let sides = sides(results);
-    let agreement = |role: Role| {
-        let side = sides.iter().find(|side| side.role == role)?;
-        side.mean(|test| test.agreement.unwrap_or(f64::NAN))
-    };
-    Some(Tile {
-        label: "Agreement with the teacher",
-        value: fixed(agreement(Role::Student)?, digits),
-        unit: "%".into(),
-        note: agreement(Role::Baseline)
-            .map(|value| format!("baseline {}", percent(value, digits)))
-            .unwrap_or_default(),
-    })
+    let measure = student(results).tests.first()?.measure(AGREEMENT)?;
+    let compared = results.compared_by()?.name == measure.name;
+    (!compared).then(|| measured(measure.heading(), measure, results))?
 }

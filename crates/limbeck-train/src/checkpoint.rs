@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::files::{FileError, write_whole};
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const METADATA: &str = "limbeck.checkpoint";
 /// No run on one machine keeps as much; a bigger file is something else.
 const MOST_BYTES: u64 = 64 << 30;
@@ -51,7 +51,7 @@ pub enum CheckpointError {
     },
     /// The checkpoint was written by another version of the program.
     #[error(
-        "{} has checkpoint format {found}, this program reads format {VERSION}; go on with the program that wrote it",
+        "{} has checkpoint format {found}, this program reads format {VERSION}; go on with the program that wrote it, or train again in a new folder",
         path.display()
     )]
     Version {

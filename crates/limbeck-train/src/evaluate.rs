@@ -1,28 +1,16 @@
 //! Measuring a network on one part of the data.
 
-use burn::tensor::{Tensor, activation::softmax};
-use limbeck_data::{Augment, Part};
+use burn::tensor::Tensor;
+use limbeck_data::{Augment, Labelling, Part};
 use limbeck_methods::{Origin, Section, Teacher};
-use limbeck_nn::{Feature, Network, Outputs, Taps};
+use limbeck_nn::{Network, Outputs, Taps};
 use limbeck_report::Evaluation;
 
 use crate::{
     TrainError,
-    metric::{Evaluator, Recall},
+    metric::{ClassificationMeter, Meter, PartAnswers, Seen, WithoutLabels},
     sweep::{BATCH, Sweep},
 };
-
-/// The tap that holds a network's embedding.
-pub(crate) const EMBEDDING: &str = "pooled";
-
-/// What was chosen for an image, and how surely.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Choice {
-    /// The most probable class; the lowest index where several are equal.
-    pub class: usize,
-    /// Its probability.
-    pub probability: f64,
-}
 
 /// A part of the data, prepared as networks see it when they are measured: no augmentation,
 /// always in the same order.
@@ -31,6 +19,7 @@ pub struct EvaluationSet {
     /// The same images in the teacher's size, where that is another one.
     large: Option<Sweep>,
     classes: usize,
+    labelled: bool,
     recall: bool,
     /// Which part of the data it is.
     section: Section,
@@ -57,6 +46,7 @@ impl EvaluationSet {
         workers: usize,
     ) -> Result<Self, TrainError> {
         let classes = part.classes().len();
+        let labelled = part.labelling() != Labelling::None;
         let sweep = |augment: &Augment| Sweep::new(part.clone(), augment, BATCH, workers);
         let large = match teacher == augment {
             true => None,
@@ -66,6 +56,7 @@ impl EvaluationSet {
             images: sweep(augment)?,
             large,
             classes,
+            labelled,
             recall: false,
             section: Section::Test,
         })
@@ -90,21 +81,21 @@ impl EvaluationSet {
         self.images.part().len()
     }
 
-    /// Measures `network`; the agreement is with `teacher_choices`, one for each image in order.
+    /// Measures `network`; its answers are compared with those of the `teacher` on this part.
     ///
     /// # Errors
     /// An image that cannot be read.
     pub fn measure(
         &self,
         network: &Network,
-        teacher_choices: Option<&[Choice]>,
-    ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
+        teacher: Option<&PartAnswers>,
+    ) -> Result<(Evaluation, PartAnswers), TrainError> {
         let network = network.frozen();
         let size = [network.input().height, network.input().width];
         let large = self.large.as_ref();
         let large = large.filter(|large| large.size() == size);
         let sweep = large.unwrap_or(&self.images);
-        self.run(sweep, &network, teacher_choices, |images, _| {
+        self.run(sweep, &network, teacher, |images, _| {
             Ok(network.evaluate(images, &self.taps()))
         })
     }
@@ -118,7 +109,7 @@ impl EvaluationSet {
         &self,
         teacher: &dyn Teacher,
         network: &Network,
-    ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
+    ) -> Result<(Evaluation, PartAnswers), TrainError> {
         let sweep = self.large.as_ref().unwrap_or(&self.images);
         self.run(sweep, network, None, |images, samples| {
             let origin = Origin {
@@ -131,79 +122,48 @@ impl EvaluationSet {
         })
     }
 
-    fn taps(&self) -> Taps {
-        match self.recall {
-            true => Taps::from_iter([EMBEDDING]),
-            false => Taps::none(),
+    /// What measures a network on this part.
+    fn meter(&self) -> Box<dyn Meter> {
+        match self.labelled {
+            true => Box::new(ClassificationMeter::new(self.classes, self.recall)),
+            false => Box::new(WithoutLabels::default()),
         }
+    }
+
+    fn taps(&self) -> Taps {
+        self.meter().taps()
     }
 
     fn run(
         &self,
         sweep: &Sweep,
         network: &Network,
-        teacher_choices: Option<&[Choice]>,
+        teacher: Option<&PartAnswers>,
         outputs: impl Fn(Tensor<4>, Vec<usize>) -> Result<Outputs, TrainError>,
-    ) -> Result<(Evaluation, Vec<Choice>), TrainError> {
-        let mut evaluator = Evaluator::new(self.classes);
-        let mut choices = Vec::new();
-        let mut recall = Recall::default();
+    ) -> Result<(Evaluation, PartAnswers), TrainError> {
+        let mut meter = self.meter();
+        let mut answers = PartAnswers::default();
         for batch in sweep.batches(network.store.device(), network.store.dtype()) {
             let batch = batch?;
             let outputs = outputs(batch.images, batch.samples)?;
-            let embeddings = outputs.feature(EMBEDDING).and_then(Feature::to_vector);
-            if let Some(embeddings) = embeddings.filter(|_| self.recall) {
-                let width = embeddings.dims()[1];
-                let values: Vec<f32> = embeddings.into_data().iter::<f32>().collect();
-                for (embedding, &label) in values.chunks(width).zip(&batch.labels) {
-                    recall.add(embedding, label);
-                }
-            }
-            let logits = outputs.logits();
-            let count = batch.labels.len();
-            let start = choices.len();
-            choices.extend(most_probable(&logits));
-            let teacher: Option<Vec<usize>> = teacher_choices.map(|all| {
-                let end = (start + count).min(all.len());
-                all[start.min(end)..end].iter().map(|c| c.class).collect()
-            });
-            let values: Vec<f32> = logits.into_data().iter::<f32>().collect();
+            let (logits, first) = (outputs.logits(), answers.choices.len());
+            let values: Vec<f32> = logits.to_data().iter::<f32>().collect();
             if let Some(broken) = values.iter().position(|value| !value.is_finite()) {
-                let image = start + broken / (values.len() / count.max(1)).max(1);
+                let image = first + broken / logits.dims()[1].max(1);
                 return Err(TrainError::OutputsNotFinite {
                     network: network.name().to_owned(),
                     image: sweep.part().name(image),
                     value: values[broken],
                 });
             }
-            evaluator.add(&values, &batch.labels, teacher.as_deref())?;
+            meter.add(&Seen {
+                outputs: &outputs,
+                labels: &batch.labels,
+                teacher,
+                first,
+            })?;
+            answers.add(&logits, !self.labelled);
         }
-        let mut evaluation = evaluator.finish();
-        evaluation.recall = recall.percent()?;
-        Ok((evaluation, choices))
+        Ok((meter.finish()?, answers))
     }
-}
-
-/// The choice for each row of `logits` `[B, K]`.
-pub fn most_probable(logits: &Tensor<2>) -> Vec<Choice> {
-    let [_, classes] = logits.dims();
-    let probabilities: Vec<f64> = softmax(logits.clone(), 1)
-        .into_data()
-        .iter::<f64>()
-        .collect();
-    probabilities
-        .chunks(classes)
-        .map(|row| {
-            let mut best = Choice {
-                class: 0,
-                probability: f64::NEG_INFINITY,
-            };
-            for (class, &probability) in row.iter().enumerate() {
-                if probability > best.probability {
-                    best = Choice { class, probability };
-                }
-            }
-            best
-        })
-        .collect()
 }

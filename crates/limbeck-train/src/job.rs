@@ -13,14 +13,15 @@ use choice::Reached;
 use limbeck_data::{Augment, Loader, LoaderConfig, Part};
 use limbeck_methods::{HeldOut, Images, Progress, Teacher};
 use limbeck_nn::Network;
-use limbeck_report::EpochRow;
+use limbeck_report::{EpochRow, TRAIN, VALIDATION};
 use state::State;
 
 use crate::{
     TrainError,
-    evaluate::{self, EvaluationSet},
+    evaluate::EvaluationSet,
     files, finite,
     held_out::HeldOutImages,
+    metric::{self, PartAnswers},
     model_source,
     observer::{Moment, Observer},
     product,
@@ -60,8 +61,8 @@ pub struct Job<'a> {
     pub augment: &'a Augment,
     /// Images to choose by.
     pub validation: &'a EvaluationSet,
-    /// The teacher's choices on them.
-    pub validation_choices: Option<&'a [evaluate::Choice]>,
+    /// The teacher's answers on them.
+    pub validation_answers: Option<&'a PartAnswers>,
     /// Where knowledge comes from.
     pub teacher: Option<&'a dyn Teacher>,
     /// Class names, written into weights files.
@@ -90,7 +91,8 @@ pub struct Finished {
     pub chosen_epoch: usize,
     /// The epoch that was best on the validation part, counted from 1.
     pub best_epoch: usize,
-    /// What the chosen weights reach on the validation part, in percent.
+    /// What the chosen weights reach on the validation part, more being better:
+    /// [`Evaluation::score`](limbeck_report::Evaluation::score).
     pub validation_score: f64,
     /// One row an epoch.
     pub epochs: Vec<EpochRow>,
@@ -126,18 +128,15 @@ impl Job<'_> {
 
     /// Writes the last weights, and says which were chosen.
     fn finish(&self, learner: &Learner, state: State) -> Result<Finished, TrainError> {
-        let score_of = |epoch: usize| {
-            let row = state.rows.get(epoch.saturating_sub(1));
-            row.map_or(0.0, EpochRow::score)
-        };
+        let score_of = |reached: Option<Reached>| reached.map_or(f64::NAN, |it| it.score);
         let best_epoch = state.best.map_or(0, |best| best.epoch);
         let (network, name) = self.chosen(learner, &state)?;
         let (chosen_epoch, validation_score) = match name {
-            BEST => (best_epoch, score_of(best_epoch)),
-            LAST => (state.epoch, score_of(state.epoch)),
+            BEST => (best_epoch, score_of(state.best)),
+            LAST => (state.epoch, score_of(state.last)),
             _ => {
                 self.save_weights(&network, name)?;
-                let (measured, _) = self.validation.measure(&network, None)?;
+                let (measured, _) = self.validation.measure(&network, self.validation_answers)?;
                 (state.epoch, measured.score())
             }
         };
@@ -255,7 +254,7 @@ impl Job<'_> {
         state.stage += 1;
         state.stage_epoch = 0;
         if state.stage < learner.stages.len() {
-            state.best = None;
+            (state.best, state.last) = (None, None);
             state.mean = None;
             learner.enter(state.stage)?;
             self.save(learner, state)?;
@@ -357,13 +356,13 @@ impl Job<'_> {
     ) -> Result<(), TrainError> {
         finite::check(learner, state.epoch + 1, state.step)?;
         let network = learner.evaluated()?;
-        let (measured, _) = self.validation.measure(&network, self.validation_choices)?;
+        let (measured, _) = self.validation.measure(&network, self.validation_answers)?;
         state.epoch += 1;
         state.stage_epoch += 1;
         state.step = 0;
         let sums = std::mem::take(&mut state.sums);
         let images = sums.images.max(1) as f64;
-        let row = EpochRow {
+        let mut row = EpochRow {
             epoch: state.epoch,
             stage: self.stage_label(learner),
             learning_rate,
@@ -371,21 +370,22 @@ impl Job<'_> {
             terms: sums.means(&sums.terms),
             weights: sums.means(&sums.weights),
             shares: sums.means(&sums.shares),
-            train_top1: 100.0 * sums.correct as f64 / images,
-            validation_top1: measured.top1,
-            validation_loss: measured.loss,
-            validation_recall: measured.recall.first().map(|&(_, recall)| recall),
-            agreement: measured.agreement,
+            measures: Default::default(),
             images_per_second: sums.images_per_second(),
             data_wait: sums.data_wait(),
         };
-        observer.epoch(&self.name, &row, learner.epochs());
+        if let Some(correct) = sums.correct {
+            row.note(TRAIN, [&metric::while_training(correct, sums.images)]);
+        }
+        row.note(VALIDATION, &measured.measures);
+        observer.epoch(&self.name, &row, &measured, learner.epochs());
         state.rows.push(row);
         let reached = Reached {
             score: measured.score(),
-            loss: measured.loss,
+            cost: measured.cost(),
             epoch: state.epoch,
         };
+        state.last = Some(reached);
         if state.best.is_none_or(|best| best.gives_way_to(&reached)) {
             state.best = Some(reached);
             self.save_weights(&network, BEST)?;

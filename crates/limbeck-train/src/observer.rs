@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use limbeck_report::EpochRow;
+use limbeck_report::{EpochRow, Evaluation};
 
 /// How far a job is within an epoch.
 #[derive(Clone, Debug, Default)]
@@ -46,8 +46,8 @@ pub trait Observer {
     /// alone.
     fn stage(&mut self, _name: &str, _index: usize, _count: usize) {}
 
-    /// An epoch has ended.
-    fn epoch(&mut self, _job: &str, _row: &EpochRow, _epochs: usize) {}
+    /// An epoch has ended, with what was `measured` on the validation part.
+    fn epoch(&mut self, _job: &str, _row: &EpochRow, _measured: &Evaluation, _epochs: usize) {}
 }
 
 /// Hears nothing.

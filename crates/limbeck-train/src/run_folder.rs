@@ -6,7 +6,8 @@
 //!   environment.json   processor, threads, version
 //!   jobs/NAME/         one folder for each training: checkpoint, best and last weights, metrics
 //!   student/model.safetensors   the deployable student, nothing else in it
-//!   results.json       everything that was found
+//!   results.json       everything that was found, but for:
+//!   details.json       what grows with the classes, and the pictures
 //!   report.html        the same as a page
 //!   failure.txt        why the run failed, where it did
 //! ```
@@ -16,7 +17,9 @@ use std::path::{Path, PathBuf};
 
 use limbeck_data::Augment;
 use limbeck_nn::Network;
-use limbeck_report::Results;
+use limbeck_report::{
+    DETAILS_FILE, RESULTS_FILE, Results, ResultsError, from_files, render, to_files,
+};
 
 use crate::{TrainError, files, model_source, recipe::Recipe};
 
@@ -150,13 +153,23 @@ impl RunFolder {
         Ok(Recipe::read(&self.path.join(RECIPE))?)
     }
 
-    /// Writes what was found.
+    /// Writes what was found, and the page that shows it.
     ///
     /// # Errors
     /// A file system that refuses.
     pub fn write_results(&self, results: &Results) -> Result<(), TrainError> {
-        let text = serde_json::to_string_pretty(results).unwrap_or_default();
-        self.write(RESULTS, text.as_bytes())
+        let (text, details) = to_files(results).map_err(|error| self.unwritten(&error))?;
+        // The details first: whoever finds results finds all of them.
+        self.write(DETAILS_FILE, details.as_bytes())?;
+        self.write(RESULTS_FILE, text.as_bytes())?;
+        self.write(REPORT, render(results).as_bytes())
+    }
+
+    fn unwritten(&self, error: &ResultsError) -> TrainError {
+        TrainError::RunFolder {
+            path: self.path.clone(),
+            reason: error.to_string(),
+        }
     }
 
     /// Notes why the run failed, so that whatever reads its folder can say it. The failure itself
@@ -187,7 +200,6 @@ impl RunFolder {
 }
 
 const RECIPE: &str = "recipe.toml";
-const RESULTS: &str = "results.json";
 const REPORT: &str = "report.html";
 const FAILURE: &str = "failure.txt";
 const STUDENT: &str = "student/model.safetensors";
@@ -231,14 +243,22 @@ pub fn student_of(path: &Path) -> Result<PathBuf, TrainError> {
 /// # Errors
 /// A folder that is not a finished run's, or a damaged `results.json`.
 pub fn results_of(path: &Path) -> Result<Results, TrainError> {
-    let file = path.join(RESULTS);
+    let file = path.join(RESULTS_FILE);
     if !file.is_file() {
-        return Err(not_a_run(path, RESULTS));
+        return Err(not_a_run(path, RESULTS_FILE));
     }
-    let text = std::fs::read_to_string(&file).map_err(TrainError::io(&file))?;
-    serde_json::from_str(&text).map_err(|error| TrainError::RunFolder {
+    let read = |file: &Path| std::fs::read_to_string(file).map_err(TrainError::io(file));
+    let beside = path.join(DETAILS_FILE);
+    let details = match beside.is_file() {
+        true => Some(read(&beside)?),
+        false => None,
+    };
+    from_files(&read(&file)?, details.as_deref()).map_err(|error| TrainError::RunFolder {
+        reason: match error {
+            ResultsError::Later { .. } => error.to_string(),
+            _ => format!("{error}; `limbeck resume` writes them again"),
+        },
         path: file,
-        reason: format!("the results cannot be read ({error}); `limbeck resume` writes them again"),
     })
 }
 

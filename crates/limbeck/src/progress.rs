@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use limbeck::report::EpochRow;
+use limbeck::report::{AGREEMENT, EpochRow, Evaluation, Measure};
 use limbeck::train::observer::{Moment, Observer};
 
 /// Writes to standard error, so that standard output stays free for `--json`.
@@ -106,46 +106,70 @@ impl Observer for Progress {
         ));
     }
 
-    fn epoch(&mut self, _job: &str, row: &EpochRow, epochs: usize) {
+    fn epoch(&mut self, _job: &str, row: &EpochRow, measured: &Evaluation, epochs: usize) {
         if self.quiet {
             return;
         }
-        let columns: Vec<String> = row.terms.keys().cloned().collect();
-        if columns != self.header || self.header.is_empty() {
-            let names: String = columns
-                .iter()
-                .map(|name| format!("{name:>width$}", width = width(row)))
-                .collect();
-            let score = match row.validation_recall {
-                Some(_) => "recall %",
-                None => "valid %",
-            };
+        let measures = columns(row, measured);
+        let header: Vec<String> = row
+            .terms
+            .keys()
+            .map(|name| format!("{name:>width$}", width = width(row)))
+            .chain(
+                measures
+                    .iter()
+                    .map(|(name, _)| format!("{name:>width$}", width = name.len() + 2)),
+            )
+            .collect();
+        if header != self.header {
             self.line(&format!(
-                "{:>9}{names}{:>9}{score:>9}{:>9}{:>10}{:>7}{:>9}",
-                "epoch", "train %", "agree %", "images/s", "wait %", "left"
+                "{:>9}{}{:>10}{:>8}{:>9}",
+                "epoch",
+                header.concat(),
+                "images/s",
+                "wait %",
+                "left"
             ));
-            self.header = columns;
+            self.header = header;
         }
-        let values: String = row
+        let terms: String = row
             .terms
             .iter()
             .map(|(name, value)| term(row, name, *value))
             .collect();
-        let agreement = row
-            .agreement
-            .map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
+        let measures: String = measures
+            .iter()
+            .map(|(name, value)| format!("{value:>width$}", width = name.len() + 2))
+            .collect();
         let done = row.epoch as f64;
         let left = self.started.elapsed().as_secs_f64() / done * (epochs as f64 - done);
         self.line(&format!(
-            "{:>9}{values}{:>9.1}{:>9.1}{agreement:>9}{:>10.0}{:>7.1}{:>9}",
+            "{:>9}{terms}{measures}{:>10.0}{:>8.1}{:>9}",
             format!("{}/{epochs}", row.epoch),
-            row.train_top1,
-            row.score(),
             row.images_per_second,
             row.data_wait,
             duration(left),
         ));
     }
+}
+
+/// What an epoch's line shows of the measures, by name: the first one, on the training images too
+/// where it was measured there, and the agreement with the teacher.
+fn columns(row: &EpochRow, measured: &Evaluation) -> Vec<(String, String)> {
+    let write = |value: f64, measure: &Measure| measure.bare(value, 1);
+    let mut columns = Vec::new();
+    for (place, measure) in measured.measures.iter().enumerate() {
+        let name = &measure.name;
+        if let Some(value) = row.train(name) {
+            columns.push((format!("train {name}"), write(value, measure)));
+        }
+        if place == 0 {
+            columns.push((format!("valid {name}"), write(measure.value, measure)));
+        } else if name == AGREEMENT {
+            columns.push((name.clone(), write(measure.value, measure)));
+        }
+    }
+    columns
 }
 
 /// Something that is counted: a live line on a terminal, a line each tenth elsewhere.

@@ -63,6 +63,7 @@ fn a_teacher_is_trained_and_distilled_and_everything_is_written() {
         "recipe.toml",
         "environment.json",
         "results.json",
+        "details.json",
         "report.html",
         "student/model.safetensors",
     ] {
@@ -88,6 +89,22 @@ fn a_teacher_is_trained_and_distilled_and_everything_is_written() {
             .any(|top1| (top1.as_f64().unwrap() - best).abs() < 1e-9),
         "the deployed student is one of the tested ones"
     );
+
+    // A run of before results had a version is shown like one of today, one of later is not.
+    let old = place.path("old");
+    std::fs::create_dir(&old).unwrap();
+    let results = include_str!("../../limbeck-report/tests/report/old/classes.json");
+    std::fs::write(old.join("results.json"), results).unwrap();
+    assert!(
+        place
+            .succeed(&["compare", "old", "kd"])
+            .contains("kd-resnet8x4")
+    );
+    place.succeed(&["report", "old"]);
+    let page = std::fs::read_to_string(old.join("report.html")).unwrap();
+    assert!(page.contains("id=\"confusion\"") && page.contains("top-1 accuracy"));
+    std::fs::write(old.join("results.json"), "{\"version\": 9}").unwrap();
+    place.fail(&["report", "old"], 1, &["format 9", "use the Limbeck"]);
 
     let table = place.succeed(&["compare", "teacher", "kd", "--out", "compare.html"]);
     assert!(table.contains("kd"));

@@ -267,13 +267,15 @@ fn metric_learning_chooses_by_recall_reports_it_and_resumes_to_the_same_bits() {
     let results = std::fs::read_to_string(place.path("run/results.json")).unwrap();
     let results: serde_json::Value = serde_json::from_str(&results).unwrap();
     for test in [&results["teacher"]["test"], &results["students"][0]["test"]] {
-        let recall = test["recall"].as_array().unwrap();
-        assert_eq!(recall[0][0], 1);
-        let percent = recall[0][1].as_f64().unwrap();
+        let first = &test["measures"][0];
+        assert_eq!(first["name"], "recall_at_1");
+        let percent = first["value"].as_f64().unwrap();
         assert!((0.0..=100.0).contains(&percent));
     }
     let row = &results["students"][0]["epochs"][0];
-    assert!(row["validation_recall"].is_number(), "{row}");
+    let measures = &row["measures"];
+    assert!(measures["validation_recall_at_1"].is_number(), "{row}");
+    assert!(measures["train_top1"].is_number(), "{row}");
 }
 
 #[test]

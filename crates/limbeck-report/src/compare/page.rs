@@ -2,11 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::plot::{accuracies, gains};
+use super::plot::{gains, values};
 use super::recipes::differences;
-use super::row::{Row, rows};
+use super::row::{Row, common_measure, rows};
 use super::verdict::sentences;
 use super::warnings::warnings;
+use crate::measure::Measure;
 use crate::numbers::{self, MISSING, bytes, milliseconds, percent, short, signed};
 use crate::page::page;
 use crate::provenance::command;
@@ -63,13 +64,14 @@ fn plots(rows: &[Row]) -> Markup {
                     li { (swatch(role)) (name) }
                 }
             }
-            div.charts.wide { (accuracies(rows)) (gains(rows)) }
+            div.charts.wide { (values(rows)) (gains(rows)) }
         }
     }
 }
 
 fn table(rows: &[Row]) -> Markup {
     let paired = rows.iter().any(|row| row.to_first.is_some());
+    let value = common_measure(rows).map_or("Value".into(), Measure::heading);
     html! {
         section aria-labelledby="table-title" {
             h2 #table-title { "Numbers" }
@@ -85,7 +87,7 @@ fn table(rows: &[Row]) -> Markup {
                         th scope="col" { "Run" }
                         th scope="col" { "Method" }
                         th.number scope="col" { "Seeds" }
-                        th.number scope="col" { "Top-1" }
+                        th.number scope="col" { (value) }
                         th.number scope="col" { "Baseline" }
                         th.number scope="col" { "Gain" }
                         @if paired { th.number scope="col" { "To run 1" } }
@@ -105,9 +107,13 @@ fn table(rows: &[Row]) -> Markup {
 fn line(row: &Row, paired: bool) -> Markup {
     let results = row.results;
     let student = &results.student;
+    let plain = Measure::default();
+    let measure = row.measure.unwrap_or(&plain);
     let digits = decimals(results);
+    let of_gain = measure.digits(digits);
     let missing = || String::from(MISSING);
-    let share = |value: Option<f64>| value.map_or_else(missing, |value| percent(value, digits));
+    let write =
+        |value: Option<f64>| value.map_or_else(missing, |value| measure.write(value, digits));
     let size = |value: u64, write: fn(u64) -> String| {
         if value == 0 { missing() } else { write(value) }
     };
@@ -124,11 +130,11 @@ fn line(row: &Row, paired: bool) -> Markup {
             }
             td { (results.method) }
             td.number { (results.students.len()) }
-            td.number { (share(row.top1)) (interval(row.interval, digits)) }
-            td.number { (share(row.baseline)) }
-            (gain(results.gain.as_ref(), digits))
-            @if paired { (gain(row.to_first.as_ref(), digits)) }
-            td.number { (share(row.agreement)) }
+            td.number { (write(row.value)) (interval(row.interval, of_gain)) }
+            td.number { (write(row.baseline)) }
+            (gain(results.gain.as_ref(), of_gain))
+            @if paired { (gain(row.to_first.as_ref(), of_gain)) }
+            td.number { (row.agreement.map_or_else(missing, |value| percent(value, digits))) }
             td.number { (size(student.params, short)) }
             td.number { (size(student.macs, short)) }
             td.number { (size(student.bytes, bytes)) }

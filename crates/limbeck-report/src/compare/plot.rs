@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::row::Row;
+use super::row::{Row, common_measure};
 use crate::axis::Axis;
 use crate::chart::{Chart, Ink, Mark};
-use crate::numbers::{self, MISSING, percent, signed};
+use crate::numbers::{self, MISSING, signed};
 use crate::side::decimals;
 
 /// Height of one run's row with its name above, in CSS pixels.
@@ -13,10 +13,14 @@ const ROW: u32 = 50;
 /// Letters of a run's name that fit above its row.
 const LETTERS: usize = 48;
 
-/// Top-1 of student, baseline and teacher for each run.
-pub fn accuracies(rows: &[Row]) -> Markup {
+/// What networks are compared by, of student, baseline and teacher for each run; nothing where that
+/// is not one measure.
+pub fn values(rows: &[Row]) -> Markup {
+    let Some(measure) = common_measure(rows) else {
+        return html! {};
+    };
     let values = rows.iter().flat_map(|row| {
-        let means = [row.top1, row.baseline, row.teacher].into_iter().flatten();
+        let means = [row.value, row.baseline, row.teacher].into_iter().flatten();
         let interval = row.interval.into_iter().flatten();
         row.values.iter().copied().chain(means).chain(interval)
     });
@@ -34,16 +38,23 @@ pub fn accuracies(rows: &[Row]) -> Markup {
         for value in &row.values {
             marks.push(dot(*value, at, Ink::Student, 2.2));
         }
-        marks.extend(row.top1.map(|top1| dot(top1, at, Ink::Student, 5.0)));
+        marks.extend(row.value.map(|value| dot(value, at, Ink::Student, 5.0)));
         let digits = decimals(row.results);
-        let top1 = row
-            .top1
-            .map_or(MISSING.into(), |top1| percent(top1, digits));
-        told.push(format!("run {}: {top1}", row.number));
+        let value = row
+            .value
+            .map_or(MISSING.into(), |value| measure.write(value, digits));
+        told.push(format!("run {}: {value}", row.number));
     }
     figure(
-        "Test accuracy",
-        "percent; the bar is the 95 % interval of the student's mean, small dots are seeds",
+        &format!("Test {}", measure.title),
+        &format!(
+            "{}; the bar is the 95 % interval of the student's mean, small dots are seeds",
+            if measure.unit == "%" {
+                "percent"
+            } else {
+                &measure.unit
+            }
+        ),
         rows,
         x,
         marks,
@@ -90,7 +101,14 @@ pub fn gains(rows: &[Row]) -> Markup {
     }
     figure(
         "Gain over the own baseline",
-        "points of top-1; the bar is the 95 % interval of the mean",
+        &match common_measure(rows) {
+            Some(measure) => format!(
+                "{} of {}; the bar is the 95 % interval of the mean",
+                measure.difference_unit(),
+                measure.title
+            ),
+            None => "the bar is the 95 % interval of the mean".into(),
+        },
         rows,
         x,
         marks,

@@ -1,7 +1,8 @@
 //! One run of a comparison: the numbers that page and text both show.
 
+use crate::measure::{AGREEMENT, Measure};
 use crate::results::{Gain, Results};
-use crate::side::{Role, sides, student};
+use crate::side::{Role, side, student};
 use crate::statistics::{interval95, mean};
 
 /// One run.
@@ -11,19 +12,21 @@ pub struct Row<'a> {
     pub number: usize,
     /// All that it found.
     pub results: &'a Results,
-    /// Student's top-1 of each seed, in percent.
+    /// What the run's networks are compared by; `None` where nothing was tested.
+    pub measure: Option<&'a Measure>,
+    /// That of the student of each seed.
     pub values: Vec<f64>,
     /// Their mean.
-    pub top1: Option<f64>,
+    pub value: Option<f64>,
     /// 95 % interval of that mean.
     pub interval: Option<[f64; 2]>,
-    /// Baseline's mean top-1.
+    /// The baseline's mean.
     pub baseline: Option<f64>,
-    /// Teacher's top-1.
+    /// That of the teacher.
     pub teacher: Option<f64>,
-    /// Share of test images on which the student chooses the teacher's class, in percent.
+    /// How often the student gives the teacher's answer, in percent.
     pub agreement: Option<f64>,
-    /// Difference to the first run, paired by seed.
+    /// What it is better by than the first run, paired by seed.
     pub to_first: Option<Gain>,
 }
 
@@ -35,21 +38,30 @@ pub fn rows(runs: &[Results]) -> Vec<Row<'_>> {
         .collect()
 }
 
+/// What all runs are compared by; `None` where they are not compared by one measure.
+pub fn common_measure<'a>(rows: &[Row<'a>]) -> Option<&'a Measure> {
+    let mut measures = rows.iter().filter_map(|row| row.measure);
+    let first = measures.next()?;
+    measures
+        .all(|other| other.name == first.name)
+        .then_some(first)
+}
+
 fn row<'a>(place: usize, results: &'a Results, first: Option<&Results>) -> Row<'a> {
-    let side = student(results);
-    let mean_of = |role: Role| {
-        let side = sides(results).into_iter().find(|side| side.role == role)?;
-        side.mean(|test| test.top1)
-    };
+    let measure = results.compared_by();
+    let student = student(results);
+    let name = measure.map_or("", |measure| measure.name.as_str());
+    let mean_of = |role: Role| side(results, role)?.mean(name);
     Row {
         number: place + 1,
         results,
-        values: side.values(|test| test.top1),
-        top1: side.mean(|test| test.top1),
-        interval: side.interval(|test| test.top1),
+        measure,
+        values: student.values(name),
+        value: student.mean(name),
+        interval: student.interval(name),
         baseline: mean_of(Role::Baseline),
         teacher: mean_of(Role::Teacher),
-        agreement: side.mean(|test| test.agreement.unwrap_or(f64::NAN)),
+        agreement: student.mean(AGREEMENT),
         to_first: first
             .filter(|_| place > 0)
             .and_then(|first| difference(results, first)),
@@ -65,8 +77,8 @@ pub fn difference(run: &Results, other: &Results) -> Option<Gain> {
     })
 }
 
-/// Top-1 of `run` minus that of `other` for each seed that both have; none if the two were tested
-/// on different images.
+/// What `run` is better by than `other` for each seed that both have; none if the two were tested on
+/// different images or by different measures.
 pub fn pairs(run: &Results, other: &Results) -> Vec<f64> {
     if !same_test(run, other) {
         return Vec::new();
@@ -75,16 +87,17 @@ pub fn pairs(run: &Results, other: &Results) -> Vec<f64> {
         .iter()
         .filter_map(|one| {
             let two = other.students.iter().find(|two| two.seed == one.seed)?;
-            Some(one.test.top1 - two.test.top1)
+            Some(one.test.score() - two.test.score())
         })
         .collect()
 }
 
-/// Whether two runs were tested on the same images, as far as can be told.
+/// Whether two runs were tested on the same images and by the same measure, as far as can be told.
 pub fn same_test(run: &Results, other: &Results) -> bool {
     let key = |results: &Results| {
         let data = &results.data;
-        (data.name.clone(), data.classes.clone(), data.test)
+        let measure = results.compared_by().map(|measure| measure.name.clone());
+        (data.name.clone(), data.classes.clone(), data.test, measure)
     };
     key(run) == key(other)
 }

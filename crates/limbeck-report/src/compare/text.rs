@@ -2,17 +2,16 @@
 
 use std::fmt::Write;
 
-use super::row::{Row, rows};
+use super::row::{Row, common_measure, rows};
 use super::verdict::sentences;
 use super::warnings::warnings;
-use crate::numbers::{self, MISSING, milliseconds, percent, short, signed};
+use crate::measure::Measure;
+use crate::numbers::{self, MISSING, milliseconds, short, signed};
 use crate::results::{Gain, Results};
 use crate::side::decimals;
 
-const HEADER: [&str; 11] = [
-    "#", "run", "method", "student", "seeds", "top-1", "baseline", "gain", "to run 1", "params",
-    "time",
-];
+/// How many columns there are.
+const COLUMNS: usize = 11;
 /// Columns before this one hold words, the others numbers.
 const FIRST_NUMBER: usize = 4;
 
@@ -20,10 +19,18 @@ const FIRST_NUMBER: usize = 4;
 /// should be equal; ends with a line break.
 pub fn compare_text(runs: &[Results]) -> String {
     let rows = rows(runs);
-    let mut lines = vec![HEADER.map(String::from)];
+    let value = match common_measure(&rows) {
+        Some(measure) => measure.title.as_str(),
+        None => "value",
+    };
+    let header: [&str; COLUMNS] = [
+        "#", "run", "method", "student", "seeds", value, "baseline", "gain", "to run 1", "params",
+        "time",
+    ];
+    let mut lines = vec![header.map(String::from)];
     lines.extend(rows.iter().map(line));
     // What no run has is no column.
-    let shown: Vec<usize> = (0..HEADER.len())
+    let shown: Vec<usize> = (0..COLUMNS)
         .filter(|column| lines.iter().skip(1).any(|line| line[*column] != MISSING))
         .collect();
     let width = |column: usize| {
@@ -57,9 +64,12 @@ pub fn compare_text(runs: &[Results]) -> String {
     text
 }
 
-fn line(row: &Row) -> [String; HEADER.len()] {
+fn line(row: &Row) -> [String; COLUMNS] {
     let results = row.results;
+    let plain = Measure::default();
+    let measure = row.measure.unwrap_or(&plain);
     let digits = decimals(results);
+    let of_gain = measure.digits(digits);
     let missing = || String::from(MISSING);
     let positive = |value: u64| (value > 0).then_some(value);
     [
@@ -68,13 +78,13 @@ fn line(row: &Row) -> [String; HEADER.len()] {
         results.method.clone(),
         results.student.name.clone(),
         results.students.len().to_string(),
-        row.top1.map_or_else(missing, |top1| {
-            with_interval(percent(top1, digits), row.interval, digits)
+        row.value.map_or_else(missing, |value| {
+            with_interval(measure.write(value, digits), row.interval, of_gain)
         }),
         row.baseline
-            .map_or_else(missing, |value| percent(value, digits)),
-        gain(results.gain.as_ref(), digits),
-        gain(row.to_first.as_ref(), digits),
+            .map_or_else(missing, |value| measure.write(value, digits)),
+        gain(results.gain.as_ref(), of_gain),
+        gain(row.to_first.as_ref(), of_gain),
         positive(results.student.params).map_or_else(missing, short),
         Some(results.student.latency_ms)
             .filter(|time| time.is_finite() && *time > 0.0)

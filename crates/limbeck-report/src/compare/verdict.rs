@@ -2,7 +2,8 @@
 
 use super::row::{Row, difference, pairs, same_test};
 use crate::headline::{Verdict, verdict};
-use crate::numbers::{counted, interval, percent, signed};
+use crate::measure::Measure;
+use crate::numbers::{counted, interval, signed};
 use crate::side::decimals;
 
 /// A title and what is to be said below it.
@@ -20,53 +21,64 @@ pub fn sentences(rows: &[Row]) -> (String, Vec<String>) {
     let runs = counted(rows.len(), "run");
     if !rows.iter().all(|row| same_test(row.results, first.results)) {
         return (
-            format!("{runs}, tested on different images: their accuracies cannot be compared."),
+            format!(
+                "{runs}, tested on different images or by different measures: they cannot be compared."
+            ),
             vec!["Gains over the baseline can: each is measured inside its own run.".into()],
         );
     }
-    let mut order: Vec<&Row> = rows.iter().filter(|row| row.top1.is_some()).collect();
+    let mut order: Vec<&Row> = rows.iter().filter(|row| row.value.is_some()).collect();
     order.sort_by(|a, b| {
-        let top1 = |row: &Row| row.top1.unwrap_or(f64::NEG_INFINITY);
-        top1(b).total_cmp(&top1(a))
+        let score = |row: &Row| {
+            let measure = row.measure.zip(row.value);
+            measure.map_or(f64::NEG_INFINITY, |(measure, value)| measure.turned(value))
+        };
+        score(b).total_cmp(&score(a))
     });
     let [best, second, ..] = order.as_slice() else {
         return (format!("{runs}, too few of them tested."), Vec::new());
     };
-    leaders(best, second, rows.len())
+    match best.measure {
+        Some(measure) => leaders(measure, best, second, rows.len()),
+        None => (format!("{runs}, too few of them tested."), Vec::new()),
+    }
 }
 
-fn leaders(best: &Row, second: &Row, runs: usize) -> (String, Vec<String>) {
+fn leaders(measure: &Measure, best: &Row, second: &Row, runs: usize) -> (String, Vec<String>) {
     let digits = decimals(best.results);
-    let reached = percent(best.top1.unwrap_or(f64::NAN), digits);
+    let reached = |row: &Row| measure.write(row.value.unwrap_or(f64::NAN), digits);
     let leads = format!(
-        "Of {}, {} has the highest test accuracy: {reached}",
+        "Of {}, {} has the best test {}: {}",
         counted(runs, "run"),
-        name(best)
+        name(best),
+        measure.title,
+        reached(best)
     );
     let flattered = (runs > 2).then(|| {
         format!(
-            "Picking the best of {runs} by their test accuracy flatters it a little: the more runs, the \
-             more luck is in the highest."
+            "Picking the best of {runs} by their test results flatters it a little: the more runs, the \
+             more luck is in the best."
         )
     });
     let Some(lead) = difference(best.results, second.results) else {
         let sentence = format!(
             "{} follows with {}. The two have no seed in common, so there is no paired interval.",
             name(second),
-            percent(second.top1.unwrap_or(f64::NAN), digits)
+            reached(second)
         );
         let sentences = std::iter::once(sentence).chain(flattered).collect();
         return (format!("{leads}."), sentences);
     };
     let seeds = counted(pairs(best.results, second.results).len(), "seed");
     let points = format!(
-        "With the {seeds} that both have, it differs from {} by {} points",
+        "With the {seeds} that both have, it differs from {} by {} {}",
         name(second),
-        signed(lead.mean, digits)
+        signed(lead.mean, measure.digits(digits)),
+        measure.difference_unit()
     );
     let ends = lead
         .ci95
-        .map_or(String::new(), |ends| interval(ends, digits));
+        .map_or(String::new(), |ends| interval(ends, measure.digits(digits)));
     let (title, sentence) = match verdict(&lead) {
         Verdict::Better => (
             format!("{leads}."),

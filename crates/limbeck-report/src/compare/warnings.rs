@@ -10,7 +10,7 @@ type Check = (&'static str, fn(&Results) -> String);
 pub fn warnings(runs: &[Results]) -> Vec<String> {
     let checks: [Check; 7] = [
         (
-            "They were tested on different data, so their accuracies cannot be compared",
+            "They were tested on different data, so their results cannot be compared",
             |run| {
                 let data = &run.data;
                 format!(

@@ -3,14 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod compare;
+mod files;
 mod html;
 mod sample;
 mod words;
 
 use std::path::PathBuf;
 
-use limbeck_report::{Evaluation, Results, render};
-use sample::{distilled, pair, plain, self_distilled};
+use limbeck_report::{Evaluation, Measure, Results, render};
+use sample::{details, distilled, pair, plain, self_distilled, unlabelled, value};
 
 /// Where pages are left to be looked at.
 fn folder() -> PathBuf {
@@ -31,7 +32,7 @@ fn a_distilled_run_shows_its_gain_its_interval_and_all_sections() {
     let results = distilled(10, 3, 30);
     let page = checked("distilled", render(&results));
     for part in [
-        "points more than the same network trained on labels alone",
+        "points better than the same network trained on labels alone",
         "95 % interval",
         "id=\"comparison\"",
         "id=\"seeds\"",
@@ -59,7 +60,7 @@ fn a_distilled_run_shows_its_gain_its_interval_and_all_sections() {
         assert!(page.contains(&format!("{end:.2}")));
     }
     for seed in results.students.iter().chain(&results.baselines) {
-        assert!(page.contains(&format!("{:.2}\u{a0}%", seed.test.top1)));
+        assert!(page.contains(&format!("{:.2}\u{a0}%", seed.test.score())));
     }
     assert_eq!(page.matches("<li class=\"picture\">").count(), 12);
     assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 12);
@@ -131,14 +132,14 @@ fn what_is_not_finite_is_said_and_drawn_nowhere() {
         } else {
             f64::INFINITY
         };
-        row.validation_loss = f64::NAN;
-        row.validation_top1 = 1e300;
+        row.measures.insert("validation_loss".into(), f64::NAN);
+        row.measures.insert("validation_top1".into(), 1e300);
         row.terms.insert("kd".into(), f64::NEG_INFINITY);
         row.terms.insert("never".into(), f64::NAN);
     }
-    broken.test.top1 = f64::NAN;
-    broken.test.loss = f64::NAN;
-    broken.test.calibration[3] = (7, f64::NAN, f64::INFINITY);
+    *value(&mut broken.test, "top1") = f64::NAN;
+    *value(&mut broken.test, "loss") = f64::NAN;
+    details(&mut broken.test).calibration[3] = (7, f64::NAN, f64::INFINITY);
     broken.seconds = f64::NAN;
     results.student.latency_ms = f64::NAN;
     results.disagreements[0].student.1 = f64::NAN;
@@ -148,7 +149,7 @@ fn what_is_not_finite_is_said_and_drawn_nowhere() {
     assert!(page.contains("the gain could not be computed"));
     for seed in &mut results.students {
         seed.test = Evaluation {
-            top1: f64::NAN,
+            measures: vec![Measure::percent("top1", "top-1 accuracy", "", f64::NAN)],
             ..Evaluation::default()
         };
     }
@@ -160,12 +161,15 @@ fn shapes_that_do_not_fit_together_are_a_page() {
     let mut results = distilled(10, 3, 12);
     results.baselines.pop();
     results.data.classes.truncate(4);
-    results.students[0].test.confusion.truncate(7);
-    results.students[1].test.confusion[2] = vec![5; 31];
-    results.students[2].test.calibration.truncate(3);
+    details(&mut results.students[0].test).confusion.truncate(7);
+    details(&mut results.students[1].test).confusion[2] = (0..31).map(|class| (class, 5)).collect();
+    details(&mut results.students[2].test)
+        .calibration
+        .truncate(3);
+    results.students[0].test.per_class.truncate(2);
     results.students[2].epochs.truncate(5);
     results.students[2].best_epoch = 4_000;
-    results.disagreements[0].label = usize::MAX;
+    results.disagreements[0].label = Some(usize::MAX);
     results.disagreements[1].png = "\"><script>alert(1)</script>".into();
     results.disagreements[2].png.clear();
     results.students[0].seed = u64::MAX;
@@ -208,4 +212,21 @@ fn a_long_training_with_many_seeds_stays_a_small_page() {
 fn the_same_results_give_the_same_page() {
     let results = distilled(10, 3, 6);
     assert_eq!(render(&results), render(&results.clone()));
+}
+
+#[test]
+fn data_without_labels_has_a_page_of_what_can_be_told() {
+    let page = checked("unlabelled", render(&unlabelled()));
+    assert!(page.contains("Agreement with the teacher") && page.contains("Divergence from"));
+    assert!(page.contains("Who is right, the data does not tell"));
+    assert_eq!(page.matches("<li class=\"picture\">").count(), 12);
+    for gone in [
+        "right class",
+        "✓",
+        "✗",
+        "id=\"classes\"",
+        "id=\"confusion\"",
+    ] {
+        assert!(!page.contains(gone), "{gone}");
+    }
 }

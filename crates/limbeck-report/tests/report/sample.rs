@@ -5,9 +5,9 @@ use std::io::Cursor;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use image::{ImageFormat, Rgb, RgbImage};
-use limbeck_report::paired_gain;
 use limbeck_report::{
-    DataSummary, Disagreement, EpochRow, Evaluation, NetworkSummary, Results, SeedResult,
+    AGREEMENT, Classification, Confusion, DataSummary, Details, Disagreement, EpochRow, Evaluation,
+    Measure, NetworkSummary, Results, SeedResult, Version, paired_gain,
 };
 
 const CLASSES: [&str; 10] = [
@@ -60,6 +60,7 @@ pub fn distilled(classes: usize, seeds: usize, epochs: usize) -> Results {
         .collect();
     let teacher = evaluation(91.4, classes, 2.1, None, &mut noise);
     let mut results = Results {
+        version: Version,
         run: "kd-resnet8x4-20261121-2314".into(),
         method: "kd".into(),
         data: DataSummary {
@@ -114,8 +115,22 @@ pub fn distilled(classes: usize, seeds: usize, epochs: usize) -> Results {
 
 /// Sets the gain from the runs.
 pub fn pair(results: &mut Results) {
-    let top1 = |runs: &[SeedResult]| runs.iter().map(|run| run.test.top1).collect::<Vec<_>>();
-    results.gain = paired_gain(&top1(&results.students), &top1(&results.baselines));
+    let score = |runs: &[SeedResult]| runs.iter().map(|run| run.test.score()).collect::<Vec<_>>();
+    results.gain = paired_gain(&score(&results.students), &score(&results.baselines));
+}
+
+/// The measure called `name`, to be changed.
+pub fn value<'a>(test: &'a mut Evaluation, name: &str) -> &'a mut f64 {
+    let mut measures = test.measures.iter_mut();
+    &mut measures.find(|measure| measure.name == name).unwrap().value
+}
+
+/// What a classifier's page shows, to be changed.
+pub fn details(test: &mut Evaluation) -> &mut Classification {
+    match &mut test.details {
+        Details::Classification(details) => details,
+        Details::None => panic!("not of a classifier"),
+    }
 }
 
 /// A network trained on labels alone.
@@ -135,6 +150,32 @@ pub fn plain() -> Results {
     results
 }
 
+/// A student of pictures without labels.
+pub fn unlabelled() -> Results {
+    let mut results = distilled(10, 2, 12);
+    results.run = "kd-resnet8x4-20261124-0700".into();
+    results.baselines.clear();
+    results.gain = None;
+    results.teacher.as_mut().unwrap().test = None;
+    for case in &mut results.disagreements {
+        case.label = None;
+    }
+    for seed in &mut results.students {
+        let agreement = seed.test.measure(AGREEMENT).unwrap().clone();
+        let (title, meaning) = ("divergence from the teacher", "Kullback-Leibler");
+        let divergence = Measure::cost("divergence", title, meaning, "nats", 0.21);
+        seed.test = Evaluation {
+            measures: vec![agreement, divergence],
+            ..Evaluation::default()
+        };
+        for row in &mut seed.epochs {
+            row.measures
+                .retain(|name, _| name == "validation_agreement");
+        }
+    }
+    results
+}
+
 /// A self-distilled network: a baseline, no teacher.
 pub fn self_distilled() -> Results {
     let mut results = distilled(10, 3, 30);
@@ -145,7 +186,8 @@ pub fn self_distilled() -> Results {
     forget_the_teacher(&mut results);
     // About as good as the baseline.
     for (place, seed) in results.students.iter_mut().enumerate() {
-        seed.test.top1 = results.baselines[place].test.top1 + [0.5, -0.3, 0.2][place % 3];
+        let baseline = results.baselines[place].test.score();
+        *value(&mut seed.test, "top1") = baseline + [0.5, -0.3, 0.2][place % 3];
     }
     pair(&mut results);
     results
@@ -153,9 +195,11 @@ pub fn self_distilled() -> Results {
 
 fn forget_the_teacher(results: &mut Results) {
     for seed in results.students.iter_mut().chain(&mut results.baselines) {
-        seed.test.agreement = None;
+        seed.test
+            .measures
+            .retain(|measure| measure.name != AGREEMENT);
         for row in &mut seed.epochs {
-            row.agreement = None;
+            row.measures.remove("validation_agreement");
         }
     }
 }
@@ -193,10 +237,24 @@ fn seed_result(
                 learning_rate: 0.05 * (1.0 + (std::f64::consts::PI * done).cos()),
                 loss,
                 terms,
-                train_top1: 40.0 + (top1 - 38.0) * learnt + 0.5 * noise.next(),
-                validation_top1: 45.0 + (top1 - 45.0) * learnt + shake,
-                validation_loss: 0.33 + 1.1 * (1.0 - learnt) - shake / 60.0,
-                agreement: Some(46.0 + (top1 - 44.0) * learnt + shake),
+                measures: BTreeMap::from([
+                    (
+                        "train_top1".into(),
+                        40.0 + (top1 - 38.0) * learnt + 0.5 * noise.next(),
+                    ),
+                    (
+                        "validation_top1".into(),
+                        45.0 + (top1 - 45.0) * learnt + shake,
+                    ),
+                    (
+                        "validation_loss".into(),
+                        0.33 + 1.1 * (1.0 - learnt) - shake / 60.0,
+                    ),
+                    (
+                        "validation_agreement".into(),
+                        46.0 + (top1 - 44.0) * learnt + shake,
+                    ),
+                ]),
                 images_per_second: 812.0 + 9.0 * noise.next(),
                 data_wait: 1.3 + noise.next(),
                 ..EpochRow::default()
@@ -205,7 +263,7 @@ fn seed_result(
         .collect();
     let best = rows
         .iter()
-        .max_by(|a, b| a.validation_top1.total_cmp(&b.validation_top1));
+        .max_by(|a, b| a.measures["validation_top1"].total_cmp(&b.measures["validation_top1"]));
     SeedResult {
         seed: seed as u64,
         best_epoch: best.map_or(0, |row| row.epoch),
@@ -231,51 +289,83 @@ fn evaluation(
     noise: &mut Noise,
 ) -> Evaluation {
     let images = 10_000 / classes.max(1) as u64;
-    let confusion = (0..classes)
+    let confusion: Confusion = (0..classes)
         .map(|label| {
             let hard = [0.5, 0.1, 1.4, 0.8, 1.3, 0.2, 2.8, 0.4, 0.2, 0.4][label % 10];
             let wrong = (images as f64 * (100.0 - top1) / 100.0
                 * hard
                 * (1.0 + 0.15 * noise.next())) as u64;
-            let mut row = vec![0; classes];
+            let mut row = BTreeMap::new();
             let mut left = wrong;
             for step in [4, 6, 2, 1, 3] {
                 let other = (label + step) % classes;
                 let part = left / 2;
-                if other != label {
-                    row[other] += part;
+                if other != label && part > 0 {
+                    *row.entry(other).or_default() += part;
                     left -= part;
                 }
             }
-            row[label] = images - (wrong - left);
+            row.insert(label, images - (wrong - left));
             row
         })
         .collect();
-    Evaluation {
+    let right = |(class, row): (usize, &BTreeMap<usize, u64>)| {
+        let right = row.get(&class).copied().unwrap_or(0) as f64;
+        Some(100.0 * right / row.values().sum::<u64>() as f64)
+    };
+    let top1 = Measure::percent(
+        "top1",
+        "top-1 accuracy",
+        "most probable class is right",
         top1,
-        top5: 99.5 + 0.1 * noise.next(),
-        recall: Vec::new(),
-        loss: 0.36 + 0.02 * noise.next(),
-        calibration_error: error + 0.2 * noise.next(),
-        agreement,
-        calibration: (0..15)
-            .map(|bin| {
-                let confidence = (bin as f64 + 0.5) / 15.0;
-                let right = confidence - error / 60.0 * (1.0 + 0.5 * noise.next());
-                let images = if bin < 2 {
-                    0
-                } else {
-                    20 + bin * bin * bin / 2
-                        + if bin == 14 {
-                            (300.0 * error) as usize
-                        } else {
-                            0
-                        }
-                };
-                (images as u64, confidence, right.clamp(0.0, 1.0))
-            })
-            .collect(),
-        confusion,
+    )
+    .with_chance(100.0 / classes.max(1) as f64);
+    let five = "right class among the five most probable";
+    let mut measures = vec![
+        top1,
+        Measure::percent("top5", "top-5 accuracy", five, 99.5 + 0.1 * noise.next()),
+        Measure::cost(
+            "loss",
+            "cross entropy",
+            "with the right classes",
+            "nats",
+            0.36 + 0.02 * noise.next(),
+        ),
+        Measure::percent(
+            "calibration_error",
+            "calibration error",
+            "15 bins of confidence",
+            error + 0.2 * noise.next(),
+        )
+        .lower_is_better(),
+    ];
+    let title = "agreement with the teacher";
+    measures.extend(
+        agreement.map(|value| Measure::percent(AGREEMENT, title, "same class chosen", value)),
+    );
+    Evaluation {
+        measures,
+        per_class: confusion.iter().enumerate().map(right).collect(),
+        details: Details::Classification(Classification {
+            calibration: (0..15)
+                .map(|bin| {
+                    let confidence = (bin as f64 + 0.5) / 15.0;
+                    let right = confidence - error / 60.0 * (1.0 + 0.5 * noise.next());
+                    let images = if bin < 2 {
+                        0
+                    } else {
+                        20 + bin * bin * bin / 2
+                            + if bin == 14 {
+                                (300.0 * error) as usize
+                            } else {
+                                0
+                            }
+                    };
+                    (images as u64, confidence, right.clamp(0.0, 1.0))
+                })
+                .collect(),
+            confusion,
+        }),
     }
 }
 
@@ -291,7 +381,7 @@ fn disagreement(place: usize, classes: usize, noise: &mut Noise) -> Disagreement
     };
     Disagreement {
         index: place * 811 + 37,
-        label,
+        label: Some(label),
         student: (student, 0.93 - 0.02 * place as f64),
         teacher: (teacher, 0.97 - 0.015 * place as f64),
         png: picture(place, noise),

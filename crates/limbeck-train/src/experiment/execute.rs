@@ -10,9 +10,9 @@ use limbeck_report::{Evaluation, Results, SeedResult};
 use super::{Plan, series_folder, sharing, summary};
 use crate::{
     TrainError,
-    evaluate::{Choice, EvaluationSet},
-    files,
+    evaluate::EvaluationSet,
     job::{Finished, Job, JobEnd},
+    metric::PartAnswers,
     model_source,
     observer::Observer,
     recipe::{ChooseBy, Recipe},
@@ -73,7 +73,7 @@ fn perform(
         teacher_job = Some(finished);
     }
     let knowledge = teacher.as_ref().and_then(RunTeacher::outputs);
-    let validation_choices = match knowledge {
+    let validation_answers = match knowledge {
         None => None,
         Some(teacher) => Some(run.introduce(teacher, observer)?),
     };
@@ -98,7 +98,7 @@ fn perform(
             seed,
             &plan.recipe.method.name,
             learns_from,
-            validation_choices.as_deref(),
+            validation_answers.as_ref(),
             observer,
         )?;
         let Some(finished) = end else {
@@ -113,7 +113,7 @@ fn perform(
             seed,
             BASELINE,
             None,
-            validation_choices.as_deref(),
+            validation_answers.as_ref(),
             observer,
         )?;
         let Some(finished) = end else {
@@ -130,17 +130,17 @@ fn perform(
         None => None,
         Some(teacher) => Some(test.measure_teacher(teacher, &students[0].network)?),
     };
-    let choices = taught.as_ref().map(|(_, choices)| choices.as_slice());
-    let mut student_choices = Vec::new();
+    let taught_answers = taught.as_ref().map(|(_, answers)| answers);
+    let mut student_answers = Vec::new();
     let mut tested = Vec::new();
     for finished in &students {
-        let (evaluation, choices) = test.measure(&finished.network, choices)?;
+        let (evaluation, answers) = test.measure(&finished.network, taught_answers)?;
         tested.push(evaluation);
-        student_choices.push(choices);
+        student_answers.push(answers);
     }
     let mut baseline_tested = Vec::new();
     for finished in &baselines {
-        baseline_tested.push(test.measure(&finished.network, choices)?.0);
+        baseline_tested.push(test.measure(&finished.network, taught_answers)?.0);
     }
 
     let outcome = summary::Outcome {
@@ -150,7 +150,7 @@ fn perform(
         taught: taught.as_ref(),
         students: &students,
         tested,
-        student_choices: &student_choices,
+        student_answers: &student_answers,
         baselines: &baselines,
         baseline_tested,
         command,
@@ -163,10 +163,6 @@ fn perform(
     };
     let results = summary::results(plan, folder, outcome)?;
     folder.write_results(&results)?;
-    files::write_whole(
-        &folder.report(),
-        limbeck_report::render(&results).as_bytes(),
-    )?;
     sharing::clear(folder.path())?;
     Ok(RunEnd::Finished(Box::new(results)))
 }
@@ -261,19 +257,26 @@ impl<'a> Run<'a> {
         &self,
         teacher: &dyn Teacher,
         observer: &mut dyn Observer,
-    ) -> Result<Vec<Choice>, TrainError> {
+    ) -> Result<PartAnswers, TrainError> {
         let student = self.plan.student(self.plan.recipe.train.seed)?;
-        let (measured, choices) = self.validation.measure_teacher(teacher, &student)?;
+        let (measured, answers) = self.validation.measure_teacher(teacher, &student)?;
+        let Some(measure) = measured.first() else {
+            return Ok(answers);
+        };
+        let value = measure.write(measure.value, 2);
         observer.note(&format!(
-            "teacher {}: {:.2} % on the validation part",
+            "teacher {}: {value} {} on the validation part",
             teacher.name(),
-            measured.top1
+            measure.title
         ));
-        let chance = 100.0 / self.plan.input.classes as f64;
-        if measured.top1 < 1.5 * chance {
+        if let Some(chance) = measure
+            .chance
+            .filter(|_| measure.is_near_chance(measure.value))
+        {
             observer.warn(&format!(
-                "the teacher is {:.1} % right, and guessing gives {chance:.1} %: {}",
-                measured.top1,
+                "the teacher reaches {value} {}, and guessing gives {}: {}",
+                measure.title,
+                measure.write(chance, 1),
                 match self.trains_teacher() {
                     true => "train it longer, or on more images",
                     false =>
@@ -281,7 +284,7 @@ impl<'a> Run<'a> {
                 }
             ));
         }
-        Ok(choices)
+        Ok(answers)
     }
 
     /// Trains the student under `seed` with `method`; `None` if interrupted.
@@ -291,7 +294,7 @@ impl<'a> Run<'a> {
         seed: u64,
         method: &str,
         teacher: Option<&RunTeacher>,
-        validation_choices: Option<&[Choice]>,
+        validation_answers: Option<&PartAnswers>,
         observer: &mut dyn Observer,
     ) -> Result<Option<Finished>, TrainError> {
         let network = teacher.map(RunTeacher::network);
@@ -305,7 +308,7 @@ impl<'a> Run<'a> {
         }
         let job = Job {
             teacher: teacher.and_then(RunTeacher::outputs),
-            validation_choices,
+            validation_answers,
             ..self.job(name, seed, fingerprint)
         };
         job.run_counted(self, learner, observer)

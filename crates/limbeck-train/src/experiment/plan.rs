@@ -372,7 +372,7 @@ impl Plan {
             train: &self.dataset.train,
             augment: &self.augment,
             validation,
-            validation_choices: None,
+            validation_answers: None,
             teacher: None,
             classes: &self.dataset.classes,
             interrupt,

@@ -4,7 +4,7 @@ use limbeck_methods::{Procedure, Questions, needs_teacher};
 use limbeck_nn::Taps;
 
 use super::Plan;
-use crate::{TrainError, evaluate::EMBEDDING, recipe::ChooseBy, run_teacher::RunTeacher};
+use crate::{TrainError, metric::EMBEDDING, recipe::ChooseBy, run_teacher::RunTeacher};
 
 /// Refuses a method that asks its teacher what stored outputs do not tell.
 ///

@@ -7,11 +7,16 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use limbeck_data::{Image, Part};
 use limbeck_nn::Network;
-use limbeck_report::{DataSummary, Disagreement, Evaluation, NetworkSummary, Results, paired_gain};
+use limbeck_report::{
+    DataSummary, Disagreement, Evaluation, NetworkSummary, Results, Version, paired_gain,
+};
 
 use super::Plan;
 use crate::{
-    TrainError, environment, evaluate::Choice, job::Finished, latency::latency_ms,
+    TrainError, environment,
+    job::Finished,
+    latency::latency_ms,
+    metric::{Choice, PartAnswers},
     run_folder::RunFolder,
 };
 
@@ -26,10 +31,10 @@ pub(super) struct Outcome<'a> {
     pub teacher: Option<&'a Network>,
     /// Its file, where this run has trained it.
     pub teacher_weights: Option<&'a Path>,
-    pub taught: Option<&'a (Evaluation, Vec<Choice>)>,
+    pub taught: Option<&'a (Evaluation, PartAnswers)>,
     pub students: &'a [Finished],
     pub tested: Vec<Evaluation>,
-    pub student_choices: &'a [Vec<Choice>],
+    pub student_answers: &'a [PartAnswers],
     pub baselines: &'a [Finished],
     pub baseline_tested: Vec<Evaluation>,
     pub command: &'a str,
@@ -45,8 +50,10 @@ pub(super) fn results(
     let student = &outcome.students[0].network;
     let scores = |all: &[Evaluation]| all.iter().map(Evaluation::score).collect::<Vec<f64>>();
     let gain = paired_gain(&scores(&outcome.tested), &scores(&outcome.baseline_tested));
-    let disagreements = match (outcome.taught, outcome.student_choices.first()) {
-        (Some((_, teacher)), Some(student)) => disagreements(plan.test(), student, teacher)?,
+    let disagreements = match (outcome.taught, outcome.student_answers.first()) {
+        (Some((_, teacher)), Some(student)) => {
+            disagreements(plan.test(), &student.choices, &teacher.choices)?
+        }
         _ => Vec::new(),
     };
     let network = |network: &Network, file: Option<&Path>, test: Option<Evaluation>| {
@@ -70,6 +77,7 @@ pub(super) fn results(
             .collect()
     };
     Ok(Results {
+        version: Version,
         run: folder.name(),
         method: plan.recipe.method.name.clone(),
         data: DataSummary {
@@ -140,7 +148,7 @@ fn disagreements(
         .map(|index| {
             Ok(Disagreement {
                 index,
-                label: test.class(index).unwrap_or_default(),
+                label: test.class(index),
                 student: (student[index].class, student[index].probability),
                 teacher: (teacher[index].class, teacher[index].probability),
                 png: STANDARD.encode(png(&test.image(index)?)),

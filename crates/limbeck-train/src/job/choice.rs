@@ -74,19 +74,19 @@ impl Choice {
 /// What an epoch reached on the validation part.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Reached {
-    /// What epochs are chosen by, in percent.
+    /// What epochs are chosen by; more is better.
     pub score: f64,
-    /// Mean cross entropy, in nats.
-    pub loss: f64,
+    /// What equal epochs are chosen by; less is better, such as a mean cross entropy.
+    pub cost: f64,
     /// Counted from 1 over all stages.
     pub epoch: usize,
 }
 
 impl Reached {
-    /// Whether a later epoch is to be preferred: a higher score; of equal ones the lower loss; of
+    /// Whether a later epoch is to be preferred: a higher score; of equal ones the lower cost; of
     /// those the later.
     pub fn gives_way_to(&self, later: &Self) -> bool {
-        later.score > self.score || (later.score == self.score && later.loss <= self.loss)
+        later.score > self.score || (later.score == self.score && later.cost <= self.cost)
     }
 }
 
@@ -143,9 +143,9 @@ mod tests {
 
     #[test]
     fn ties_go_to_the_lower_loss_and_then_to_the_later_epoch() {
-        let reached = |score, loss| Reached {
+        let reached = |score, cost| Reached {
             score,
-            loss,
+            cost,
             epoch: 0,
         };
         let best = reached(90.0, 0.5);

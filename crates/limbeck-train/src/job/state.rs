@@ -27,6 +27,8 @@ pub(super) struct State {
     pub stage_epoch: usize,
     /// The stage's best epoch so far.
     pub best: Option<Reached>,
+    /// The stage's last epoch so far.
+    pub last: Option<Reached>,
     /// Mean of the weights of the stage's last epochs, where that is wanted; a part of the
     /// checkpoint of its own.
     #[serde(skip)]
@@ -56,7 +58,8 @@ impl State {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Sums {
     pub images: usize,
-    pub correct: usize,
+    /// Images that were right; `None` where nobody knows.
+    pub correct: Option<usize>,
     pub loss: f64,
     pub terms: BTreeMap<String, f64>,
     pub weights: BTreeMap<String, f64>,
@@ -69,7 +72,9 @@ impl Sums {
     pub fn add(&mut self, report: &StepReport) {
         let images = report.images as f64;
         self.images += report.images;
-        self.correct += report.correct.unwrap_or_default();
+        if let Some(correct) = report.correct {
+            *self.correct.get_or_insert(0) += correct;
+        }
         self.loss += report.loss * images;
         for (sums, values) in [
             (&mut self.terms, &report.terms),

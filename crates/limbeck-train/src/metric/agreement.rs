@@ -1,6 +1,8 @@
 //! How often two networks choose the same class.
 
-use super::percent;
+use limbeck_report::{AGREEMENT, Measure};
+
+use super::{Answer, Found, Metric, MetricError, percent};
 
 /// Share of images on which student and teacher choose the same class, right or wrong.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +19,22 @@ impl Agreement {
     }
 
     /// In percent; `None` without images.
-    pub fn percent(&self) -> Option<f64> {
-        (self.images > 0).then(|| percent(self.same, self.images))
+    pub fn measure(&self) -> Option<Measure> {
+        let value = percent(self.same, self.images);
+        let title = "agreement with the teacher";
+        (self.images > 0).then(|| Measure::percent(AGREEMENT, title, "same class chosen", value))
+    }
+}
+
+impl Metric for Agreement {
+    fn add(&mut self, answer: &Answer<'_>) {
+        if let Some(teacher) = answer.teacher {
+            self.add(answer.prediction.class, teacher);
+        }
+    }
+
+    fn finish(self: Box<Self>, found: &mut Found) -> Result<(), MetricError> {
+        found.measures.extend(self.measure());
+        Ok(())
     }
 }

@@ -1,5 +1,9 @@
 //! Whether a network is right as often as it says.
 
+use limbeck_report::Measure;
+
+use super::{Answer, Found, Metric, MetricError};
+
 /// Number of bins of confidence, of equal width.
 ///
 /// Guo, Pleiss, Sun, Weinberger. "On Calibration of Modern Neural Networks". ICML 2017, section 5.
@@ -54,6 +58,22 @@ impl Calibration {
             .map(|bin| (bin.right as f64 - bin.confidence).abs())
             .sum();
         100.0 * gaps / images.max(1) as f64
+    }
+}
+
+impl Metric for Calibration {
+    fn add(&mut self, answer: &Answer<'_>) {
+        let is_right = answer.prediction.class == Some(answer.label);
+        self.add(answer.prediction.confidence, is_right);
+    }
+
+    fn finish(self: Box<Self>, found: &mut Found) -> Result<(), MetricError> {
+        let meaning = "15 bins of confidence";
+        let error = self.error();
+        let measure = Measure::percent("calibration_error", "calibration error", meaning, error);
+        found.measures.push(measure.lower_is_better());
+        found.details.calibration = self.bins();
+        Ok(())
     }
 }
 

@@ -1,7 +1,9 @@
-//! What is measured of a classifier, image by image.
+//! What is measured of a network.
 //!
-//! Every metric takes images one at a time in any order, in any grouping, and gives the same as if
-//! it had taken them all at once. All of them are fed by an [`Evaluator`].
+//! A [`Meter`] sees all images of a part, batch by batch, and gives an
+//! [`Evaluation`](limbeck_report::Evaluation): that of classifiers feeds every [`Metric`] one image at
+//! a time, that of data without labels compares with the teacher. In any order and any grouping of the
+//! images, what is measured is what it would be all at once.
 //!
 //! The class that a network chooses is the one with the greatest logit, the first of equals. A row
 //! of logits that holds a NaN, that holds +∞, or whose logits are all −∞ is no distribution: it
@@ -9,22 +11,58 @@
 //! NaN, which the mean loss then shows. `−∞` among other logits is a class of probability 0.
 
 mod agreement;
+mod answers;
 mod calibration;
+mod classification;
 mod confusion;
-mod evaluator;
+mod error;
 mod mean_loss;
+mod meter;
 mod prediction;
 mod recall;
 mod top_k;
+mod without_labels;
 
 pub use agreement::Agreement;
+pub use answers::{Choice, PartAnswers};
 pub use calibration::{BINS, Calibration};
+pub use classification::{Answer, ClassificationMeter, Found, Metric};
 pub use confusion::Confusion;
-pub use evaluator::{Evaluator, MetricError};
+pub use error::MetricError;
 pub use mean_loss::MeanLoss;
+pub use meter::{Meter, Seen};
 pub use prediction::Prediction;
+pub(crate) use recall::EMBEDDING;
 pub use recall::{NEIGHBOURS, Recall};
 pub use top_k::TopK;
+pub use without_labels::WithoutLabels;
+
+use limbeck_report::Measure;
+
+/// Every metric of a classifier, in the order in which they are told. The first is what epochs are
+/// chosen by.
+fn classifier_metrics(classes: usize, by_recall: bool) -> Vec<Box<dyn Metric>> {
+    let mut metrics: Vec<Box<dyn Metric>> = Vec::new();
+    if by_recall {
+        metrics.push(Box::new(Recall::default()));
+    }
+    metrics.push(Box::new(TopK::new(1, classes)));
+    // Of five classes, the five most probable are all.
+    if classes > 5 {
+        metrics.push(Box::new(TopK::new(5, classes)));
+    }
+    metrics.push(Box::new(MeanLoss::default()));
+    metrics.push(Box::new(Calibration::default()));
+    metrics.push(Box::new(Agreement::default()));
+    metrics.push(Box::new(Confusion::new(classes)));
+    metrics
+}
+
+/// What is measured of the images that a student trains on, `correct` of which it got right as it saw
+/// them.
+pub(crate) fn while_training(correct: usize, images: usize) -> Measure {
+    TopK::counted(correct as u64, images as u64).measure()
+}
 
 /// `part` of `whole` in percent; 0 of nothing.
 fn percent(part: u64, whole: u64) -> f64 {

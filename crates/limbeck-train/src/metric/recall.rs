@@ -2,6 +2,12 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use limbeck_methods::{MethodError, recall_at};
+use limbeck_report::Measure;
+
+use super::{Answer, Found, Metric, MetricError};
+
+/// The tap that holds a network's embedding.
+pub(crate) const EMBEDDING: &str = "pooled";
 
 /// The numbers of neighbours that recall is measured for, as usual in metric learning (Park et
 /// al., CVPR 2019); those that there are not as many other images for are left out.
@@ -40,6 +46,28 @@ impl Recall {
         let shares = recall_at(&embeddings, &self.labels, &neighbours)?;
         let percent = shares.into_iter().map(|share| 100.0 * share);
         Ok(neighbours.into_iter().zip(percent).collect())
+    }
+}
+
+impl Metric for Recall {
+    fn add(&mut self, answer: &Answer<'_>) {
+        if let Some(embedding) = answer.embedding {
+            self.add(embedding, answer.label as i64);
+        }
+    }
+
+    fn finish(self: Box<Self>, found: &mut Found) -> Result<(), MetricError> {
+        for (k, value) in self.percent()? {
+            let meaning = match k {
+                1 => "nearest embedding is of the same class".to_owned(),
+                _ => format!("one of the {k} nearest embeddings is of the same class"),
+            };
+            let (name, title) = (format!("recall_at_{k}"), format!("Recall@{k}"));
+            found
+                .measures
+                .push(Measure::percent(&name, &title, &meaning, value));
+        }
+        Ok(())
     }
 }
 

@@ -60,18 +60,18 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
     let (evaluation, _) = threads::compute(|| set.measure(&model.network, None))?;
     let mut out = stdout().lock();
     if arguments.json {
-        let report = json!({
+        let mut report = json!({
             "model": model.network.name(),
             "data": data.name,
             "images": images,
-            "top1": evaluation.top1,
-            "top5": evaluation.top5,
-            "loss": evaluation.loss,
-            "calibration_error": evaluation.calibration_error,
-            "confusion": evaluation.confusion,
+            "per_class": evaluation.per_class,
+            "details": evaluation.details,
             "params": model.network.store.trained_count(),
             "macs": model.network.cost().macs,
         });
+        for measure in &evaluation.measures {
+            report[&measure.name] = json!(measure.value);
+        }
         writeln!(out, "{report:#}")?;
         return Ok(());
     }
@@ -81,13 +81,18 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
         model.network.name(),
         data.name
     )?;
-    writeln!(out, "  top-1              {:7.2} %", evaluation.top1)?;
-    writeln!(out, "  top-5              {:7.2} %", evaluation.top5)?;
-    writeln!(out, "  loss               {:7.4} nats", evaluation.loss)?;
-    writeln!(
-        out,
-        "  calibration error  {:7.2} %",
-        evaluation.calibration_error
-    )?;
+    let titles = evaluation
+        .measures
+        .iter()
+        .map(|measure| measure.title.chars().count());
+    let width = titles.max().unwrap_or(0);
+    for measure in &evaluation.measures {
+        let number = measure.bare(measure.value, 2);
+        writeln!(
+            out,
+            "  {:<width$}  {number:>8} {}",
+            measure.title, measure.unit
+        )?;
+    }
     Ok(())
 }

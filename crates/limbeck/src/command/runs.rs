@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use limbeck::methods::BASELINE;
-use limbeck::report::Results;
+use limbeck::report::{AGREEMENT, Results, SeedResult};
 use limbeck::train::TrainError;
 use limbeck::train::experiment::{Plan, RunEnd, arrange, execute};
 use limbeck::train::named_model::told_fit;
 use limbeck::train::observer::Observer;
 use limbeck::train::recipe::{Layers, Recipe};
 use limbeck::train::run_folder::{self, RunFolder};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{interrupt, threads};
 use crate::arguments::{RunArguments, TeacherFileArguments};
@@ -245,24 +245,20 @@ fn conclude(results: &Results, folder: &RunFolder, quiet: bool) {
 
 /// The run in one object, for machines.
 pub fn as_json(results: &Results, path: &Path) -> Value {
-    let by_seed = |all: &[limbeck::report::SeedResult]| {
-        all.iter().map(|seed| seed.test.top1).collect::<Vec<f64>>()
-    };
     let agreement: Vec<f64> = results
         .students
         .iter()
-        .filter_map(|seed| seed.test.agreement)
+        .filter_map(|seed| seed.test.value(AGREEMENT))
         .collect();
     let mean_agreement =
         (!agreement.is_empty()).then(|| agreement.iter().sum::<f64>() / agreement.len() as f64);
+    let mut student = by_seed(&results.students);
+    student.insert("model".to_owned(), json!(results.student.name));
     let mut report = json!({
         "run": path.display().to_string(),
         "method": results.method,
         "data": results.data.name,
-        "student": {
-            "model": results.student.name,
-            "top1": by_seed(&results.students),
-        },
+        "student": student,
         "seeds": results.students.iter().map(|seed| seed.seed).collect::<Vec<u64>>(),
         "agreement": mean_agreement,
         "params": results.student.params,
@@ -270,15 +266,17 @@ pub fn as_json(results: &Results, path: &Path) -> Value {
         "seconds": results.seconds,
     });
     if let Some(teacher) = &results.teacher {
-        report["teacher"] = json!({
-            "model": teacher.name,
-            "top1": teacher.test.as_ref().map(|test| test.top1),
-            "params": teacher.params,
-            "macs": teacher.macs,
-        });
+        let measures = teacher.test.iter().flat_map(|test| &test.measures);
+        let mut object: Map<String, Value> = measures
+            .map(|measure| (measure.name.clone(), json!(measure.value)))
+            .collect();
+        object.insert("model".to_owned(), json!(teacher.name));
+        object.insert("params".to_owned(), json!(teacher.params));
+        object.insert("macs".to_owned(), json!(teacher.macs));
+        report["teacher"] = Value::Object(object);
     }
     if !results.baselines.is_empty() {
-        report["baseline"] = json!({ "top1": by_seed(&results.baselines) });
+        report["baseline"] = Value::Object(by_seed(&results.baselines));
     }
     if let Some(gain) = &results.gain {
         report["gain"] = json!({ "mean": gain.mean, "ci95": gain.ci95 });
@@ -286,27 +284,48 @@ pub fn as_json(results: &Results, path: &Path) -> Value {
     report
 }
 
+/// Each measure by its name, with the value of each seed.
+fn by_seed(all: &[SeedResult]) -> Map<String, Value> {
+    let names = all.first().map_or(&[][..], |seed| &seed.test.measures);
+    names
+        .iter()
+        .map(|measure| {
+            let values = all.iter().map(|seed| seed.test.value(&measure.name));
+            (measure.name.clone(), json!(values.collect::<Vec<_>>()))
+        })
+        .collect()
+}
+
 /// What was found, in a few lines.
 fn headline(results: &Results) -> String {
-    let mean = |all: &[limbeck::report::SeedResult]| {
-        all.iter().map(|seed| seed.test.score()).sum::<f64>() / all.len().max(1) as f64
+    let Some(measure) = results.compared_by() else {
+        return "nothing was measured".to_owned();
+    };
+    let write = |value: f64| format!("{:>6} {}", measure.bare(value, 2), measure.unit);
+    let mean = |all: &[SeedResult]| {
+        let values = all.iter().filter_map(|seed| seed.test.value(&measure.name));
+        write(values.sum::<f64>() / all.len().max(1) as f64)
     };
     let mut lines = Vec::new();
-    if let Some(test) = results
+    let title = &measure.title;
+    let teacher = results
         .teacher
         .as_ref()
-        .and_then(|teacher| teacher.test.as_ref())
-    {
+        .and_then(|teacher| teacher.test.as_ref());
+    if let Some(value) = teacher.and_then(|test| test.value(&measure.name)) {
         lines.push(format!(
-            "teacher   {:6.2} % {} on the test part",
-            test.score(),
-            results.score_name()
+            "teacher   {} {title} on the test part",
+            write(value)
         ));
     }
     let seeds = results.students.len();
     lines.push(format!(
-        "student   {:6.2} %{}",
+        "student   {}{}{}",
         mean(&results.students),
+        match lines.is_empty() {
+            true => format!(" {title} on the test part"),
+            false => String::new(),
+        },
         if seeds > 1 {
             format!(" (mean of {seeds} seeds)")
         } else {
@@ -314,16 +333,17 @@ fn headline(results: &Results) -> String {
         }
     ));
     if !results.baselines.is_empty() {
-        lines.push(format!("baseline  {:6.2} %", mean(&results.baselines)));
+        lines.push(format!("baseline  {}", mean(&results.baselines)));
     }
     if let Some(gain) = &results.gain {
+        let unit = measure.difference_unit();
         lines.push(match gain.ci95 {
             Some([low, high]) => format!(
-                "gain      {:+6.2} points, 95 % interval {low:+.2} to {high:+.2}",
+                "gain      {:+6.2} {unit}, 95 % interval {low:+.2} to {high:+.2}",
                 gain.mean
             ),
             None => format!(
-                "gain      {:+6.2} points with one seed; use --seeds 3 or more for an interval",
+                "gain      {:+6.2} {unit} with one seed; use --seeds 3 or more for an interval",
                 gain.mean
             ),
         });

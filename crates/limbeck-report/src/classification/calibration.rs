@@ -2,11 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::axis::Axis;
-use super::chart::{Chart, Ink, Mark};
-use super::numbers::{fixed, percent};
-use super::side::{Side, decimals, legend, sides};
+use super::details;
+use crate::axis::Axis;
+use crate::chart::{Chart, Ink, Mark};
+use crate::numbers::fixed;
 use crate::results::Results;
+use crate::side::{Side, legend, sides};
 
 /// Heights of the two charts, in CSS pixels.
 const RELIABILITY: u32 = 300;
@@ -31,7 +32,6 @@ pub fn calibration(results: &Results) -> Markup {
     if bins.is_empty() {
         return html! {};
     }
-    let digits = decimals(results);
     html! {
         section #calibration aria-labelledby="calibration-title" {
             h2 #calibration-title { "Calibration" }
@@ -39,13 +39,7 @@ pub fn calibration(results: &Results) -> Markup {
                 "Can the probabilities be believed? Images are binned by the probability of the chosen class; of "
                 "those with 80 %, 80 % should be right. Below the diagonal a network is too sure of "
                 "itself, above it not sure enough. The calibration error is the mean distance from the "
-                "diagonal: "
-                @for (place, (side, _)) in bins.iter().enumerate() {
-                    @if place > 0 { ", " }
-                    (side.title.to_lowercase()) " "
-                    (side.mean(|test| test.calibration_error).map_or("not finite".into(), |error| percent(error, digits)))
-                }
-                "."
+                "diagonal."
             }
             (legend(&bins.iter().map(|(side, _)| (*side).clone()).collect::<Vec<_>>()))
             div.charts {
@@ -58,11 +52,10 @@ pub fn calibration(results: &Results) -> Markup {
 
 /// Bins of all seeds, added by their images; empty ones are left out.
 fn bins(side: &Side) -> Vec<Bin> {
-    let number = side.tests.iter().map(|test| test.calibration.len()).max();
+    let number = details(side).map(|details| details.calibration.len()).max();
     let all: Vec<(f64, f64, f64)> = (0..number.unwrap_or(0))
         .map(|bin| {
-            let seeds = side.tests.iter();
-            let seeds = seeds.filter_map(|test| test.calibration.get(bin));
+            let seeds = details(side).filter_map(|details| details.calibration.get(bin));
             seeds
                 .filter(|(images, confidence, right)| {
                     *images > 0 && confidence.is_finite() && right.is_finite()

@@ -1,25 +1,32 @@
 //! Which classes are taken for which: the whole matrix for a few classes, the worst pairs for many.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 
-use super::numbers::{MISSING, count, fixed};
-use super::side::{Role, Side, class_name, sides};
+use super::confused;
+use crate::evaluation::Confusion;
+use crate::numbers::{MISSING, count, fixed};
 use crate::results::Results;
+use crate::side::{Role, Side, class_name, sides};
 
 /// Classes up to which the whole matrix can be read.
 const MATRIX: usize = 20;
 /// Classes up to which there is room for the pairs beside the matrix.
 const SMALL_MATRIX: usize = 12;
+/// What images of one class were given.
+type Row = BTreeMap<usize, u64>;
+
 /// Pairs that are listed.
 const PAIRS: usize = 12;
 
 /// Confusion of the student, and the pairs of classes that are confused most.
 pub fn confusion(results: &Results) -> Markup {
     let sides = sides(results);
-    let matrices: Vec<(&Side, Vec<Vec<u64>>)> = sides
+    let matrices: Vec<(&Side, Confusion)> = sides
         .iter()
-        .map(|side| (side, side.confusion()))
-        .filter(|(_, matrix)| matrix.iter().flatten().any(|images| *images > 0))
+        .map(|side| (side, confused(side)))
+        .filter(|(_, matrix)| matrix.iter().any(|row| !row.is_empty()))
         .collect();
     let Some((student, matrix)) = matrices.iter().find(|(side, _)| side.role == Role::Student)
     else {
@@ -49,7 +56,7 @@ pub fn confusion(results: &Results) -> Markup {
     }
 }
 
-fn table(results: &Results, matrix: &[Vec<u64>]) -> Markup {
+fn table(results: &Results, matrix: &[Row]) -> Markup {
     let most = shares(matrix)
         .filter(|(label, chosen, _)| label != chosen)
         .map(|(_, _, share)| share)
@@ -80,9 +87,9 @@ fn table(results: &Results, matrix: &[Vec<u64>]) -> Markup {
     }
 }
 
-fn field(label: usize, chosen: usize, row: &[u64], most: f64) -> Markup {
-    let total: u64 = row.iter().sum();
-    let images = row.get(chosen).copied().unwrap_or(0);
+fn field(label: usize, chosen: usize, row: &Row, most: f64) -> Markup {
+    let total: u64 = row.values().sum();
+    let images = row.get(&chosen).copied().unwrap_or(0);
     if total == 0 {
         return html! { td { (MISSING) } };
     }
@@ -100,7 +107,7 @@ fn field(label: usize, chosen: usize, row: &[u64], most: f64) -> Markup {
     html! { td style={ "--heat:" (format!("{heat:.2}")) } { (text) } }
 }
 
-fn pairs(results: &Results, matrices: &[(&Side, Vec<Vec<u64>>)], student: &[Vec<u64>]) -> Markup {
+fn pairs(results: &Results, matrices: &[(&Side, Confusion)], student: &[Row]) -> Markup {
     let mut pairs: Vec<_> = shares(student)
         .filter(|(label, chosen, share)| label != chosen && *share > 0.0)
         .collect();
@@ -141,24 +148,23 @@ fn pairs(results: &Results, matrices: &[(&Side, Vec<Vec<u64>>)], student: &[Vec<
     }
 }
 
-/// `(true class, chosen class, percent of the true class)` of every field with images in its row.
-fn shares(matrix: &[Vec<u64>]) -> impl Iterator<Item = (usize, usize, f64)> + '_ {
+/// `(true class, chosen class, percent of the true class)` of every field with images.
+fn shares(matrix: &[Row]) -> impl Iterator<Item = (usize, usize, f64)> + '_ {
     matrix.iter().enumerate().flat_map(|(label, row)| {
-        let total = row.iter().sum::<u64>().max(1) as f64;
+        let total = row.values().sum::<u64>().max(1) as f64;
         row.iter()
-            .enumerate()
-            .map(move |(chosen, images)| (label, chosen, *images as f64 / total * 100.0))
+            .map(move |(chosen, images)| (label, *chosen, *images as f64 / total * 100.0))
     })
 }
 
-fn share_of(matrix: &[Vec<u64>], label: usize, chosen: usize) -> String {
+fn share_of(matrix: &[Row], label: usize, chosen: usize) -> String {
     let Some(row) = matrix.get(label) else {
         return MISSING.into();
     };
-    let total: u64 = row.iter().sum();
+    let total: u64 = row.values().sum();
     if total == 0 {
         return MISSING.into();
     }
-    let images = row.get(chosen).copied().unwrap_or(0);
+    let images = row.get(&chosen).copied().unwrap_or(0);
     fixed(images as f64 / total as f64 * 100.0, 1)
 }

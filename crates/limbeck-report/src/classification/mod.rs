@@ -1,0 +1,82 @@
+//! What the page shows of classifiers besides their measures: which classes are taken for which, and
+//! whether confidence can be believed.
+
+mod calibration;
+mod confusion;
+
+pub use calibration::calibration;
+pub use confusion::confusion;
+
+use super::numbers::{count, fixed};
+use super::side::{Side, class_name, student};
+use crate::evaluation::{Classification, Confusion};
+use crate::results::Results;
+
+/// What speaks against the numbers of a classifier.
+pub fn cautions(results: &Results) -> Vec<String> {
+    let side = student(results);
+    if details(&side).next().is_none() {
+        return Vec::new();
+    }
+    let few = few_test_images(results, &side);
+    few.into_iter()
+        .chain(constant_choice(results, &side))
+        .collect()
+}
+
+/// The details of each seed.
+fn details<'a>(side: &'a Side) -> impl Iterator<Item = &'a Classification> {
+    let tests = side.tests.iter();
+    tests.filter_map(|test| test.details.classification())
+}
+
+/// Confusion of all seeds, added.
+fn confused(side: &Side) -> Confusion {
+    let mut sum = Confusion::new();
+    for confusion in details(side).map(|details| &details.confusion) {
+        if sum.len() < confusion.len() {
+            sum.resize(confusion.len(), Default::default());
+        }
+        for (total, row) in sum.iter_mut().zip(confusion) {
+            for (&chosen, images) in row {
+                let cell: &mut u64 = total.entry(chosen).or_default();
+                *cell = cell.saturating_add(*images);
+            }
+        }
+    }
+    sum
+}
+
+/// Normal approximation of the binomial: 1.96 standard errors of a share over the test images.
+fn few_test_images(results: &Results, side: &Side) -> Option<String> {
+    let measure = results.compared_by()?;
+    let share = (side.mean(&measure.name)? / 100.0).clamp(0.0, 1.0);
+    let images = results.data.test;
+    if images == 0 {
+        return None;
+    }
+    let half = 196.0 * (share * (1.0 - share) / images as f64).sqrt();
+    (half > 1.0).then(|| {
+        format!(
+            "With {} test images, chance alone moves a {} by about ±{} points from one test set to \
+             another. Intervals here are over seeds, on the same images.",
+            count(images as u64),
+            measure.title,
+            fixed(half, 1)
+        )
+    })
+}
+
+/// A student that gives every image the same class.
+fn constant_choice(results: &Results, side: &Side) -> Option<String> {
+    let confusion = confused(side);
+    let mut chosen = confusion.iter().flat_map(|row| row.keys());
+    let first = *chosen.next()?;
+    let several_classes = confusion.iter().filter(|row| !row.is_empty());
+    (several_classes.count() > 1 && chosen.all(|&class| class == first)).then(|| {
+        format!(
+            "The student chooses the same class for every test image: {}.",
+            class_name(results, first)
+        )
+    })
+}

@@ -1,0 +1,90 @@
+//! What was measured of a network on one part of the data.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::{Better, Measure};
+
+/// What was measured of a network on one part of the data.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// All measures. The first is what epochs are chosen by and networks are compared by.
+    pub measures: Vec<Measure>,
+    /// For each class, in percent, what the task calls right in it; `None` for a class without
+    /// images. Empty where the data has no classes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub per_class: Vec<Option<f64>>,
+    /// What the task's section of the page shows.
+    #[serde(default, skip_serializing_if = "Details::is_none")]
+    pub details: Details,
+}
+
+impl Evaluation {
+    /// What epochs are chosen by and networks are compared by.
+    pub fn first(&self) -> Option<&Measure> {
+        self.measures.first()
+    }
+
+    /// Value of the first measure, turned so that more is better; NaN where nothing was measured.
+    pub fn score(&self) -> f64 {
+        self.first().map_or(f64::NAN, Measure::score)
+    }
+
+    /// What equal epochs are chosen by, less being better: the first such measure that is not the
+    /// first of all, such as a loss; 0 where there is none.
+    pub fn cost(&self) -> f64 {
+        let mut others = self.measures.iter().skip(1);
+        let cost = others.find(|measure| measure.better == Better::Lower);
+        cost.map_or(0.0, |measure| measure.value)
+    }
+
+    /// The measure of that name.
+    pub fn measure(&self, name: &str) -> Option<&Measure> {
+        self.measures.iter().find(|measure| measure.name == name)
+    }
+
+    /// Its value.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        self.measure(name).map(|measure| measure.value)
+    }
+}
+
+/// What the page shows of a task besides its measures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Details {
+    /// Nothing.
+    #[default]
+    None,
+    /// Of a classifier.
+    Classification(Classification),
+}
+
+impl Details {
+    /// Whether there are none.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
+    /// Those of a classifier.
+    pub fn classification(&self) -> Option<&Classification> {
+        match self {
+            Self::Classification(details) => Some(details),
+            Self::None => None,
+        }
+    }
+}
+
+/// How a classifier chooses.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Classification {
+    /// For each bin of confidence: images, mean confidence, share right (both in 0..1).
+    pub calibration: Vec<(u64, f64, f64)>,
+    /// Which classes are taken for which.
+    pub confusion: Confusion,
+}
+
+/// For each right class, the images that were given each class, those without images left out:
+/// `confusion[right class][chosen class]`. A classifier of many classes confuses few of them.
+pub type Confusion = Vec<BTreeMap<usize, u64>>;

@@ -1,0 +1,153 @@
+//! What a run found, as files: `results.json`, which stays small, and `details.json` beside it, which
+//! grows with the classes and the pictures.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::evaluation::{Details, Evaluation};
+use crate::old;
+use crate::results::{Results, SeedResult};
+
+/// Name of the file with everything but the details.
+pub const RESULTS_FILE: &str = "results.json";
+/// Name of the file with the details of each evaluation, and the pictures.
+pub const DETAILS_FILE: &str = "details.json";
+
+/// Version of the format that is written. Files without a version are of the first.
+pub const VERSION: u64 = 2;
+
+/// Why results cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// Written by a later Limbeck.
+    #[error(
+        "results of format {found}, and this program reads formats up to {VERSION}: use the Limbeck \
+         that wrote them, or a later one"
+    )]
+    Later {
+        /// Version that was found.
+        found: u64,
+    },
+    /// Not what it should be.
+    #[error("the results cannot be read ({0})")]
+    Damaged(#[from] serde_json::Error),
+    /// Details that belong to other results.
+    #[error("`{DETAILS_FILE}` has other networks or pictures than `{RESULTS_FILE}`")]
+    OtherDetails,
+}
+
+/// Stands for the version of the format in [`Results`]; written as [`VERSION`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Version;
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {
+        writer.serialize_u64(VERSION)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        match u64::deserialize(reader)? {
+            VERSION => Ok(Self),
+            found => Err(serde::de::Error::custom(format!("format {found}"))),
+        }
+    }
+}
+
+/// Contents of `details.json`: what `results.json` leaves out, in its order.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct DetailsFile {
+    teacher: Option<Part>,
+    students: Vec<Part>,
+    baselines: Vec<Part>,
+    /// PNG files, base64.
+    pictures: Vec<String>,
+}
+
+/// What one evaluation has besides its measures.
+#[derive(Debug, Serialize, Deserialize)]
+struct Part {
+    per_class: Vec<Option<f64>>,
+    details: Details,
+}
+
+/// The contents of both files, `results.json` first.
+///
+/// # Errors
+/// None that results of a run can have; what JSON cannot carry is written as `null`.
+pub fn to_files(results: &Results) -> Result<(String, String), ResultsError> {
+    let mut slim = results.clone();
+    let take = |test: &mut Evaluation| Part {
+        per_class: std::mem::take(&mut test.per_class),
+        details: std::mem::take(&mut test.details),
+    };
+    let of = |seeds: &mut [SeedResult]| seeds.iter_mut().map(|seed| take(&mut seed.test)).collect();
+    let details = DetailsFile {
+        teacher: slim
+            .teacher
+            .as_mut()
+            .and_then(|teacher| teacher.test.as_mut())
+            .map(take),
+        students: of(&mut slim.students),
+        baselines: of(&mut slim.baselines),
+        pictures: slim
+            .disagreements
+            .iter_mut()
+            .map(|case| std::mem::take(&mut case.png))
+            .collect(),
+    };
+    Ok((
+        serde_json::to_string_pretty(&slim)?,
+        serde_json::to_string(&details)?,
+    ))
+}
+
+/// Reads `results.json` of any version, and `details.json` where there is one.
+///
+/// # Errors
+/// A later version, damaged text, details of other results.
+pub fn from_files(results: &str, details: Option<&str>) -> Result<Results, ResultsError> {
+    #[derive(Deserialize)]
+    struct Head {
+        version: Option<u64>,
+    }
+    match serde_json::from_str::<Head>(results)?.version {
+        None | Some(1) => return Ok(old::read(results)?),
+        Some(VERSION) => {}
+        Some(found) => return Err(ResultsError::Later { found }),
+    }
+    let mut results: Results = serde_json::from_str(results)?;
+    if let Some(details) = details {
+        fill(&mut results, serde_json::from_str(details)?)?;
+    }
+    Ok(results)
+}
+
+fn fill(results: &mut Results, details: DetailsFile) -> Result<(), ResultsError> {
+    let teacher = results
+        .teacher
+        .as_mut()
+        .and_then(|teacher| teacher.test.as_mut());
+    let fits = details.teacher.is_some() == teacher.is_some()
+        && details.students.len() == results.students.len()
+        && details.baselines.len() == results.baselines.len()
+        && details.pictures.len() == results.disagreements.len();
+    if !fits {
+        return Err(ResultsError::OtherDetails);
+    }
+    let seeds = results.students.iter_mut().chain(&mut results.baselines);
+    let tests = teacher.into_iter().chain(seeds.map(|seed| &mut seed.test));
+    let parts = details
+        .teacher
+        .into_iter()
+        .chain(details.students)
+        .chain(details.baselines);
+    for (test, part) in tests.zip(parts) {
+        test.per_class = part.per_class;
+        test.details = part.details;
+    }
+    for (case, picture) in results.disagreements.iter_mut().zip(details.pictures) {
+        case.png = picture;
+    }
+    Ok(())
+}
