@@ -71,6 +71,7 @@ mod discriminator;
 pub mod golden;
 mod group_linear;
 mod multi_view;
+mod settings;
 mod source;
 
 use burn::tensor::Tensor;
@@ -78,14 +79,10 @@ use limbeck_nn::{
     Builder, Outputs, Pass,
     layer::{Linear, dropout},
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
     Act, Cast, MethodError, Normalisation, Probe, Procedure, Progress, Questions, STUDENT, Scene,
-    Stage, Term,
-    connector::mean_squared_error,
-    criterion::{require_at_least, require_share, require_weight},
-    random::Random,
+    Stage, Term, connector::mean_squared_error, random::Random,
 };
 
 pub use attention::{CrossAttention, GramAttention, Projections, Relations};
@@ -93,6 +90,8 @@ pub use discriminator::{
     Discriminator, PatchDiscriminator, TokenDiscriminator, binary_cross_entropy,
 };
 pub use group_linear::GroupLinear;
+pub use settings::{CakdConfig, CakdForm};
+
 use multi_view::multi_view;
 use source::Source;
 
@@ -103,66 +102,6 @@ const FEATURE: f64 = 0.05;
 /// Epochs over which the released weight would reach 1, and where it stops.
 const RAMP: f64 = 50.0;
 const RAMP_LIMIT: f64 = 0.2;
-
-/// Which of the two is computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CakdForm {
-    /// The equations of the paper.
-    #[default]
-    Paper,
-    /// What the public code computes.
-    Released,
-}
-
-/// Settings of [`Cakd`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct CakdConfig {
-    /// Which of the two is computed.
-    pub form: CakdForm,
-    /// Factor of what the paper's student learns from the discriminator.
-    pub adversarial_weight: f64,
-    /// Share of the paper's student's images that are seen in another view.
-    pub multi_view: f64,
-    /// Share of the paper's projected numbers that are omitted.
-    pub dropout: f64,
-    /// Side of the squares that share a linear map, in positions.
-    pub group: usize,
-    /// Heads of the released projector.
-    pub heads: usize,
-    /// Last epoch without the released terms.
-    pub ramp_start: usize,
-    /// Channels after the first convolution of the released discriminator.
-    pub discriminator_width: usize,
-    /// Its convolutions of stride 2.
-    pub discriminator_layers: usize,
-    /// Learning rate of the discriminator, in the recipe's.
-    pub discriminator_rate: f64,
-    /// Whether a student map of another size is brought to the teacher's grid.
-    pub resize: bool,
-    /// Whether gradients are cut off as in the released loop.
-    pub compat_detach: bool,
-}
-
-impl Default for CakdConfig {
-    fn default() -> Self {
-        Self {
-            form: CakdForm::Paper,
-            adversarial_weight: 0.1,
-            multi_view: 0.5,
-            dropout: 0.1,
-            group: 4,
-            heads: 16,
-            ramp_start: 25,
-            discriminator_width: 8,
-            discriminator_layers: 3,
-            discriminator_rate: 0.01,
-            resize: false,
-            compat_detach: false,
-        }
-    }
-}
 
 /// The released weight in the epoch `epoch`, counted from 0.
 fn ramp(epoch: usize, start: usize) -> f64 {
@@ -221,7 +160,7 @@ impl Cakd {
     /// A setting out of range, no teacher, a teacher without attention, a student without a map on
     /// the teacher's grid, heads that do not divide its channels.
     pub fn new(config: CakdConfig, probe: &Probe, cast: &mut Cast) -> Result<Self, MethodError> {
-        check(&config)?;
+        config.check()?;
         let source = Source::find(probe, config.resize)?;
         let [channels, ..] = source.map;
         let width = source.width;
@@ -419,25 +358,6 @@ enum Relation {
     Cross(Projections),
     /// With the projected embedding `[B, D]`.
     Gram(Relations, Tensor<2>),
-}
-
-fn check(config: &CakdConfig) -> Result<(), MethodError> {
-    const ID: &str = Cakd::ID;
-    require_weight(ID, "adversarial_weight", config.adversarial_weight)?;
-    require_weight(ID, "discriminator_rate", config.discriminator_rate)?;
-    require_share(ID, "multi_view", config.multi_view)?;
-    if !(0.0..1.0).contains(&config.dropout) {
-        return Err(MethodError::Setting {
-            method: ID,
-            key: "dropout",
-            expected: "a number from 0 to below 1".to_owned(),
-            found: config.dropout.to_string(),
-        });
-    }
-    require_at_least(ID, "group", config.group, 1)?;
-    require_at_least(ID, "heads", config.heads, 1)?;
-    require_at_least(ID, "discriminator_width", config.discriminator_width, 1)?;
-    require_at_least(ID, "discriminator_layers", config.discriminator_layers, 1)
 }
 
 impl Procedure for Cakd {

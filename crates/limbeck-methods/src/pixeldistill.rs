@@ -68,6 +68,7 @@
 mod features;
 #[cfg(test)]
 pub mod golden;
+mod settings;
 mod super_resolution;
 
 use burn::tensor::Tensor;
@@ -75,105 +76,15 @@ use limbeck_nn::{
     InputShape, Network, Outputs, STEM_CONVOLUTION, Tap, TapKind, Taps, layer::FrozenConvolution,
     model, weights::adopt,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
     Act, Cast, Images, Interlude, MethodError, Probe, Procedure, Questions, STUDENT, Scene, Stage,
-    Term,
-    criterion::{
-        require_at_least, require_positive, require_share, require_teacher, require_weight,
-    },
-    pairs::map_shape,
-    softmax::softened_kl,
+    Term, criterion::require_teacher, pairs::map_shape, softmax::softened_kl,
 };
 
 pub use features::{attention_error, correlation_error, similarity_error, upsampled_error};
+pub use settings::{PixelFeature, PixelForm, PixeldistillConfig};
 pub use super_resolution::{HighResolution, SuperResolution, reconstruction_error};
-
-/// Whether there is an assistant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PixelForm {
-    /// The student learns from the teacher (ISRD).
-    #[default]
-    OneStage,
-    /// An assistant learns from the teacher, the student from the assistant (TAS).
-    TwoStage,
-}
-
-/// How features of student and assistant are compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PixelFeature {
-    /// Not at all.
-    None,
-    /// Maps of one size (ICFUP).
-    #[default]
-    Icfup,
-    /// Attention maps (AT).
-    Attention,
-    /// Similarities of images (SP).
-    Similarity,
-    /// Correlations of channels (ICKD).
-    Correlation,
-    /// First maps of the large image and of the one that is made (FSR).
-    SuperResolution,
-}
-
-impl PixelFeature {
-    /// The authors' factor; that of ICFUP is ours.
-    fn weight(self) -> f64 {
-        match self {
-            Self::None | Self::Icfup | Self::SuperResolution => 1.0,
-            Self::Attention => 1000.0,
-            Self::Similarity => 3000.0,
-            Self::Correlation => 2.5,
-        }
-    }
-}
-
-/// Settings of [`Pixeldistill`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PixeldistillConfig {
-    /// Whether there is an assistant.
-    pub form: PixelForm,
-    /// Side of the large images in sides of the small ones.
-    pub ratio: usize,
-    /// Share of the divergence in the loss.
-    pub alpha: f64,
-    /// Softens both distributions.
-    pub temperature: f64,
-    /// Factor of the large image's mean absolute error.
-    pub eta: f64,
-    /// How features of student and assistant are compared.
-    pub feature: PixelFeature,
-    /// Factor of the feature term; that of its kind where missing.
-    pub feature_weight: Option<f64>,
-    /// Factor of the image's error in FSR.
-    pub image_weight: f64,
-    /// Whether stages are compared before their last ReLU.
-    pub before_relu: bool,
-    /// Epochs of the assistant; the recipe's where missing.
-    pub assistant_epochs: Option<usize>,
-}
-
-impl Default for PixeldistillConfig {
-    fn default() -> Self {
-        Self {
-            form: PixelForm::OneStage,
-            ratio: 2,
-            alpha: 0.9,
-            temperature: 4.0,
-            eta: 10.0,
-            feature: PixelFeature::Icfup,
-            feature_weight: None,
-            image_weight: 1.0,
-            before_relu: true,
-            assistant_epochs: None,
-        }
-    }
-}
 
 /// A teacher of large images, a student of small ones.
 #[derive(Debug)]
@@ -206,7 +117,7 @@ impl Pixeldistill {
         cast: &mut Cast,
     ) -> Result<Self, MethodError> {
         require_teacher(Self::ID, probe)?;
-        check(&config)?;
+        config.check()?;
         let student = cast.network(STUDENT)?.clone();
         let input = student.input();
         let size = [input.height, input.width];
@@ -432,22 +343,6 @@ fn head(
     cast.add_modules(HEAD, seed, |builder| {
         SuperResolution::new(builder, shape, large.channels, large.height)
     })
-}
-
-fn check(config: &PixeldistillConfig) -> Result<(), MethodError> {
-    const ID: &str = Pixeldistill::ID;
-    require_at_least(ID, "ratio", config.ratio, 1)?;
-    require_share(ID, "alpha", config.alpha)?;
-    require_positive(ID, "temperature", config.temperature)?;
-    require_weight(ID, "eta", config.eta)?;
-    require_weight(ID, "image_weight", config.image_weight)?;
-    if let Some(weight) = config.feature_weight {
-        require_weight(ID, "feature_weight", weight)?;
-    }
-    if let Some(epochs) = config.assistant_epochs {
-        require_at_least(ID, "assistant_epochs", epochs, 1)?;
-    }
-    Ok(())
 }
 
 impl Procedure for Pixeldistill {

@@ -52,36 +52,35 @@
 //! Authors' code: <https://github.com/shaoshitong/TST> (f9616a2adda0, no licence file).
 
 mod colour;
+mod draws;
 mod gate;
 mod geometry;
 #[cfg(test)]
 pub mod golden;
 mod operators;
 mod policy;
+mod prior;
+mod search;
+mod settings;
 
 use burn::tensor::{
-    DType, Device, Int, Tensor, TensorData,
+    Int, Tensor,
     activation::{log_softmax, softmax},
 };
-use limbeck_nn::{Init, Taps};
-use serde::{Deserialize, Serialize};
+use limbeck_nn::Taps;
 
 use crate::{
     Act, Cast, Interlude, MethodError, Normalisation, OptimizerChange, OptimizerKind, Probe,
     Procedure, Progress, Questions, STUDENT, Scene, Stage, State, Supervision, Term,
-    connector::mean_squared_error,
-    criterion::{
-        require_at_least, require_positive, require_share, require_teacher, require_weight,
-    },
-    softmax::softened_kl,
+    criterion::require_teacher, softmax::softened_kl,
 };
 
-pub use geometry::{GeometricDraws, GeometricNetwork};
-pub use operators::{OPERATORS, Pixels};
+pub use geometry::GeometricNetwork;
 pub use policy::{OperatorNetworks, Policy, PolicyDraws, augment};
+pub use settings::TstConfig;
 
-use geometry::for_each_image;
-use policy::{ALL, COLOURS, GEOMETRIES, GEOMETRY_PATH};
+use policy::{GEOMETRIES, GEOMETRY_PATH};
+use search::Search;
 
 const COLOUR_MEMBER: &str = "colour-networks";
 const GEOMETRY_MEMBER: &str = "geometric-networks";
@@ -92,57 +91,6 @@ const FLOOR: f64 = 1e-8;
 const PRIOR_RATE: (f64, f64) = (1e-3, 0.999);
 /// Weight decay of geometric networks; colour networks have none (authors' code).
 const GEOMETRY_DECAY: f64 = 0.01;
-/// Where the search's loss before its first epoch stands (authors' code).
-const NO_LOSS: f64 = 999.0;
-
-/// Settings of [`Tst`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TstConfig {
-    /// Softens both distributions.
-    pub temperature: f64,
-    /// Factor of the divergence from the teacher.
-    pub weight: f64,
-    /// Factor of the teacher's error in the search.
-    pub teacher_weight: f64,
-    /// Factor of the student's success in the search.
-    pub student_weight: f64,
-    /// Operators that are drawn for a batch.
-    pub operators: usize,
-    /// Whether probabilities are logits themselves.
-    pub true_logit: bool,
-    /// Side of the cutout in pixels.
-    pub cutout: Option<usize>,
-    /// Epochs of the prior as a share of the recipe's.
-    pub prior_share: f64,
-    /// When the first search begins, as a share of the recipe's epochs.
-    pub first_search: f64,
-    /// When the second search begins.
-    pub second_search: f64,
-    /// Epochs of each search as a share of the recipe's.
-    pub search_share: f64,
-    /// Learning rate at the beginning of each search.
-    pub search_learning_rate: f64,
-}
-
-impl Default for TstConfig {
-    fn default() -> Self {
-        Self {
-            temperature: 4.0,
-            weight: 1.0,
-            teacher_weight: 1.0,
-            student_weight: 1.0,
-            operators: 4,
-            true_logit: false,
-            cutout: None,
-            prior_share: 0.0833,
-            first_search: 0.125,
-            second_search: 0.375,
-            search_share: 0.125,
-            search_learning_rate: 0.01,
-        }
-    }
-}
 
 /// Augmentation that is searched against the student.
 #[derive(Clone, Debug)]
@@ -152,17 +100,6 @@ pub struct Tst {
     policy: Policy,
     normalisation: Normalisation,
     search: Search,
-}
-
-/// How far a search is.
-#[derive(Clone, Copy, Debug)]
-struct Search {
-    learning_rate: f64,
-    /// Mean loss of the epoch before.
-    before: f64,
-    /// Sum of this epoch's losses, and their number.
-    sum: f64,
-    steps: f64,
 }
 
 /// What a stage does.
@@ -193,33 +130,7 @@ impl Tst {
     /// than 5×5 pixels.
     pub fn new(config: TstConfig, probe: &Probe, cast: &mut Cast) -> Result<Self, MethodError> {
         require_teacher(Self::ID, probe)?;
-        for (key, value) in [
-            ("temperature", config.temperature),
-            ("prior_share", config.prior_share),
-            ("search_share", config.search_share),
-            ("search_learning_rate", config.search_learning_rate),
-        ] {
-            require_positive(Self::ID, key, value)?;
-        }
-        for (key, value) in [
-            ("weight", config.weight),
-            ("teacher_weight", config.teacher_weight),
-            ("student_weight", config.student_weight),
-        ] {
-            require_weight(Self::ID, key, value)?;
-        }
-        require_share(Self::ID, "first_search", config.first_search)?;
-        require_share(Self::ID, "second_search", config.second_search)?;
-        require_at_least(Self::ID, "operators", config.operators, 1)?;
-        if config.operators > ALL {
-            return Err(MethodError::Setting {
-                method: Self::ID,
-                key: "operators",
-                expected: format!("at most {ALL}"),
-                found: config.operators.to_string(),
-            });
-        }
-        require_at_least(Self::ID, "cutout", config.cutout.unwrap_or(1), 1)?;
+        config.check()?;
         let input = cast.network(STUDENT)?.input();
         let normalisation = probe.training.normalisation.clone();
         let channels = input.channels.min(normalisation.mean.len());
@@ -248,12 +159,7 @@ impl Tst {
         }
         let policy = cast.add_modules(POLICY_MEMBER, seed, |builder| Ok(Policy::new(builder)))?;
         Ok(Self {
-            search: Search {
-                learning_rate: config.search_learning_rate,
-                before: NO_LOSS,
-                sum: 0.0,
-                steps: 0.0,
-            },
+            search: Search::new(config.search_learning_rate),
             networks: OperatorNetworks {
                 colours,
                 geometries,
@@ -309,66 +215,16 @@ impl Tst {
         ])
     }
 
-    /// Draws for a batch of `images` `[B, 3, H, W]`.
-    fn draw(&self, seed: u64, images: &Tensor<4>) -> PolicyDraws {
-        let [batch, _, height, width] = images.dims();
-        let options = (&images.device(), images.dtype());
-        let uniform = |name: &str, count: usize| {
-            let numbers = Init::Uniform(1.0).draw(seed, name, count);
-            // Inside (0, 1), where the logarithms are finite.
-            let inside = numbers
-                .into_iter()
-                .map(|x| (0.5 * (x + 1.0)).clamp(1e-7, 1.0 - 1e-7));
-            inside.collect::<Vec<f64>>()
-        };
-        let normal = |name: &str, count: usize| Init::Normal(1.0).draw(seed, name, count);
-        let order = uniform("order", ALL);
-        let mut operators: Vec<usize> = (0..ALL).collect();
-        operators.sort_by(|&a, &b| order[a].total_cmp(&order[b]));
-        operators.truncate(self.config.operators);
-        operators.sort_unstable();
-        let tensor = |numbers: Vec<f64>| {
-            let count = numbers.len();
-            Tensor::<1>::from_data(TensorData::new(numbers, [count]), options)
-        };
-        let name = |what: &str, operator: usize| format!("{what}.{operator}");
-        let mut colours = Vec::new();
-        let mut geometries = Vec::new();
-        for &operator in &operators {
-            let gates = tensor(uniform(&name("gate", operator), batch));
-            if operator < COLOURS {
-                let noise = tensor(normal(&name("noise", operator), 10));
-                colours.push((operator, noise, gates.reshape([batch, 1, 1, 1])));
-            } else if operator < COLOURS + GEOMETRIES {
-                let noise = tensor(normal(&name("noise", operator), 7 * batch));
-                let drawn = GeometricDraws {
-                    noise: noise.reshape([batch, 7]),
-                    uniform: gates.reshape([batch, 1, 1]),
-                };
-                geometries.push((operator - COLOURS, drawn));
-            }
-        }
-        let centre = uniform("centre", 2);
-        PolicyDraws {
-            operators,
-            uniform: tensor(uniform("applied", ALL)),
-            colours,
-            geometries,
-            cutout_centre: [
-                (centre[0] * height as f64) as usize,
-                (centre[1] * width as f64) as usize,
-            ],
-            cutout_size: self.config.cutout.unwrap_or(height),
-        }
-    }
-
     /// Augmented images; gradients reach the policy if the act trains it.
     fn augmented(
         &self,
         scene: &mut Scene<'_>,
         images: &Tensor<4>,
     ) -> Result<Tensor<4>, MethodError> {
-        let draws = self.draw(scene.seed(), images);
+        let TstConfig {
+            operators, cutout, ..
+        } = self.config;
+        let draws = PolicyDraws::draw(scene.seed(), images, operators, cutout);
         let numbers = scene.modules(POLICY_MEMBER, |pass| {
             let uniform = draws.uniform.clone();
             self.policy.numbers(pass, uniform, self.config.true_logit)
@@ -386,54 +242,6 @@ impl Tst {
                 )
             })
         })?
-    }
-
-    /// Terms of the prior: what each network of act 0 (colours) or 1 (geometry) misses.
-    fn imitate(&self, act: usize, scene: &mut Scene<'_>) -> Result<Vec<Term>, MethodError> {
-        let images = scene.batch().images.clone();
-        let [batch, _, height, width] = images.dims();
-        let seed = scene.seed();
-        let pixels = policy::pixels(&self.normalisation, &images);
-        let (member, first, count) = match act {
-            0 => (COLOUR_MEMBER, 0, COLOURS),
-            _ => (GEOMETRY_MEMBER, COLOURS, GEOMETRIES),
-        };
-        scene.modules(member, |pass| {
-            let mut terms = Vec::new();
-            for (place, operator) in OPERATORS[first..first + count].iter().enumerate() {
-                let name = format!("{operator:?}").to_lowercase();
-                let drawn = Init::Uniform(1.0).draw(seed, &name, 2);
-                let mut magnitude = 0.5 * (drawn[0] + 1.0);
-                let mut strength = operator.strength(magnitude, height, width);
-                if operator.is_signed() && drawn[1] < 0.0 {
-                    (magnitude, strength) = (-magnitude, -strength);
-                }
-                let changed: Vec<Pixels> = pixels
-                    .iter()
-                    .map(|picture| operator.apply(picture, strength))
-                    .collect();
-                let target = policy::images(&self.normalisation, &changed, &images);
-                let options = (&images.device(), images.dtype());
-                let magnitude = Tensor::<1>::from_data([magnitude], options);
-                let magnitude = for_each_image(magnitude, batch);
-                let made = if act == 0 {
-                    let noise = Init::Normal(1.0).draw(seed, &format!("{name}.noise"), 10);
-                    let noise = Tensor::from_data(TensorData::new(noise, [10]), options);
-                    let network = &self.networks.colours[place];
-                    network
-                        .forward(pass, images.clone(), magnitude, noise, None)
-                        .images
-                } else {
-                    let network = &self.networks.geometries[place];
-                    network
-                        .forward(pass, images.clone(), magnitude, None)
-                        .images
-                };
-                let value = mean_squared_error(made, target);
-                terms.push(Term::new(&format!("prior.{name}"), value, 1.0));
-            }
-            terms
-        })
     }
 
     fn distil(&self, scene: &mut Scene<'_>) -> Result<Vec<Term>, MethodError> {
@@ -543,12 +351,7 @@ impl Procedure for Tst {
         _stage: usize,
         _interlude: &mut Interlude<'_>,
     ) -> Result<(), MethodError> {
-        self.search = Search {
-            learning_rate: self.config.search_learning_rate,
-            before: NO_LOSS,
-            sum: 0.0,
-            steps: 0.0,
-        };
+        self.search = Search::new(self.config.search_learning_rate);
         Ok(())
     }
 
@@ -557,50 +360,17 @@ impl Procedure for Tst {
         _stage: usize,
         _interlude: &mut Interlude<'_>,
     ) -> Result<(), MethodError> {
-        let search = &mut self.search;
-        if search.steps > 0.0 {
-            let loss = search.sum / search.steps;
-            let fall = search.before - loss;
-            if fall < 0.02 && (fall / (search.before - 1e-6)).abs() < 0.02 {
-                search.learning_rate *= 0.9;
-            }
-            search.before = loss;
-        }
-        (search.sum, search.steps) = (0.0, 0.0);
+        self.search.end_epoch();
         Ok(())
     }
 
     fn state(&self) -> State {
-        let Search {
-            learning_rate,
-            before,
-            sum,
-            steps,
-        } = self.search;
-        let numbers = [learning_rate, before, sum, steps];
-        let value = Tensor::from_data(numbers, (&Device::flex(), DType::F64));
-        [("search".to_owned(), (vec![numbers.len()], value))].into()
+        self.search.state()
     }
 
-    fn load_state(&mut self, mut state: State) -> Result<(), MethodError> {
-        let numbers: Option<Vec<f64>> = state
-            .remove("search")
-            .map(|(_, value)| value.to_data().iter().collect());
-        match numbers.as_deref() {
-            Some(&[learning_rate, before, sum, steps]) => {
-                self.search = Search {
-                    learning_rate,
-                    before,
-                    sum,
-                    steps,
-                };
-                Ok(())
-            }
-            _ => Err(MethodError::State {
-                method: Self::ID,
-                reason: "expected four numbers called `search`".to_owned(),
-            }),
-        }
+    fn load_state(&mut self, state: State) -> Result<(), MethodError> {
+        self.search = Search::from_state(state)?;
+        Ok(())
     }
 
     fn questions(&self) -> Questions {

@@ -15,8 +15,8 @@ use crate::{
         run::{Run, values},
     },
     tst::{
-        GeometricDraws, GeometricNetwork, OperatorNetworks, Policy, PolicyDraws, Tst, TstConfig,
-        augment, colour::ColourNetwork,
+        GeometricNetwork, OperatorNetworks, Policy, PolicyDraws, Tst, TstConfig, augment,
+        colour::ColourNetwork, geometry::GeometricDraws,
     },
 };
 

@@ -1,7 +1,7 @@
+use burn::tensor::{DType, Device};
 use limbeck_nn::{Builder, Mode, Pass, Store};
 
-use super::colour::ColourNetwork;
-use super::*;
+use super::{colour::ColourNetwork, *};
 use crate::testing::{
     assert_close, gradient, labels, leaf, network, network_probe, number, numbers, random,
     supervision, target, tensor,
