@@ -77,7 +77,7 @@ pub use self::error::DataError;
 pub use self::found::Found;
 pub use self::image::{Image, luma};
 pub use self::images::{Balanced, Images};
-pub use self::loader::{Batch, Epoch, Large, Loader, LoaderConfig, Partners, Replay};
+pub use self::loader::{Batch, Epoch, Large, Loader, LoaderConfig};
 pub use self::open::{OpenOptions, find, open};
 pub use self::resize::resize;
 pub use self::source::{Annotation, Difficulty, Folder, Labelling, Packed, Shapes, Source};

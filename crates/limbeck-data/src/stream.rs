@@ -20,6 +20,8 @@ pub enum Purpose {
     Measure,
     /// Another image of the same class, and its augmentation.
     Partner,
+    /// Whatever has a seed of its own.
+    Derived,
 }
 
 impl Purpose {
@@ -33,6 +35,7 @@ impl Purpose {
             Self::Shapes => 5,
             Self::Measure => 6,
             Self::Partner => 7,
+            Self::Derived => 8,
         }
     }
 }
@@ -61,6 +64,12 @@ impl Stream {
         Self {
             generator: ChaCha8Rng::from_seed(key),
         }
+    }
+
+    /// The stream of a seed that was derived for one draw.
+    #[must_use]
+    pub fn of_seed(seed: u64) -> Self {
+        Self::new(seed, Purpose::Derived, 0, 0, 0)
     }
 
     /// 64 random bits.
@@ -95,12 +104,13 @@ impl Stream {
             return 0;
         }
         // Lemire, "Fast random integer generation in an interval" (2019): the high half of a
-        // product is uniform once the few low halves that would tip the balance are refused.
+        // product is uniform once the few low halves that would tip the balance are refused. How
+        // many these are takes a division, but fewer than `n` of them.
         let n = n as u64;
-        let refused = n.wrapping_neg() % n;
         loop {
             let product = u128::from(self.bits()) * u128::from(n);
-            if product as u64 >= refused {
+            let low = product as u64;
+            if low >= n || low >= n.wrapping_neg() % n {
                 return (product >> 64) as usize;
             }
         }

@@ -82,7 +82,7 @@ use limbeck_nn::{
 
 use crate::{
     Act, Cast, MethodError, Normalisation, Probe, Procedure, Progress, Questions, STUDENT, Scene,
-    Stage, Term, connector::mean_squared_error, random::Random,
+    Stage, Term, connector::mean_squared_error,
 };
 
 pub use attention::{CrossAttention, GramAttention, Projections, Relations};
@@ -280,7 +280,7 @@ impl Cakd {
         let Relation::Cross(own) = cross.relation else {
             return Ok(Vec::new());
         };
-        let mut random = Random::new(&[scene.seed()]);
+        let mut random = scene.stream();
         let masks = CrossAttention::draw_masks(&own.queries, &mut random);
         let errors = CrossAttention::compare(&own, &target, masks);
         let feature = mean_squared_error(cross.tokens.clone(), patches.clone());
@@ -392,7 +392,7 @@ impl Procedure for Cakd {
         let teacher = scene.teacher_of_batch(Self::ID, &self.source.teacher_taps())?;
         let images = match self.config.form {
             CakdForm::Paper => {
-                let mut random = Random::new(&[scene.seed()]);
+                let mut random = scene.stream();
                 multi_view(
                     &images,
                     self.config.multi_view,

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device};
-use limbeck_nn::{Builder, Network, Store, model};
+use limbeck_nn::{
+    Builder, Network, Store, model,
+    seed::{self, Purpose},
+};
 
 use crate::MethodError;
 
@@ -161,5 +164,5 @@ impl Member {
 /// A seed for the member number `index` (counted from 1) of a run with `seed`: others than the
 /// student's, and different for each.
 pub fn member_seed(seed: u64, index: usize) -> u64 {
-    seed.wrapping_add((index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    seed::derive(seed, Purpose::Member, index as u64)
 }

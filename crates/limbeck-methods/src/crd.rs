@@ -48,6 +48,7 @@
 pub mod golden;
 
 use burn::tensor::{Int, Tensor, TensorData};
+use limbeck_data::Stream;
 use limbeck_nn::{Builder, Pass, Taps, layer::Linear};
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +58,6 @@ use crate::{
     memory_bank::{Contrast, MemoryBank},
     negatives::ByClass,
     pairs::{Pair, embeddings, resolve_pair, vector_of},
-    random::Random,
 };
 
 /// Added to the denominators, as in the authors' code.
@@ -218,8 +218,8 @@ impl Crd {
         self.check_positions(positions)?;
         let columns = 1 + self.config.negatives;
         let mut picks = Vec::with_capacity(positions.len() * columns);
-        for (i, &position) in positions.iter().enumerate() {
-            let mut random = Random::new(&[seed, i as u64]);
+        let mut random = Stream::of_seed(seed);
+        for &position in positions {
             let partner = match self.config.positive {
                 Positive::Own => position,
                 Positive::SameClass => {

@@ -123,13 +123,15 @@ impl Procedure for Cskd {
         scene: &mut Scene<'_>,
     ) -> Result<Vec<Term>, MethodError> {
         let batch = scene.batch();
-        let partners = batch.partners.clone().ok_or_else(|| MethodError::Batch {
+        let partners = batch.partners.as_ref().ok_or_else(|| MethodError::Batch {
             method: Self::ID,
             reason: "the batch has no partners of the same class".to_owned(),
         })?;
         let none = Taps::none();
         let logits = scene.train(STUDENT, batch.images.clone(), &none)?.logits();
-        let partner_logits = scene.train_as_constant(STUDENT, partners, &none)?.logits();
+        let partner_logits = scene
+            .train_as_constant(STUDENT, partners.images.clone(), &none)?
+            .logits();
         let task = scene.task(logits.clone())?;
         Ok(vec![
             Term::new("task", task, 1.0),

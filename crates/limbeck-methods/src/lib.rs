@@ -10,6 +10,7 @@
 #[macro_use]
 mod registry;
 
+mod batch;
 mod cast;
 mod connector;
 mod criterion;
@@ -34,7 +35,6 @@ mod peers;
 mod prediction_bank;
 mod procedure;
 mod rampup;
-mod random;
 mod recall;
 #[cfg(test)]
 mod rehearsal;
@@ -89,6 +89,7 @@ methods! {
     procedure zipf::Zipf(ZipfConfig), teacher: false, Labels;
 }
 
+pub use batch::Batch;
 pub use cast::{Cast, Member, STUDENT, member_seed};
 pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term, TrainingPart};
 pub use cross_entropy::cross_entropy;
@@ -106,7 +107,7 @@ pub use procedure::{
 };
 pub use recall::recall_at;
 pub use registry::{Build, Group, MethodEntry, find};
-pub use scene::{Batch, Played, Replay, Scene, Setting};
+pub use scene::{Played, Scene, Setting};
 pub use target::Target;
 pub use task::{Classification, Rows, Supervision, Task, TaskKind};
 pub use teacher::{Classifier, Origin, Questions, Section, Teacher};

@@ -1,6 +1,6 @@
 //! Which images of the training part an image is told apart from.
 
-use crate::random::Random;
+use limbeck_data::Stream;
 
 /// The training part's images in the order of their classes.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl ByClass {
         &mut self,
         position: Option<usize>,
         count: usize,
-        random: &mut Random,
+        random: &mut Stream,
         into: &mut Vec<i64>,
     ) {
         let left_out = position.map_or(0..0, |position| self.range(position));
@@ -96,7 +96,7 @@ mod tests {
 
     fn drawn(position: Option<usize>, count: usize, seed: u64) -> Vec<i64> {
         let mut into = Vec::new();
-        ByClass::new(&LABELS).draw(position, count, &mut Random::new(&[seed]), &mut into);
+        ByClass::new(&LABELS).draw(position, count, &mut Stream::of_seed(seed), &mut into);
         into
     }
 

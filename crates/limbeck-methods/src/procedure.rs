@@ -9,9 +9,7 @@
 //! The procedure holds no numbers that are trained: they are in the [`Cast`]. It says what
 //! happens; loader, optimisers, schedule, checkpoints and validation are the trainer's.
 
-use crate::{
-    Cast, Images, MethodError, Progress, Questions, Scene, State, Teacher, Term, scene::Batch,
-};
+use crate::{Batch, Cast, Images, MethodError, Progress, Questions, Scene, State, Teacher, Term};
 
 /// A part of the training with the same acts in every step.
 #[derive(Clone, Debug, PartialEq)]

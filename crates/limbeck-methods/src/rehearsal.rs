@@ -23,14 +23,12 @@ pub fn batch(views: usize) -> Batch {
         random(&format!("view {view}"), shape)
     };
     Batch {
-        large: None,
-        images: images(0),
         views: (1..views).map(images).collect(),
-        target: target(&[0, 1, 2, 3]),
-        indices: POSITIONS[..BATCH].to_vec(),
-        origin: None,
-        partners: None,
-        replay: None,
+        ..Batch::new(
+            images(0),
+            target(&[0, 1, 2, 3]),
+            POSITIONS[..BATCH].to_vec(),
+        )
     }
 }
 

@@ -3,41 +3,13 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
-use limbeck_nn::{Feature, Mode, Outputs, ParameterId, Pass, Store, Taps};
+use limbeck_data::Stream;
+use limbeck_nn::{
+    Feature, Mode, Outputs, ParameterId, Pass, Store, Taps,
+    seed::{self, Purpose},
+};
 
-use crate::{Act, Cast, MethodError, Origin, Progress, Supervision, Target, Task, Teacher, Term};
-
-/// A batch on the device. Tensors are cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    /// First view of the images, `[B, C, H, W]`.
-    pub images: Tensor<4>,
-    /// Further views of the same images, each `[B, C, H, W]`.
-    pub views: Vec<Tensor<4>>,
-    /// What is known of the images.
-    pub target: Target,
-    /// Position of each image in the training part, `[B]`.
-    pub indices: Vec<usize>,
-    /// Which view of which images `images` are; `None` of images that come from elsewhere.
-    pub origin: Option<Origin>,
-    /// Another image of each one's class, `[B, C, H, W]`.
-    pub partners: Option<Tensor<4>>,
-    /// The batch before.
-    pub replay: Option<Replay>,
-    /// The images before they were reduced to their size, `[B, C, L, L']`.
-    pub large: Option<Tensor<4>>,
-}
-
-/// The batch before, seen once more.
-#[derive(Clone, Debug)]
-pub struct Replay {
-    /// A second view of its images, `[B', C, H, W]`.
-    pub images: Tensor<4>,
-    /// What is known of them.
-    pub target: Target,
-    /// Their positions in the training part, `[B']`.
-    pub indices: Vec<usize>,
-}
+use crate::{Act, Batch, Cast, MethodError, Progress, Supervision, Target, Task, Teacher, Term};
 
 /// What a scene is set up with.
 #[derive(Clone, Copy)]
@@ -87,9 +59,6 @@ pub struct Played {
     pub judged: Option<Feature>,
 }
 
-/// An odd number that spreads counts over all bits.
-const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
-
 impl<'a> Scene<'a> {
     /// Sets the scene.
     pub fn new(setting: Setting<'a>) -> Self {
@@ -128,7 +97,12 @@ impl<'a> Scene<'a> {
     /// when a step is repeated.
     pub fn seed(&mut self) -> u64 {
         self.draws += 1;
-        (self.setting.seed ^ 0xd1ce).wrapping_add(self.draws.wrapping_mul(SPREAD))
+        seed::derive(self.setting.seed, Purpose::Method, self.draws)
+    }
+
+    /// Random numbers of such a seed.
+    pub fn stream(&mut self) -> Stream {
+        Stream::of_seed(self.seed())
     }
 
     /// Runs a network in training mode: statistics of the batch, running statistics updated after
@@ -144,8 +118,7 @@ impl<'a> Scene<'a> {
         taps: &Taps,
     ) -> Result<Outputs, MethodError> {
         let network = self.setting.cast.network(member)?;
-        let seed = self.setting.seed;
-        let seed = seed.wrapping_add(self.network_passes.wrapping_mul(SPREAD));
+        let seed = seed::derive(self.setting.seed, Purpose::NetworkPass, self.network_passes);
         self.network_passes += 1;
         let store = self.playing(member)?;
         let (outputs, updates) = network.train(store, images, taps, seed);
@@ -214,8 +187,7 @@ impl<'a> Scene<'a> {
         member: &str,
         run: impl FnOnce(&mut Pass<'_>) -> T,
     ) -> Result<T, MethodError> {
-        let seed = self.setting.seed ^ 0x5eed;
-        let seed = seed.wrapping_add(self.module_passes.wrapping_mul(SPREAD));
+        let seed = seed::derive(self.setting.seed, Purpose::ModulePass, self.module_passes);
         self.module_passes += 1;
         let store = self.playing(member)?;
         let mut pass = Pass::new(store, Mode::Train, Taps::none(), seed);

@@ -3,7 +3,7 @@
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::random::Random;
+use limbeck_data::Stream;
 
 /// Added to each coordinate of a difference before its length is taken, as in PyTorch's
 /// `pairwise_distance`.
@@ -93,7 +93,7 @@ pub fn sample_triplets(
         NegativeSampler::DistanceWeighted => distance_weights(&embeddings, labels),
         _ => Vec::new(),
     };
-    let mut random = Random::new(&[seed]);
+    let mut random = Stream::of_seed(seed);
     let mut triplets = Triplets::default();
     for anchor in 0..count {
         let negatives: Vec<usize> = (0..count)

@@ -79,7 +79,7 @@ use limbeck_nn::Taps;
 
 use crate::{
     Act, Cast, Interlude, MethodError, Probe, Procedure, STUDENT, Scene, Stage, State, Term,
-    criterion::require_teacher, member_seed, random::Random,
+    criterion::require_teacher, member_seed,
 };
 
 use evolution::Search;
@@ -268,7 +268,7 @@ impl Wtakd {
         }
         sources.extend(assistants.iter().map(Some));
         if self.config.form == AssistantForm::Dense {
-            let mut random = Random::new(&[scene.seed()]);
+            let mut random = scene.stream();
             for _ in 0..self.config.drop_num.min(sources.len() - 1) {
                 sources.remove(random.below(sources.len()));
             }

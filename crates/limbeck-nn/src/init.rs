@@ -4,7 +4,9 @@
 //! draws does not depend on the layers made before it.
 
 use rand_chacha::ChaCha8Rng;
-use rand_core::{Rng, SeedableRng};
+use rand_core::Rng;
+
+use crate::seed::{self, Purpose};
 
 /// Distribution that a parameter is drawn from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,7 +37,8 @@ impl Init {
 
     /// `count` numbers for the parameter called `name` under `seed`.
     pub fn draw(self, seed: u64, name: &str, count: usize) -> Vec<f64> {
-        let mut stream = RandomStream::new(seed, name);
+        let number = seed::of_name(name);
+        let mut stream = RandomStream::new(seed, Purpose::Parameter, number);
         (0..count)
             .map(|_| match self {
                 Init::Constant(value) => value,
@@ -52,15 +55,12 @@ impl Init {
     }
 }
 
-/// A random stream keyed by a seed and a name.
+/// Random numbers of one key.
 pub(crate) struct RandomStream(ChaCha8Rng);
 
 impl RandomStream {
-    pub(crate) fn new(seed: u64, name: &str) -> Self {
-        let mut key = [0; 32];
-        key[..8].copy_from_slice(&seed.to_le_bytes());
-        key[8..16].copy_from_slice(&fnv1a(name.as_bytes()).to_le_bytes());
-        Self(ChaCha8Rng::from_seed(key))
+    pub(crate) fn new(seed: u64, purpose: Purpose, number: u64) -> Self {
+        Self(seed::generator(seed, purpose, number))
     }
 
     /// Uniform in `[0, 1)` with 53 random bits.
@@ -73,11 +73,4 @@ impl RandomStream {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.unit()).cos()
     }
-}
-
-/// Fowler, Noll and Vo's 64-bit hash, variant 1a.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }

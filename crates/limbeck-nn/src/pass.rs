@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::{Cost, Feature, Outputs, ParameterId, Store, Taps, layer::Conv2d};
+use crate::{
+    Cost, Feature, Outputs, ParameterId, Store, Taps,
+    layer::Conv2d,
+    seed::{self, Purpose},
+};
 
 /// The tap that every network with a convolution has: what its first one gives out, before
 /// anything follows. A network whose first batch norm has been folded into it has no such value.
@@ -170,8 +174,7 @@ impl<'a> Pass<'a> {
     /// A seed for the next random draw of this pass.
     pub fn next_seed(&mut self) -> u64 {
         self.draws += 1;
-        self.seed
-            .wrapping_add(self.draws.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        seed::derive(self.seed, Purpose::Layer, self.draws)
     }
 
     /// The value that `id` has by now: changed earlier in this pass, or the store's. A network

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device};
 use limbeck_data::{Augment, DataError, Part};
 use limbeck_methods::{Batch, HeldOut, MethodError};
 
-use crate::{sweep::Sweep, tensors::on_device};
+use crate::sweep::Sweep;
 
 /// Held-out images in batches, not augmented.
 pub struct HeldOutImages {
@@ -42,7 +42,7 @@ impl HeldOut for HeldOutImages {
             let batch = batch.map_err(|error| MethodError::HeldOut {
                 reason: error.to_string(),
             })?;
-            look(&on_device(batch, &self.device, self.dtype))?;
+            look(&Batch::on_device(batch, &self.device, self.dtype))?;
         }
         Ok(())
     }

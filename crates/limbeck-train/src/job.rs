@@ -12,7 +12,10 @@ pub use choice::Choice;
 use choice::Reached;
 use limbeck_data::{Augment, Loader, LoaderConfig, Part};
 use limbeck_methods::{HeldOut, Images, Progress, Teacher};
-use limbeck_nn::Network;
+use limbeck_nn::{
+    Network,
+    seed::{self, Purpose},
+};
 use limbeck_report::{EpochRow, TRAIN, VALIDATION};
 use state::State;
 
@@ -297,7 +300,7 @@ impl Job<'_> {
                 stage: progress(state.stage_epoch, stage.epochs),
                 run: progress(state.epoch, epochs),
                 learning_rate: schedule.learning_rate(scheduled, steps, stage.schedule_epochs),
-                seed: dropout_seed(self.seed, state.position),
+                seed: seed::derive(self.seed, Purpose::Step, state.position as u64),
             })?;
             learning_rate = report.learning_rate;
             state.step += 1;
@@ -445,11 +448,4 @@ pub(crate) fn loader_config(
         images,
         first_epoch: first,
     }
-}
-
-/// A different seed for each step of each run.
-fn dropout_seed(seed: u64, position: usize) -> u64 {
-    (seed ^ 0x6c69_6d62_6563_6b00)
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        .wrapping_add((position as u64).wrapping_mul(0xD1B5_4A32_D192_ED03))
 }

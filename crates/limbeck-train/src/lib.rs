@@ -35,6 +35,5 @@ pub mod step;
 mod sweep;
 pub mod teacher;
 mod teacher_file;
-mod tensors;
 
 pub use error::TrainError;

@@ -10,7 +10,10 @@ use limbeck_data::Batch;
 use limbeck_methods::{
     Cast, HeldOut, Interlude, Procedure, Progress, Scene, Setting, Stage, Task, Teacher, Trained,
 };
-use limbeck_nn::{Network, Store};
+use limbeck_nn::{
+    Network, Store,
+    seed::{self, Purpose},
+};
 
 use crate::{
     TrainError,
@@ -18,7 +21,6 @@ use crate::{
     clip::clip_global_norm,
     optimizer::{self, Optimizer},
     recipe::{OptimizerRecipe, Recipe},
-    tensors::on_device,
 };
 
 pub use report::StepReport;
@@ -220,8 +222,8 @@ impl Learner {
     /// A loss that is not finite, or a batch that the method cannot use.
     pub fn learn(&mut self, lesson: Lesson<'_>) -> Result<StepReport, TrainError> {
         let stage = self.stage().clone();
-        let batch = lesson.batch;
-        let batch = on_device(batch, self.cast.device(), self.cast.dtype());
+        let (device, dtype) = (self.cast.device(), self.cast.dtype());
+        let batch = limbeck_methods::Batch::on_device(lesson.batch, device, dtype);
         let mut report = StepReport {
             images: batch.indices.len(),
             ..StepReport::default()
@@ -241,7 +243,7 @@ impl Learner {
                 stage: lesson.stage,
                 run: lesson.run,
                 task: self.task.as_ref(),
-                seed: act_seed(lesson.seed, index),
+                seed: seed::derive(lesson.seed, Purpose::Act, index as u64),
             };
             let mut scene = Scene::new(setting);
             let terms = self.procedure.play(self.stage, index, &mut scene)?;
@@ -346,11 +348,6 @@ fn gradients(
         gradients
     };
     Some(trains.iter().map(of).collect())
-}
-
-/// A seed for each act of a step; that of the step for the first.
-fn act_seed(seed: u64, act: usize) -> u64 {
-    seed.wrapping_add((act as u64).wrapping_mul(0xA076_1D64_78BD_642F))
 }
 
 fn add(left: Gradients, right: Gradients) -> Gradients {

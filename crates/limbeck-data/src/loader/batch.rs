@@ -16,7 +16,8 @@ pub struct Batch {
     /// Number of each image in its source, `[B]`.
     pub samples: Vec<usize>,
     /// Number of the first view, which `images` are: the epoch, or as
-    /// [`LoaderConfig::repeats_after`] says. `None` where images are not augmented.
+    /// [`LoaderConfig::repeats_after`] says. `None` where images are not augmented, and of images
+    /// that come along with others.
     pub view: Option<usize>,
     /// Share that image `i` keeps of itself where it is mixed with image `B − 1 − i`; `None` where
     /// images are not mixed.
@@ -34,9 +35,9 @@ pub struct Batch {
     /// Further views of the images, each as `images`.
     pub views: Vec<Vec<f32>>,
     /// Another image of each one's class.
-    pub partners: Option<Partners>,
+    pub partners: Option<Box<Batch>>,
     /// The batch before, in a second view.
-    pub replay: Option<Replay>,
+    pub replay: Option<Box<Batch>>,
     /// The images before they were reduced to their size.
     pub large: Option<Large>,
 }
@@ -48,26 +49,6 @@ pub struct Large {
     pub images: Vec<f32>,
     /// Height and width in pixels.
     pub size: [usize; 2],
-}
-
-/// Another image of the class of each image of a batch.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Partners {
-    /// Position of each in its part, `[B]`.
-    pub indices: Vec<usize>,
-    /// As those of the batch.
-    pub images: Vec<f32>,
-}
-
-/// A batch seen again.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Replay {
-    /// Position of each image in its part, `[B']`.
-    pub indices: Vec<usize>,
-    /// Another view of them, `[B', C, H, W]`, flat.
-    pub images: Vec<f32>,
-    /// `[B']`; empty where images have no classes.
-    pub labels: Vec<i64>,
 }
 
 /// Images in the size that is asked for, and in the larger one where that is wanted.
@@ -141,65 +122,61 @@ impl Plan {
         } else {
             self.two_sizes(&indices, epoch, larger, go_on)?
         };
-        let Some((mut images, large)) = made else {
+        let Some((images, large)) = made else {
             return Ok(None);
         };
-        let mut views = Vec::new();
+        let mut batch = self.alone(indices, images);
+        batch.large = large;
+        batch.view = self.train.then(|| self.first_view(epoch));
         for view in 1..self.config.images.views {
-            match self.view(&indices, epoch, view as u32, go_on)? {
-                Some(images) => views.push(images),
+            match self.view(&batch.indices, epoch, view as u32, go_on)? {
+                Some(images) => batch.views.push(images),
                 None => return Ok(None),
             }
         }
-        let mut partners = None;
         if self.config.images.partners {
-            match self.partners(&indices, epoch, go_on)? {
-                Some(made) => partners = Some(made),
+            match self.partners(&batch.indices, epoch, go_on)? {
+                Some(partners) => batch.partners = Some(Box::new(partners)),
                 None => return Ok(None),
             }
         }
-        let mut replay = None;
         if let Some((epoch, indices)) = self.before(order, epoch, number) {
             match self.view(&indices, epoch, 1, go_on)? {
-                Some(images) => {
-                    replay = Some(Replay {
-                        labels: self.labels(&indices),
-                        indices,
-                        images,
-                    });
-                }
+                Some(images) => batch.replay = Some(Box::new(self.alone(indices, images))),
                 None => return Ok(None),
             }
         }
-        let mut labels = self.labels(&indices);
-        let [height, width] = self.augment.size;
-        let shape = [indices.len(), self.augment.channels, height, width];
-        let mut targets = None;
-        let mut mixed = None;
         if self.train && self.augment.mixes() {
             let key = (epoch as u64, number as u64);
             let mut stream = Stream::new(self.config.seed, Purpose::Mix, key.0, key.1, 0);
             let (mixup, cutmix) = (self.augment.mixup_alpha, self.augment.cutmix_alpha);
-            let share = mix(&mut images, shape, mixup, cutmix, &mut stream);
+            let share = mix(&mut batch.images, batch.shape, mixup, cutmix, &mut stream);
             let classes = self.part.classes().len();
-            targets = (!labels.is_empty()).then(|| mixed_targets(&labels, classes, share));
-            labels = main_labels(&labels, share);
-            mixed = Some(share);
+            let has_classes = !batch.labels.is_empty();
+            batch.targets = has_classes.then(|| mixed_targets(&batch.labels, classes, share));
+            batch.labels = main_labels(&batch.labels, share);
+            batch.share = Some(share);
         }
-        Ok(Some(Batch {
+        Ok(Some(batch))
+    }
+
+    /// Images with what is known of them, and nothing besides.
+    fn alone(&self, indices: Vec<usize>, images: Vec<f32>) -> Batch {
+        let [height, width] = self.augment.size;
+        Batch {
             samples: indices.iter().map(|&i| self.part.indices[i]).collect(),
-            view: self.train.then(|| self.first_view(epoch)),
-            share: mixed,
-            indices,
+            view: None,
+            share: None,
             images,
-            shape,
-            labels,
-            targets,
-            views,
-            partners,
-            replay,
-            large,
-        }))
+            shape: [indices.len(), self.augment.channels, height, width],
+            labels: self.labels(&indices),
+            targets: None,
+            views: Vec::new(),
+            partners: None,
+            replay: None,
+            large: None,
+            indices,
+        }
     }
 
     /// View number `view` of the images at `positions`, one after the other; `None` if `go_on`
@@ -277,7 +254,7 @@ impl Plan {
         indices: &[usize],
         epoch: usize,
         go_on: &impl Fn() -> bool,
-    ) -> Result<Option<Partners>, DataError> {
+    ) -> Result<Option<Batch>, DataError> {
         let stream = |position: usize, view| {
             let sample = self.part.indices[position] as u64;
             let seed = self.config.seed;
@@ -293,10 +270,7 @@ impl Plan {
         let images = self.images(&chosen, go_on, |place| {
             self.train.then(|| stream(indices[place], 1))
         })?;
-        Ok(images.map(|images| Partners {
-            indices: chosen,
-            images,
-        }))
+        Ok(images.map(|images| self.alone(chosen, images)))
     }
 
     /// Epoch and positions of the batch before, where it is to come along.

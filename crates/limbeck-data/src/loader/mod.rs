@@ -8,7 +8,7 @@ mod epoch;
 use std::sync::Arc;
 
 use batch::Plan;
-pub use batch::{Batch, Large, Partners, Replay};
+pub use batch::{Batch, Large};
 use classes::Classes;
 pub use config::LoaderConfig;
 pub use epoch::Epoch;

@@ -7,7 +7,9 @@ use limbeck_nn::{
 };
 
 use super::tokens;
-use crate::{connector::mean_squared_error, random::Random};
+use limbeck_data::Stream;
+
+use crate::connector::mean_squared_error;
 
 /// Queries, keys and values, each `[B, N, D]`.
 #[derive(Clone, Debug)]
@@ -116,7 +118,7 @@ impl CrossAttention {
     }
 
     /// Masks of the shape of `like`, each number 1 with probability one half.
-    pub(super) fn draw_masks(like: &Tensor<3>, random: &mut Random) -> [Tensor<3>; 3] {
+    pub(super) fn draw_masks(like: &Tensor<3>, random: &mut Stream) -> [Tensor<3>; 3] {
         let shape = like.dims();
         let count: usize = shape.iter().product();
         std::array::from_fn(|_| {

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use crate::{Normalisation, random::Random};
+use limbeck_data::{Normalisation, Stream};
 
 /// Brightness and contrast are multiplied by a factor within this distance of 1 (our reading).
 const JITTER: f64 = 0.4;
@@ -37,14 +37,14 @@ pub(super) fn multi_view(
     images: &Tensor<4>,
     share: f64,
     normalisation: &Normalisation,
-    random: &mut Random,
+    random: &mut Stream,
 ) -> Tensor<4> {
     let [batch, channels, height, width] = images.dims();
     let plain = images.clone().inner();
     let options = (&plain.device(), plain.dtype());
     let mut numbers: Vec<f64> = plain.into_data().iter::<f64>().collect();
     for image in numbers.chunks_exact_mut(channels * height * width) {
-        if unit(random) >= share {
+        if random.unit() >= share {
             continue;
         }
         let mut view = View {
@@ -64,15 +64,10 @@ pub(super) fn multi_view(
     Tensor::from_data(TensorData::new(numbers, shape), options)
 }
 
-/// A number of [0, 1) with 53 random bits.
-fn unit(random: &mut Random) -> f64 {
-    (random.bits() >> 11) as f64 / (1_u64 << 53) as f64
-}
-
 impl View<'_> {
     /// Brightness by one factor, then contrast around each channel's mean by another.
-    fn jitter(&mut self, normalisation: &Normalisation, random: &mut Random) {
-        let mut factor = || 1.0 + JITTER * (2.0 * unit(random) - 1.0);
+    fn jitter(&mut self, normalisation: &Normalisation, random: &mut Stream) {
+        let mut factor = || 1.0 + JITTER * (2.0 * random.unit() - 1.0);
         let (brightness, contrast) = (factor(), factor());
         let pixels = self.height * self.width;
         for (channel, plane) in self.numbers.chunks_exact_mut(pixels).enumerate() {
@@ -88,9 +83,9 @@ impl View<'_> {
     }
 
     /// A part of the image, scaled to its size.
-    fn crop(&mut self, random: &mut Random) {
-        let side = LEAST_SIDE + (1.0 - LEAST_SIDE) * unit(random);
-        let (top, left) = (unit(random) * (1.0 - side), unit(random) * (1.0 - side));
+    fn crop(&mut self, random: &mut Stream) {
+        let side = LEAST_SIDE + (1.0 - LEAST_SIDE) * random.unit();
+        let (top, left) = (random.unit() * (1.0 - side), random.unit() * (1.0 - side));
         let (height, width) = (self.height as f64, self.width as f64);
         self.resample(
             |_| 0.0,
@@ -104,8 +99,8 @@ impl View<'_> {
     }
 
     /// Around the centre; black comes in from outside.
-    fn rotate(&mut self, normalisation: &Normalisation, random: &mut Random) {
-        let (sin, cos) = (ANGLE * (2.0 * unit(random) - 1.0)).to_radians().sin_cos();
+    fn rotate(&mut self, normalisation: &Normalisation, random: &mut Stream) {
+        let (sin, cos) = (ANGLE * (2.0 * random.unit() - 1.0)).to_radians().sin_cos();
         let (middle_y, middle_x) = (self.height as f64 / 2.0, self.width as f64 / 2.0);
         self.resample(
             |channel| black(normalisation, channel),
@@ -117,10 +112,10 @@ impl View<'_> {
     }
 
     /// Squares become the mean of all images.
-    fn mask(&mut self, random: &mut Random) {
+    fn mask(&mut self, random: &mut Stream) {
         let (rows, columns) = (self.height.div_ceil(SQUARES), self.width.div_ceil(SQUARES));
         let masked: Vec<bool> = (0..SQUARES * SQUARES)
-            .map(|_| unit(random) < MASKED)
+            .map(|_| random.unit() < MASKED)
             .collect();
         for (index, number) in self.numbers.iter_mut().enumerate() {
             let (y, x) = (index / self.width % self.height, index % self.width);
@@ -176,7 +171,7 @@ mod tests {
     fn about_the_share_of_the_images_is_replaced_and_none_or_all_at_its_ends() {
         let images = draw("x", [64, 3, 8, 8]);
         let changed = |share: f64| {
-            let views = multi_view(&images, share, &plain(), &mut Random::new(&[4]));
+            let views = multi_view(&images, share, &plain(), &mut Stream::of_seed(4));
             assert_eq!(views.dims(), images.dims());
             let (a, b) = (numbers(&views), numbers(&images));
             let pairs = a.chunks(192).zip(b.chunks(192));
@@ -196,7 +191,7 @@ mod tests {
                 &images,
                 0.5,
                 &plain(),
-                &mut Random::new(&[seed]),
+                &mut Stream::of_seed(seed),
             ))
         };
         assert_eq!(views(1), views(1));
@@ -216,7 +211,7 @@ mod tests {
         view.resample(|_| 9.0, |y, x| (y, x));
         assert_close(view.numbers, &before);
         view.numbers.fill(0.7);
-        view.crop(&mut Random::new(&[3]));
+        view.crop(&mut Stream::of_seed(3));
         assert_close(view.numbers, &[0.7; 48]);
     }
 }

@@ -1,5 +1,6 @@
 //! Laws of projectors, losses, acts and settings.
 
+use limbeck_data::Stream;
 use limbeck_nn::{Store, Tap, Taps};
 
 use super::*;
@@ -65,7 +66,7 @@ fn with_the_teachers_numbers_alone_the_attention_costs_nothing() {
 #[test]
 fn about_half_of_a_mask_is_the_teachers_and_the_three_differ() {
     let like = random("x", [4, 16, 50]);
-    let masks = CrossAttention::draw_masks(&like, &mut Random::new(&[1]));
+    let masks = CrossAttention::draw_masks(&like, &mut Stream::of_seed(1));
     let shares = masks.clone().map(|mask| number(&mask.mean()));
     assert!(shares.iter().all(|share| (0.45..0.55).contains(share)));
     assert_ne!(numbers(&masks[0]), numbers(&masks[1]));
@@ -182,16 +183,11 @@ impl Teacher for Frozen {
 fn learners(config: CakdConfig, epoch: usize) -> [Vec<(String, usize)>; 2] {
     let (mut method, cast) = make(config).unwrap();
     let shape = [4, INPUT.channels, INPUT.height, INPUT.width];
-    let batch = Batch {
-        images: random("images", shape),
-        views: Vec::new(),
-        target: target(&[0, 1, 2, 3]),
-        indices: POSITIONS[..4].to_vec(),
-        origin: None,
-        partners: None,
-        replay: None,
-        large: None,
-    };
+    let batch = Batch::new(
+        random("images", shape),
+        target(&[0, 1, 2, 3]),
+        POSITIONS[..4].to_vec(),
+    );
     let teacher = Frozen(network("vit_nano", 2));
     let progress = Progress {
         epoch,
@@ -273,16 +269,7 @@ fn the_discriminator_does_not_learn_alone() {
     assert_eq!(method.pairs(), [("stage3".to_owned(), "block5".to_owned())]);
     assert_close(&[method.learning_rate(0, 1, progress(), 0.1)], &[0.001]);
     let act = Act::training([DISCRIMINATOR]);
-    let batch = Batch {
-        images: random("images", [1, 3, 16, 16]),
-        views: Vec::new(),
-        target: target(&[0]),
-        indices: vec![0],
-        origin: None,
-        partners: None,
-        replay: None,
-        large: None,
-    };
+    let batch = Batch::new(random("images", [1, 3, 16, 16]), target(&[0]), vec![0]);
     let mut scene = Scene::new(Setting {
         cast: &cast,
         act: &act,

@@ -137,16 +137,11 @@ mod tests {
     fn learning(stage: usize) -> (Vec<String>, Vec<String>) {
         let (mut procedure, cast) = make(0.3).unwrap();
         let shape = [4, INPUT.channels, INPUT.height, INPUT.width];
-        let batch = Batch {
-            images: random("images", shape),
-            views: Vec::new(),
-            target: target(&[0, 1, 2, 3]),
-            indices: POSITIONS[..4].to_vec(),
-            origin: None,
-            partners: None,
-            replay: None,
-            large: None,
-        };
+        let batch = Batch::new(
+            random("images", shape),
+            target(&[0, 1, 2, 3]),
+            POSITIONS[..4].to_vec(),
+        );
         let progress = Progress {
             epoch: 0,
             epochs: 10,

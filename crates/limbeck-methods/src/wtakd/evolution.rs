@@ -4,7 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MethodError, random::Random};
+use limbeck_data::Stream;
+
+use crate::MethodError;
 
 const ID: &str = "wtakd";
 
@@ -256,9 +258,9 @@ impl Search {
     pub fn run(&self, predictions: &HeldOutPredictions) -> Vec<f64> {
         let genes = predictions.assistants();
         let objective = |weights: &[f64]| predictions.objective(self.objective, weights);
-        let mut random = Random::new(&[self.seed]);
+        let mut random = Stream::of_seed(self.seed);
         let mut members: Vec<Vec<f64>> = (0..self.population)
-            .map(|_| (0..genes).map(|_| unit(&mut random)).collect())
+            .map(|_| (0..genes).map(|_| random.unit()).collect())
             .collect();
         if self.seed_unit_vectors {
             for (index, member) in members.iter_mut().take(genes).enumerate() {
@@ -277,10 +279,10 @@ impl Search {
         evolution.weights()
     }
 
-    fn trials(&self, evolution: &Evolution, random: &mut Random, genes: usize) -> Vec<Trial> {
+    fn trials(&self, evolution: &Evolution, random: &mut Stream, genes: usize) -> Vec<Trial> {
         let factor = match self.strategy {
             EvolutionStrategy::Rand1bin => self.mutation,
-            EvolutionStrategy::Best1bin => 0.5 + 0.5 * unit(random),
+            EvolutionStrategy::Best1bin => 0.5 + 0.5 * random.unit(),
         };
         (0..self.population)
             .map(|own| {
@@ -291,7 +293,7 @@ impl Search {
                 Trial {
                     members,
                     factor,
-                    cross: (0..genes).map(|_| unit(random)).collect(),
+                    cross: (0..genes).map(|_| random.unit()).collect(),
                     gene: random.below(genes),
                 }
             })
@@ -299,13 +301,8 @@ impl Search {
     }
 }
 
-/// A number of [0, 1) with 53 random bits.
-fn unit(random: &mut Random) -> f64 {
-    (random.bits() >> 11) as f64 / (1_u64 << 53) as f64
-}
-
 /// Three different numbers below `count`, which is at least 4, none of them `own`.
-fn three_others(random: &mut Random, count: usize, own: usize) -> [usize; 3] {
+fn three_others(random: &mut Stream, count: usize, own: usize) -> [usize; 3] {
     let mut taken = vec![own];
     std::array::from_fn(|_| {
         loop {
@@ -379,8 +376,8 @@ mod tests {
             for single in [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]] {
                 assert!(found <= of(&single) + 1e-12, "{objective:?}");
             }
-            let mut random = Random::new(&[9]);
-            let start = (0..8).map(|_| (0..3).map(|_| unit(&mut random)).collect());
+            let mut random = Stream::of_seed(9);
+            let start = (0..8).map(|_| (0..3).map(|_| random.unit()).collect());
             let mut evolution = Evolution::new(start.collect(), of);
             let search = Search {
                 population: 8,
@@ -405,7 +402,7 @@ mod tests {
 
     #[test]
     fn three_others_are_different_and_not_the_own() {
-        let mut random = Random::new(&[3]);
+        let mut random = Stream::of_seed(3);
         for round in 0..200 {
             let own = round % 4;
             let mut drawn = three_others(&mut random, 4, own).to_vec();

@@ -140,19 +140,14 @@ impl HeldOut for Images {
         look: &mut dyn FnMut(&Batch) -> Result<(), MethodError>,
     ) -> Result<(), MethodError> {
         for batch in 0..self.0 {
-            look(&Batch {
-                images: random(
+            look(&Batch::new(
+                random(
                     &format!("held out {batch}"),
                     [4, INPUT.channels, INPUT.height, INPUT.width],
                 ),
-                views: Vec::new(),
-                target: target(&[0, 1, 2, 3]),
-                indices: POSITIONS[..4].to_vec(),
-                origin: None,
-                partners: None,
-                replay: None,
-                large: None,
-            })?;
+                target(&[0, 1, 2, 3]),
+                POSITIONS[..4].to_vec(),
+            ))?;
         }
         Ok(())
     }

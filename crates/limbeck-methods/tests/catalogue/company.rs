@@ -55,7 +55,7 @@ fn cskd_follows_the_statistics_of_partners_too_and_an_image_is_its_own_best_part
     assert!(value(&terms, "class_wise") > 1e-6);
     let counts = seen_batches(&rehearsal, &played);
     assert!(!counts.is_empty() && counts.iter().all(|&count| count == 2.0));
-    seen.partners = Some(seen.images.clone());
+    seen.partners = Some(Box::new(seen.clone()));
     let (terms, _) = rehearsal.play(0, 0, &seen);
     assert_close(value(&terms, "class_wise"), 0.0);
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use limbeck_methods::{
     Batch, Cast, Classification, Classifier, HeldOut, Interlude, MethodEntry, MethodError,
-    Normalisation, Origin, Played, Probe, Procedure, Progress, Replay, Scene, Section, Setting,
-    Stage, Target, Teacher, Term, TrainingPart, cast, entries,
+    Normalisation, Origin, Played, Probe, Procedure, Progress, Scene, Section, Setting, Stage,
+    Target, Teacher, Term, TrainingPart, cast, entries,
 };
 use limbeck_nn::{Init, InputShape, Network, Outputs, Tap, Taps, layer::resize_bilinear, model};
 use serde_json::Value;
@@ -149,35 +149,34 @@ fn images(name: &str) -> Tensor<4> {
 
 /// A batch with everything that a stage may ask for.
 pub fn batch(name: &str) -> Batch {
-    let labels = || -> Tensor<1, Int> {
-        let labels: Vec<i64> = (0..BATCH).map(|i| (i % INPUT.classes) as i64).collect();
-        Tensor::from_data(TensorData::new(labels, [BATCH]), &Device::flex())
-    };
+    let labels: Vec<i64> = (0..BATCH).map(|i| (i % INPUT.classes) as i64).collect();
+    let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [BATCH]), &Device::flex());
     let indices: Vec<usize> = (0..BATCH).collect();
+    let alone = |name: &str| {
+        Batch::new(
+            images(name),
+            Target::labels(labels.clone()),
+            indices.clone(),
+        )
+    };
     Batch {
-        images: images(name),
         views: (1..8)
             .map(|view| images(&format!("{name}, view {view}")))
             .collect(),
-        target: Target::labels(labels()),
         origin: Some(Origin {
             section: Section::Train,
             view: 0,
             samples: indices.clone(),
             share: None,
         }),
-        indices: indices.clone(),
-        partners: Some(images(&format!("{name}, partners"))),
-        replay: Some(Replay {
-            images: images(&format!("{name}, replay")),
-            target: Target::labels(labels()),
-            indices,
-        }),
+        partners: Some(Box::new(alone(&format!("{name}, partners")))),
+        replay: Some(Box::new(alone(&format!("{name}, replay")))),
         large: Some(resize_bilinear(
             images(name),
             [2 * INPUT.height, 2 * INPUT.width],
             false,
         )),
+        ..alone(name)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use crate::{Pass, init::RandomStream};
+use crate::{Pass, init::RandomStream, seed::Purpose};
 
 /// Omits each element with probability `rate` (in `[0, 1)`) in training. Any shape.
 ///
@@ -36,7 +36,7 @@ fn omit<const D: usize>(
     if rate == 0.0 || !pass.is_training() {
         return x;
     }
-    let mut stream = RandomStream::new(pass.next_seed(), "dropout");
+    let mut stream = RandomStream::new(pass.next_seed(), Purpose::Dropout, 0);
     let kept = 1.0 / (1.0 - rate);
     let factors: Vec<f64> = (0..shape.iter().product())
         .map(|_| if stream.unit() < rate { 0.0 } else { kept })

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Tensor, TensorData, activation::softmax};
-use limbeck_data::{Batch, Large, Partners, Replay};
+use limbeck_data::{Batch, Large};
 use limbeck_methods::{Batch as Tensors, HeldOut, Images, MethodError};
 use limbeck_nn::{Feature, InputShape, Outputs, Tap, TapKind, Taps};
 
-use crate::{cache::LOGITS, tensors::on_device};
+use crate::cache::LOGITS;
 
 /// Images of the made-up training part: as many as CIFAR's, since banks of what was seen of each
 /// image cost time and memory by their number.
@@ -89,7 +89,7 @@ impl Looked {
     pub fn new(input: InputShape, batch: usize, count: usize) -> Self {
         let images = self::batch(input, batch, Images::default());
         Self {
-            batch: on_device(images, &Device::flex(), DType::F32),
+            batch: Tensors::on_device(images, &Device::flex(), DType::F32),
             times: count.div_ceil(batch).max(1),
         }
     }
@@ -107,34 +107,33 @@ impl HeldOut for Looked {
 /// Images of noise with labels in turn, and whatever else of them a stage wants.
 pub(super) fn batch(input: InputShape, count: usize, wanted: Images) -> Batch {
     let shape = [count, input.channels, input.height, input.width];
-    let images = values(shape.iter().product());
-    let size = [input.height, input.width];
-    let largest = wanted.largest(size);
     let indices: Vec<usize> = (0..count).collect();
-    let labels = labels(input.classes, count);
-    Batch {
+    let alone = Batch {
         shape,
         targets: None,
         samples: indices.clone(),
-        view: Some(0),
+        view: None,
         share: None,
-        views: vec![images.clone(); wanted.views - 1],
-        partners: wanted.partners.then(|| Partners {
-            indices: indices.clone(),
-            images: images.clone(),
-        }),
-        replay: wanted.replay.then(|| Replay {
-            indices: indices.clone(),
-            images: images.clone(),
-            labels: labels.clone(),
-        }),
+        views: Vec::new(),
+        partners: None,
+        replay: None,
+        large: None,
+        indices,
+        images: values(shape.iter().product()),
+        labels: labels(input.classes, count),
+    };
+    let size = [input.height, input.width];
+    let largest = wanted.largest(size);
+    Batch {
+        view: Some(0),
+        views: vec![alone.images.clone(); wanted.views - 1],
+        partners: wanted.partners.then(|| Box::new(alone.clone())),
+        replay: wanted.replay.then(|| Box::new(alone.clone())),
         large: (largest != size).then(|| Large {
             images: values(count * input.channels * largest[0] * largest[1]),
             size: largest,
         }),
-        indices,
-        images,
-        labels,
+        ..alone
     }
 }
 
