@@ -105,6 +105,13 @@ pub struct CrdConfig {
     pub others: Others,
 }
 
+impl CrdConfig {
+    /// Whether images are drawn by their class.
+    pub(crate) fn reads_labels(&self) -> bool {
+        self.others == Others::OtherClasses || self.positive == Positive::SameClass
+    }
+}
+
 impl Default for CrdConfig {
     fn default() -> Self {
         Self {
@@ -162,7 +169,10 @@ impl Crd {
         require_positive(Self::ID, "temperature", config.temperature)?;
         require_share(Self::ID, "momentum", config.momentum)?;
         let pair = resolve_pair(Self::ID, probe, embeddings)?;
-        let images = ByClass::new(&probe.training.labels);
+        let images = match config.reads_labels() {
+            true => ByClass::new(probe.training.labels(Self::ID)?),
+            false => ByClass::unlabelled(probe.training.images),
+        };
         let refuse = |reason: &str| {
             Err(MethodError::Batch {
                 method: Self::ID,

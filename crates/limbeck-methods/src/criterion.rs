@@ -35,9 +35,11 @@ pub struct Probe {
 /// The images that a method trains on.
 #[derive(Clone, Debug, Default)]
 pub struct TrainingPart {
-    /// Class of each image, by its position in the part (see [`Step::indices`]), before anything
-    /// is held out.
-    pub labels: Vec<i64>,
+    /// Number of images, before anything is held out.
+    pub images: usize,
+    /// Class of each image, by its position in the part (see [`Step::indices`]); `None` where images
+    /// have no labels.
+    pub labels: Option<Vec<i64>>,
     /// How they are normalised.
     pub normalisation: Normalisation,
 }
@@ -152,6 +154,35 @@ pub trait Criterion: Send + std::fmt::Debug {
     /// Layer pairs `(student tap, teacher tap)` that are compared, for the user to see.
     fn pairs(&self) -> Vec<(String, String)> {
         Vec::new()
+    }
+}
+
+impl TrainingPart {
+    /// Images of these classes, in the order of their positions.
+    pub fn labelled(labels: Vec<i64>) -> Self {
+        Self {
+            images: labels.len(),
+            labels: Some(labels),
+            ..Self::default()
+        }
+    }
+
+    /// Images of which no classes are known.
+    pub fn unlabelled(images: usize) -> Self {
+        Self {
+            images,
+            ..Self::default()
+        }
+    }
+
+    /// Class of each image, for the method called `method`.
+    ///
+    /// # Errors
+    /// [`MethodError::NoLabels`].
+    pub fn labels(&self, method: &str) -> Result<&[i64], MethodError> {
+        self.labels.as_deref().ok_or_else(|| MethodError::NoLabels {
+            reader: format!("method `{method}`"),
+        })
     }
 }
 

@@ -40,10 +40,24 @@ pub enum MethodError {
         method: &'static str,
     },
     /// Something learns from labels, and there are none.
-    #[error("{reader} needs labels, and the images have none")]
+    #[error(
+        "{reader} needs labels, and the images have none; methods that need none: {}",
+        crate::registry::without_labels().join(", ")
+    )]
     NoLabels {
         /// Such as "method `dkd`".
         reader: String,
+    },
+    /// The method does not serve the task.
+    #[error(
+        "method `{method}` does not serve the task of {task}; methods that do: {}",
+        crate::registry::serving(*task).join(", ")
+    )]
+    Task {
+        /// Method.
+        method: &'static str,
+        /// Task.
+        task: crate::TaskKind,
     },
     /// A prediction that is not of the task's kind or does not go with what is known of the images.
     #[error("the task of {task} needs {expected}, found {found}")]

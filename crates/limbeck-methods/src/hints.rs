@@ -107,6 +107,13 @@ pub struct HintsConfig {
     pub wsl_weight: f64,
 }
 
+impl HintsConfig {
+    /// Whether soft labels are weighed by how well the labels are known.
+    pub(crate) fn reads_labels(&self) -> bool {
+        self.wsl_weight > 0.0
+    }
+}
+
 impl Default for HintsConfig {
     fn default() -> Self {
         Self {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     BASELINE, Cast, Criterion, Images, MethodEntry, MethodError, Needs, OneStage, Probe, Procedure,
-    State, Step, Term,
+    State, Step, TaskKind, Term,
     registry::{Build, find},
 };
 
@@ -69,6 +69,42 @@ pub fn entries(name: &str) -> Result<Vec<&'static MethodEntry>, MethodError> {
 /// As [`entries`].
 pub fn needs_teacher(name: &str) -> Result<bool, MethodError> {
     Ok(entries(name)?.iter().any(|entry| entry.needs_teacher))
+}
+
+/// Refuses a method that cannot learn from this data: it does not serve the task, or it needs
+/// labels and there are none. One part of a combination that has a teacher is enough to go on
+/// without the supervised loss, as long as no part reads labels itself.
+///
+/// # Errors
+/// [`MethodError::Task`] and [`MethodError::NoLabels`], which name the methods that fit.
+pub fn check_data(
+    name: &str,
+    settings: &BTreeMap<String, Value>,
+    task: TaskKind,
+    labelled: bool,
+) -> Result<(), MethodError> {
+    let entries = entries(name)?;
+    if let Some(entry) = entries.iter().find(|entry| !entry.tasks.contains(&task)) {
+        return Err(MethodError::Task {
+            method: entry.id,
+            task,
+        });
+    }
+    if labelled {
+        return Ok(());
+    }
+    for entry in &entries {
+        let needs = match entries.iter().any(|entry| entry.needs_teacher) {
+            true => entry.reads_labels(settings_of(settings, entry.id))?,
+            false => true,
+        };
+        if needs {
+            return Err(MethodError::NoLabels {
+                reader: format!("method `{}`", entry.id),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn settings_of(settings: &BTreeMap<String, Value>, id: &str) -> Value {
@@ -221,6 +257,11 @@ impl Method {
         let mut terms: Vec<(&str, Term)> = Vec::new();
         for part in &mut self.parts {
             let more = part.criterion.terms(step, pass)?;
+            if more.is_empty() && part.id != BASELINE {
+                return Err(MethodError::NoTerms {
+                    method: part.id.to_owned(),
+                });
+            }
             terms.extend(more.into_iter().map(|term| (part.id, term)));
         }
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();

@@ -25,6 +25,11 @@ impl ByClass {
         }
     }
 
+    /// So many images of which no class is known: all are alike.
+    pub fn unlabelled(images: usize) -> Self {
+        Self::new(&vec![0; images])
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.len()

@@ -90,7 +90,7 @@ impl Pskd {
         Ok(Self {
             config,
             classes: probe.classes,
-            labels: probe.training.labels.clone(),
+            labels: probe.training.labels(Self::ID)?.to_vec(),
             device: probe.device.clone(),
             dtype: probe.dtype,
             bank: None,
@@ -192,15 +192,18 @@ mod tests {
     use limbeck_nn::{Outputs, Store};
 
     use super::*;
-    use crate::testing::{
-        assert_close, build, labels, leaf, number, numbers, pass, probe, random, supervision,
-        target, tensor,
+    use crate::{
+        TrainingPart,
+        testing::{
+            assert_close, build, labels, leaf, number, numbers, pass, probe, random, supervision,
+            target, tensor,
+        },
     };
 
     fn make(final_share: f64) -> Result<(Pskd, Store), MethodError> {
         let mut probe = probe(&[], &[]);
         probe.teacher = None;
-        probe.training.labels = (0..8).map(|i| i % 5).collect();
+        probe.training = TrainingPart::labelled((0..8).map(|i| i % 5).collect());
         build(&probe, |p, b| Pskd::new(PskdConfig { final_share }, p, b))
     }
 

@@ -4,7 +4,7 @@ use limbeck_nn::Builder;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{Cast, Criterion, METHODS, MethodError, Probe, Procedure};
+use crate::{Cast, Criterion, METHODS, MethodError, Probe, Procedure, TaskKind};
 
 /// What a method asks for, from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,22 +44,25 @@ impl Group {
 }
 
 /// The catalogue: declares the module of every method and lists them all in `METHODS`, the
-/// baseline first. A line is `kind module::Method(Config), teacher: whether it reads one, Group;`
+/// baseline first. A line is
+/// `kind module::Method(Config), teacher: whether it reads one, labels: whether it reads them, Group;`
 /// where the module is the method's id and the name of its file, and a `criterion` that can also
-/// have stages names the procedure that they are.
+/// have stages names the procedure that they are. The supervised loss of the student does not count
+/// as reading labels: it is left out where there are none. Where settings decide,
+/// `labels: settings` asks the configuration's `reads_labels`.
 macro_rules! methods {
     (
-        baseline $none:ident::$baseline:ident($nothing:ident), teacher: false, $least:ident;
+        baseline $none:ident::$baseline:ident($nothing:ident), teacher: false, labels: false, $least:ident;
         $($kind:ident $module:ident::$method:ident($config:ident), teacher: $teacher:literal,
-            $group:ident $(, staged: $stages:ident)?;)*
+            labels: $labels:tt, $group:ident $(, staged: $stages:ident)?;)*
     ) => {
         mod $none;
         $(mod $module;)*
 
         /// All methods: the baseline, then by name.
         pub static METHODS: &[MethodEntry] = &[
-            entry!(criterion $none::$baseline($nothing), false, $least,),
-            $(entry!($kind $module::$method($config), $teacher, $group, $($stages)?),)*
+            entry!(criterion $none::$baseline($nothing), false, false, $least,),
+            $(entry!($kind $module::$method($config), $teacher, $labels, $group, $($stages)?),)*
         ];
 
         #[cfg(test)]
@@ -83,16 +86,30 @@ macro_rules! methods {
 }
 
 macro_rules! entry {
-    ($kind:ident $module:ident::$method:ident($config:ident), $teacher:literal, $group:ident, $($stages:ident)?) => {
+    ($kind:ident $module:ident::$method:ident($config:ident), $teacher:literal, $labels:tt, $group:ident, $($stages:ident)?) => {
         $crate::registry::MethodEntry {
             id: stringify!($module),
             source: include_str!(concat!(stringify!($module), ".rs")),
             needs_teacher: $teacher,
+            tasks: &[$crate::TaskKind::Classification],
+            labels: labels!($labels $module::$config),
             group: $crate::registry::Group::$group,
             defaults: $crate::registry::defaults::<$module::$config>,
             build: build!($kind $module::$method),
             staged: staged!($module $($stages)?),
         }
+    };
+}
+
+macro_rules! labels {
+    (settings $module:ident::$config:ident) => {
+        |settings| {
+            let config = $crate::registry::parse(stringify!($module), settings)?;
+            Ok($module::$config::reads_labels(&config))
+        }
+    };
+    ($reads:literal $module:ident::$config:ident) => {
+        |_| Ok($reads)
     };
 }
 
@@ -133,6 +150,10 @@ pub struct MethodEntry {
     pub(crate) source: &'static str,
     /// Whether it reads a teacher.
     pub needs_teacher: bool,
+    /// Tasks that it serves.
+    pub tasks: &'static [TaskKind],
+    /// Whether it reads labels, as its settings say.
+    pub(crate) labels: fn(Value) -> Result<bool, MethodError>,
     /// What it asks for.
     pub group: Group,
     /// All settings with their defaults.
@@ -172,6 +193,23 @@ impl MethodEntry {
         matches!(self.build, Build::Procedure(_))
     }
 
+    /// Whether images without labels are of no use to it with these settings: it reads labels, or
+    /// has no teacher to learn from instead.
+    ///
+    /// # Errors
+    /// Settings that are unknown or of another type.
+    pub fn needs_labels(&self, settings: Value) -> Result<bool, MethodError> {
+        Ok(!self.needs_teacher || self.reads_labels(settings)?)
+    }
+
+    /// Whether it reads labels with these settings, apart from the supervised loss of the student.
+    ///
+    /// # Errors
+    /// Settings that are unknown or of another type.
+    pub fn reads_labels(&self, settings: Value) -> Result<bool, MethodError> {
+        (self.labels)(settings)
+    }
+
     /// The documentation page, as Markdown.
     pub fn page(&self) -> String {
         self.source
@@ -195,6 +233,21 @@ pub fn find(id: &str) -> Result<&'static MethodEntry, MethodError> {
             name: id.to_owned(),
             nearest: nearest(id).map(str::to_owned),
         })
+}
+
+/// Names of the methods that need no labels, as long as their settings are the defaults.
+pub fn without_labels() -> Vec<&'static str> {
+    let fits = |entry: &&MethodEntry| {
+        let settings = (entry.defaults)();
+        entry.needs_labels(settings).is_ok_and(|needs| !needs)
+    };
+    METHODS.iter().filter(fits).map(|entry| entry.id).collect()
+}
+
+/// Names of the methods that serve `task`.
+pub(crate) fn serving(task: TaskKind) -> Vec<&'static str> {
+    let serving = METHODS.iter().filter(|entry| entry.tasks.contains(&task));
+    serving.map(|entry| entry.id).collect()
 }
 
 /// The name that differs from `id` in the fewest letters, if less than half of them differ.

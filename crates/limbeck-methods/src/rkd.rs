@@ -92,6 +92,13 @@ pub struct RkdConfig {
     pub images_per_class: Option<usize>,
 }
 
+impl RkdConfig {
+    /// Whether triplets are drawn by class.
+    pub(crate) fn reads_labels(&self) -> bool {
+        self.triplet_weight > 0.0
+    }
+}
+
 impl Default for RkdConfig {
     fn default() -> Self {
         Self {

@@ -130,6 +130,14 @@ pub struct SharedHeadConfig {
     pub teacher_epochs: Option<usize>,
 }
 
+impl SharedHeadConfig {
+    /// Whether a network besides the student learns from labels: the teacher under the student's head,
+    /// or the head by itself.
+    pub(crate) fn reads_labels(&self) -> bool {
+        self.form == SharedHeadForm::StudentHead || self.loss == SharedHeadLoss::Paper
+    }
+}
+
 impl Default for SharedHeadConfig {
     fn default() -> Self {
         Self {

@@ -243,11 +243,11 @@ pub fn network_probe() -> Probe {
         student: network("resnet8", 1).taps(),
         teacher: Some(network("resnet14", 2).taps()),
         training: TrainingPart {
-            labels: (0..20).map(|i| i % 5).collect(),
             normalisation: Normalisation {
                 mean: vec![0.5; 3],
                 std: vec![0.25; 3],
             },
+            ..TrainingPart::labelled((0..20).map(|i| i % 5).collect())
         },
         teacher_classifier: Classifier::of(&network("resnet14", 2)),
         ..probe(&[], &[])

@@ -330,13 +330,11 @@ impl Procedure for Wtakd {
     ) -> Result<Vec<Term>, MethodError> {
         let images = scene.batch().images.clone();
         let learner = self.learner(stage).to_owned();
-        let logits = scene.train(&learner, images, &Taps::none())?.logits();
-        let divergence = self.divergences(stage, &logits, scene)?;
-        let task = scene.task(logits)?;
-        Ok(vec![
-            Term::new("task", task, 1.0 - self.config.kd_weight),
-            Term::new("kd", divergence, self.factor()),
-        ])
+        let outputs = scene.train(&learner, images, &Taps::none())?;
+        let divergence = self.divergences(stage, &outputs.logits(), scene)?;
+        let mut terms = scene.supervise(&outputs, 1.0 - self.config.kd_weight)?;
+        terms.push(Term::new("kd", divergence, self.factor()));
+        Ok(terms)
     }
 
     fn begin_stage(

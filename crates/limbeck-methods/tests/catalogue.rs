@@ -11,6 +11,7 @@ mod catalogue {
     mod documents;
     mod gradients;
     mod joint_task;
+    mod labels;
     mod procedures;
     mod rehearsal;
     mod resume;

@@ -36,10 +36,7 @@ fn probe(device: &Device) -> Probe {
         seed: 0,
         device: device.clone(),
         dtype: DType::F32,
-        training: TrainingPart {
-            labels: (0..IMAGES).map(|i| (i % CLASSES) as i64).collect(),
-            ..TrainingPart::default()
-        },
+        training: TrainingPart::labelled((0..IMAGES).map(|i| (i % CLASSES) as i64).collect()),
         teacher_classifier: None,
     }
 }

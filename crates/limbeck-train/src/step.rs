@@ -393,7 +393,7 @@ mod tests {
             seed: 0,
             device,
             dtype,
-            training: TrainingPart::default(),
+            training: TrainingPart::labelled(vec![0, 1, 2, 0]),
             teacher_classifier: None,
         };
         let (procedure, cast) =

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use limbeck_nn::TapKind;
 
 use crate::{
-    Criterion,
+    Criterion, TrainingPart,
     crd::{Crd, CrdConfig},
     golden::{
         Adapter,
@@ -44,7 +44,8 @@ fn steps(case: &Case) -> BTreeMap<String, Values> {
     let batch = students[0].dims()[0];
     let mut probe = probe(2, batch, tap(&students[0]), tap(&teachers[0]));
     // The picks are in the file: classes do not matter.
-    probe.training.labels = (0..case.count("n_data") as i64).map(|i| i % 2).collect();
+    probe.training =
+        TrainingPart::labelled((0..case.count("n_data") as i64).map(|i| i % 2).collect());
     let (mut method, mut store) = build(&probe, |p, b| Crd::new(config, p, b));
 
     // The memory is state, not parameters.

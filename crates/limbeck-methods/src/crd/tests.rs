@@ -3,6 +3,7 @@
 use limbeck_nn::Store;
 
 use super::*;
+use crate::TrainingPart;
 use crate::testing::{
     assert_close, build, labels, leaf, map, number, numbers, outputs, pass, probe, random, tensor,
     terms, tokens, vector,
@@ -11,7 +12,7 @@ use crate::testing::{
 /// Twelve images of three classes, vectors of four numbers.
 fn crd_probe() -> Probe {
     let mut probe = probe(&[vector("pooled", 3)], &[vector("pooled", 5)]);
-    probe.training.labels = (0..12).map(|i| i % 3).collect();
+    probe.training = TrainingPart::labelled((0..12).map(|i| i % 3).collect());
     probe
 }
 
@@ -212,7 +213,7 @@ fn settings_out_of_range_are_refused() {
 #[test]
 fn training_parts_without_images_or_without_other_classes_are_refused() {
     let mut probe = crd_probe();
-    probe.training.labels = vec![1; 12];
+    probe.training = TrainingPart::labelled(vec![1; 12]);
     let error = refused(config(), &probe);
     assert!(
         error.contains("of one class") && error.contains("`others`"),
@@ -223,8 +224,10 @@ fn training_parts_without_images_or_without_other_classes_are_refused() {
         ..config()
     };
     assert!(build(&probe, |p, b| Crd::new(all, p, b)).is_ok());
-    probe.training.labels.clear();
+    probe.training = TrainingPart::labelled(Vec::new());
     assert!(refused(config(), &probe).contains("no training images"));
+    probe.training = TrainingPart::unlabelled(12);
+    assert!(refused(config(), &probe).contains("needs labels"));
 }
 
 #[test]

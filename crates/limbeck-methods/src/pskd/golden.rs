@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use limbeck_nn::Outputs;
 
 use crate::{
-    Criterion, Progress, Step,
+    Criterion, Progress, Step, TrainingPart,
     golden::{
         Adapter,
         case::{Case, Values},
@@ -30,7 +30,7 @@ fn epochs(case: &Case) -> BTreeMap<String, Values> {
     let classes = case.count("num_classes");
     assert_eq!(all_labels.len(), case.count("n_data"));
     let mut probe = probe(classes, all_labels.len(), Vec::new(), Vec::new());
-    probe.training.labels = all_labels.iter().map(|&label| label as i64).collect();
+    probe.training = TrainingPart::labelled(all_labels.iter().map(|&label| label as i64).collect());
     let config = PskdConfig {
         final_share: case.number("alpha_T"),
     };

@@ -137,6 +137,7 @@ mod tests {
         };
         let error = supervision.loss(outputs.logits()).unwrap_err().to_string();
         assert!(error.contains("needs labels"), "{error}");
+        assert!(error.contains("at, ") && error.contains(" kd, "), "{error}");
         assert_eq!(task.count_right(&outputs.prediction, &Target::None), None);
     }
 

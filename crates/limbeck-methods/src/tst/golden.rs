@@ -171,11 +171,11 @@ fn method(config: TstConfig) -> Tst {
     let mut cast = Cast::new(small_network());
     let mut probe = probe(2, 4, Vec::new(), Vec::new());
     probe.training = TrainingPart {
-        labels: Vec::new(),
         normalisation: Normalisation {
             mean: vec![0.5; 3],
             std: vec![0.25; 3],
         },
+..TrainingPart::default()
     };
     Tst::new(config, &probe, &mut cast).unwrap()
 }

@@ -83,6 +83,14 @@ pub struct WtakdConfig {
     pub seed_unit_vectors: bool,
 }
 
+impl WtakdConfig {
+    /// Whether several assistants are weighed by what they make of labelled images.
+    pub(crate) fn reads_labels(&self) -> bool {
+        let names = self.assistants.as_deref();
+        self.form == AssistantForm::Weighted && names.is_none_or(|names| names.contains('+'))
+    }
+}
+
 impl Default for WtakdConfig {
     fn default() -> Self {
         Self {

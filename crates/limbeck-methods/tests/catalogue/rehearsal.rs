@@ -111,11 +111,11 @@ pub fn probe(teacher: Option<&Network>) -> Probe {
         device: Device::flex(),
         dtype: DType::F64,
         training: TrainingPart {
-            labels: (0..40).map(|i| i % INPUT.classes as i64).collect(),
             normalisation: Normalisation {
                 mean: vec![0.5; INPUT.channels],
                 std: vec![0.25; INPUT.channels],
             },
+            ..TrainingPart::labelled((0..40).map(|i| i % INPUT.classes as i64).collect())
         },
         teacher_classifier: teacher.and_then(Classifier::of),
     }

@@ -113,10 +113,7 @@ impl Scene {
             seed: 5,
             device: Device::flex(),
             dtype: self.dtype,
-            training: TrainingPart {
-                labels: (0..TRAINING).map(|i| (i % CLASSES) as i64).collect(),
-                ..TrainingPart::default()
-            },
+            training: TrainingPart::labelled((0..TRAINING).map(|i| (i % CLASSES) as i64).collect()),
             teacher_classifier: None,
         }
     }

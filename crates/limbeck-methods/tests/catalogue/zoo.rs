@@ -29,10 +29,7 @@ fn probe(teacher: (&str, usize), student: (&str, usize)) -> Probe {
         seed: 0,
         device: Device::flex(),
         dtype: DType::F32,
-        training: TrainingPart {
-            labels: (0..100).map(|i| i % 10).collect(),
-            ..TrainingPart::default()
-        },
+        training: TrainingPart::labelled((0..100).map(|i| i % 10).collect()),
         teacher_classifier: None,
     }
 }

@@ -65,8 +65,8 @@ impl BenchLearner {
             device: student.store.device().clone(),
             dtype: student.store.dtype(),
             training: TrainingPart {
-                labels: noise::labels(input.classes, images),
                 normalisation: Normalisation::identity(input.channels),
+                ..TrainingPart::labelled(noise::labels(input.classes, images))
             },
             teacher_classifier: teacher.and_then(|(network, _)| Classifier::of(network)),
         };

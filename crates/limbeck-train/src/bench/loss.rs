@@ -61,8 +61,8 @@ impl LossBench<'_> {
             device: Device::flex(),
             dtype: DType::F32,
             training: TrainingPart {
-                labels: noise::labels(classes, images),
                 normalisation: Normalisation::identity(self.input.channels),
+                ..TrainingPart::labelled(noise::labels(classes, images))
             },
             teacher_classifier: teacher.as_ref().and_then(Classifier::of),
         };

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use limbeck_data::{Augment, Dataset, Loader, Normalisation, Part};
+use limbeck_data::{Augment, Dataset, Labelling, Loader, Normalisation, Part};
 use limbeck_methods::{
     BASELINE, Cast, Classification, Classifier, Probe, Procedure, Section, Task, TrainingPart,
+    check_data,
 };
 use limbeck_nn::{InputShape, Network};
 use sha2::{Digest, Sha256};
@@ -150,6 +151,12 @@ impl Plan {
         let trained = student.store.trained_count();
         let name = plan.recipe.method.name.clone();
         let (procedure, _) = plan.cast(student, plan.recipe.train.seed, &name, None)?;
+        if plan.dataset.labelling == Labelling::None {
+            notes.push(format!(
+                "the images have no labels: the loss is that of `{name}` without its part that \
+                 learns from labels"
+            ));
+        }
         check_questions(&plan, procedure.as_ref())?;
         plan.check_loaders(procedure.as_ref())?;
         plan.enlarge(procedure.as_ref())?;
@@ -231,15 +238,17 @@ impl Plan {
             device: student.store.device().clone(),
             dtype: student.store.dtype(),
             training: TrainingPart {
+                images: train.len(),
                 labels: (0..train.len())
-                    .filter_map(|position| train.class(position))
-                    .map(|class| class as i64)
+                    .map(|position| train.class(position).map(|class| class as i64))
                     .collect(),
                 normalisation: self.normalisation.clone(),
             },
             teacher_classifier: teacher.and_then(Classifier::of),
         };
         let settings = self.recipe.method.values();
+        let labelled = probe.training.labels.is_some();
+        check_data(name, &settings, self.task().kind(), labelled)?;
         Ok(limbeck_methods::cast(name, &settings, &probe, student)?)
     }
 

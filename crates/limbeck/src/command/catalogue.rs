@@ -93,6 +93,8 @@ fn describe(entry: &MethodEntry, costs: &Costs) -> Value {
         "name": entry.id,
         "title": title_of(entry),
         "needs_teacher": entry.needs_teacher,
+        "needs_labels": entry.needs_labels((entry.defaults)()).unwrap_or(true),
+        "tasks": entry.tasks.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "needs": entry.group.title(),
         "joins": !entry.is_procedure(),
         "cost": costs.of(entry.id),
