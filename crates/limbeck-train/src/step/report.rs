@@ -93,3 +93,52 @@ impl StepReport {
         Ok(total)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    fn term(name: &str, numbers: &[f32], weight: f64) -> Term {
+        Term::new(name, Tensor::from_data(numbers, &Device::flex()), weight)
+    }
+
+    fn add(report: &mut StepReport, terms: Vec<Term>) -> Result<Option<Tensor<1>>, TrainError> {
+        let run = Progress {
+            epoch: 1,
+            epochs: 3,
+            step: 4,
+            steps: 9,
+        };
+        report.add("own", terms, run)
+    }
+
+    #[test]
+    fn terms_are_added_in_their_weights_and_shares_are_of_the_act() {
+        let mut report = StepReport::default();
+        let terms = vec![term("a", &[2.0], 0.5), term("b", &[-1.0], 3.0)];
+        add(&mut report, terms).unwrap();
+        assert_eq!(report.loss, -2.0);
+        assert_eq!(report.terms["b"], -1.0);
+        assert_eq!(report.shares["a"], 25.0);
+        add(&mut report, vec![term("c", &[4.0], 1.0)]).unwrap();
+        assert_eq!(report.loss, 2.0);
+        assert_eq!((report.shares["a"], report.shares["c"]), (25.0, 100.0));
+    }
+
+    #[test]
+    fn what_a_method_gives_amiss_is_told_with_its_name_and_the_terms() {
+        let told = |terms| add(&mut StepReport::default(), terms).unwrap_err().to_string();
+        let error = told(Vec::new());
+        assert!(error.contains("`own` gave no loss term"), "{error}");
+        let error = told(vec![term("a", &[1.0], 1.0), term("b", &[1.0, 2.0], 1.0)]);
+        assert!(error.contains("`own`") && error.contains("`b`"), "{error}");
+        assert!(error.contains("found [2]"), "{error}");
+        let error = told(vec![term("a", &[f32::NAN], 1.0)]);
+        assert!(error.contains("`own`") && error.contains("`a`"), "{error}");
+        assert!(error.contains("epoch 2, step 5"), "{error}");
+        let error = told(vec![term("a", &[], 1.0)]);
+        assert!(error.contains("found [0]"), "{error}");
+    }
+}
