@@ -129,7 +129,11 @@ mod tests {
 
     #[test]
     fn what_a_method_gives_amiss_is_told_with_its_name_and_the_terms() {
-        let told = |terms| add(&mut StepReport::default(), terms).unwrap_err().to_string();
+        let told = |terms| {
+            add(&mut StepReport::default(), terms)
+                .unwrap_err()
+                .to_string()
+        };
         let error = told(Vec::new());
         assert!(error.contains("`own` gave no loss term"), "{error}");
         let error = told(vec![term("a", &[1.0], 1.0), term("b", &[1.0, 2.0], 1.0)]);
