@@ -340,10 +340,7 @@ pub fn save(
 }
 
 fn from_file(normalisation: &weights::Normalisation) -> Normalisation {
-    Normalisation {
-        mean: normalisation.mean.clone(),
-        std: normalisation.std.clone(),
-    }
+    Normalisation::new(&normalisation.mean, &normalisation.std)
 }
 
 /// Lower-case hexadecimal.

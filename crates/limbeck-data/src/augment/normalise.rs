@@ -1,6 +1,6 @@
 //! Mean and standard deviation of channels.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Augment;
 use crate::{DataError, Image, Part, Purpose, Stream};
@@ -11,8 +11,10 @@ use crate::{DataError, Image, Part, Purpose, Stream};
 #[serde(deny_unknown_fields)]
 pub struct Normalisation {
     /// `[C]`.
+    #[serde(deserialize_with = "read")]
     pub mean: Vec<f64>,
     /// `[C]`, above 0.
+    #[serde(deserialize_with = "read")]
     pub std: Vec<f64>,
 }
 
@@ -20,7 +22,29 @@ pub struct Normalisation {
 /// a percent of its deviation.
 const MEASURED: usize = 10_000;
 
+/// To nine decimals: more than single precision has, in which pixels are normalised, and few enough
+/// for every reader of JSON to give back what was written.
+fn rounded(value: f64) -> f64 {
+    (value * 1e9).round() / 1e9
+}
+
+fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let values = Vec::<f64>::deserialize(deserializer)?;
+    Ok(values.into_iter().map(rounded).collect())
+}
+
 impl Normalisation {
+    /// Of these means and deviations, rounded to nine decimals as all that are measured or read: what
+    /// a file gives back is equal to what was written.
+    #[must_use]
+    pub fn new(mean: &[f64], std: &[f64]) -> Self {
+        let rounded = |values: &[f64]| values.iter().copied().map(rounded).collect();
+        Self {
+            mean: rounded(mean),
+            std: rounded(std),
+        }
+    }
+
     /// Leaves values as they are, from 0 to 1.
     #[must_use]
     pub fn identity(channels: usize) -> Self {
@@ -78,7 +102,7 @@ impl Normalisation {
                 1.0
             });
         }
-        Ok(Self { mean, std })
+        Ok(Self::new(&mean, &std))
     }
 
     /// Refuses other numbers of channels and deviations that cannot be divided by.
@@ -163,6 +187,17 @@ mod tests {
             close(&measured.std, &[0.2, 1.0, 0.1875f64.sqrt()]),
             "{measured:?}"
         );
+    }
+
+    #[test]
+    fn a_file_gives_back_what_was_written() {
+        for i in 1..2_000 {
+            let value = 1.0 / f64::from(i).sqrt();
+            let written = Normalisation::new(&[value / 3.0], &[value]);
+            let text = serde_json::to_string(&written).unwrap();
+            let read: Normalisation = serde_json::from_str(&text).unwrap();
+            assert_eq!(read, written);
+        }
     }
 
     #[test]
