@@ -30,6 +30,7 @@ mod method;
 mod negatives;
 mod one_stage;
 mod orthonormal;
+mod own_criterion;
 mod pairs;
 mod peers;
 mod prediction_bank;
@@ -101,6 +102,7 @@ pub use limbeck_data::{Balanced, Images, Normalisation};
 pub use method::{Method, build, cast, check_data, entries, needs_teacher};
 pub use none::BASELINE;
 pub use one_stage::OneStage;
+pub use own_criterion::OwnCriterion;
 pub use pairs::{blocks, propose_pairs};
 pub use procedure::{
     Act, HeldOut, Interlude, OptimizerChange, OptimizerKind, Procedure, Stage, Trained,

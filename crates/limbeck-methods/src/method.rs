@@ -218,6 +218,20 @@ pub fn build(
 }
 
 impl Method {
+    /// A single criterion that is not in the catalogue, called `id`.
+    pub(crate) fn of(
+        id: &'static str,
+        probe: &Probe,
+        build: impl FnOnce(&mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>,
+    ) -> Result<Self, MethodError> {
+        let mut store = Store::new(&probe.device, probe.dtype);
+        let criterion = build(&mut Builder::new(&mut store, probe.seed))?;
+        let parts = vec![Part { id, criterion }];
+        let method = Self { parts, store };
+        refuse_unused_pairs(id, probe, &method.pairs())?;
+        Ok(method)
+    }
+
     /// Which taps are read.
     pub fn needs(&self) -> Needs {
         let mut needs = Needs::default();

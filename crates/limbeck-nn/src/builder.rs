@@ -51,6 +51,11 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// What is drawn from; 0 where nothing is drawn.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or_default()
+    }
+
     /// Where tensors are made.
     pub fn device(&self) -> Device {
         self.store.device().clone()

@@ -32,6 +32,15 @@ pub trait ImageModule: Module + Sync + 'static {
     }
 }
 
+/// The architecture of a burn module, with the numbers that the module has: for a builder whose
+/// seed its parameters were drawn from.
+pub fn module_architecture(
+    builder: &mut Builder<'_>,
+    module: impl ImageModule,
+) -> Box<dyn Architecture> {
+    Box::new(ModuleArchitecture::new(builder, module))
+}
+
 impl Network {
     /// A network of a burn module, with the numbers that the module has. It is called `name` in
     /// files and reports.
@@ -46,7 +55,7 @@ impl Network {
         module: impl ImageModule,
     ) -> Result<Self, NnError> {
         let network = Self::new(name, input, 0, device, dtype, |builder, _| {
-            Ok(Box::new(ModuleArchitecture::new(builder, module)))
+            Ok(module_architecture(builder, module))
         })?;
         let shape = network.evaluate_blank().logits().dims();
         if shape != [1, input.classes] {

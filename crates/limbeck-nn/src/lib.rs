@@ -22,7 +22,7 @@ mod pass;
 mod store;
 
 pub use builder::Builder;
-pub use burn_module::ImageModule;
+pub use burn_module::{ImageModule, module_architecture};
 pub use cost::Cost;
 pub use error::NnError;
 pub use init::Init;

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     TrainError,
+    blueprint::Blueprint,
     model_facts::{ModelFacts, parse_normalisation, read_classes},
 };
 
@@ -137,11 +138,38 @@ fn load_told(file: ModelFile, facts: &ModelFacts) -> Result<LoadedModel, TrainEr
     {
         return Err(contradicts(&path, "image size"));
     }
-    let (fit, fit_share) = match &metadata.fit {
-        None => (Augment::default().fit, Augment::default().fit_share),
-        Some(fit) => (fit_of(&path, fit)?, fit.share),
-    };
     let network = file.network(&Device::flex(), DType::F32)?;
+    with_facts(network, file)
+}
+
+/// Reads the model that a run has written for a network of one's own, which `blueprint` builds.
+///
+/// # Errors
+/// A file that is damaged, that is for another network, or that limbeck did not write.
+pub fn load_own(file: &Path, blueprint: &Blueprint) -> Result<LoadedModel, TrainError> {
+    let found = ModelFile::read(file)?;
+    if found.metadata.model != blueprint.name() {
+        return Err(TrainError::ModelSource(format!(
+            "`{}` is a `{}`, not a `{}`",
+            file.display(),
+            found.metadata.model,
+            blueprint.name()
+        )));
+    }
+    let mut network = blueprint.network(found.metadata.input, 0)?;
+    weights::load_network(&mut network, &found.state, LoadOptions::default())?;
+    Ok(LoadedModel {
+        sha256: sha256(file)?,
+        ..with_facts(network, found)?
+    })
+}
+
+/// `network`, which has the weights of `file`, with what the file says of its images and classes.
+fn with_facts(network: Network, file: ModelFile) -> Result<LoadedModel, TrainError> {
+    let (fit, fit_share) = match &file.metadata.fit {
+        None => (Augment::default().fit, Augment::default().fit_share),
+        Some(fit) => (fit_of(file.state.path(), fit)?, fit.share),
+    };
     let ModelMetadata {
         normalisation,
         class_names,

@@ -65,6 +65,20 @@ impl RunFolder {
         Self::lock(path)
     }
 
+    /// The folder `path`: that of an earlier run, to go on with it, or a new one with `recipe` in it.
+    ///
+    /// # Errors
+    /// A folder with something else in it, one that another process is working in, or a file system
+    /// that refuses.
+    pub fn create_or_open(path: &Path, recipe: &Recipe) -> Result<Self, TrainError> {
+        if path.join(RECIPE).is_file() {
+            return Self::open(path);
+        }
+        let folder = Self::create(Some(path), &recipe.method.name)?;
+        folder.write_recipe(recipe)?;
+        Ok(folder)
+    }
+
     /// Opens the folder of an earlier run to go on with it.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use limbeck_methods::{BASELINE, Section, Teacher, needs_teacher};
+use limbeck_methods::{BASELINE, Section, Teacher};
 use limbeck_nn::Network;
 use limbeck_report::{Evaluation, Results, SeedResult};
 
@@ -86,7 +86,7 @@ fn perform(
             return Ok(RunEnd::Interrupted);
         }
     }
-    let learns_from = match needs_teacher(&plan.recipe.method.name)? {
+    let learns_from = match plan.method.needs_teacher() {
         true => answering.as_ref(),
         false => None,
     };

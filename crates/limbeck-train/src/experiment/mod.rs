@@ -1,6 +1,7 @@
 //! A whole run: teacher, students, baselines, the test at the end, results and report.
 
 mod cautions;
+mod chosen_method;
 mod execute;
 mod plan;
 mod questions;

@@ -7,13 +7,13 @@ use std::sync::atomic::AtomicBool;
 use limbeck_data::{Augment, Dataset, Labelling, Loader, Normalisation, Part};
 use limbeck_methods::{
     BASELINE, Cast, Classification, Classifier, Probe, Procedure, Section, Task, TrainingPart,
-    check_data,
 };
 use limbeck_nn::{InputShape, Network};
 use sha2::{Digest, Sha256};
 
 use super::{
     cautions::{cautions, check_batch},
+    chosen_method::ChosenMethod,
     questions::{check_questions, storable},
     stock::Stock,
 };
@@ -40,6 +40,8 @@ pub struct Plan {
     pub teacher: Option<RunTeacher>,
     /// How the student is built.
     pub blueprint: Blueprint,
+    /// How it learns.
+    pub(crate) method: ChosenMethod,
     /// What the student sees.
     pub input: InputShape,
     /// What is done to images.
@@ -76,7 +78,11 @@ impl Plan {
     /// As [`Plan::new`].
     pub fn of(mut recipe: Recipe, stock: &mut Stock) -> Result<Self, TrainError> {
         stock.name(&mut recipe);
-        recipe.check()?;
+        match stock.has_method() {
+            true => recipe.check_but_method()?,
+            false => recipe.check()?,
+        }
+        let method = stock.method(&recipe)?;
         let dataset = stock.dataset(&recipe.data)?;
         let mut notes = vec![format!(
             "data: {}, {} classes, {} to train, {} to validate, {} to test",
@@ -127,6 +133,7 @@ impl Plan {
             dataset,
             teacher,
             blueprint,
+            method,
             input,
             teacher_augment: augment.clone(),
             augment,
@@ -246,10 +253,9 @@ impl Plan {
             },
             teacher_classifier: teacher.and_then(Classifier::of),
         };
+        let kind = self.task().kind();
         let settings = self.recipe.method.values();
-        let labelled = probe.training.labels.is_some();
-        check_data(name, &settings, self.task().kind(), labelled)?;
-        Ok(limbeck_methods::cast(name, &settings, &probe, student)?)
+        self.method.cast(name, &settings, kind, &probe, student)
     }
 
     /// What is to be learnt from the data.
@@ -318,7 +324,7 @@ impl Plan {
     /// # Errors
     /// A recipe that TOML cannot hold.
     pub fn fingerprint(&self) -> Result<String, TrainError> {
-        self.fingerprint_of(&self.recipe)
+        self.fingerprint_of(&self.recipe, self.method.identity())
     }
 
     /// The same for a baseline, in which the method has no part: runs by several methods may have
@@ -329,7 +335,7 @@ impl Plan {
     pub fn fingerprint_of_baseline(&self) -> Result<String, TrainError> {
         let mut recipe = self.recipe.clone();
         recipe.method = MethodRecipe::default();
-        self.fingerprint_of(&recipe)
+        self.fingerprint_of(&recipe, "")
     }
 
     /// The same for a teacher that is trained first, in which the student has no part either.
@@ -340,10 +346,10 @@ impl Plan {
         let mut recipe = self.recipe.clone();
         recipe.method = MethodRecipe::default();
         recipe.student = StudentRecipe::default();
-        self.fingerprint_of(&recipe)
+        self.fingerprint_of(&recipe, "")
     }
 
-    fn fingerprint_of(&self, recipe: &Recipe) -> Result<String, TrainError> {
+    fn fingerprint_of(&self, recipe: &Recipe, method: &str) -> Result<String, TrainError> {
         let mut hash = Sha256::new();
         hash.update(recipe.fingerprint()?);
         hash.update(&self.dataset.fingerprint);
@@ -354,6 +360,7 @@ impl Plan {
             hash.update(teacher.identity());
         }
         hash.update(self.blueprint.identity());
+        hash.update(method);
         Ok(model_source::hex(&hash.finalize()))
     }
 

@@ -1,6 +1,6 @@
 //! Whether stored outputs tell what a method asks its teacher.
 
-use limbeck_methods::{Procedure, Questions, needs_teacher};
+use limbeck_methods::{Procedure, Questions};
 use limbeck_nn::Taps;
 
 use super::Plan;
@@ -18,7 +18,7 @@ pub(super) fn check_questions(plan: &Plan, procedure: &dyn Procedure) -> Result<
         return Ok(());
     };
     let method = &plan.recipe.method.name;
-    let mut questions = match needs_teacher(method)? {
+    let mut questions = match plan.method.needs_teacher() {
         true => procedure.questions(),
         false => Questions::default(),
     };
@@ -80,7 +80,7 @@ pub(super) fn storable(
     let questions = procedure.questions();
     let one_size = plan.teacher_augment == plan.augment;
     let serves = questions.beyond.is_none() && !plan.augment.mixes() && one_size;
-    if !serves || !needs_teacher(&plan.recipe.method.name)? {
+    if !serves || !plan.method.needs_teacher() {
         return Ok(None);
     }
     let taps = teacher.network().taps().into_iter().map(|tap| tap.name);

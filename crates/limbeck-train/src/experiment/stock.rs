@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use limbeck_data::{Augment, Dataset, Normalisation};
-use limbeck_methods::needs_teacher;
+use limbeck_methods::OwnCriterion;
 use limbeck_nn::{InputShape, Network};
 
+use super::chosen_method::ChosenMethod;
 use crate::{
     TrainError,
     blueprint::Blueprint,
@@ -24,6 +25,7 @@ pub struct Stock {
     dataset: Option<Arc<Dataset>>,
     student: Option<Blueprint>,
     teacher: Option<OwnTeacher>,
+    method: Option<OwnCriterion>,
     datasets: Vec<(DataRecipe, Arc<Dataset>)>,
     teachers: Vec<Loaded>,
 }
@@ -83,6 +85,13 @@ impl Stock {
         self
     }
 
+    /// With a method of one's own.
+    #[must_use]
+    pub fn with_method(mut self, method: OwnCriterion) -> Self {
+        self.method = Some(method);
+        self
+    }
+
     /// Writes into `recipe` the names of what is not its own, so that it passes its checks and says
     /// what was done.
     pub(super) fn name(&self, recipe: &mut Recipe) {
@@ -91,6 +100,25 @@ impl Stock {
         }
         if let Some(student) = &self.student {
             student.name().clone_into(&mut recipe.student.model);
+        }
+        if let Some(method) = &self.method {
+            method.name().clone_into(&mut recipe.method.name);
+        }
+    }
+
+    /// Whether there is a method of one's own.
+    pub(super) fn has_method(&self) -> bool {
+        self.method.is_some()
+    }
+
+    /// The method of `recipe`.
+    ///
+    /// # Errors
+    /// An unknown method.
+    pub(super) fn method(&self, recipe: &Recipe) -> Result<ChosenMethod, TrainError> {
+        match &self.method {
+            Some(own) => Ok(ChosenMethod::own(own.clone())),
+            None => ChosenMethod::of_catalogue(&recipe.method.name),
         }
     }
 
@@ -140,8 +168,9 @@ impl Stock {
         notes: &mut Vec<String>,
         warnings: &mut Vec<String>,
     ) -> Result<Option<RunTeacher>, TrainError> {
+        let needed = self.method(recipe)?.needs_teacher();
         let untrained = |blueprint: Blueprint, warnings: &mut Vec<String>| {
-            if needs_teacher(&recipe.method.name)? {
+            if needed {
                 let seed = recipe.train.seed;
                 return RunTeacher::untrained(blueprint, input, seed, normalisation).map(Some);
             }

@@ -18,12 +18,25 @@ impl Recipe {
             .map_err(|mistake| mistake.at(Place::default()))
     }
 
+    /// The same where the method is not one of the catalogue.
+    ///
+    /// # Errors
+    /// As [`Recipe::check`].
+    pub(crate) fn check_but_method(&self) -> Result<(), RecipeError> {
+        self.mistake_but_method()
+            .map_err(|mistake| mistake.at(Place::default()))
+    }
+
     /// The same, for [`super::Layers::resolve`] to add where the value was written.
     pub(super) fn mistake(&self) -> Result<(), Mistake> {
+        self.check_method()?;
+        self.mistake_but_method()
+    }
+
+    fn mistake_but_method(&self) -> Result<(), Mistake> {
         self.check_data()?;
         self.check_teacher()?;
         self.check_augment()?;
-        self.check_method()?;
         self.check_optimizer()?;
         self.check_schedule()?;
         self.check_train()

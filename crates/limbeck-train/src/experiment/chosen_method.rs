@@ -1,0 +1,71 @@
+//! The method of a run: one of the catalogue, or one's own.
+
+use std::collections::BTreeMap;
+
+use limbeck_methods::{
+    BASELINE, Cast, OwnCriterion, Probe, Procedure, TaskKind, check_data, needs_teacher,
+};
+use limbeck_nn::Network;
+use serde_json::Value;
+
+use crate::TrainError;
+
+/// The method of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct ChosenMethod {
+    /// `None` where it is one of the catalogue, which the recipe names.
+    own: Option<OwnCriterion>,
+    needs_teacher: bool,
+}
+
+impl ChosenMethod {
+    /// The method that the catalogue calls `name`.
+    ///
+    /// # Errors
+    /// An unknown method.
+    pub fn of_catalogue(name: &str) -> Result<Self, TrainError> {
+        Ok(Self {
+            own: None,
+            needs_teacher: needs_teacher(name)?,
+        })
+    }
+
+    /// One's own.
+    pub fn own(criterion: OwnCriterion) -> Self {
+        Self {
+            needs_teacher: criterion.needs_teacher(),
+            own: Some(criterion),
+        }
+    }
+
+    /// Whether a part of it reads a teacher.
+    pub fn needs_teacher(&self) -> bool {
+        self.needs_teacher
+    }
+
+    /// What tells it from others of its name; empty for one of the catalogue.
+    pub fn identity(&self) -> &str {
+        self.own.as_ref().map_or("", OwnCriterion::identity)
+    }
+
+    /// The method called `name`, which is this one or the baseline, and everybody that it trains.
+    ///
+    /// # Errors
+    /// Settings out of range, features that cannot be matched, or data without the labels that it
+    /// needs.
+    pub fn cast(
+        &self,
+        name: &str,
+        settings: &BTreeMap<String, Value>,
+        task: TaskKind,
+        probe: &Probe,
+        student: Network,
+    ) -> Result<(Box<dyn Procedure>, Cast), TrainError> {
+        if let Some(own) = self.own.as_ref().filter(|_| name != BASELINE) {
+            return Ok(own.cast(probe, student)?);
+        }
+        let labelled = probe.training.labels.is_some();
+        check_data(name, settings, task, labelled)?;
+        Ok(limbeck_methods::cast(name, settings, probe, student)?)
+    }
+}
