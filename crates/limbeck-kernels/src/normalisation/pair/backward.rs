@@ -1,83 +1,18 @@
-//! Two batch norms, each of maps of its own, of which the sum is wanted alone: neither result is
-//! ever in memory. The operations are those of one norm after the other, and so are the bits.
+//! Gradients of the sum of two batch norms.
 
 use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::{
-    Maps, Operand,
-    backward::{Coefficients, coefficients},
-    forward::moments,
-    span::Gate,
-};
 use crate::{
     activation::Activation,
+    normalisation::{
+        Maps, Operand,
+        backward::{Coefficients, coefficients},
+        span::Gate,
+    },
     simd::{self, Kernel, Simd, dispatch},
 };
-
-/// Output `[B, C, H, W]`; mean and population variance of each channel of both maps, `[C]`.
-pub(crate) struct NormalisedPair {
-    pub output: Vec<f32>,
-    pub means: [Vec<f32>; 2],
-    pub variances: [Vec<f32>; 2],
-}
-
-/// Normalises both `x` with their own statistics, scales by `weights` and shifts by `biases`, adds
-/// the two and applies the activation.
-pub(crate) fn forward(
-    maps: Maps,
-    x: [&[f32]; 2],
-    weights: [&[f32]; 2],
-    biases: [&[f32]; 2],
-    epsilon: f64,
-    activation: Activation,
-) -> NormalisedPair {
-    let mut output = Vec::new();
-    let block = maps.block();
-    let of_blocks: Vec<[Vec<(f64, f64)>; 2]> = maps
-        .blocks(maps.room(&mut output))
-        .into_par_iter()
-        .enumerate()
-        .map(|(index, mut to)| {
-            let channels = index * block..((index + 1) * block).min(maps.channels);
-            let moments = x.map(|x| moments(maps, x, channels.clone()));
-            let affines: Vec<[Affine; 2]> = channels
-                .clone()
-                .enumerate()
-                .map(|(offset, channel)| {
-                    [0, 1].map(|i| {
-                        let (mean, variance) = moments[i][offset];
-                        let weight = f64::from(weights[i][channel]);
-                        Affine {
-                            centre: mean as f32,
-                            scale: (weight / (variance + epsilon).sqrt()) as f32,
-                            shift: biases[i][channel],
-                        }
-                    })
-                })
-                .collect();
-            for (image, to) in to.iter_mut().enumerate() {
-                let maps_of_image = to.chunks_exact_mut(maps.size);
-                for ((channel, &affine), y) in channels.clone().zip(&affines).zip(maps_of_image) {
-                    dispatch(Normalise {
-                        x: x.map(|x| maps.map(x, image, channel)),
-                        affine,
-                        activation,
-                        y,
-                    });
-                }
-            }
-            moments
-        })
-        .collect();
-    let each = |i: usize| of_blocks.iter().flat_map(move |block| block[i].iter());
-    NormalisedPair {
-        output: maps.assume_written(output),
-        means: [0, 1].map(|i| each(i).map(|&(mean, _)| mean as f32).collect()),
-        variances: [0, 1].map(|i| each(i).map(|&(_, variance)| variance as f32).collect()),
-    }
-}
 
 /// What the gradients are computed from beside the first input.
 #[derive(Clone, Copy)]
@@ -104,7 +39,7 @@ pub(crate) struct PairGradients {
     pub bias: Vec<f32>,
 }
 
-/// As [`super::backward::batch_norm`] for each of the two; `x` is the first input.
+/// As [`crate::normalisation::backward::batch_norm`] for each of the two; `x` is the first input.
 pub(crate) fn gradients(
     maps: Maps,
     read: &ReadPair<'_>,
@@ -221,51 +156,6 @@ impl ReadPair<'_> {
     }
 }
 
-/// (x − centre)·scale + shift.
-#[derive(Clone, Copy)]
-struct Affine {
-    centre: f32,
-    scale: f32,
-    shift: f32,
-}
-
-/// y = Σ (x − centre)·scale + shift over both maps, then the activation.
-struct Normalise<'a> {
-    x: [&'a [f32]; 2],
-    affine: [Affine; 2],
-    activation: Activation,
-    y: &'a mut [MaybeUninit<f32>],
-}
-
-impl Kernel for Normalise<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        // SAFETY: as this function's own; `at` stays inside all maps, which are equally long.
-        unsafe {
-            let mut vectors = [[S::splat(0.0); 3]; 2];
-            for (vectors, affine) in vectors.iter_mut().zip(self.affine) {
-                *vectors = [
-                    S::splat(affine.centre),
-                    S::splat(affine.scale),
-                    S::splat(affine.shift),
-                ];
-            }
-            for at in (0..self.y.len()).step_by(S::LANES) {
-                let mut normalised = [S::splat(0.0); 2];
-                for i in 0..2 {
-                    let [centre, scale, shift] = vectors[i];
-                    let distance = S::subtract(S::load_part(self.x[i], at), centre);
-                    normalised[i] = S::multiply_add(distance, scale, shift);
-                }
-                let sum = S::add(normalised[0], normalised[1]);
-                S::store_part(self.y, at, self.activation.of::<S>(sum));
-            }
-        }
-    }
-}
-
 /// Σ g and both Σ g·(x − centre), with g the gradient that passes the activation.
 struct GradientSums<'a> {
     x: [&'a [f32]; 2],
@@ -355,143 +245,6 @@ impl Kernel for InputGradients<'_> {
                 }
                 S::store_part(self.dx, at, found[0]);
                 S::store_part(self.dbeside, at, found[1]);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::PoisonError;
-
-    use super::*;
-    use crate::{
-        normalisation::{Output, Read, backward, forward::forward as one},
-        simd::LEVELS,
-    };
-
-    /// Numbers from −2 to 2; others for every `seed`.
-    fn numbers(count: usize, seed: usize) -> Vec<f32> {
-        (0..count)
-            .map(|i| ((i * 37 + seed * 11) % 41) as f32 / 10.0 - 2.0)
-            .collect()
-    }
-
-    fn bits(of: &[f32]) -> Vec<u32> {
-        of.iter().map(|x| x.to_bits()).collect()
-    }
-
-    /// Both gradients of inputs and of weights, and that of the biases.
-    fn of_pair(
-        maps: Maps,
-        read: &ReadPair<'_>,
-        x: &[f32],
-        gradient: &[f32],
-        given: [bool; 2],
-    ) -> [Vec<u32>; 5] {
-        let (mut x, mut gradient) = (x.to_vec(), gradient.to_vec());
-        let operand = |numbers, given| match given {
-            true => Operand::Given(numbers),
-            false => Operand::Kept(numbers),
-        };
-        let [x_operand, operand] = [operand(&mut x, given[0]), operand(&mut gradient, given[1])];
-        let found = gradients(maps, read, x_operand, operand);
-        assert_eq!([found.x.is_none(), found.beside.is_none()], given);
-        let [weight, weight_beside] = &found.weights;
-        [
-            bits(&found.x.unwrap_or(x)),
-            bits(&found.beside.unwrap_or(gradient)),
-            bits(weight),
-            bits(weight_beside),
-            bits(&found.bias),
-        ]
-    }
-
-    #[test]
-    fn bits_are_those_of_one_norm_after_the_other_wherever_the_results_lie() {
-        let _same = LEVELS.read().unwrap_or_else(PoisonError::into_inner);
-        for (batch, channels, size) in [(1, 1, 1), (3, 7, 5), (2, 3, 1100), (4, 33, 49)] {
-            let maps = Maps {
-                batch,
-                channels,
-                size,
-            };
-            let [x, beside, gradient] = [1, 2, 3].map(|seed| numbers(maps.count(), seed));
-            let [weight, weight_beside, bias, bias_beside] =
-                [4, 5, 6, 7].map(|seed| numbers(channels, seed));
-            for activation in [Activation::Identity, Activation::Relu, Activation::Relu6] {
-                let of_beside = [&beside[..], &weight_beside, &bias_beside];
-                let second = one(maps, of_beside, None, 1e-5, Activation::Identity);
-                let residual = Some(&second.output[..]);
-                let first = one(maps, [&x, &weight, &bias], residual, 1e-5, activation);
-                let pair = forward(
-                    maps,
-                    [&x, &beside],
-                    [&weight, &weight_beside],
-                    [&bias, &bias_beside],
-                    1e-5,
-                    activation,
-                );
-                assert_eq!(bits(&pair.output), bits(&first.output));
-                assert_eq!(pair.means, [first.mean.clone(), second.mean.clone()]);
-                assert_eq!(
-                    pair.variances,
-                    [first.variance.clone(), second.variance.clone()]
-                );
-
-                let kept = Operand::Kept(&gradient);
-                let output = match activation {
-                    Activation::Identity => Output::Unasked,
-                    _ => Output::Stored(&first.output),
-                };
-                let read = Read {
-                    x: &x,
-                    centre: &first.mean,
-                    output,
-                    activation,
-                };
-                let variance = &first.variance;
-                let of_first =
-                    backward::batch_norm(maps, &read, kept, &weight, variance, 1e-5, true);
-                let read = Read {
-                    x: &beside,
-                    centre: &second.mean,
-                    output: Output::Unasked,
-                    activation: Activation::Identity,
-                };
-                let kept = Operand::Kept(of_first.residual.as_deref().unwrap());
-                let (weight_of_second, variance) = (&weight_beside, &second.variance);
-                let of_second = backward::batch_norm(
-                    maps,
-                    &read,
-                    kept,
-                    weight_of_second,
-                    variance,
-                    1e-5,
-                    false,
-                );
-                let expected = [
-                    bits(&of_first.x.unwrap()),
-                    bits(&of_second.x.unwrap()),
-                    bits(&of_first.weight),
-                    bits(&of_second.weight),
-                    bits(&of_first.bias),
-                ];
-                assert_eq!(bits(&of_first.bias), bits(&of_second.bias));
-
-                let read = ReadPair {
-                    beside: &beside,
-                    weights: [&weight, &weight_beside],
-                    means: [&first.mean, &second.mean],
-                    variances: [&first.variance, &second.variance],
-                    output: (activation != Activation::Identity).then_some(&first.output[..]),
-                    epsilon: 1e-5,
-                    activation,
-                };
-                for given in [[false, false], [false, true], [true, false], [true, true]] {
-                    let found = of_pair(maps, &read, &x, &gradient, given);
-                    assert!(found == expected, "{maps:?} {activation:?} {given:?}");
-                }
             }
         }
     }
