@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::numbers::{MISSING, bytes, count, milliseconds, short, significant};
-use super::side::{Role, Side, decimals, sides, swatch};
+use super::side::{Role, Side, choice, decimals, sides, swatch};
 use crate::measure::Measure;
 use crate::results::{NetworkSummary, Results};
 
@@ -77,6 +77,7 @@ pub fn comparison(results: &Results) -> Markup {
             p {
                 "Measured once, on the " (count(data.test as u64)) " test images of "
                 strong { (data.name) } ". "
+                @if let Some(choice) = choice(results) { "Weights that were kept: " (choice) ". " }
                 @if seeds > 1 {
                     "Numbers of trained networks are means over " (seeds)
                     " seeds; in brackets the 95 % interval of the mean."

@@ -56,7 +56,7 @@ pub fn curves(results: &Results) -> Markup {
             } @else {
                 p {
                     @if several { "Thin lines are seeds, thick lines their mean. " }
-                    "A dot marks the epoch whose weights were kept: the best on validation."
+                    "A dot marks the epoch whose weights were kept."
                 }
                 (legend(&trained))
                 div.charts.curves { @for panel in &panels { (panel) } }

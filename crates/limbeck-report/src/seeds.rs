@@ -55,7 +55,9 @@ pub fn seeds(results: &Results) -> Markup {
                             th.number scope="col" { "Baseline" }
                             th.number scope="col" { "Difference" }
                         }
-                        th.number scope="col" { "Best epoch" }
+                        th.number scope="col" { "Best epoch" small { "on validation" } }
+                        th.number scope="col" { "Last epoch" small { "on validation" } }
+                        th.number scope="col" { "Kept" }
                         th.number scope="col" { "Training time" }
                     } }
                     tbody {
@@ -70,13 +72,27 @@ pub fn seeds(results: &Results) -> Markup {
                                     td.number { (rival.map_or(MISSING.into(), |rival| measure.write(rival, digits))) }
                                     td.number { (rival.map_or(MISSING.into(), |rival| signed(lead(measure, value, rival), measure.digits(digits)))) }
                                 }
-                                td.number { (student.best_epoch) " of " (student.epochs.len()) }
+                                (epoch(student, student.best_epoch, measure, digits))
+                                (epoch(student, student.epochs.len(), measure, digits))
+                                td.number { (student.chosen_epoch) }
                                 td.number { (duration(student.seconds)) }
                             }
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+/// What an epoch reached on the validation part, and its number.
+fn epoch(seed: &SeedResult, epoch: usize, measure: &Measure, digits: usize) -> Markup {
+    let row = seed.epochs.iter().find(|row| row.epoch == epoch);
+    let value = row.and_then(|row| row.validation(&measure.name));
+    html! {
+        td.number {
+            (value.map_or(MISSING.into(), |value| measure.write(value, digits)))
+            small { "epoch " (epoch) }
         }
     }
 }

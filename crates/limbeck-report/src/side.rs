@@ -113,6 +113,12 @@ pub fn side(results: &Results, role: Role) -> Option<Side<'_>> {
     sides(results).into_iter().find(|side| side.role == role)
 }
 
+/// Whose weights were kept and why; `None` where that was not told.
+pub fn choice(results: &Results) -> Option<&str> {
+    let seed = results.students.first()?;
+    Some(seed.choice.as_str()).filter(|choice| !choice.is_empty())
+}
+
 /// Whether the run trained a network on labels alone, with nothing to compare it with.
 pub fn is_plain(results: &Results) -> bool {
     results.method == "none" && results.teacher.is_none() && results.baselines.is_empty()

@@ -21,7 +21,7 @@ pub fn summary(results: &Results, headline: &Headline) -> Markup {
     html! {
         header.top {
             p.overline { "Limbeck report" span.dot aria-hidden="true" { "·" } span.run { (results.run) } }
-            h1 { (headline.title) }
+            h1 { (unbroken(&headline.title)) }
             @for sentence in &headline.sentences { p.lede { (sentence) } }
             dl.tiles {
                 @for tile in tiles(results) {
@@ -40,6 +40,20 @@ pub fn summary(results: &Results, headline: &Headline) -> Markup {
             }
         }
     }
+}
+
+/// With hyphens that no line ends at where a digit follows: `top-1` stays whole.
+fn unbroken(title: &str) -> String {
+    let mut letters = title.chars().peekable();
+    let mut text = String::with_capacity(title.len());
+    while let Some(letter) = letters.next() {
+        let before_digit = letters.peek().is_some_and(char::is_ascii_digit);
+        text.push(match letter {
+            '-' if before_digit => '\u{2011}',
+            letter => letter,
+        });
+    }
+    text
 }
 
 fn tiles(results: &Results) -> Vec<Tile> {

@@ -55,7 +55,7 @@ impl Meter for WithoutLabels {
             measures.push(Measure::cost(
                 "divergence",
                 "divergence from the teacher",
-                "of the probabilities, Kullback-Leibler",
+                "Kullback-Leibler, of the probabilities",
                 "nats",
                 self.divergence / self.images as f64,
             ));
