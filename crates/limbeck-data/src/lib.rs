@@ -53,6 +53,7 @@
 //! ```
 
 mod augment;
+pub mod check;
 mod dataset;
 mod decode;
 mod error;
@@ -60,6 +61,7 @@ mod found;
 mod image;
 mod images;
 mod loader;
+mod measured;
 mod open;
 mod resize;
 mod share;
@@ -78,7 +80,10 @@ pub use self::found::Found;
 pub use self::image::{Image, luma};
 pub use self::images::{Balanced, Images};
 pub use self::loader::{Batch, Epoch, Large, Loader, LoaderConfig};
+pub use self::measured::Measured;
 pub use self::open::{OpenOptions, find, open};
 pub use self::resize::resize;
-pub use self::source::{Annotation, Difficulty, Folder, Labelling, Packed, Shapes, Source};
+pub use self::source::{
+    Annotation, Difficulty, Folder, Labelling, Packed, Relabelled, Shapes, Source, images_below,
+};
 pub use self::stream::{Purpose, Stream};

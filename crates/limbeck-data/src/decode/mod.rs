@@ -37,11 +37,24 @@ pub(crate) fn is_image(start: &[u8]) -> bool {
 /// # Errors
 /// A file that cannot be read or decoded, by name.
 pub fn decode_file(path: &Path) -> Result<Image, DataError> {
+    decode(&read_bounded(path)?, path)
+}
+
+/// The bytes of an image file, one more than is allowed at the most.
+pub(crate) fn read_bounded(path: &Path) -> Result<Vec<u8>, DataError> {
+    let metadata = std::fs::metadata(path).map_err(|e| DataError::io(path, e))?;
+    if !metadata.is_file() {
+        // Opening a pipe would wait for somebody to write into it.
+        return Err(DataError::Layout {
+            path: path.to_owned(),
+            reason: "it is no regular file, so it cannot be an image".to_owned(),
+        });
+    }
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
         .map_err(|e| DataError::io(path, e))?;
-    decode(&bytes, path)
+    Ok(bytes)
 }
 
 /// Decodes JPEG, PNG, WebP, BMP, PPM (PGM, PBM), TIFF and GIF, told apart by content. `path` is for
@@ -270,6 +283,13 @@ mod tests {
                 .to_string()
                 .starts_with("cannot read /no/such/cat.jpg")
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_refused_without_waiting() {
+        let error = decode_file(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.contains("no regular file"), "{error}");
     }
 
     #[test]

@@ -4,19 +4,24 @@ mod annotation;
 mod cifar;
 mod folder;
 mod idx;
+mod joined;
 mod packed;
+mod relabelled;
 mod shapes;
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
 pub use annotation::{Annotation, Labelling};
 pub(crate) use cifar::find_cifar;
-pub use folder::Folder;
 pub(crate) use folder::find_folder;
+pub use folder::{Folder, images_below};
 pub(crate) use idx::find_idx;
+pub(crate) use joined::Joined;
 pub use packed::Packed;
+pub use relabelled::Relabelled;
 pub(crate) use shapes::find_shapes;
 pub use shapes::{Difficulty, Shapes};
 
@@ -73,6 +78,12 @@ pub trait Source: Send + Sync + Debug {
     /// A short name for an image, such as its file's path; where there is none, its number.
     fn name(&self, index: usize) -> String {
         index.to_string()
+    }
+
+    /// The file of an image, where it has one of its own: what [`decode_file`](crate::decode_file)
+    /// reads is then the image.
+    fn file(&self, _index: usize) -> Option<PathBuf> {
+        None
     }
 
     /// SHA-256 of what tells this source from others: classes and strata, and, where a source

@@ -232,9 +232,10 @@ pub struct EvalArguments {
     /// A run folder or a weights file
     #[arg(long, value_name = "MODEL")]
     pub model: String,
-    /// Which part to measure on
-    #[arg(long, value_enum, default_value_t = PartName::Test)]
-    pub part: PartName,
+    /// Which part to measure on [default: the test part; all images where the data has no parts,
+    /// unless the run was trained on some of them]
+    #[arg(long, value_enum)]
+    pub part: Option<PartName>,
     /// Compute threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -255,6 +256,8 @@ pub enum PartName {
     Validation,
     /// What is held back until the end
     Test,
+    /// All images of all parts
+    All,
 }
 
 /// `limbeck predict`.

@@ -2,15 +2,18 @@
 
 use std::io::{Write, stdout};
 use std::path::Path;
+use std::sync::Arc;
 
-use limbeck::data::{OpenOptions, open};
+use limbeck::data::{Labelling, Measured, OpenOptions, Part, Relabelled, find};
 use limbeck::train::TrainError;
 use limbeck::train::evaluate::EvaluationSet;
+use limbeck::train::model_source::LoadedModel;
 use limbeck::train::run_folder;
 use serde_json::json;
 
 use super::{predict::load_model, threads};
 use crate::arguments::{EvalArguments, PartName};
+use crate::exit::Usage;
 
 /// How the run in the folder `model` split its data, so that nothing it was trained on is tested;
 /// the usual split for a file.
@@ -25,36 +28,117 @@ pub fn split_of(model: &str) -> anyhow::Result<OpenOptions> {
     )
 }
 
-/// Measures and prints.
-pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
-    threads::set(arguments.threads)?;
-    let data =
-        open(Path::new(&arguments.data), &split_of(&arguments.model)?).map_err(TrainError::from)?;
-    let images = data.shape.map(|[_, height, width]| [height, width]);
-    let model = load_model(&arguments.model, &arguments.file.facts(), images, quiet)?;
-    let found = model.network.input().classes;
-    if found != data.classes.len() {
+/// Whether the run in the folder `model` was trained on the data at `data`.
+fn was_trained_on(model: &str, data: &Path) -> anyhow::Result<bool> {
+    let recipe = run_folder::recipe_of(Path::new(model))?;
+    Ok(recipe.is_some_and(|recipe| {
+        let trained_on = Path::new(&recipe.data.path);
+        match (trained_on.canonicalize(), data.canonicalize()) {
+            (Ok(trained_on), Ok(data)) => trained_on == data,
+            _ => trained_on == data,
+        }
+    }))
+}
+
+/// The images of `part` with the class numbers of `model`. Classes are matched by name where the
+/// model knows its classes' names; says what is worth knowing of that.
+fn by_class_of_model(
+    part: Part,
+    model: &LoadedModel,
+    arguments: &EvalArguments,
+) -> anyhow::Result<Part> {
+    let count = model.network.input().classes;
+    let names = model.class_names.as_deref().unwrap_or_default();
+    let known = |class: &&String| names.contains(class);
+    let common = part.classes().iter().filter(known).count();
+    if common == 0 && count != part.classes().len() {
         return Err(TrainError::ClassCount {
             teacher: arguments.model.clone(),
-            teacher_classes: found,
-            data_classes: data.classes.len(),
+            teacher_classes: count,
+            data_classes: part.classes().len(),
         }
         .into());
     }
-    if let Some(names) = &model.class_names
-        && *names != data.classes
-    {
-        eprintln!(
-            "warning: the model's classes have other names ({}) than the data's ({}): are they the same, in the same order?",
-            names.join(", "),
-            data.classes.join(", ")
-        );
+    if names.is_empty() || part.classes() == names {
+        return Ok(part);
     }
-    let part = match arguments.part {
-        PartName::Train => data.train,
-        PartName::Validation => data.validation,
-        PartName::Test => data.test,
+    match Relabelled::by_name(Arc::clone(&part.source), names) {
+        Ok(source) => {
+            let there = part.class_counts();
+            let images = |name: &&String| {
+                let class = part.classes().iter().position(|class| class == *name);
+                class.is_some_and(|class| there[class] > 0)
+            };
+            let missing: Vec<&str> = names
+                .iter()
+                .filter(|name| !images(name))
+                .map(String::as_str)
+                .collect();
+            if !missing.is_empty() {
+                eprintln!(
+                    "note: classes are matched by name; the data has no images of {}",
+                    missing.join(", ")
+                );
+            }
+            Ok(Part {
+                source: Arc::new(source),
+                indices: part.indices,
+            })
+        }
+        Err(unknown) => {
+            let in_place = part.classes().iter().zip(names).all(|(data, model)| {
+                data == model || !names.contains(data) && !part.classes().contains(model)
+            });
+            if count != part.classes().len() || !in_place {
+                return Err(Usage(format!(
+                    "the data has classes that the model does not know ({}); the model's are {}",
+                    unknown.join(", "),
+                    names.join(", ")
+                ))
+                .into());
+            }
+            eprintln!(
+                "warning: the model's classes have other names ({}) than the data's ({}): are they the same, in the same order?",
+                names.join(", "),
+                part.classes().join(", ")
+            );
+            Ok(part)
+        }
+    }
+}
+
+/// Measures and prints.
+pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
+    threads::set(arguments.threads)?;
+    let path = Path::new(&arguments.data);
+    let found = find(path).map_err(TrainError::from)?;
+    for note in found.notes.iter().filter(|_| !quiet) {
+        eprintln!("{note}");
+    }
+    let name = found.name.clone();
+    let which = match arguments.part {
+        Some(PartName::Train) => Measured::Train,
+        Some(PartName::Validation) => Measured::Validation,
+        Some(PartName::Test) => Measured::Test,
+        Some(PartName::All) => Measured::All,
+        None => found.usually_measured(was_trained_on(&arguments.model, path)?),
     };
+    let part = found
+        .measured(which, &split_of(&arguments.model)?)
+        .map_err(TrainError::from)?;
+    if part.labelling() == Labelling::None {
+        return Err(Usage(format!(
+            "`{}` has no labels to measure by; label its images with `limbeck predict`",
+            arguments.data
+        ))
+        .into());
+    }
+    let images = part
+        .source
+        .usual_shape()
+        .map(|[_, height, width]| [height, width]);
+    let model = load_model(&arguments.model, &arguments.file.facts(), images, quiet)?;
+    let part = by_class_of_model(part, &model, arguments)?;
     let images = part.len();
     let set = EvaluationSet::new(part, &model.augment()?, 1)?;
     let (evaluation, _) = threads::compute(|| set.measure(&model.network, None))?;
@@ -62,7 +146,8 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
     if arguments.json {
         let mut report = json!({
             "model": model.network.name(),
-            "data": data.name,
+            "data": name,
+            "part": which.name(),
             "images": images,
             "per_class": evaluation.per_class,
             "details": evaluation.details,
@@ -77,9 +162,12 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
     }
     writeln!(
         out,
-        "{} on {} ({images} images)",
+        "{} on {name} ({})",
         model.network.name(),
-        data.name
+        match which {
+            Measured::All => format!("all {images} images"),
+            part => format!("{} part, {images} images", part.name()),
+        }
     )?;
     let titles = evaluation
         .measures

@@ -1,11 +1,11 @@
 //! `limbeck predict`: images in, labels and probabilities out.
 
 use std::io::{BufWriter, Write, stdout};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use burn::tensor::{Tensor, TensorData, activation::softmax};
-use limbeck::data::{IMAGE_EXTENSIONS, decode_file};
+use limbeck::data::{IMAGE_EXTENSIONS, decode_file, images_below};
 use limbeck::nn::Taps;
 use limbeck::train::TrainError;
 use limbeck::train::model_facts::ModelFacts;
@@ -37,7 +37,7 @@ struct Label {
 pub fn run(arguments: &PredictArguments, quiet: bool) -> anyhow::Result<()> {
     threads::set(arguments.threads)?;
     let model = load_model(&arguments.model, &arguments.file.facts(), None, quiet)?;
-    let images = collect(&arguments.images)?;
+    let images = collect(&arguments.images, quiet)?;
     if let Some(path) = arguments.out.as_ref().filter(|path| path.exists()) {
         return Err(Usage(format!("`{}` exists; choose another name", path.display())).into());
     }
@@ -217,22 +217,31 @@ fn label(
     Ok((labelled, damaged))
 }
 
-/// The files named, and the images in the folders named, at any depth, in order of their names.
-fn collect(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+/// The files named, and the images in the folders named, at any depth, in order of their names. Says
+/// what is left out of folders, unless `quiet`.
+fn collect(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let before = files.len();
-            collect_folder(path, &mut files)?;
-            if files.len() == before {
+            let (images, left_out) = images_below(path).map_err(TrainError::from)?;
+            for line in left_out.iter().filter(|_| !quiet) {
+                eprintln!("{line}");
+            }
+            if images.is_empty() {
                 bail!(
                     "`{}` holds no images ({})",
                     path.display(),
                     IMAGE_EXTENSIONS.join(", ")
                 );
             }
-        } else if path.exists() {
+            files.extend(images);
+        } else if path.is_file() {
             files.push(path.clone());
+        } else if path.exists() {
+            bail!(
+                "`{}` is neither a file nor a folder; name an image or a folder of images",
+                path.display()
+            );
         } else {
             bail!(
                 "`{}` does not exist; name an image or a folder of images",
@@ -241,28 +250,6 @@ fn collect(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     Ok(files)
-}
-
-fn collect_folder(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let entries = std::fs::read_dir(folder)
-        .with_context(|| format!("`{}` cannot be read", folder.display()))?;
-    let mut paths = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()?;
-    paths.sort();
-    for path in paths {
-        // Links to folders are not followed: they may lead back here.
-        if path.is_dir() && !path.is_symlink() {
-            collect_folder(&path, files)?;
-        } else if path
-            .extension()
-            .and_then(|ending| ending.to_str())
-            .is_some_and(|ending| IMAGE_EXTENSIONS.contains(&ending.to_ascii_lowercase().as_str()))
-        {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// A field of a CSV row (RFC 4180).

@@ -15,6 +15,7 @@ use super::{Annotation, Labelling, Source};
 use crate::decode::{IMAGE_EXTENSIONS, decode_file, dimensions};
 use crate::{DataError, Image};
 pub(crate) use layout::find_folder;
+use left_out::LeftOut;
 use tree::Tree;
 
 /// Decoded images are kept in memory up to this many bytes for a whole data set, which saves
@@ -111,6 +112,21 @@ impl Folder {
     }
 }
 
+/// The images at any depth below `folder`, in the order of their paths, and what was left out, a
+/// line each.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn images_below(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>), DataError> {
+    let tree = Tree::read(folder)?;
+    let mut images = Vec::new();
+    tree.collect(folder, &mut images);
+    images.sort();
+    let mut left_out = LeftOut::default();
+    tree.tell_left_out(folder, &mut left_out);
+    Ok((images, left_out.lines()))
+}
+
 /// Room for the decoded images of a data set.
 fn room() -> Arc<AtomicUsize> {
     Arc::new(AtomicUsize::new(KEPT_BYTES))
@@ -185,6 +201,10 @@ impl Source for Folder {
             .join(&self.files[index].path)
             .display()
             .to_string()
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        Some(self.root.join(&self.files[index].path))
     }
 
     fn digest(&self) -> [u8; 32] {
