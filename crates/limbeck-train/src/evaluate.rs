@@ -8,7 +8,7 @@ use limbeck_report::Evaluation;
 
 use crate::{
     TrainError,
-    metric::{ClassificationMeter, Meter, PartAnswers, Seen, WithoutLabels},
+    metric::{Choice, ClassificationMeter, Meter, PartAnswers, Seen, WithoutLabels},
     sweep::{BATCH, Sweep},
 };
 
@@ -166,4 +166,23 @@ impl EvaluationSet {
         }
         Ok((meter.finish()?, answers))
     }
+}
+
+/// What `network` chooses for each image of `part`; `augment` as for [`EvaluationSet::new`].
+///
+/// # Errors
+/// An image that cannot be read.
+pub fn choices(
+    network: &Network,
+    part: Part,
+    augment: &Augment,
+) -> Result<Vec<Choice>, TrainError> {
+    let network = network.frozen();
+    let sweep = Sweep::new(part, augment, BATCH, 1)?;
+    let mut answers = PartAnswers::default();
+    for batch in sweep.batches(network.store.device(), network.store.dtype()) {
+        let outputs = network.evaluate(batch?.images, &Taps::none());
+        answers.add(&outputs.logits(), false);
+    }
+    Ok(answers.choices)
 }

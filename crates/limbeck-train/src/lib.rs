@@ -5,6 +5,7 @@ pub mod average;
 pub mod bench;
 pub mod blueprint;
 pub mod cache;
+pub mod chance;
 pub mod checkpoint;
 pub mod clip;
 pub mod contract;

@@ -42,8 +42,10 @@ pub(super) fn look_at_all(source: &dyn Source, threads: usize) -> Vec<Result<Loo
             if index >= source.len() {
                 return;
             }
-            let image = catch_unwind(AssertUnwindSafe(|| look(source, index)))
-                .unwrap_or_else(|panic| Err(format!("reading it panicked: {}", reason_of(&*panic))));
+            let image =
+                catch_unwind(AssertUnwindSafe(|| look(source, index))).unwrap_or_else(|panic| {
+                    Err(format!("reading it panicked: {}", reason_of(&*panic)))
+                });
             // A thread that panics holds no lock.
             if let Ok(mut looked) = looked.lock() {
                 looked[index] = image;
@@ -65,7 +67,10 @@ fn look(source: &dyn Source, index: usize) -> Result<Looked, String> {
         None => (source.image(index).map_err(reason)?, None),
         Some(path) => {
             let bytes = read_bounded(&path).map_err(reason)?;
-            (decode(&bytes, &path).map_err(reason)?, Some(hash(&[&bytes])))
+            (
+                decode(&bytes, &path).map_err(reason)?,
+                Some(hash(&[&bytes])),
+            )
         }
     };
     let Image {
@@ -86,12 +91,17 @@ fn look(source: &dyn Source, index: usize) -> Result<Looked, String> {
     let count = (width * height) as f64;
     let deviation = |colour: usize| {
         let mean = sums[0][colour] as f64 / count;
-        (sums[1][colour] as f64 / count - mean * mean).max(0.0).sqrt()
+        (sums[1][colour] as f64 / count - mean * mean)
+            .max(0.0)
+            .sqrt()
     };
     Ok(Looked {
         shape,
         file,
-        pixels: hash(&[&shape.map(|side| side as u64).map(u64::to_le_bytes).concat(), pixels]),
+        pixels: hash(&[
+            &shape.map(|side| side as u64).map(u64::to_le_bytes).concat(),
+            pixels,
+        ]),
         near_constant: (0..3).all(|colour| deviation(colour) < NEAR_CONSTANT),
         sums,
     })
@@ -116,7 +126,10 @@ mod tests {
         let shapes = Shapes::new(40, 0, Difficulty::default());
         let one = look_at_all(&shapes, 1);
         assert_eq!(one, look_at_all(&shapes, 4));
-        assert!(one.iter().all(|image| !image.as_ref().unwrap().near_constant));
+        assert!(
+            one.iter()
+                .all(|image| !image.as_ref().unwrap().near_constant)
+        );
     }
 
     #[test]

@@ -18,12 +18,22 @@ use crate::{DataError, Found, Part};
 const EXAMPLES: usize = 5;
 
 /// How many images something is true of, and the first few.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Examples<T> {
     /// How many.
     pub count: usize,
     /// The first few.
     pub examples: Vec<T>,
+}
+
+impl<T> Default for Examples<T> {
+    /// None.
+    fn default() -> Self {
+        Self {
+            count: 0,
+            examples: Vec::new(),
+        }
+    }
 }
 
 impl<T> Examples<T> {
@@ -74,7 +84,8 @@ impl Found {
             seen.add(name, source, &images);
             parts.push(PartCheck::of(name, &**source, &images));
         }
-        let labelled = |(_, source): &(&str, &Arc<dyn Source>)| source.labelling() == Labelling::Classes;
+        let labelled =
+            |(_, source): &(&str, &Arc<dyn Source>)| source.labelling() == Labelling::Classes;
         Ok(DataCheck {
             name: self.name.clone(),
             labels: self.parts().iter().all(labelled),

@@ -71,7 +71,10 @@ impl PartCheck {
         source: &dyn Source,
         images: &[Result<Looked, String>],
     ) -> Self {
-        let read: Vec<&Looked> = images.iter().filter_map(|image| image.as_ref().ok()).collect();
+        let read: Vec<&Looked> = images
+            .iter()
+            .filter_map(|image| image.as_ref().ok())
+            .collect();
         let grey = read.iter().filter(|image| image.shape[0] == 1).count();
         let (mean, deviation) = statistics(&read, if grey == read.len() { 1 } else { 3 });
         let mut near_constant = Examples::default();
@@ -131,12 +134,19 @@ fn statistics(images: &[&Looked], channels: usize) -> (Vec<f64>, Vec<f64>) {
         return (Vec::new(), Vec::new());
     }
     let of = |power: usize, channel: usize| {
-        let sum: u128 = images.iter().map(|image| u128::from(image.sums[power][channel])).sum();
+        let sum: u128 = images
+            .iter()
+            .map(|image| u128::from(image.sums[power][channel]))
+            .sum();
         sum as f64 / pixels as f64 / 255f64.powi(power as i32 + 1)
     };
     let mean: Vec<f64> = (0..channels).map(|channel| of(0, channel)).collect();
     let deviation = (0..channels)
-        .map(|channel| (of(1, channel) - mean[channel] * mean[channel]).max(0.0).sqrt())
+        .map(|channel| {
+            (of(1, channel) - mean[channel] * mean[channel])
+                .max(0.0)
+                .sqrt()
+        })
         .collect();
     (mean, deviation)
 }

@@ -10,6 +10,7 @@ use limbeck_report::{Evaluation, Results, SeedResult};
 use super::{Plan, series_folder, sharing, summary};
 use crate::{
     TrainError,
+    chance::at_chance,
     evaluate::EvaluationSet,
     job::{Finished, Job, JobEnd},
     metric::PartAnswers,
@@ -269,18 +270,16 @@ impl<'a> Run<'a> {
             teacher.name(),
             measure.title
         ));
-        if let Some(chance) = measure
-            .chance
-            .filter(|_| measure.is_near_chance(measure.value))
-        {
+        let validation = &self.plan.dataset.validation;
+        let labels: Vec<usize> = (0..validation.len())
+            .filter_map(|position| validation.class(position))
+            .collect();
+        if let Some(chance) = at_chance(&answers.choices, &labels, self.plan.input.classes) {
             observer.warn(&format!(
-                "the teacher reaches {value} {}, and guessing gives {}: {}",
-                measure.title,
-                measure.write(chance, 1),
+                "{chance}: {}",
                 match self.trains_teacher() {
                     true => "train it longer, or on more images",
-                    false =>
-                        "are its normalisation, its class order and its weights the right ones?",
+                    false => chance.likely.advice(),
                 }
             ));
         }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cache;
+mod check;
 mod model;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub use cache::{
     CacheVerifyArguments, StoredNumbers,
 };
 
+pub use check::CheckArguments;
 pub use model::{ModelFileArguments, TeacherFileArguments};
 
 /// Vision knowledge distillation: train small image models from big ones, next to a fair baseline.
@@ -37,6 +39,8 @@ pub struct Arguments {
 pub enum Command {
     /// Write a recipe for a data set, each line with its reason
     New(NewArguments),
+    /// Say what a data set holds and what is wrong with it; with --teacher, whether that knows it
+    Check(CheckArguments),
     /// The whole job on generated images: teacher, student, baseline, report
     Demo(DemoArguments),
     /// Train a network on labels alone: a teacher, or a baseline
@@ -45,7 +49,7 @@ pub enum Command {
     Distill(DistillArguments),
     /// Search for a smaller TinyViT within limits, step by step
     Contract(ContractArguments),
-    /// Measure a model on the test part of a data set
+    /// Measure a model on a part of a data set
     Eval(EvalArguments),
     /// Label images with a model
     Predict(PredictArguments),

@@ -2,16 +2,14 @@
 
 use std::io::{Write, stdout};
 use std::path::Path;
-use std::sync::Arc;
 
-use limbeck::data::{Labelling, Measured, OpenOptions, Part, Relabelled, find};
+use limbeck::data::{Labelling, Measured, OpenOptions, find};
 use limbeck::train::TrainError;
 use limbeck::train::evaluate::EvaluationSet;
-use limbeck::train::model_source::LoadedModel;
 use limbeck::train::run_folder;
 use serde_json::json;
 
-use super::{predict::load_model, threads};
+use super::{classes::by_class_of_model, predict::load_model, threads};
 use crate::arguments::{EvalArguments, PartName};
 use crate::exit::Usage;
 
@@ -38,73 +36,6 @@ fn was_trained_on(model: &str, data: &Path) -> anyhow::Result<bool> {
             _ => trained_on == data,
         }
     }))
-}
-
-/// The images of `part` with the class numbers of `model`. Classes are matched by name where the
-/// model knows its classes' names; says what is worth knowing of that.
-fn by_class_of_model(
-    part: Part,
-    model: &LoadedModel,
-    arguments: &EvalArguments,
-) -> anyhow::Result<Part> {
-    let count = model.network.input().classes;
-    let names = model.class_names.as_deref().unwrap_or_default();
-    let known = |class: &&String| names.contains(class);
-    let common = part.classes().iter().filter(known).count();
-    if common == 0 && count != part.classes().len() {
-        return Err(TrainError::ClassCount {
-            teacher: arguments.model.clone(),
-            teacher_classes: count,
-            data_classes: part.classes().len(),
-        }
-        .into());
-    }
-    if names.is_empty() || part.classes() == names {
-        return Ok(part);
-    }
-    match Relabelled::by_name(Arc::clone(&part.source), names) {
-        Ok(source) => {
-            let there = part.class_counts();
-            let images = |name: &&String| {
-                let class = part.classes().iter().position(|class| class == *name);
-                class.is_some_and(|class| there[class] > 0)
-            };
-            let missing: Vec<&str> = names
-                .iter()
-                .filter(|name| !images(name))
-                .map(String::as_str)
-                .collect();
-            if !missing.is_empty() {
-                eprintln!(
-                    "note: classes are matched by name; the data has no images of {}",
-                    missing.join(", ")
-                );
-            }
-            Ok(Part {
-                source: Arc::new(source),
-                indices: part.indices,
-            })
-        }
-        Err(unknown) => {
-            let in_place = part.classes().iter().zip(names).all(|(data, model)| {
-                data == model || !names.contains(data) && !part.classes().contains(model)
-            });
-            if count != part.classes().len() || !in_place {
-                return Err(Usage(format!(
-                    "the data has classes that the model does not know ({}); the model's are {}",
-                    unknown.join(", "),
-                    names.join(", ")
-                ))
-                .into());
-            }
-            eprintln!(
-                "warning: the model's classes have other names ({}) than the data's ({}): are they the same, in the same order?",
-                names.join(", "),
-                part.classes().join(", ")
-            );
-            Ok(part)
-        }
-    }
 }
 
 /// Measures and prints.
@@ -138,7 +69,7 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
         .usual_shape()
         .map(|[_, height, width]| [height, width]);
     let model = load_model(&arguments.model, &arguments.file.facts(), images, quiet)?;
-    let part = by_class_of_model(part, &model, arguments)?;
+    let part = by_class_of_model(part, &model, &arguments.model)?;
     let images = part.len();
     let set = EvaluationSet::new(part, &model.augment()?, 1)?;
     let (evaluation, _) = threads::compute(|| set.measure(&model.network, None))?;

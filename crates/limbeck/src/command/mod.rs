@@ -3,6 +3,8 @@
 mod bench;
 mod cache;
 mod catalogue;
+mod check;
+mod classes;
 mod compare;
 mod completions;
 mod contract;
@@ -41,6 +43,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Models(arguments) => models::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments, quiet),
         Command::New(arguments) => new::run(&arguments, quiet),
         Command::Cache(arguments) => cache::run(&arguments, quiet),
         Command::Bench(arguments) => bench::run(&arguments),
