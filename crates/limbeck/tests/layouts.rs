@@ -161,7 +161,7 @@ fn a_test_part_that_lacks_a_class_is_scored_by_name() {
         let finished = place.run(&arguments);
         assert_eq!(finished.code, 0, "{}", finished.stderr);
         let value: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
-        (value["confusion"].clone(), finished.stderr)
+        (value["per_class"].clone(), finished.stderr)
     };
     let (whole, _) = score("set");
     std::fs::remove_dir_all(data.join("test/class1")).unwrap();
@@ -171,7 +171,8 @@ fn a_test_part_that_lacks_a_class_is_scored_by_name() {
         }
         let (lacking, told) = score("set");
         assert!(told.contains("test has no images of class1"), "{told}");
-        // The other classes keep their rows.
+        // The other classes keep what they reach, and the missing one has nothing to reach.
+        assert!(lacking[1].is_null(), "{lacking}");
         assert_eq!([&lacking[0], &lacking[2]], [&whole[0], &whole[2]]);
         // A folder of classes alone is matched with the model's by name too.
         let (alone, told) = score(if empty { "set" } else { "set/test" });

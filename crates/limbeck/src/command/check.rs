@@ -120,10 +120,11 @@ impl TeacherCheck {
         let most_chosen = percent(counts.values().copied().max().unwrap_or(0) as f64);
         let warning = match at_chance(chosen, labels, classes) {
             Some(chance) => Some(format!("{chance}: {}", chance.likely.advice())),
-            None if labels.is_empty() && classes > 1 && most_chosen > 90.0 => Some(format!(
+            None if labels.is_empty() && classes > 1 && most_chosen > 90.0 => Some(
                 "THE TEACHER CALLS NEARLY ALL IMAGES BY ONE CLASS: are they normalised as in its \
                  training (--teacher-normalisation), and do they show what it knows?"
-            )),
+                    .to_owned(),
+            ),
             None => None,
         };
         Self {
