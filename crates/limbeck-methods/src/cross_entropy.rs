@@ -171,9 +171,9 @@ mod tests {
                 for row in 0..batch {
                     let z = &numbers[3 * row..3 * row + 3];
                     let sum: f64 = z.iter().map(|z| z.exp()).sum();
-                    for class in 0..3 {
-                        expected += share(row, class) * (sum.ln() - z[class]) / batch as f64;
-                        let slope = z[class].exp() / sum - share(row, class);
+                    for (class, z) in z.iter().enumerate() {
+                        expected += share(row, class) * (sum.ln() - z) / batch as f64;
+                        let slope = z.exp() / sum - share(row, class);
                         slopes.push(slope / batch as f64);
                     }
                 }

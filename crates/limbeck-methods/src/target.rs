@@ -6,6 +6,10 @@ use crate::MethodError;
 
 /// What is known of the images of a batch, on the device.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a batch has one, and hardly any is without labels"
+)]
 pub enum Target {
     /// Nothing: the images have no labels.
     None,

@@ -222,7 +222,7 @@ fn an_empty_output_folder_is_used_and_a_cut_checkpoint_says_what_to_do() {
         &["resume", "run"],
         1,
         &[
-            text(&checkpoint.strip_prefix(place.path("")).unwrap()),
+            text(checkpoint.strip_prefix(place.path("")).unwrap()),
             "remove it",
         ],
     );

@@ -1,24 +1,15 @@
 //! What a method is built for and fed with when a golden file is its only source.
 
 use burn::tensor::{DType, Int, Tensor};
-use limbeck_nn::{
-    Builder, Feature, InputShape, Mode, Network, Outputs, Pass, Store, Tap, TapKind, Taps, model,
-};
+use limbeck_nn::{Builder, Feature, InputShape, Network, Outputs, Store, Tap, TapKind, model};
 
 use super::case::Case;
-pub use crate::Target;
-use crate::{Classification, MethodError, Probe, Progress, Step, Supervision, TrainingPart};
-
-/// Positions 0, 1, … of as many images as any test has.
-pub const POSITIONS: [usize; 256] = {
-    let mut positions = [0; 256];
-    let mut i = 0;
-    while i < positions.len() {
-        positions[i] = i;
-        i += 1;
-    }
-    positions
+use crate::{
+    Classification, MethodError, Probe, Progress, Step, Supervision, TrainingPart,
+    testing::{self, POSITIONS},
 };
+
+pub use crate::{Target, testing::pass};
 
 /// A probe for these taps; `logits` of `classes` are added to both sides.
 pub fn probe(
@@ -53,10 +44,8 @@ pub fn build<M>(
     probe: &Probe,
     new: impl FnOnce(&Probe, &mut Builder<'_>) -> Result<M, MethodError>,
 ) -> (M, Store) {
-    let mut store = Store::new(&probe.device, probe.dtype);
-    let method = new(probe, &mut Builder::new(&mut store, probe.seed));
-    match method {
-        Ok(method) => (method, store),
+    match testing::build(probe, new) {
+        Ok(made) => made,
         Err(error) => panic!("the method refuses the file: {error}"),
     }
 }
@@ -70,11 +59,6 @@ pub fn small_network() -> Network {
         classes: 2,
     };
     model::build("resnet8", input, 0, &Case::device(), DType::F64).unwrap()
-}
-
-/// A training pass over `store`.
-pub fn pass(store: &Store) -> Pass<'_> {
-    Pass::new(store, Mode::Train, Taps::none(), 0)
 }
 
 /// Classification of images of which `target` is known, without smoothing.

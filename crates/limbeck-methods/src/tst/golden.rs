@@ -175,7 +175,7 @@ fn method(config: TstConfig) -> Tst {
             mean: vec![0.5; 3],
             std: vec![0.25; 3],
         },
-..TrainingPart::default()
+        ..TrainingPart::default()
     };
     Tst::new(config, &probe, &mut cast).unwrap()
 }
