@@ -1,6 +1,6 @@
 //! What a user says of a weights file that does not tell it itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use limbeck_data::Normalisation;
@@ -161,6 +161,25 @@ pub fn read_classes(file: &Path) -> Result<Vec<String>, TrainError> {
     Ok(names)
 }
 
+/// How the class names of a model differ from those of the data; `None` where they are the same in
+/// the same order. Both have as many.
+pub fn name_difference(model: &[String], data: &[String]) -> Option<String> {
+    let differ = |place: &usize| model[*place] != data[*place];
+    let places: Vec<usize> = (0..model.len().min(data.len())).filter(differ).collect();
+    let &first = places.first()?;
+    let order = match model.iter().collect::<BTreeSet<_>>() == data.iter().collect() {
+        true => "they are the data's names in another order",
+        false => "are they the same classes, in the same order?",
+    };
+    Some(format!(
+        "{} of {} classes have other names than the data's, the first class {first}: `{}`, the data's is `{}`; {order}",
+        places.len(),
+        model.len(),
+        model[first],
+        data[first]
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,6 +205,25 @@ mod tests {
             let error = parse_normalisation(text, channels).unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn names_that_differ_are_counted_and_the_first_is_named() {
+        let names = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
+        let data = names("ant bee cat");
+        assert_eq!(name_difference(&data, &data), None);
+        let moved = name_difference(&names("ant cat bee"), &data).unwrap();
+        assert!(moved.starts_with("2 of 3 classes"), "{moved}");
+        assert!(
+            moved.contains("class 1: `cat`, the data's is `bee`"),
+            "{moved}"
+        );
+        assert!(moved.ends_with("in another order"), "{moved}");
+        let other = name_difference(&names("ant bee dog"), &data).unwrap();
+        assert!(
+            other.starts_with("1 of 3") && other.ends_with('?'),
+            "{other}"
+        );
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::path::Path;
 use limbeck_data::{Dataset, Fit, Normalisation};
 use limbeck_nn::InputShape;
 
-use crate::{TrainError, model_source, recipe::Recipe, run_teacher::RunTeacher};
+use crate::{
+    TrainError, model_facts::name_difference, model_source, recipe::Recipe, run_teacher::RunTeacher,
+};
 
 /// The teacher of the recipe from its weights file, for images normalised by `normalisation`.
 ///
@@ -38,14 +40,9 @@ pub(crate) fn load_teacher(
             input.channels
         )));
     }
-    if let Some(names) = &loaded.class_names
-        && *names != dataset.classes
-    {
-        warnings.push(format!(
-            "the classes of `{source}` have other names ({}) than the data's ({}): are they the same, in the same order?",
-            names.join(", "),
-            dataset.classes.join(", ")
-        ));
+    let named = loaded.class_names.as_deref();
+    if let Some(difference) = named.and_then(|names| name_difference(names, &dataset.classes)) {
+        warnings.push(format!("`{source}`: {difference}"));
     }
     let augment = &recipe.augment;
     let is_fitted = augment.fit_share != 1.0

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
 use limbeck_cache::{Cache, Difference, Manifest};
-use limbeck_data::{Augment, Dataset};
+use limbeck_data::{Augment, Dataset, Fit};
 use limbeck_nn::{InputShape, Network, model};
 use sha2::{Digest, Sha256};
 
@@ -20,6 +20,13 @@ const MAX_SIDE: usize = 1 << 13;
 /// The folder of a teacher's source that names a cache.
 pub fn cache_folder(source: &str) -> Option<PathBuf> {
     source.strip_prefix(CACHE_PREFIX).map(PathBuf::from)
+}
+
+/// How the images of the cache that `source` names were fitted.
+pub fn stored_fit(source: &str) -> Option<(Fit, f64)> {
+    let cache = Cache::open(&cache_folder(source)?).ok()?;
+    let augment: Augment = serde_json::from_value(cache.manifest().augment.clone()).ok()?;
+    Some((augment.fit, augment.fit_share))
 }
 
 /// A finished cache whose images are those of a run.

@@ -23,7 +23,7 @@ mod verify;
 pub use contents::CacheContents;
 pub(crate) use contents::LOGITS;
 pub use fill::{FillEnd, FillMoment, fill};
-pub use fit::{CACHE_PREFIX, FittedCache, cache_folder};
+pub use fit::{CACHE_PREFIX, FittedCache, cache_folder, stored_fit};
 pub use merge::{Merged, merge};
 pub(crate) use plan::Material;
 pub use plan::{CachePlan, CacheSource};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use limbeck::data::{Part, Relabelled};
 use limbeck::train::TrainError;
+use limbeck::train::model_facts::name_difference;
 use limbeck::train::model_source::LoadedModel;
 
 use crate::exit::Usage;
@@ -62,11 +63,9 @@ pub fn by_class_of_model(part: Part, model: &LoadedModel, text: &str) -> anyhow:
                 ))
                 .into());
             }
-            eprintln!(
-                "warning: the model's classes have other names ({}) than the data's ({}): are they the same, in the same order?",
-                names.join(", "),
-                part.classes().join(", ")
-            );
+            if let Some(difference) = name_difference(names, part.classes()) {
+                eprintln!("warning: `{text}`: {difference}");
+            }
             Ok(part)
         }
     }

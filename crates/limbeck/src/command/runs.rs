@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use limbeck::methods::BASELINE;
 use limbeck::report::{AGREEMENT, Results, SeedResult};
 use limbeck::train::TrainError;
+use limbeck::train::cache::stored_fit;
 use limbeck::train::experiment::{Plan, RunEnd, arrange, execute};
 use limbeck::train::named_model::told_fit;
 use limbeck::train::observer::Observer;
@@ -142,7 +143,7 @@ pub fn fit_as_teacher(layers: &Layers, recipe: &mut Recipe) {
         .all(|key| !layers.asks_for(key));
     if is_open
         && let Some(source) = &recipe.teacher.source
-        && let Some((fit, share)) = told_fit(source)
+        && let Some((fit, share)) = stored_fit(source).or_else(|| told_fit(source))
     {
         recipe.augment.fit = fit;
         recipe.augment.fit_share = share;
