@@ -4,6 +4,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::source::{Annotation, Labelling, Source};
 use crate::{DataError, Image};
 
@@ -174,6 +176,25 @@ impl Part {
             }
         }
         Ok(())
+    }
+
+    /// SHA-256, in hexadecimal, of what this part holds: class names, and of each image its class and
+    /// what tells it from others as far as that is cheap: pixels of what lies in memory, names and
+    /// lengths of image files. Other parts of the data set have no share in it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for class in self.classes() {
+            hash.update((class.len() as u64).to_le_bytes());
+            hash.update(class);
+        }
+        hash.update((self.len() as u64).to_le_bytes());
+        for &index in &self.indices {
+            hash.update((self.source.stratum(index) as u64).to_le_bytes());
+            self.source.hash_image(index, &mut hash);
+        }
+        let digest = hash.finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// A short name for the image at `position`, such as its file's path.

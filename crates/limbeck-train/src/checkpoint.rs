@@ -3,7 +3,8 @@
 //! A checkpoint is a safetensors file: named tensors of `f32`, `f64` and `i64`, kept bit for bit,
 //! and in its header one metadata entry, `limbeck.checkpoint`, a JSON object of
 //! - `version`: of this format, now 2;
-//! - `recipe`: [`Recipe::fingerprint`](crate::recipe::Recipe::fingerprint) of the run;
+//! - `recipe`: fingerprint of what decides the run's bits: hashes of the recipe, of the images to
+//!   learn from and to choose by, and of the teacher, joined by `-`;
 //! - `progress`: TOML text of the caller, in which numbers keep all their bits;
 //! - `sha256`: of all that is above and of every tensor's name, type, shape and numbers.
 
@@ -60,12 +61,9 @@ pub enum CheckpointError {
         /// Format found.
         found: u32,
     },
-    /// The checkpoint belongs to another recipe.
-    #[error(
-        "{} belongs to another recipe (fingerprint {}, this run's is {}); go on with the recipe in its own run folder, or start a new run",
-        path.display(), short(found), short(expected)
-    )]
-    OtherRecipe {
+    /// The checkpoint belongs to another recipe, other data or another teacher.
+    #[error("{} {}", path.display(), difference(found, expected))]
+    Differs {
         /// The file.
         path: PathBuf,
         /// Fingerprint in the file.
@@ -83,6 +81,27 @@ pub enum CheckpointError {
     },
 }
 
+/// Which part of a fingerprint is another one, and what to do.
+fn difference(found: &str, expected: &str) -> String {
+    let mut parts = found.split('-').zip(expected.split('-'));
+    let differs = parts.position(|(found, expected)| found != expected);
+    match differs {
+        Some(1) => "was made from other images: the training or validation part of the data has \
+                    changed since (images added, removed, renamed or of another length); bring \
+                    the old ones back, or start a new run"
+            .to_owned(),
+        Some(2) => "was made with another teacher, whose weights have changed since; bring the \
+                    old ones back, or start a new run"
+            .to_owned(),
+        _ => format!(
+            "belongs to another recipe (fingerprint {}, this run's is {}); go on with the recipe \
+             in its own run folder, or start a new run",
+            short(found),
+            short(expected)
+        ),
+    }
+}
+
 fn short(fingerprint: &str) -> String {
     fingerprint.chars().take(12).collect()
 }
@@ -90,7 +109,7 @@ fn short(fingerprint: &str) -> String {
 /// Everything that a run needs to go on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// [`Recipe::fingerprint`](crate::recipe::Recipe::fingerprint) of the run.
+    /// Fingerprint of recipe, data and teacher.
     pub recipe: String,
     /// TOML text; see [`Checkpoint::progress`].
     progress: String,
@@ -333,14 +352,14 @@ pub fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
     decode(&fs::read(path).map_err(failed)?, path)
 }
 
-/// Reads the checkpoint at `path` for the run whose recipe has the fingerprint `recipe`.
+/// Reads the checkpoint at `path` for the run that has the fingerprint `recipe`.
 ///
 /// # Errors
-/// As [`read`], and a checkpoint of another recipe.
+/// As [`read`], and a checkpoint of another recipe, other data or another teacher.
 pub fn read_for(path: &Path, recipe: &str) -> Result<Checkpoint, CheckpointError> {
     let checkpoint = read(path)?;
     if checkpoint.recipe != recipe {
-        return Err(CheckpointError::OtherRecipe {
+        return Err(CheckpointError::Differs {
             path: path.to_owned(),
             found: checkpoint.recipe,
             expected: recipe.to_owned(),

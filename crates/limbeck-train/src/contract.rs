@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     TrainError,
     blueprint::build,
-    experiment::Plan,
+    experiment::{Plan, check_images},
     files,
     job::{Finished, JobEnd},
     observer::Observer,
@@ -157,6 +157,11 @@ impl Search<'_> {
     fn run(&self, observer: &mut dyn Observer) -> Result<ContractEnd, TrainError> {
         for note in &self.plan.notes {
             observer.note(note);
+        }
+        let (dataset, learnt) = (&self.plan.dataset, &self.plan.data_fingerprint);
+        self.folder.recognise_data(dataset, learnt)?;
+        if !check_images(dataset, observer, self.interrupt)? {
+            return Ok(ContractEnd::Interrupted);
         }
         let base = TinyVitFactors::of(&self.plan.recipe.student.model)?;
         let mut log = match read_json(&self.folder.path().join(LOG))? {

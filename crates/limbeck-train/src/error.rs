@@ -17,6 +17,14 @@ pub enum TrainError {
     /// The data cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Images cannot be read, found before the first epoch.
+    #[error("{first}{}", and_others(*others))]
+    Images {
+        /// The first of them.
+        first: DataError,
+        /// How many others.
+        others: usize,
+    },
     /// The network cannot be built.
     #[error(transparent)]
     Network(#[from] NnError),
@@ -137,6 +145,14 @@ pub enum TrainError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+fn and_others(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        1 => "; another image cannot be read either".to_owned(),
+        others => format!("; {others} other images cannot be read either"),
+    }
 }
 
 impl TrainError {

@@ -1,11 +1,8 @@
-//! Files that are whole or absent, folders that are never overwritten, and logs that survive a
-//! kill in the middle of a line.
+//! Files that are whole or absent, and folders that are never overwritten.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-
-use serde::Serialize;
 
 /// Errors of files and folders.
 #[derive(Debug, thiserror::Error)]
@@ -31,14 +28,6 @@ pub enum FileError {
         path: PathBuf,
         /// The same name with a number that is free.
         free: PathBuf,
-    },
-    /// A line that cannot be written as JSON.
-    #[error("cannot write a line of {}: {source}", path.display())]
-    Line {
-        /// The log.
-        path: PathBuf,
-        /// Why.
-        source: serde_json::Error,
     },
 }
 
@@ -133,85 +122,6 @@ fn numbered_names(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
     })
 }
 
-/// A log of one JSON value a line that only grows. A kill can tear its last line at most.
-#[derive(Debug)]
-pub struct JsonLines {
-    path: PathBuf,
-    file: File,
-}
-
-impl JsonLines {
-    /// Opens the log at `path` for appending, making it if needed. A torn last line is removed.
-    ///
-    /// # Errors
-    /// What the operating system refuses.
-    pub fn open(path: &Path) -> Result<Self, FileError> {
-        Self::open_with_lines(path, usize::MAX)
-    }
-
-    /// The same, keeping the first `lines` lines at the most: what was logged after the
-    /// checkpoint that a run goes on from is logged again.
-    ///
-    /// # Errors
-    /// What the operating system refuses.
-    pub fn open_with_lines(path: &Path, lines: usize) -> Result<Self, FileError> {
-        let open = || {
-            let mut file = OpenOptions::new()
-                .read(true)
-                .append(true)
-                .create(true)
-                .open(path)?;
-            let mut content = Vec::new();
-            file.read_to_end(&mut content)?;
-            let whole: usize = content
-                .split_inclusive(|&byte| byte == b'\n')
-                .filter(|line| line.ends_with(b"\n"))
-                .take(lines)
-                .map(<[u8]>::len)
-                .sum();
-            if whole < content.len() {
-                file.set_len(whole as u64)?;
-                file.seek(SeekFrom::End(0))?;
-                file.sync_all()?;
-            }
-            Ok(file)
-        };
-        let file = open().map_err(io_error("open", path))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-        })
-    }
-
-    /// Appends `value` as one line.
-    ///
-    /// # Errors
-    /// A value that JSON cannot hold, a full disk. A half-written line is removed again as far as
-    /// the operating system allows it.
-    pub fn append(&mut self, value: &impl Serialize) -> Result<(), FileError> {
-        let mut line = serde_json::to_vec(value).map_err(|source| FileError::Line {
-            path: self.path.clone(),
-            source,
-        })?;
-        line.push(b'\n');
-        let mut write = || {
-            let before = self.file.metadata()?.len();
-            self.file.write_all(&line).inspect_err(|_| {
-                let _ = self.file.set_len(before);
-            })
-        };
-        write().map_err(io_error("write", &self.path))
-    }
-
-    /// Makes all lines reach the disk.
-    ///
-    /// # Errors
-    /// What the operating system refuses.
-    pub fn sync(&self) -> Result<(), FileError> {
-        self.file.sync_all().map_err(io_error("write", &self.path))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,26 +199,5 @@ mod tests {
             .collect();
         let expected = ["kd", "kd-2", "kd-3"].map(|name| folder.path().join(name));
         assert_eq!(made, expected);
-    }
-
-    #[test]
-    fn a_torn_last_line_is_removed_before_the_log_goes_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
-        fs::write(&path, "1\n2\n{\"epo").unwrap();
-        let mut log = JsonLines::open(&path).unwrap();
-        log.append(&3).unwrap();
-        log.sync().unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n3\n");
-    }
-
-    #[test]
-    fn lines_after_the_checkpoint_are_dropped_on_resume() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
-        fs::write(&path, "1\n2\n3\n").unwrap();
-        let mut log = JsonLines::open_with_lines(&path, 1).unwrap();
-        log.append(&"two").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n\"two\"\n");
     }
 }

@@ -2,6 +2,10 @@
 
 mod checkpoints;
 mod choice;
+mod delivery;
+mod event_file;
+mod logs;
+mod material;
 mod state;
 
 use std::path::PathBuf;
@@ -10,25 +14,26 @@ use std::time::{Duration, Instant};
 
 pub use choice::Choice;
 use choice::Reached;
-use limbeck_data::{Augment, Loader, LoaderConfig, Part};
-use limbeck_methods::{HeldOut, Images, Progress, Teacher};
+use limbeck_data::{Augment, Loader, Part};
+use limbeck_methods::{Progress, Teacher};
 use limbeck_nn::{
     Network,
     seed::{self, Purpose},
 };
 use limbeck_report::{EpochRow, TRAIN, VALIDATION};
+use logs::Logs;
+use material::Material;
+pub(crate) use material::loader_config;
 use state::State;
 
 use crate::{
     TrainError,
     evaluate::EvaluationSet,
-    files, finite,
-    held_out::HeldOutImages,
+    finite,
     metric::{self, PartAnswers},
     model_source,
     observer::{Moment, Observer},
-    product,
-    recipe::{Choose, Recipe},
+    recipe::Recipe,
     schedule::Schedule,
     step::{Learner, Lesson, Pause},
 };
@@ -43,8 +48,6 @@ const BEST: &str = "best.safetensors";
 pub(crate) const LAST: &str = "last.safetensors";
 /// Mean of the last epochs' weights, where that is chosen.
 const MEAN: &str = "mean.safetensors";
-/// One line an epoch.
-const METRICS: &str = "metrics.jsonl";
 
 /// One network to train: where, on what, under which recipe.
 pub struct Job<'a> {
@@ -116,93 +119,18 @@ impl Job<'_> {
     ) -> Result<JobEnd, TrainError> {
         std::fs::create_dir_all(&self.folder).map_err(TrainError::io(&self.folder))?;
         let mut state = self.restore(&mut learner)?.unwrap_or_default();
+        let mut logs = Logs::open(&self.folder, &state.rows)?;
         let material = self.material(&learner)?;
         let stages = learner.stages.len();
         while state.stage < stages {
             if stages > 1 {
                 observer.stage(&learner.stage().name, state.stage + 1, stages);
             }
-            if !self.stage(&mut learner, &mut state, &material, observer)? {
+            if !self.stage(&mut learner, &mut state, &material, &mut logs, observer)? {
                 return Ok(JobEnd::Interrupted);
             }
         }
         Ok(JobEnd::Finished(Box::new(self.finish(&learner, state)?)))
-    }
-
-    /// Writes the last weights, and says which were chosen.
-    fn finish(&self, learner: &Learner, state: State) -> Result<Finished, TrainError> {
-        let score_of = |reached: Option<Reached>| reached.map_or(f64::NAN, |it| it.score);
-        let best_epoch = state.best.map_or(0, |best| best.epoch);
-        let (network, name) = self.chosen(learner, &state)?;
-        let (chosen_epoch, validation_score) = match name {
-            BEST => (best_epoch, score_of(state.best)),
-            LAST => (state.epoch, score_of(state.last)),
-            _ => {
-                self.save_weights(&network, name)?;
-                let (measured, _) = self.validation.measure(&network, self.validation_answers)?;
-                (state.epoch, measured.score())
-            }
-        };
-        self.save_weights(&learner.evaluated()?, LAST)?;
-        Ok(Finished {
-            network,
-            weights: self.folder.join(name),
-            choice: self.choice().sentence(),
-            chosen_epoch,
-            best_epoch,
-            validation_score,
-            epochs: state.rows,
-            seconds: state.seconds,
-        })
-    }
-
-    /// The stage's student with the weights that are chosen, and the name of their file.
-    fn chosen(
-        &self,
-        learner: &Learner,
-        state: &State,
-    ) -> Result<(Network, &'static str), TrainError> {
-        let mut network = learner.evaluated()?;
-        let name = match (self.choice().how, &state.best, &state.mean) {
-            (Choose::Best, Some(_), _) => {
-                model_source::load_exactly(&mut network, &self.folder.join(BEST))?;
-                BEST
-            }
-            (Choose::Average, _, Some(mean)) => {
-                network.store = mean.clone();
-                MEAN
-            }
-            _ => LAST,
-        };
-        Ok((network, name))
-    }
-
-    /// The images to train on, and those that the procedure wants held out.
-    fn material(&self, learner: &Learner) -> Result<Material, TrainError> {
-        let share = learner.procedure.held_out();
-        let sampled = learner.procedure.sampled();
-        let (train, apart) = match (share, sampled) {
-            (0.0, 0) => {
-                return Ok(Material {
-                    train: self.train.clone(),
-                    held_out: None,
-                });
-            }
-            (0.0, sampled) => (self.train.clone(), self.train.spread(sampled)),
-            (share, _) => self.train.apart(share, self.seed)?,
-        };
-        let (device, dtype) = (learner.cast.device(), learner.cast.dtype());
-        let batch = self.recipe.data.batch;
-        Ok(Material {
-            train,
-            held_out: Some(HeldOutImages::new(
-                apart,
-                self.augment,
-                batch,
-                device,
-                dtype,
-            )?),
-        })
     }
 
     /// One stage, or what is left of it; false if it was interrupted.
@@ -211,6 +139,7 @@ impl Job<'_> {
         learner: &mut Learner,
         state: &mut State,
         material: &Material,
+        logs: &mut Logs,
         observer: &mut dyn Observer,
     ) -> Result<bool, TrainError> {
         let started = Instant::now();
@@ -225,44 +154,13 @@ impl Job<'_> {
             let (train, augment) = (material.train.clone(), self.augment.clone());
             let loader = Loader::new(train, augment, true, config)?;
             while state.stage_epoch < learner.stage().epochs {
-                if !self.epoch(learner, state, &loader, material, observer)? {
+                if !self.epoch(learner, state, &loader, material, logs, observer)? {
                     return Ok(false);
                 }
             }
         }
         self.close_stage(learner, state)?;
         Ok(true)
-    }
-
-    /// Keeps the stage's product and goes on to the next stage.
-    fn close_stage(&self, learner: &mut Learner, state: &mut State) -> Result<(), TrainError> {
-        let stage = learner.stage().clone();
-        let trains = stage.epochs > 0 && stage.acts.iter().any(|act| act.trains(&stage.student));
-        let chosen = match trains && (learner.stages.len() > 1 || stage.keeps_best) {
-            true => Some(self.chosen(learner, state)?.0),
-            false => None,
-        };
-        if learner.stages.len() > 1 {
-            let name = product::file_name(&stage.name);
-            match &chosen {
-                Some(network) => self.save_weights(network, &name)?,
-                None => product::write_members(learner, &self.folder.join(name))?,
-            }
-        }
-        if stage.keeps_best
-            && let Some(network) = chosen
-        {
-            *learner.cast.store_mut(&stage.student)? = network.store;
-        }
-        state.stage += 1;
-        state.stage_epoch = 0;
-        if state.stage < learner.stages.len() {
-            (state.best, state.last) = (None, None);
-            state.mean = None;
-            learner.enter(state.stage)?;
-            self.save(learner, state)?;
-        }
-        Ok(())
     }
 
     /// One epoch, or what is left of it; false if it was interrupted.
@@ -272,6 +170,7 @@ impl Job<'_> {
         state: &mut State,
         loader: &Loader,
         material: &Material,
+        logs: &mut Logs,
         observer: &mut dyn Observer,
     ) -> Result<bool, TrainError> {
         let stage = learner.stage().clone();
@@ -335,7 +234,7 @@ impl Job<'_> {
         for warning in learner.procedure.warnings() {
             observer.warn(&warning);
         }
-        self.close_epoch(learner, state, learning_rate, observer)?;
+        self.close_epoch(learner, state, learning_rate, logs, observer)?;
         state.seconds += lap.elapsed().as_secs_f64();
         self.save(learner, state)?;
         Ok(!self.interrupt.load(Ordering::Relaxed) || state.epoch == epochs)
@@ -355,6 +254,7 @@ impl Job<'_> {
         learner: &Learner,
         state: &mut State,
         learning_rate: f64,
+        logs: &mut Logs,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
         finite::check(learner, state.epoch + 1, state.step)?;
@@ -397,55 +297,11 @@ impl Job<'_> {
         if averaged > 0 {
             choice::take_into_mean(&mut state.mean, &network.store, averaged);
         }
-        let mut lines = String::new();
-        for row in &state.rows {
-            lines += &serde_json::to_string(row).unwrap_or_default();
-            lines.push('\n');
-        }
-        let metrics = self.folder.join(METRICS);
-        files::write_whole(&metrics, lines.as_bytes())?;
-        Ok(())
+        logs.epoch(&state.rows)
     }
 
     fn save_weights(&self, network: &Network, name: &str) -> Result<(), TrainError> {
         let file = self.folder.join(name);
         model_source::save(network, self.augment, self.classes, &file)
-    }
-}
-
-/// What a job's stages train on.
-struct Material {
-    train: Part,
-    held_out: Option<HeldOutImages>,
-}
-
-impl Material {
-    fn held_out(&self) -> Option<&dyn HeldOut> {
-        self.held_out.as_ref().map(|images| images as &dyn HeldOut)
-    }
-}
-
-/// How a stage that begins with the epoch `first` (counted from 0 over all stages) loads its
-/// images.
-pub(crate) fn loader_config(
-    recipe: &Recipe,
-    train: &Part,
-    seed: u64,
-    images: Images,
-    first: usize,
-) -> LoaderConfig {
-    let balanced = images.balanced.map(|it| it.classes * it.images);
-    let batch = balanced.unwrap_or(recipe.data.batch);
-    LoaderConfig {
-        batch,
-        shuffle: true,
-        drop_last: train.len() >= batch,
-        workers: recipe.data.workers,
-        prefetch: 4,
-        seed,
-        view_seed: recipe.data.view_seed,
-        repeats_after: recipe.data.views,
-        images,
-        first_epoch: first,
     }
 }

@@ -4,6 +4,7 @@
 //! runs/kd-resnet8-20261122-101500/
 //!   recipe.toml        the resolved recipe; runs again
 //!   environment.json   processor, threads, version
+//!   data.sha256        hashes of the images that the run began with
 //!   jobs/NAME/         one folder for each training: checkpoint, best and last weights, metrics
 //!   student/model.safetensors   the deployable student, nothing else in it
 //!   results.json       everything that was found, but for:
@@ -15,7 +16,7 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use limbeck_data::Augment;
+use limbeck_data::{Augment, Dataset};
 use limbeck_nn::Network;
 use limbeck_report::{
     DETAILS_FILE, RESULTS_FILE, Results, ResultsError, from_files, render, to_files,
@@ -148,12 +149,13 @@ impl RunFolder {
         report_of(&self.path)
     }
 
-    /// Writes the resolved recipe and what the run runs on.
+    /// Writes the resolved recipe, its paths absolute so that they are found again from anywhere,
+    /// and what the run runs on.
     ///
     /// # Errors
     /// A file system that refuses.
     pub fn write_recipe(&self, recipe: &Recipe) -> Result<(), TrainError> {
-        self.write(RECIPE, recipe.to_toml()?.as_bytes())?;
+        self.write(RECIPE, recipe.with_absolute_paths().to_toml()?.as_bytes())?;
         let environment = crate::environment::describe();
         let text = serde_json::to_string_pretty(&environment).unwrap_or_default();
         self.write("environment.json", text.as_bytes())
@@ -186,6 +188,48 @@ impl RunFolder {
         }
     }
 
+    /// Notes what data the run begins with, or compares it with what it began with; `learnt` is the
+    /// hash of the images to learn from and to choose by. Gives a line for the user where the test
+    /// part alone has changed.
+    ///
+    /// # Errors
+    /// Another training or validation part, a file system that refuses.
+    pub fn recognise_data(
+        &self,
+        dataset: &Dataset,
+        learnt: &str,
+    ) -> Result<Option<String>, TrainError> {
+        let test = dataset.test.fingerprint();
+        let path = self.path.join(DATA);
+        let begun = match std::fs::read_to_string(&path) {
+            Ok(begun) => begun,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let lines = format!("{learnt}  training and validation part\n{test}  test part\n");
+                self.write(DATA, lines.as_bytes())?;
+                return Ok(None);
+            }
+            Err(error) => return Err(TrainError::io(path)(error)),
+        };
+        let mut hashes = begun.lines().map(|line| line.split(' ').next());
+        let mut same = |hash: &str| hashes.next().flatten() == Some(hash);
+        if !same(learnt) {
+            return Err(TrainError::RunFolder {
+                path: self.path.clone(),
+                reason: format!(
+                    "the data is not what the run began with: the training or validation part of \
+                     {} has other images (added, removed, renamed or of another length); bring \
+                     the old ones back, say where they are (limbeck resume {} --data DIR), or \
+                     start a new run",
+                    dataset.name,
+                    self.path.display()
+                ),
+            });
+        }
+        Ok((!same(&test)).then(|| {
+            "the test part has changed since the run began; it is tested on as it is now".to_owned()
+        }))
+    }
+
     /// Notes why the run failed, so that whatever reads its folder can say it. The failure itself
     /// is what counts: that it cannot be noted, on a full disk, is no second one.
     pub fn note_failure(&self, reason: &TrainError) {
@@ -216,6 +260,7 @@ impl RunFolder {
 const RECIPE: &str = "recipe.toml";
 const REPORT: &str = "report.html";
 const FAILURE: &str = "failure.txt";
+const DATA: &str = "data.sha256";
 const STUDENT: &str = "student/model.safetensors";
 
 /// Whether nothing can be written as the new folder `path`: it is there, and not an empty folder.

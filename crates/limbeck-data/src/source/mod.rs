@@ -92,6 +92,20 @@ pub trait Source: Send + Sync + Debug {
         self.labels_digest().finalize().into()
     }
 
+    /// Takes what tells an image from others into `hash`, as far as that is cheap: its name, and
+    /// where a source can say more, its size or its pixels. `index` is below [`Source::len`].
+    fn hash_image(&self, index: usize, hash: &mut Sha256) {
+        let name = self.name(index);
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name);
+    }
+
+    /// Whether every image is there as soon as the source is, decoded or computed, so that none can
+    /// turn out to be damaged.
+    fn is_certain(&self) -> bool {
+        false
+    }
+
     /// Hash of class names and strata, to continue.
     fn labels_digest(&self) -> Sha256 {
         let mut hash = Sha256::new();

@@ -73,8 +73,16 @@ fn a_checkpoint_of_another_recipe_is_refused() {
     let path = folder.path().join("last.ckpt");
     write(&path, &checkpoint()).unwrap();
     let error = read_for(&path, "1234").unwrap_err();
-    assert!(matches!(error, CheckpointError::OtherRecipe { .. }));
+    assert!(matches!(error, CheckpointError::Differs { .. }));
     assert!(error.to_string().contains("another recipe"), "{error}");
+    for (found, expected, word) in [
+        ("a-b-c", "x-b-c", "another recipe"),
+        ("a-b-c", "a-x-c", "other images"),
+        ("a-b-c", "a-b-x", "another teacher"),
+    ] {
+        let told = difference(found, expected);
+        assert!(told.contains(word), "{told}");
+    }
 }
 
 #[test]

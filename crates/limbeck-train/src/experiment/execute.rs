@@ -7,7 +7,7 @@ use limbeck_methods::{BASELINE, Section, Teacher};
 use limbeck_nn::Network;
 use limbeck_report::{Evaluation, Results, SeedResult};
 
-use super::{Plan, series_folder, sharing, summary};
+use super::{Plan, check_images, series_folder, sharing, summary};
 use crate::{
     TrainError,
     chance::at_chance,
@@ -62,6 +62,12 @@ fn perform(
     }
     for warning in &plan.warnings {
         observer.warn(warning);
+    }
+    if let Some(note) = folder.recognise_data(&plan.dataset, &plan.data_fingerprint)? {
+        observer.note(&note);
+    }
+    if !check_images(&plan.dataset, observer, interrupt)? {
+        return Ok(RunEnd::Interrupted);
     }
     let run = Run::new(plan, folder, interrupt)?;
     let mut teacher = plan.teacher.clone();

@@ -3,6 +3,8 @@
 mod cautions;
 mod chosen_method;
 mod execute;
+mod images;
+mod moved;
 mod plan;
 mod questions;
 mod series;
@@ -12,6 +14,8 @@ mod stock;
 mod summary;
 
 pub use execute::{RunEnd, execute};
+pub(crate) use images::check_images;
+pub use moved::find_data;
 pub use plan::Plan;
 pub use series::Series;
 pub use sharing::arrange;

@@ -57,6 +57,8 @@ pub struct Plan {
     /// Taps of the teacher that the method reads besides the logits; `None` where there is no
     /// teacher, or it has to be asked itself.
     pub storable: Option<Vec<String>>,
+    /// Hash of the images to learn from and to choose by.
+    pub data_fingerprint: String,
     /// Facts for the user, a line each.
     pub notes: Vec<String>,
     /// Things that look wrong, a line each.
@@ -128,6 +130,10 @@ impl Plan {
                 Some(RunTeacher::answering(network, own, stored, sha256))
             }
         };
+        let data_fingerprint = match stock.owns_data() {
+            true => dataset.fingerprint.clone(),
+            false => fingerprint_of_data(&dataset),
+        };
         let mut plan = Self {
             recipe,
             dataset,
@@ -141,6 +147,7 @@ impl Plan {
             pairs: Vec::new(),
             epochs: 0,
             storable: None,
+            data_fingerprint,
             notes: Vec::new(),
             warnings: Vec::new(),
         };
@@ -318,8 +325,9 @@ impl Plan {
         Ok(())
     }
 
-    /// Changes with everything that decides the bits of a student: the recipe (threads and workers
-    /// left out), the data and the teacher.
+    /// Changes with everything that decides the bits of a student: hashes of the recipe (threads,
+    /// workers and places left out), of the images to learn from and to choose by, and of the
+    /// teacher, joined by `-`. The test part decides nothing.
     ///
     /// # Errors
     /// A recipe that TOML cannot hold.
@@ -350,18 +358,30 @@ impl Plan {
     }
 
     fn fingerprint_of(&self, recipe: &Recipe, method: &str) -> Result<String, TrainError> {
-        let mut hash = Sha256::new();
-        hash.update(recipe.fingerprint()?);
-        hash.update(&self.dataset.fingerprint);
+        let mut recipe = recipe.clone();
+        if let Some(weights) = &mut recipe.student.weights {
+            *weights = model_source::sha256(Path::new(weights))?;
+        }
+        let mut teacher = Sha256::new();
         for side in self.teacher_augment.size {
-            hash.update(side.to_le_bytes());
+            teacher.update(side.to_le_bytes());
         }
-        if let Some(teacher) = &self.teacher {
-            hash.update(teacher.identity());
+        if let Some(found) = &self.teacher {
+            if found.is_trained() {
+                recipe.teacher.source = None;
+            }
+            teacher.update(found.identity());
         }
-        hash.update(self.blueprint.identity());
-        hash.update(method);
-        Ok(model_source::hex(&hash.finalize()))
+        let mut whole = Sha256::new();
+        whole.update(recipe.fingerprint()?);
+        whole.update(self.blueprint.identity());
+        whole.update(method);
+        Ok(format!(
+            "{}-{}-{}",
+            model_source::hex(&whole.finalize()),
+            self.data_fingerprint,
+            model_source::hex(&teacher.finalize())
+        ))
     }
 
     /// The images that the results are measured on.
@@ -394,4 +414,12 @@ impl Plan {
             interrupt,
         }
     }
+}
+
+/// Changes with the images to learn from and to choose by.
+pub(super) fn fingerprint_of_data(dataset: &Dataset) -> String {
+    let mut hash = Sha256::new();
+    hash.update(dataset.train.fingerprint());
+    hash.update(dataset.validation.fingerprint());
+    model_source::hex(&hash.finalize())
 }

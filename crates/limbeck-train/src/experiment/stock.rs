@@ -92,6 +92,11 @@ impl Stock {
         self
     }
 
+    /// Whether the data is the caller's own, whose `fingerprint` is his.
+    pub(super) fn owns_data(&self) -> bool {
+        self.dataset.is_some()
+    }
+
     /// Writes into `recipe` the names of what is not its own, so that it passes its checks and says
     /// what was done.
     pub(super) fn name(&self, recipe: &mut Recipe) {

@@ -6,7 +6,7 @@ use super::{CHECKPOINT, Job, choice::Choice, state::State};
 use crate::{
     TrainError,
     average::WeightAverage,
-    checkpoint::{self, Checkpoint, CheckpointError},
+    checkpoint::{self, Checkpoint},
     finite, snapshot,
     step::Learner,
 };
@@ -34,15 +34,7 @@ impl Job<'_> {
         if !path.exists() {
             return Ok(None);
         }
-        let checkpoint = checkpoint::read(&path)?;
-        if checkpoint.recipe != self.fingerprint {
-            return Err(CheckpointError::OtherRecipe {
-                path,
-                found: checkpoint.recipe,
-                expected: self.fingerprint.to_owned(),
-            }
-            .into());
-        }
+        let checkpoint = checkpoint::read_for(&path, self.fingerprint)?;
         let mut state: State = checkpoint.progress()?;
         snapshot::restore(learner, &checkpoint, state.stage, state.average_updates)?;
         if state.averaged_epochs(learner, &self.choice()) > 0 {

@@ -191,12 +191,14 @@ impl Recipe {
     }
 
     /// SHA-256, in hexadecimal, of everything in the recipe that can change a bit of the result:
-    /// all but the numbers of threads and workers.
+    /// all but the numbers of threads and workers, and the place of the data, whose content has a
+    /// fingerprint of its own.
     ///
     /// # Errors
     /// As [`Recipe::to_toml`].
     pub fn fingerprint(&self) -> Result<String, RecipeError> {
         let mut recipe = self.clone();
+        recipe.data.path = String::new();
         recipe.data.workers = 0;
         recipe.train.threads = None;
         let digest = Sha256::digest(recipe.to_toml()?);

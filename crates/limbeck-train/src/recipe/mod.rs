@@ -10,6 +10,7 @@ mod layers;
 mod method_tables;
 mod nearest;
 mod node;
+mod paths;
 mod sections;
 mod typed;
 

@@ -404,6 +404,9 @@ pub struct ResumeArguments {
     /// Run folder, or a folder of several
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
+    /// Where the data of the run is now, if it has moved; its content must be the same
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<String>,
     /// Compute threads; results do not depend on them [default: as the run began]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,

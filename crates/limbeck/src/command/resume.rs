@@ -1,7 +1,7 @@
 //! `limbeck resume`.
 
 use limbeck::train::contract::Request;
-use limbeck::train::experiment::{Plan, Series};
+use limbeck::train::experiment::{Plan, Series, find_data};
 use limbeck::train::run_folder::{self, RunFolder};
 
 use super::runs::{STOPPING, as_json, go_on, print_json};
@@ -16,6 +16,12 @@ pub fn run(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
     let begun = run_folder::recipe_of(runs.first().unwrap_or(&arguments.run))?;
     let begun = begun.and_then(|recipe| recipe.train.threads);
     threads::set(arguments.threads.or(begun))?;
+    match &series {
+        Some(_) => runs
+            .iter()
+            .try_for_each(|run| find_data(run, arguments.data.as_deref()))?,
+        None => find_data(&arguments.run, arguments.data.as_deref())?,
+    }
     if let Some(series) = series {
         return series::go_on(series, arguments.threads, arguments.json, quiet);
     }

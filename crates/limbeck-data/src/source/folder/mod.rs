@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use sha2::Digest;
+use sha2::{Digest, Sha256};
 
 use super::{Annotation, Labelling, Source};
 use crate::decode::{IMAGE_EXTENSIONS, decode_file, dimensions};
@@ -152,6 +152,17 @@ fn no_images(folder: &Path) -> DataError {
     }
 }
 
+impl Folder {
+    /// Takes a file's place below the root and its length into `hash`.
+    fn hash_file(&self, file: &File, hash: &mut Sha256) {
+        let length = std::fs::metadata(self.root.join(&file.path)).map_or(0, |m| m.len());
+        let path = file.path.to_string_lossy();
+        hash.update((path.len() as u64).to_le_bytes());
+        hash.update(path.as_bytes());
+        hash.update(length.to_le_bytes());
+    }
+}
+
 impl Source for Folder {
     fn labelling(&self) -> Labelling {
         match self.classes.is_empty() {
@@ -210,13 +221,13 @@ impl Source for Folder {
     fn digest(&self) -> [u8; 32] {
         let mut hash = self.labels_digest();
         for file in &self.files {
-            let length = std::fs::metadata(self.root.join(&file.path)).map_or(0, |m| m.len());
-            let path = file.path.to_string_lossy();
-            hash.update((path.len() as u64).to_le_bytes());
-            hash.update(path.as_bytes());
-            hash.update(length.to_le_bytes());
+            self.hash_file(file, &mut hash);
         }
         hash.finalize().into()
+    }
+
+    fn hash_image(&self, index: usize, hash: &mut Sha256) {
+        self.hash_file(&self.files[index], hash);
     }
 }
 

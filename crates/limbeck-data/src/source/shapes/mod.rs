@@ -13,7 +13,7 @@ mod texture;
 use std::path::Path;
 use std::sync::Arc;
 
-use sha2::Digest;
+use sha2::{Digest, Sha256};
 
 pub use difficulty::Difficulty;
 
@@ -80,6 +80,16 @@ impl Source for Shapes {
 
     fn shape(&self) -> Option<[usize; 3]> {
         Some([3, SIDE, SIDE])
+    }
+
+    fn hash_image(&self, index: usize, hash: &mut Sha256) {
+        hash.update(self.series.to_le_bytes());
+        hash.update((index as u64).to_le_bytes());
+        hash.update(format!("{:?}", self.difficulty));
+    }
+
+    fn is_certain(&self) -> bool {
+        true
     }
 
     fn digest(&self) -> [u8; 32] {

@@ -1,0 +1,74 @@
+//! The images that a job's stages train on.
+
+use limbeck_data::{LoaderConfig, Part};
+use limbeck_methods::{HeldOut, Images};
+
+use super::Job;
+use crate::{TrainError, held_out::HeldOutImages, recipe::Recipe, step::Learner};
+
+/// What a job's stages train on.
+pub(super) struct Material {
+    pub train: Part,
+    held_out: Option<HeldOutImages>,
+}
+
+impl Material {
+    pub fn held_out(&self) -> Option<&dyn HeldOut> {
+        self.held_out.as_ref().map(|images| images as &dyn HeldOut)
+    }
+}
+
+impl Job<'_> {
+    /// The images to train on, and those that the procedure wants held out.
+    pub(super) fn material(&self, learner: &Learner) -> Result<Material, TrainError> {
+        let share = learner.procedure.held_out();
+        let sampled = learner.procedure.sampled();
+        let (train, apart) = match (share, sampled) {
+            (0.0, 0) => {
+                return Ok(Material {
+                    train: self.train.clone(),
+                    held_out: None,
+                });
+            }
+            (0.0, sampled) => (self.train.clone(), self.train.spread(sampled)),
+            (share, _) => self.train.apart(share, self.seed)?,
+        };
+        let (device, dtype) = (learner.cast.device(), learner.cast.dtype());
+        let batch = self.recipe.data.batch;
+        Ok(Material {
+            train,
+            held_out: Some(HeldOutImages::new(
+                apart,
+                self.augment,
+                batch,
+                device,
+                dtype,
+            )?),
+        })
+    }
+}
+
+/// How a stage that begins with the epoch `first` (counted from 0 over all stages) loads its
+/// images.
+pub(crate) fn loader_config(
+    recipe: &Recipe,
+    train: &Part,
+    seed: u64,
+    images: Images,
+    first: usize,
+) -> LoaderConfig {
+    let balanced = images.balanced.map(|it| it.classes * it.images);
+    let batch = balanced.unwrap_or(recipe.data.batch);
+    LoaderConfig {
+        batch,
+        shuffle: true,
+        drop_last: train.len() >= batch,
+        workers: recipe.data.workers,
+        prefetch: 4,
+        seed,
+        view_seed: recipe.data.view_seed,
+        repeats_after: recipe.data.views,
+        images,
+        first_epoch: first,
+    }
+}
