@@ -339,11 +339,8 @@ impl Search<'_> {
         if logged.best() != Some(index) {
             return Ok(());
         }
-        self.folder.deploy(
-            &finished.network,
-            &self.plan.augment,
-            &self.plan.dataset.classes,
-        )
+        self.folder
+            .deploy(&finished.network, &self.plan.augment, &self.plan.classes)
     }
 
     fn write(&self, log: &ContractLog) -> Result<(), TrainError> {

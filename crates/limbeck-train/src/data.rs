@@ -20,7 +20,8 @@ pub(crate) fn open_data(recipe: &DataRecipe) -> Result<Dataset, TrainError> {
     Ok(limbeck_data::open(Path::new(&recipe.path), &options)?)
 }
 
-/// What a network sees of the data.
+/// What a network sees of the data. Where images have no labels there are 0 classes: as many as the
+/// teacher tells apart are learnt.
 pub(crate) fn input_shape(augment: &Augment, dataset: &Dataset) -> InputShape {
     InputShape {
         channels: augment.channels,

@@ -15,6 +15,7 @@ use crate::{TrainError, blueprint::Blueprint, teacher::FrozenTeacher};
 pub struct RunTeacher {
     network: Network,
     normalisation: Normalisation,
+    classes: Option<Vec<String>>,
     state: State,
 }
 
@@ -43,6 +44,7 @@ impl RunTeacher {
         Ok(Self {
             network: blueprint.network(input, seed)?,
             normalisation: normalisation.clone(),
+            classes: None,
             state: State::Untrained(blueprint),
         })
     }
@@ -70,7 +72,25 @@ impl RunTeacher {
         Self {
             network,
             normalisation,
+            classes: None,
             state: State::Trained { outputs, identity },
+        }
+    }
+
+    /// With the names of its classes, where they are known.
+    #[must_use]
+    pub fn with_classes(mut self, classes: Option<Vec<String>>) -> Self {
+        self.classes = classes;
+        self
+    }
+
+    /// Names of its classes; their numbers where the names are not known.
+    pub fn classes(&self) -> Vec<String> {
+        match &self.classes {
+            Some(names) => names.clone(),
+            None => (0..self.network.input().classes)
+                .map(|class| class.to_string())
+                .collect(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use limbeck_data::{Dataset, Fit, Normalisation};
+use limbeck_data::{Dataset, Fit, Labelling, Normalisation};
 use limbeck_nn::InputShape;
 
 use crate::{
@@ -26,7 +26,8 @@ pub(crate) fn load_teacher(
     let images = Some([input.height, input.width]);
     let loaded = model_source::load(file, &recipe.teacher.facts(), images)?;
     let found = loaded.network.input().classes;
-    if found != input.classes {
+    let labelled = dataset.labelling != Labelling::None;
+    if labelled && found != input.classes {
         return Err(TrainError::ClassCount {
             teacher: source,
             teacher_classes: found,
@@ -40,7 +41,7 @@ pub(crate) fn load_teacher(
             input.channels
         )));
     }
-    let named = loaded.class_names.as_deref();
+    let named = loaded.class_names.as_deref().filter(|_| labelled);
     if let Some(difference) = named.and_then(|names| name_difference(names, &dataset.classes)) {
         warnings.push(format!("`{source}`: {difference}"));
     }
@@ -66,12 +67,8 @@ pub(crate) fn load_teacher(
     let own = loaded
         .normalisation
         .unwrap_or_else(|| normalisation.clone());
-    Ok(RunTeacher::trained(
-        loaded.network,
-        own,
-        normalisation,
-        loaded.sha256,
-    ))
+    let teacher = RunTeacher::trained(loaded.network, own, normalisation, loaded.sha256);
+    Ok(teacher.with_classes(loaded.class_names))
 }
 
 /// As recipes call it.

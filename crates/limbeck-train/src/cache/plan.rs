@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use limbeck_cache::{
     Cache, CacheError, Encoding, FORMAT, Manifest, TeacherFacts, record_bytes, shard_records,
 };
-use limbeck_data::{Augment, Dataset};
+use limbeck_data::{Augment, Dataset, Labelling};
 use limbeck_nn::{InputShape, Outputs, Taps};
 
 use super::{CacheContents, contents::LOGITS, facts};
@@ -107,7 +107,7 @@ impl CachePlan {
         let manifest = Manifest {
             format: FORMAT,
             limbeck: env!("CARGO_PKG_VERSION").to_owned(),
-            teacher: teacher_facts(&teacher, &dataset.classes),
+            teacher: teacher_facts(&teacher, &dataset),
             data: facts::data(&dataset, &recipe.data),
             augment: facts::augment(&augment),
             view_seed,
@@ -241,7 +241,7 @@ fn untrained(name: &str, recipe: &Recipe) -> TrainError {
     ))
 }
 
-fn teacher_facts(teacher: &RunTeacher, classes: &[String]) -> TeacherFacts {
+fn teacher_facts(teacher: &RunTeacher, dataset: &Dataset) -> TeacherFacts {
     let (network, own) = (teacher.network(), teacher.normalisation());
     let InputShape {
         channels,
@@ -257,6 +257,10 @@ fn teacher_facts(teacher: &RunTeacher, classes: &[String]) -> TeacherFacts {
         input: [channels, height, width],
         params: network.store.trained_count() as u64,
         macs: network.cost().macs,
-        classes: classes.to_vec(),
+        // Both have the same classes where images have labels; the data's names are the run's.
+        classes: match dataset.labelling {
+            Labelling::None => teacher.classes(),
+            Labelling::Classes => dataset.classes.clone(),
+        },
     }
 }

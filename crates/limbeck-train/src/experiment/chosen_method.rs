@@ -48,24 +48,38 @@ impl ChosenMethod {
         self.own.as_ref().map_or("", OwnCriterion::identity)
     }
 
-    /// The method called `name`, which is this one or the baseline, and everybody that it trains.
+    /// Refuses data that it cannot learn from: another task's, or images without the labels that it
+    /// needs. Of one's own it is not known; a term that misses its labels says so.
     ///
     /// # Errors
-    /// Settings out of range, features that cannot be matched, or data without the labels that it
-    /// needs.
-    pub fn cast(
+    /// What is missing, and which methods fit.
+    pub fn check(
         &self,
         name: &str,
         settings: &BTreeMap<String, Value>,
         task: TaskKind,
+        labelled: bool,
+    ) -> Result<(), TrainError> {
+        match self.own {
+            Some(_) => Ok(()),
+            None => Ok(check_data(name, settings, task, labelled)?),
+        }
+    }
+
+    /// The method called `name`, which is this one or the baseline, and everybody that it trains.
+    ///
+    /// # Errors
+    /// Settings out of range, or features that cannot be matched.
+    pub fn cast(
+        &self,
+        name: &str,
+        settings: &BTreeMap<String, Value>,
         probe: &Probe,
         student: Network,
     ) -> Result<(Box<dyn Procedure>, Cast), TrainError> {
         if let Some(own) = self.own.as_ref().filter(|_| name != BASELINE) {
             return Ok(own.cast(probe, student)?);
         }
-        let labelled = probe.training.labels.is_some();
-        check_data(name, settings, task, labelled)?;
         Ok(limbeck_methods::cast(name, settings, probe, student)?)
     }
 }

@@ -357,11 +357,8 @@ impl<'a> Run<'a> {
                 best
             }
         });
-        self.folder.deploy(
-            &best.network,
-            &self.plan.augment,
-            &self.plan.dataset.classes,
-        )
+        self.folder
+            .deploy(&best.network, &self.plan.augment, &self.plan.classes)
     }
 }
 

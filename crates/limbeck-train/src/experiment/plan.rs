@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use limbeck_data::{Augment, Dataset, Labelling, Loader, Normalisation, Part};
 use limbeck_methods::{
-    BASELINE, Cast, Classification, Classifier, Probe, Procedure, Section, Task, TrainingPart,
+    BASELINE, Cast, Classification, Classifier, Probe, Procedure, Section, Task, TaskKind,
+    TrainingPart,
 };
 use limbeck_nn::{InputShape, Network};
 use sha2::{Digest, Sha256};
@@ -25,7 +26,7 @@ use crate::{
     evaluate::EvaluationSet,
     job::{Choice, Job, loader_config},
     model_source,
-    recipe::{MethodRecipe, Recipe, StudentRecipe},
+    recipe::{ChooseBy, MethodRecipe, Recipe, StudentRecipe},
     run_folder::RunFolder,
     run_teacher::RunTeacher,
 };
@@ -42,6 +43,9 @@ pub struct Plan {
     pub blueprint: Blueprint,
     /// How it learns.
     pub(crate) method: ChosenMethod,
+    /// Names of the classes that are learnt: those of the data, or of the teacher where images have
+    /// no labels.
+    pub classes: Vec<String>,
     /// What the student sees.
     pub input: InputShape,
     /// What is done to images.
@@ -86,6 +90,12 @@ impl Plan {
         }
         let method = stock.method(&recipe)?;
         let dataset = stock.dataset(&recipe.data)?;
+        let labelled = dataset.labelling != Labelling::None;
+        let kind = TaskKind::Classification;
+        method.check(&recipe.method.name, &recipe.method.values(), kind, labelled)?;
+        if !labelled {
+            check_without_labels(&recipe, &dataset)?;
+        }
         let mut notes = vec![format!(
             "data: {}, {} classes, {} to train, {} to validate, {} to test",
             dataset.name,
@@ -105,7 +115,7 @@ impl Plan {
         let blueprint = stock.student(&recipe)?;
         let (augment, normalisation) =
             augmentation::settle(&mut recipe, &dataset, blueprint.size())?;
-        let input = input_shape(&augment, &dataset);
+        let mut input = input_shape(&augment, &dataset);
         if recipe.train.baseline && recipe.method.name == BASELINE {
             warnings.push(format!(
                 "the method `{BASELINE}` is the baseline itself; no second one is trained"
@@ -124,22 +134,30 @@ impl Plan {
                 cache.check(&recipe, &dataset, &augment)?;
                 notes.push(cache.note(&recipe));
                 let sha256 = cache.sha256();
+                let names = cache.manifest().teacher.classes.clone();
                 let (network, stored) = cache.teacher(&dataset)?;
                 let stored = Arc::new(stored);
                 let own = normalisation.clone();
-                Some(RunTeacher::answering(network, own, stored, sha256))
+                let teacher = RunTeacher::answering(network, own, stored, sha256);
+                Some(teacher.with_classes(Some(names)))
             }
         };
         let data_fingerprint = match stock.owns_data() {
             true => dataset.fingerprint.clone(),
             false => fingerprint_of_data(&dataset),
         };
+        let classes = match (&teacher, dataset.labelling) {
+            (Some(teacher), Labelling::None) => teacher.classes(),
+            _ => dataset.classes.clone(),
+        };
+        input.classes = classes.len();
         let mut plan = Self {
             recipe,
             dataset,
             teacher,
             blueprint,
             method,
+            classes,
             input,
             teacher_augment: augment.clone(),
             augment,
@@ -260,9 +278,8 @@ impl Plan {
             },
             teacher_classifier: teacher.and_then(Classifier::of),
         };
-        let kind = self.task().kind();
         let settings = self.recipe.method.values();
-        self.method.cast(name, &settings, kind, &probe, student)
+        self.method.cast(name, &settings, &probe, student)
     }
 
     /// What is to be learnt from the data.
@@ -410,7 +427,7 @@ impl Plan {
             validation,
             validation_answers: None,
             teacher: None,
-            classes: &self.dataset.classes,
+            classes: &self.classes,
             interrupt,
         }
     }
@@ -422,4 +439,23 @@ pub(super) fn fingerprint_of_data(dataset: &Dataset) -> String {
     hash.update(dataset.train.fingerprint());
     hash.update(dataset.validation.fingerprint());
     model_source::hex(&hash.finalize())
+}
+
+/// Refuses what a run asks of labels besides its method, where images have none.
+fn check_without_labels(recipe: &Recipe, dataset: &Dataset) -> Result<(), TrainError> {
+    if recipe.train.baseline {
+        return Err(TrainError::Setting(format!(
+            "a baseline learns from labels alone, and the images of {} have none; leave --baseline \
+             (train.baseline) out",
+            dataset.name
+        )));
+    }
+    if recipe.train.choose_by == ChooseBy::Recall {
+        return Err(TrainError::Setting(format!(
+            "recall compares images of the same class, and the images of {} have no labels; leave \
+             train.choose_by out: epochs are chosen by agreement with the teacher",
+            dataset.name
+        )));
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use limbeck_data::{Augment, Dataset, Normalisation};
+use limbeck_data::{Augment, Dataset, Labelling, Normalisation};
 use limbeck_methods::OwnCriterion;
 use limbeck_nn::{InputShape, Network};
 
@@ -174,7 +174,16 @@ impl Stock {
         warnings: &mut Vec<String>,
     ) -> Result<Option<RunTeacher>, TrainError> {
         let needed = self.method(recipe)?.needs_teacher();
+        let labelled = dataset.labelling != Labelling::None;
         let untrained = |blueprint: Blueprint, warnings: &mut Vec<String>| {
+            if !labelled {
+                return Err(TrainError::ModelSource(format!(
+                    "`{}` is a network without weights, and the images of {} have no labels to \
+                     train it with; name a trained teacher: a run folder or a weights file",
+                    blueprint.name(),
+                    dataset.name
+                )));
+            }
             if needed {
                 let seed = recipe.train.seed;
                 return RunTeacher::untrained(blueprint, input, seed, normalisation).map(Some);
@@ -190,7 +199,9 @@ impl Stock {
         if let Some(own) = &self.teacher {
             return match own {
                 OwnTeacher::Untrained(blueprint) => untrained(blueprint.clone(), warnings),
-                OwnTeacher::Trained { network, .. } if network.input().classes != input.classes => {
+                OwnTeacher::Trained { network, .. }
+                    if labelled && network.input().classes != input.classes =>
+                {
                     Err(TrainError::ClassCount {
                         teacher: network.name().to_owned(),
                         teacher_classes: network.input().classes,
@@ -210,7 +221,14 @@ impl Stock {
             };
         }
         let Some(source) = &recipe.teacher.source else {
-            return Ok(None);
+            if labelled {
+                return Ok(None);
+            }
+            return Err(TrainError::Setting(format!(
+                "the images of {} have no labels, so there is nothing to learn without a teacher; \
+                 name one with --teacher",
+                dataset.name
+            )));
         };
         let file = match ModelSource::recognise(source)? {
             ModelSource::Zoo(name) => return untrained(Blueprint::of_zoo(&name)?, warnings),

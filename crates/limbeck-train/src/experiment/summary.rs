@@ -82,7 +82,7 @@ pub(super) fn results(
         method: plan.recipe.method.name.clone(),
         data: DataSummary {
             name: plan.dataset.name.clone(),
-            classes: plan.dataset.classes.clone(),
+            classes: plan.classes.clone(),
             train: plan.dataset.train.len(),
             validation: plan.dataset.validation.len(),
             test: plan.dataset.test.len(),
