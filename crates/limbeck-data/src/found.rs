@@ -22,6 +22,18 @@ pub struct Found {
 }
 
 impl Found {
+    /// All images of `source`, of which [`Found::split`] makes three parts.
+    #[must_use]
+    pub fn whole(name: &str, source: impl Source + 'static) -> Self {
+        Self {
+            name: name.to_owned(),
+            train: Some(Arc::new(source)),
+            validation: None,
+            test: None,
+            notes: Vec::new(),
+        }
+    }
+
     /// The parts that are there, by name, in this order.
     #[must_use]
     pub fn parts(&self) -> Vec<(&'static str, &Arc<dyn Source>)> {
