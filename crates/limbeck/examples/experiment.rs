@@ -3,39 +3,27 @@
 
 use std::{error::Error, path::Path};
 
-use limbeck::data::{Annotation, DataError, Found, Image, OpenOptions, Source};
+use limbeck::data::{DataError, Found, OpenOptions, Packed};
 use limbeck::nn::model;
 use limbeck::train::experiment::{Stock, run};
 use limbeck::train::{blueprint::Blueprint, observer::Silent, recipe::Recipe, run_folder};
 
-/// Squares, dark or bright, anywhere on a grey ground.
-#[derive(Debug)]
-struct Squares(Vec<String>);
-
-impl Source for Squares {
-    fn classes(&self) -> &[String] {
-        &self.0
-    }
-
-    fn len(&self) -> usize {
-        400
-    }
-    fn annotation(&self, index: usize) -> Result<Annotation, DataError> {
-        Ok(Annotation::Class(index % 2))
-    }
-    fn image(&self, index: usize) -> Result<Image, DataError> {
-        let mut image = Image::filled(16, 16, 1, 128);
+/// 400 grey images of 16 pixels square: dark or bright squares, anywhere on a grey ground.
+fn squares() -> Result<Packed, DataError> {
+    let mut pixels = vec![128; 400 * 256];
+    for (index, image) in pixels.chunks_mut(256).enumerate() {
         for at in 0..16 {
             let (x, y) = (index * 7 % 12 + at % 4, index * 5 % 11 + at / 4);
-            image.pixel_mut(x, y)[0] = [90, 166][index % 2] + (index % 13) as u8;
+            image[16 * y + x] = [90, 166][index % 2] + (index % 13) as u8;
         }
-        Ok(image)
     }
+    let names = ["dark", "bright"].map(str::to_owned).to_vec();
+    let labels = (0..400).map(|index| (index % 2) as u8).collect();
+    Packed::new(names, [1, 16, 16], labels, pixels)
 }
 
 fn experiment(out: &Path) -> Result<(), Box<dyn Error>> {
-    let names = ["dark", "bright"].map(str::to_owned).to_vec();
-    let data = Found::whole("squares", Squares(names)).split(&OpenOptions::default())?;
+    let data = Found::whole("squares", squares()?).split(&OpenOptions::default())?;
     // Whatever makes an architecture: see the example `own_network`.
     let student = Blueprint::own("mine", 16, "1", |at, input| {
         model::find("resnet8")?.build(at, input)

@@ -2,6 +2,7 @@
 //! for each number. Files, a data base, a camera or, as here, a function.
 
 use limbeck::data::{Annotation, DataError, Found, Image, OpenOptions, Source};
+use limbeck::methods::BASELINE;
 use limbeck::train::experiment::{Stock, run};
 use limbeck::train::{observer::Silent, recipe::Recipe};
 
@@ -24,11 +25,10 @@ impl Source for Stripes {
 
     fn image(&self, index: usize) -> Result<Image, DataError> {
         let mut image = Image::filled(16, 16, 3, 60);
-        let shift = index / 2 % 4;
         for at in 0..256 {
             let (x, y) = (at % 16, at / 16);
             let along = if index % 2 == 0 { y } else { x };
-            if (along + shift) % 4 < 2 {
+            if (along + index / 2) % 4 < 2 {
                 image.pixel_mut(x, y).fill(200 - (index % 50) as u8);
             }
         }
@@ -41,6 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = Found::whole("stripes", stripes).split(&OpenOptions::default())?;
     let mut recipe = Recipe::default();
     recipe.student.model = "resnet8".to_owned();
+    recipe.method.name = BASELINE.to_owned();
     (recipe.train.epochs, recipe.data.batch) = (2, 16);
     let out = tempfile::tempdir()?;
     let mut stock = Stock::new().with_data(data);

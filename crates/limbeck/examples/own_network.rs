@@ -16,10 +16,9 @@ struct Tiny {
 
 fn build(at: &mut Builder<'_>, input: InputShape) -> Result<Box<dyn Architecture>, NnError> {
     let config = Conv2dConfig::new(input.channels, 16, 3);
-    Ok(Box::new(Tiny {
-        convolution: Conv2d::new(at.sub("convolution"), config),
-        head: Linear::new(at.sub("head"), 16, input.classes),
-    }))
+    let convolution = Conv2d::new(at.sub("convolution"), config);
+    let head = Linear::new(at.sub("head"), 16, input.classes);
+    Ok(Box::new(Tiny { convolution, head }))
 }
 
 impl Architecture for Tiny {
@@ -37,8 +36,7 @@ impl Architecture for Tiny {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // The identity changes with the architecture, so that no older run is gone on with.
-    let tiny = Blueprint::own("tiny", 32, "one convolution of 16", build);
+    let tiny = Blueprint::own("tiny", 32, "16 channels", build);
     let mut recipe = Recipe::default();
     recipe.data.path = "shapes:200".to_owned();
     recipe.teacher.source = Some("resnet8".to_owned());

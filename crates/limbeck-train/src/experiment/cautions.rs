@@ -10,7 +10,10 @@ use crate::{TrainError, cache::cache_folder};
 pub(super) fn cautions(plan: &Plan) -> Result<Vec<String>, TrainError> {
     let recipe = &plan.recipe;
     let method = &recipe.method;
-    let mut cautions = unreached_weights(&method.name, &method.values(), recipe.train.epochs)?;
+    let mut cautions = match plan.method.is_own() {
+        true => Vec::new(),
+        false => unreached_weights(&method.name, &method.values(), recipe.train.epochs)?,
+    };
     let source = recipe.teacher.source.as_deref();
     if plan.augment.mixes() && source.and_then(cache_folder).is_some() {
         cautions.push(

@@ -38,6 +38,11 @@ impl ChosenMethod {
         }
     }
 
+    /// Whether it is not one of the catalogue.
+    pub fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// Whether a part of it reads a teacher.
     pub fn needs_teacher(&self) -> bool {
         self.needs_teacher
