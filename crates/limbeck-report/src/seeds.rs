@@ -55,10 +55,8 @@ pub fn seeds(results: &Results) -> Markup {
                             th.number scope="col" { "Baseline" }
                             th.number scope="col" { "Difference" }
                         }
-                        th.number scope="col" { "Best epoch" small { "on validation" } }
-                        th.number scope="col" { "Last epoch" small { "on validation" } }
-                        th.number scope="col" { "Kept" }
-                        th.number scope="col" { "Training time" }
+                        th.number scope="col" { "Best epoch on validation" }
+                        th.number scope="col" { "Last epoch on validation" }
                     } }
                     tbody {
                         @for (place, student) in results.students.iter().enumerate() {
@@ -66,7 +64,7 @@ pub fn seeds(results: &Results) -> Markup {
                             @let value = value_of(student, measure);
                             @let rival = baseline.map(|run| value_of(run, measure));
                             tr {
-                                th.number scope="row" { (student.seed) }
+                                th.number scope="row" { (student.seed) small { (duration(student.seconds)) } }
                                 td.number { (measure.write(value, digits)) }
                                 @if paired {
                                     td.number { (rival.map_or(MISSING.into(), |rival| measure.write(rival, digits))) }
@@ -74,8 +72,6 @@ pub fn seeds(results: &Results) -> Markup {
                                 }
                                 (epoch(student, student.best_epoch, measure, digits))
                                 (epoch(student, student.epochs.len(), measure, digits))
-                                td.number { (student.chosen_epoch) }
-                                td.number { (duration(student.seconds)) }
                             }
                         }
                     }
@@ -92,7 +88,7 @@ fn epoch(seed: &SeedResult, epoch: usize, measure: &Measure, digits: usize) -> M
     html! {
         td.number {
             (value.map_or(MISSING.into(), |value| measure.write(value, digits)))
-            small { "epoch " (epoch) }
+            small { (epoch) @if epoch == seed.chosen_epoch { ", kept" } }
         }
     }
 }

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::headline::{Headline, Verdict, ratio, verdict};
 use super::numbers::{bytes, interval, milliseconds, short, signed, significant};
+use super::page::unbroken;
 use super::side::{Role, decimals, side, student};
 use crate::measure::{AGREEMENT, Measure};
 use crate::results::Results;
@@ -40,20 +41,6 @@ pub fn summary(results: &Results, headline: &Headline) -> Markup {
             }
         }
     }
-}
-
-/// With hyphens that no line ends at where a digit follows: `top-1` stays whole.
-fn unbroken(title: &str) -> String {
-    let mut letters = title.chars().peekable();
-    let mut text = String::with_capacity(title.len());
-    while let Some(letter) = letters.next() {
-        let before_digit = letters.peek().is_some_and(char::is_ascii_digit);
-        text.push(match letter {
-            '-' if before_digit => '\u{2011}',
-            letter => letter,
-        });
-    }
-    text
 }
 
 fn tiles(results: &Results) -> Vec<Tile> {

@@ -9,7 +9,7 @@ use super::verdict::sentences;
 use super::warnings::warnings;
 use crate::measure::Measure;
 use crate::numbers::{self, MISSING, bytes, milliseconds, percent, short, signed};
-use crate::page::page;
+use crate::page::{page, unbroken};
 use crate::provenance::command;
 use crate::results::{Gain, Results};
 use crate::side::{Role, decimals, swatch};
@@ -22,7 +22,7 @@ pub fn compare(runs: &[Results]) -> String {
     let body = html! {
         header.top {
             p.overline { "Limbeck comparison" }
-            h1 { (title) }
+            h1 { (unbroken(&title)) }
             @for sentence in &sentences { p.lede { (sentence) } }
             @if !warnings.is_empty() {
                 aside.cautions aria-labelledby="cautions" {
