@@ -2,7 +2,7 @@
 //!
 //! A checkpoint is a safetensors file: named tensors of `f32`, `f64` and `i64`, kept bit for bit,
 //! and in its header one metadata entry, `limbeck.checkpoint`, a JSON object of
-//! - `version`: of this format, now 2;
+//! - `version`: of this format, now 3;
 //! - `recipe`: fingerprint of what decides the run's bits: hashes of the recipe, of the images to
 //!   learn from and to choose by, and of the teacher, joined by `-`;
 //! - `progress`: TOML text of the caller, in which numbers keep all their bits;

@@ -94,9 +94,9 @@ fn another_format_is_named() {
         .unwrap()
         + 10;
     let mut newer = bytes.clone();
-    newer[at] = b'3';
+    newer[at] = b'9';
     let error = decode(&newer).unwrap_err();
-    assert!(matches!(error, CheckpointError::Version { found: 3, .. }));
+    assert!(matches!(error, CheckpointError::Version { found: 9, .. }));
 }
 
 #[test]
