@@ -103,9 +103,9 @@ enum ClassFile {
     /// Names in order.
     Names(Vec<String>),
     /// Index to name.
-    ByIndex(BTreeMap<usize, String>),
+    ByIndex(BTreeMap<String, String>),
     /// Index to synset and name: torchvision's and Keras's `imagenet_class_index.json`.
-    BySynset(BTreeMap<usize, (String, String)>),
+    BySynset(BTreeMap<String, (String, String)>),
     /// Name to index: torchvision's `class_to_idx`.
     ByName(BTreeMap<String, usize>),
 }
@@ -128,13 +128,20 @@ pub fn read_classes(file: &Path) -> Result<Vec<String>, TrainError> {
     let names: Vec<String> = if text.trim_start().starts_with(['[', '{']) {
         let found: ClassFile =
             serde_json::from_str(text).map_err(|_| wrong("its JSON is of another form"))?;
+        let place = |index: &str| {
+            let counted = index.parse::<usize>();
+            counted.map_err(|_| wrong(&format!("`{index}` is no index")))
+        };
         let pairs: BTreeMap<usize, String> = match found {
             ClassFile::Names(names) => names.into_iter().enumerate().collect(),
-            ClassFile::ByIndex(names) => names,
-            ClassFile::BySynset(names) => {
-                let named = names.into_iter().map(|(index, (_, name))| (index, name));
-                named.collect()
-            }
+            ClassFile::ByIndex(names) => names
+                .into_iter()
+                .map(|(index, name)| Ok((place(&index)?, name)))
+                .collect::<Result<_, TrainError>>()?,
+            ClassFile::BySynset(names) => names
+                .into_iter()
+                .map(|(index, (_, name))| Ok((place(&index)?, name)))
+                .collect::<Result<_, TrainError>>()?,
             ClassFile::ByName(indices) => indices
                 .into_iter()
                 .map(|(name, index)| (index, name))
