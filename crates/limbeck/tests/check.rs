@@ -132,7 +132,7 @@ fn a_teacher_at_chance_is_told_loudly_and_before_training() {
         "1",
         "--quiet",
         "--set",
-        "optimizer.learning_rate=0.0",
+        "optimizer.learning_rate=1e-9",
         "--out",
         "teacher",
     ]);
