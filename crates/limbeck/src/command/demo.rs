@@ -8,7 +8,7 @@ use crate::arguments::{DemoArguments, RunArguments};
 /// The demo's recipe; also an example of one.
 const RECIPE: &str = include_str!("demo.toml");
 
-/// Trains a teacher, distils it with three seeds next to the baseline, and writes the report.
+/// Trains a teacher, distils it with five seeds next to the baseline, and writes the report.
 pub fn run(arguments: &DemoArguments, quiet: bool) -> anyhow::Result<()> {
     let mut layers = Layers::new();
     layers.parse(RECIPE, "the demo's recipe")?;
