@@ -9,6 +9,9 @@ use limbeck::train::model_source::LoadedModel;
 
 use crate::exit::Usage;
 
+/// How many class names a message lists.
+const LISTED: usize = 8;
+
 /// The images of `part` with the class numbers of `model`. Classes are matched by name where the
 /// model knows its classes' names; says what is worth knowing of that. `text` is what the user called
 /// the model.
@@ -43,7 +46,7 @@ pub fn by_class_of_model(part: Part, model: &LoadedModel, text: &str) -> anyhow:
             if !missing.is_empty() {
                 eprintln!(
                     "note: classes are matched by name; the data has no images of {}",
-                    missing.join(", ")
+                    listed(&missing)
                 );
             }
             Ok(Part {
@@ -58,8 +61,8 @@ pub fn by_class_of_model(part: Part, model: &LoadedModel, text: &str) -> anyhow:
             if count != part.classes().len() || !in_place {
                 return Err(Usage(format!(
                     "the data has classes that the model does not know ({}); the model's are {}",
-                    unknown.join(", "),
-                    names.join(", ")
+                    listed(&unknown),
+                    listed(names)
                 ))
                 .into());
             }
@@ -68,5 +71,14 @@ pub fn by_class_of_model(part: Part, model: &LoadedModel, text: &str) -> anyhow:
             }
             Ok(part)
         }
+    }
+}
+
+/// The first of `names`, and how many more there are.
+fn listed(names: &[impl AsRef<str>]) -> String {
+    let shown: Vec<&str> = names.iter().take(LISTED).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(LISTED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
