@@ -41,7 +41,8 @@ pub enum MethodError {
     },
     /// Something learns from labels, and there are none.
     #[error(
-        "{reader} needs labels, and the images have none; methods that need none: {}",
+        "{reader} needs labels, and the images have none (labelled ones lie in a folder for each \
+         class, CLASS/*.jpg or train/CLASS/*.jpg); methods that need none: {}",
         crate::registry::without_labels().join(", ")
     )]
     NoLabels {

@@ -27,7 +27,7 @@ impl Source for Stripes {
         let mut image = Image::filled(16, 16, 3, 60);
         for at in 0..256 {
             let (x, y) = (at % 16, at / 16);
-            let along = if index % 2 == 0 { y } else { x };
+            let along = if index.is_multiple_of(2) { y } else { x };
             if (along + index / 2) % 4 < 2 {
                 image.pixel_mut(x, y).fill(200 - (index % 50) as u8);
             }

@@ -82,6 +82,52 @@ fn a_corrupt_or_truncated_image_is_named() {
     }
 }
 
+/// A TIFF of one pixel, a 32-bit float.
+fn float_tiff() -> Vec<u8> {
+    const SHORT: u16 = 3;
+    const LONG: u16 = 4;
+    // Width, height, bits, compression, grey, place, samples, rows, bytes, floats.
+    let entries: [(u16, u16, u32); 10] = [
+        (256, SHORT, 1),
+        (257, SHORT, 1),
+        (258, SHORT, 32),
+        (259, SHORT, 1),
+        (262, SHORT, 1),
+        (273, LONG, 134),
+        (277, SHORT, 1),
+        (278, SHORT, 1),
+        (279, LONG, 4),
+        (339, SHORT, 3),
+    ];
+    let mut bytes = b"II*\0\x08\0\0\0".to_vec();
+    bytes.extend((entries.len() as u16).to_le_bytes());
+    for (tag, kind, value) in entries {
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend(kind.to_le_bytes());
+        bytes.extend(1u32.to_le_bytes());
+        bytes.extend(value.to_le_bytes());
+    }
+    bytes.extend([0; 4]);
+    bytes.extend(0.5f32.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn a_tiff_of_floats_is_not_supported_rather_than_damaged() {
+    let place = Place::new();
+    place.class_folders("pictures", 2, 12);
+    place.write("pictures/train/class0/depth.tiff", float_tiff());
+    let train = [
+        "train", "pictures", "--model", "resnet8", "--epochs", "1", "--quiet",
+    ];
+    let told = place.fail(
+        &train,
+        FAILED,
+        &["depth.tiff", "not supported", "convert it"],
+    );
+    assert!(!told.contains("damaged"), "{told}");
+}
+
 #[test]
 fn a_truncated_idx_file_is_named() {
     let place = Place::new();

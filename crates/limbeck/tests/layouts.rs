@@ -226,12 +226,66 @@ fn files_that_are_not_read_are_counted_and_named() {
 fn an_archives_folder_around_the_data_does_not_matter() {
     let place = Place::new();
     place.class_folders("outer/inner", 2, 12);
+    place.write("outer/__MACOSX/inner/train/class0/._0.ppm", "text");
+    place.write("outer/licence.txt", "text");
     let told = plan(&place, "outer");
     assert!(
         told.contains("2 classes, 22 to train, 2 to validate, 24 to test"),
         "{told}"
     );
     assert!(told.contains("the data set lies in outer/inner"), "{told}");
+    assert!(told.contains("hidden: __MACOSX"), "{told}");
+    assert!(told.contains("such as licence.txt"), "{told}");
+}
+
+#[test]
+fn images_in_no_classs_folder_are_left_out_and_counted() {
+    let place = Place::new();
+    let data = place.class_folders("set", 2, 12);
+    for image in ["0.ppm", "1.ppm"] {
+        rename(
+            &data.join("test/class0").join(image),
+            &data.join("test").join(image),
+        );
+    }
+    for class in ["class0", "class1"] {
+        std::fs::remove_dir_all(data.join("test").join(class)).unwrap();
+    }
+    let told = plan(&place, "set");
+    assert!(told.contains("2 to validate, 5 to test"), "{told}");
+    assert!(
+        told.contains("2 images that lie in no class's folder, such as test/0.ppm"),
+        "{told}"
+    );
+}
+
+#[test]
+fn classes_may_be_called_as_parts_are() {
+    let place = Place::new();
+    let data = place.class_folders("set", 3, 12);
+    let train = data.join("train");
+    rename(&train.join("class0"), &train.join("train"));
+    rename(&train.join("class1"), &train.join("test"));
+    std::fs::remove_dir_all(data.join("test")).unwrap();
+    let told = plan(&place, "set");
+    assert!(
+        told.contains("3 classes, 26 to train, 3 to validate"),
+        "{told}"
+    );
+    // Without a part around them one such name among others is a class's too.
+    rename(&train.join("test"), &train.join("bus"));
+    let told = plan(&place, "set/train");
+    assert!(
+        told.contains("3 classes, 26 to train, 3 to validate"),
+        "{told}"
+    );
+    // Pictures that lie directly in parts have no labels, and the refusal says where labels come from.
+    rename(&train.join("bus"), &train.join("test"));
+    place.fail(
+        &["train", "set/train", "--model", "resnet8"],
+        USAGE,
+        &["needs labels", "CLASS/*.jpg"],
+    );
 }
 
 #[test]

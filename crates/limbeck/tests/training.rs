@@ -58,6 +58,53 @@ fn few_validation_images_deliver_the_last_epoch_and_the_run_says_why() {
     let results = std::fs::read_to_string(place.path("run/results.json")).unwrap();
     assert!(results.contains("since 12 validation images are too few"));
     assert!(results.contains("\"chosen_epoch\": 2"));
+    let page = std::fs::read_to_string(place.path("run/report.html")).unwrap();
+    for column in ["Best epoch on validation", "Last epoch on validation"] {
+        assert!(page.contains(column), "no `{column}`");
+    }
+}
+
+#[test]
+fn of_epochs_that_are_equally_good_the_one_of_lower_loss_is_the_best() {
+    let place = Place::new();
+    // 12 validation images: epochs are bound to be equal.
+    train(&place, "run", &["train.epochs=12", "train.choose=best"]);
+    let read = |file: &str| std::fs::read_to_string(place.path(file)).unwrap();
+    let epochs: Vec<(f64, f64)> = read("run/jobs/student-0/metrics.jsonl")
+        .lines()
+        .map(|line| {
+            let epoch: serde_json::Value = serde_json::from_str(line).unwrap();
+            let measure = |name: &str| epoch["measures"][name].as_f64().unwrap();
+            (measure("validation_top1"), measure("validation_loss"))
+        })
+        .collect();
+    let better = |a: &(f64, f64), b: &(f64, f64)| a.0 > b.0 || a.0 == b.0 && a.1 <= b.1;
+    let best = (1..epochs.len()).fold(0, |best, epoch| {
+        if better(&epochs[epoch], &epochs[best]) {
+            epoch
+        } else {
+            best
+        }
+    });
+    let equal = epochs.iter().filter(|epoch| epoch.0 == epochs[best].0);
+    println!("{} epochs are the best", equal.count());
+    let results: serde_json::Value = serde_json::from_str(&read("run/results.json")).unwrap();
+    assert_eq!(results["students"][0]["best_epoch"], best + 1, "{epochs:?}");
+    assert!(deployed(&place, "run") == kept(&place, "run", "best"));
+}
+
+#[test]
+fn what_grows_with_the_classes_lies_beside_the_results() {
+    let place = Place::new();
+    place.class_folders("many", 40, 3);
+    let train = ["train", "many", "--model", "resnet8", "--epochs", "1"];
+    place.succeed(&[&train[..], &["--threads", "1", "--quiet", "--out", "run"]].concat());
+    let read = |file: &str| std::fs::read_to_string(place.path(file)).unwrap();
+    let (results, details) = (read("run/results.json"), read("run/details.json"));
+    for grows in ["per_class", "confusion"] {
+        assert!(!results.contains(grows), "{results}");
+        assert!(details.contains(grows), "{details}");
+    }
 }
 
 #[test]

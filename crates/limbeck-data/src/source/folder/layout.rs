@@ -73,8 +73,10 @@ pub(crate) fn find_folder(folder: &Path) -> Result<Option<Found>, DataError> {
         let reason = format!("it holds no images; {}", left_out.lines().join("; "));
         return Err(layout(folder, reason));
     }
-    let (tree, place) = unwrapped(&tree, folder.to_owned(), MAX_WRAPPED);
     let mut left_out = LeftOut::default();
+    let whole = tree;
+    let (tree, place) = unwrapped(&whole, folder.to_owned(), MAX_WRAPPED);
+    whole.tell_left_out_around(tree, Path::new(""), &mut left_out);
     let mut found = match Parts::of(tree, &place)? {
         Some(parts) => parts.find(tree, &place, &mut left_out)?,
         None if !is_without_labels(tree) => classes_alone(tree, &place, &mut left_out)?,

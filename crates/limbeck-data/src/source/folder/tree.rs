@@ -122,10 +122,30 @@ impl Tree {
     pub fn tell_left_out(&self, place: &Path, left_out: &mut LeftOut) {
         self.tell_left_out_here(place, left_out);
         for folder in &self.folders {
+            folder.tell_left_out_as_inner(&place.join(&folder.name), left_out);
+        }
+    }
+
+    /// Adds what was left out at any depth of a folder in another one.
+    fn tell_left_out_as_inner(&self, place: &Path, left_out: &mut LeftOut) {
+        match self.run {
+            true => left_out.add(Reason::Run, place),
+            false => self.tell_left_out(place, left_out),
+        }
+    }
+
+    /// Adds what was left out of this folder and of those in it that lie around `inner`, the only one
+    /// with images; `place` is the path of this folder.
+    pub fn tell_left_out_around(&self, inner: &Self, place: &Path, left_out: &mut LeftOut) {
+        if std::ptr::eq(self, inner) {
+            return;
+        }
+        self.tell_left_out_here(place, left_out);
+        for folder in &self.folders {
             let place = place.join(&folder.name);
-            match folder.run {
-                true => left_out.add(Reason::Run, &place),
-                false => folder.tell_left_out(&place, left_out),
+            match folder.holds_images() {
+                true => folder.tell_left_out_around(inner, &place, left_out),
+                false => folder.tell_left_out_as_inner(&place, left_out),
             }
         }
     }
