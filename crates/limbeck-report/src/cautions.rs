@@ -1,8 +1,7 @@
 //! What a careful reader should know before believing a run's numbers.
 
 use super::classification;
-use super::headline::teacher_value;
-use super::side::{decimals, student};
+use super::side::{decimals, student, teacher_value};
 use crate::results::{Results, SeedResult};
 
 /// One sentence for each thing that speaks against the numbers.

@@ -1,4 +1,4 @@
-//! Teacher, student and baseline side by side: accuracy and cost.
+//! Teacher, student and baseline side by side: measures and cost.
 
 use maud::{Markup, html};
 

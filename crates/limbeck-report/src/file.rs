@@ -1,19 +1,17 @@
 //! What a run found, as files: `results.json`, which stays small, and `details.json` beside it, which
 //! grows with the classes and the pictures.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::evaluation::{Details, Evaluation};
 use crate::old;
 use crate::results::{Results, SeedResult};
+use crate::version::VERSION;
 
 /// Name of the file with everything but the details.
 pub const RESULTS_FILE: &str = "results.json";
 /// Name of the file with the details of each evaluation, and the pictures.
 pub const DETAILS_FILE: &str = "details.json";
-
-/// Version of the format that is written. Files without a version are of the first.
-pub const VERSION: u64 = 2;
 
 /// Why results cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -33,25 +31,6 @@ pub enum ResultsError {
     /// Details that belong to other results.
     #[error("`{DETAILS_FILE}` has other networks or pictures than `{RESULTS_FILE}`")]
     OtherDetails,
-}
-
-/// Stands for the version of the format in [`Results`]; written as [`VERSION`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Version;
-
-impl Serialize for Version {
-    fn serialize<S: Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {
-        writer.serialize_u64(VERSION)
-    }
-}
-
-impl<'de> Deserialize<'de> for Version {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        match u64::deserialize(reader)? {
-            VERSION => Ok(Self),
-            found => Err(serde::de::Error::custom(format!("format {found}"))),
-        }
-    }
 }
 
 /// Contents of `details.json`: what `results.json` leaves out, in its order.

@@ -2,7 +2,7 @@
 
 use super::cautions::cautions;
 use super::numbers::{counted, interval, percent, signed, significant};
-use super::side::{decimals, is_plain, student};
+use super::side::{decimals, is_plain, student, teacher_value};
 use crate::measure::{AGREEMENT, Better, Measure};
 use crate::results::{Gain, Results};
 
@@ -62,7 +62,7 @@ fn title(results: &Results) -> String {
     let Some((measure, value)) = tested else {
         return format!("There is no test result of {name}.");
     };
-    let subject = if results.method == "none" {
+    let subject = if results.learns_from_labels_alone() {
         name.clone()
     } else {
         format!("Trained with {}, {name}", results.method)
@@ -239,13 +239,6 @@ fn closed_gap(results: &Results, lead: f64) -> Option<f64> {
 /// What students are compared by, as the mean over seeds.
 fn student_value(results: &Results) -> Option<f64> {
     student(results).mean(&results.compared_by()?.name)
-}
-
-/// What the teacher reaches in what networks are compared by, on the test part.
-pub fn teacher_value(results: &Results) -> Option<f64> {
-    let test = results.teacher.as_ref()?.test.as_ref()?;
-    let value = test.value(&results.compared_by()?.name)?;
-    value.is_finite().then_some(value)
 }
 
 /// How many times `teacher` is `student`; `None` where one was not measured.

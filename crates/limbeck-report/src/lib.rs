@@ -6,12 +6,10 @@
 mod axis;
 mod cautions;
 mod chart;
-mod classes;
 mod classification;
 mod compare;
 mod comparison;
 mod curves;
-mod disagreements;
 mod evaluation;
 mod file;
 mod gain;
@@ -22,20 +20,25 @@ mod old;
 mod page;
 mod provenance;
 mod results;
+mod section;
 mod seeds;
 mod segments;
 mod side;
 mod statistics;
 mod summary;
+mod title;
+mod version;
 
 pub use compare::{compare, compare_text};
 pub use evaluation::{Classification, Confusion, Details, Evaluation};
-pub use file::{DETAILS_FILE, RESULTS_FILE, ResultsError, VERSION, Version, from_files, to_files};
+pub use file::{DETAILS_FILE, RESULTS_FILE, ResultsError, from_files, to_files};
 pub use gain::paired_gain;
 pub use headline::{Headline, Verdict, headline, verdict};
 pub use measure::{AGREEMENT, Better, Measure};
+pub use numbers::count;
 pub use page::render;
 pub use results::{
-    DataSummary, Disagreement, EpochRow, Gain, NetworkSummary, Results, SeedResult, TRAIN,
-    VALIDATION,
+    BASELINE, DataSummary, Disagreement, EpochRow, Gain, NetworkSummary, Results, SeedResult,
+    TRAIN, VALIDATION,
 };
+pub use version::{VERSION, Version};

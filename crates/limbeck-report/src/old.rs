@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::evaluation::{Classification, Details, Evaluation};
-use crate::file::Version;
 use crate::measure::{AGREEMENT, Measure};
 use crate::results::{
     DataSummary, Disagreement, EpochRow, Gain, NetworkSummary, Results, SeedResult, TRAIN,
     VALIDATION,
 };
+use crate::version::Version;
 
 #[derive(Deserialize)]
 struct OldResults {

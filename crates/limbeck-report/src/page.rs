@@ -2,13 +2,12 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::classes::classes;
-use super::classification::{calibration, confusion};
+use super::classification;
 use super::comparison::comparison;
 use super::curves::curves;
-use super::disagreements::disagreements;
 use super::headline::headline;
 use super::provenance::provenance;
+use super::section::Section;
 use super::seeds::seeds;
 use super::summary::summary;
 use crate::results::Results;
@@ -21,54 +20,40 @@ const STYLE: &str = include_str!("style.css");
 /// The report of one run: a self-contained HTML page.
 pub fn render(results: &Results) -> String {
     let headline = headline(results);
-    let sections = [
-        ("comparison", "Side by side", comparison(results)),
-        ("seeds", "Seeds", seeds(results)),
-        ("training", "Training", curves(results)),
-        ("disagreements", "Disagreements", disagreements(results)),
-        ("classes", "Classes", classes(results)),
-        ("calibration", "Calibration", calibration(results)),
-        ("confusion", "Confusion", confusion(results)),
-        ("provenance", "How it was made", provenance(results)),
+    let mut rows = vec![
+        vec![
+            Section::new("comparison", "Side by side", comparison(results)),
+            Section::new("seeds", "Seeds", seeds(results)),
+        ],
+        vec![Section::new("training", "Training", curves(results))],
     ];
-    let links: Vec<(&str, &str)> = sections
-        .iter()
-        .filter(|(_, _, content)| !content.0.is_empty())
-        .map(|(id, name, _)| (*id, *name))
-        .collect();
-    let [
-        comparison,
-        seeds,
-        training,
-        disagreements,
-        classes,
-        calibration,
-        confusion,
-        provenance,
-    ] = sections.map(|(_, _, content)| content);
+    rows.extend(classification::rows(results));
+    rows.push(vec![Section::new(
+        "provenance",
+        "How it was made",
+        provenance(results),
+    )]);
+    let there = rows.iter().flatten().filter(|section| section.is_there());
     let body = html! {
         (summary(results, &headline))
         nav aria-label="Sections" {
             ul {
-                @for (id, name) in &links { li { a href={ "#" (id) } { (name) } } }
+                @for section in there { li { a href={ "#" (section.id) } { (section.name) } } }
             }
         }
-        main {
-            (beside(&comparison, &seeds))
-            (training)
-            (disagreements)
-            (beside(&classes, &calibration))
-            (confusion)
-            (provenance)
-        }
+        main { @for row in &rows { (side_by_side(row)) } }
     };
     page(&format!("{} · Limbeck report", results.run), &body)
 }
 
-/// Two sections beside each other where the page is wide enough.
-fn beside(one: &Markup, two: &Markup) -> Markup {
-    let both = !one.0.is_empty() && !two.0.is_empty();
-    html! { div.pair[both] { (one) (two) } }
+/// A row of the page: one section, or two beside each other where the page is wide enough.
+fn side_by_side(row: &[Section]) -> Markup {
+    let content = html! { @for section in row { (section.content) } };
+    if row.len() < 2 {
+        return content;
+    }
+    let several = row.iter().filter(|section| section.is_there()).count() > 1;
+    html! { div.pair[several] { (content) } }
 }
 
 /// A whole page with the given title and body.
@@ -96,35 +81,4 @@ pub fn page(title: &str, body: &Markup) -> String {
         }
     }
     .into_string()
-}
-
-/// With hyphens that no line ends at where a single digit follows: `top-1` stays whole.
-pub fn unbroken(title: &str) -> String {
-    let letters: Vec<char> = title.chars().collect();
-    let single_digit = |place: usize| {
-        let is = |place: usize, of: fn(&char) -> bool| letters.get(place).is_some_and(of);
-        is(place, char::is_ascii_digit) && !is(place + 1, |letter| letter.is_alphanumeric())
-    };
-    let kept = |(place, &letter): (usize, &char)| match letter {
-        '-' if single_digit(place + 1) => '\u{2011}',
-        letter => letter,
-    };
-    letters.iter().enumerate().map(kept).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn short_names_with_a_digit_stay_whole_and_names_of_runs_as_they_are() {
-        assert_eq!(
-            unbroken("best top-1 accuracy"),
-            "best top\u{2011}1 accuracy"
-        );
-        assert_eq!(
-            unbroken("kd-resnet8-20261122-0830"),
-            "kd-resnet8-20261122-0830"
-        );
-    }
 }

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::Evaluation;
-use crate::file::Version;
 use crate::measure::{self, Measure};
+use crate::version::Version;
+
+/// Name of the method that learns from labels alone, which every other one is compared with.
+pub const BASELINE: &str = "none";
 
 /// Everything that a run found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,7 +18,7 @@ pub struct Results {
     pub version: Version,
     /// Run folder's name.
     pub run: String,
-    /// Method's name; `none` for a plain training run.
+    /// Method's name; [`BASELINE`] for a plain training run.
     pub method: String,
     /// What was trained and tested on.
     pub data: DataSummary,
@@ -51,6 +54,11 @@ impl Results {
         let teacher = self.teacher.iter().flat_map(|teacher| &teacher.test);
         let students = self.students.iter().map(|seed| &seed.test);
         students.chain(teacher).find_map(Evaluation::first)
+    }
+
+    /// Whether there is no method but the baseline's.
+    pub fn learns_from_labels_alone(&self) -> bool {
+        self.method == BASELINE
     }
 }
 

@@ -4,9 +4,9 @@ use maud::{Markup, html};
 
 use super::axis::Axis;
 use super::chart::{Chart, Ink, Mark};
-use super::headline::{Verdict, teacher_value, verdict};
+use super::headline::{Verdict, verdict};
 use super::numbers::{self, MISSING, counted, duration, signed};
-use super::side::{decimals, legend, sides};
+use super::side::{decimals, legend, sides, teacher_value};
 use crate::measure::Measure;
 use crate::results::{Results, SeedResult};
 

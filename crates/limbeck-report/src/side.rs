@@ -108,6 +108,13 @@ pub fn student(results: &Results) -> Side<'_> {
     }
 }
 
+/// What the teacher reaches in what networks are compared by, on the test part.
+pub fn teacher_value(results: &Results) -> Option<f64> {
+    let test = results.teacher.as_ref()?.test.as_ref()?;
+    let value = test.value(&results.compared_by()?.name)?;
+    value.is_finite().then_some(value)
+}
+
 /// The side that plays that part.
 pub fn side(results: &Results, role: Role) -> Option<Side<'_>> {
     sides(results).into_iter().find(|side| side.role == role)
@@ -121,20 +128,12 @@ pub fn choice(results: &Results) -> Option<&str> {
 
 /// Whether the run trained a network on labels alone, with nothing to compare it with.
 pub fn is_plain(results: &Results) -> bool {
-    results.method == "none" && results.teacher.is_none() && results.baselines.is_empty()
+    results.learns_from_labels_alone() && results.teacher.is_none() && results.baselines.is_empty()
 }
 
 /// Decimals that the size of the test part allows for a percentage.
 pub fn decimals(results: &Results) -> usize {
     if results.data.test >= 1000 { 2 } else { 1 }
-}
-
-/// A class's name; its number where the data set has no name for it.
-pub fn class_name(results: &Results, class: usize) -> String {
-    match results.data.classes.get(class) {
-        Some(name) if !name.trim().is_empty() => name.clone(),
-        _ => format!("class {class}"),
-    }
 }
 
 /// What the colours and shapes of charts mean.

@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::headline::{Headline, Verdict, ratio, verdict};
 use super::numbers::{bytes, interval, milliseconds, short, signed, significant};
-use super::page::unbroken;
 use super::side::{Role, decimals, side, student};
+use super::title::unbroken;
 use crate::measure::{AGREEMENT, Measure};
 use crate::results::Results;
 

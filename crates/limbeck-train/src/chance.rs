@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use limbeck_data::Part;
+
 use crate::metric::Choice;
 
 /// A teacher is at chance where it has gone less than this share of the way from guessing to
@@ -87,6 +89,12 @@ pub fn at_chance(choices: &[Choice], labels: &[usize], classes: usize) -> Option
         guessing: 100.0 * guessing,
         likely,
     })
+}
+
+/// The same of a teacher's `choices` for all images of `part`.
+pub(crate) fn at_chance_on(choices: &[Choice], part: &Part) -> Option<AtChance> {
+    let labels: Vec<usize> = (0..part.len()).filter_map(|i| part.class(i)).collect();
+    at_chance(choices, &labels, part.classes().len())
 }
 
 impl fmt::Display for AtChance {

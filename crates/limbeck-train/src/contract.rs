@@ -273,7 +273,7 @@ impl Search<'_> {
         let count = log.steps[step - 1].candidates.len();
         for index in 0..count {
             let candidate = &log.steps[step - 1].candidates[index];
-            if candidate.accuracy.is_some() {
+            if candidate.score.is_some() {
                 continue;
             }
             let name = format!("step-{step}-candidate-{}", index + 1);
@@ -335,7 +335,7 @@ impl Search<'_> {
         finished: &Finished,
     ) -> Result<(), TrainError> {
         let logged = &mut log.steps[step - 1];
-        logged.candidates[index].accuracy = Some(finished.validation_score);
+        logged.candidates[index].score = Some(finished.validation_score);
         if logged.best() != Some(index) {
             return Ok(());
         }

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use limbeck_data::{Augment, Dataset, OpenOptions};
 use limbeck_nn::InputShape;
+use sha2::{Digest, Sha256};
 
-use crate::{TrainError, recipe::DataRecipe};
+use crate::{TrainError, model_source, recipe::DataRecipe};
 
 /// Opens and splits the data as the recipe says.
 ///
@@ -18,6 +19,14 @@ pub(crate) fn open_data(recipe: &DataRecipe) -> Result<Dataset, TrainError> {
         limit: recipe.limit,
     };
     Ok(limbeck_data::open(Path::new(&recipe.path), &options)?)
+}
+
+/// Changes with the images to learn from and to choose by.
+pub(crate) fn data_fingerprint(dataset: &Dataset) -> String {
+    let mut hash = Sha256::new();
+    hash.update(dataset.train.fingerprint());
+    hash.update(dataset.validation.fingerprint());
+    model_source::hex(&hash.finalize())
 }
 
 /// What a network sees of the data. Where images have no labels there are 0 classes: as many as the

@@ -8,7 +8,8 @@ use limbeck_report::Evaluation;
 
 use crate::{
     TrainError,
-    metric::{Choice, ClassificationMeter, Meter, PartAnswers, Seen, WithoutLabels},
+    metric::{self, Choice, Meter, PartAnswers, Seen},
+    recipe::ChooseBy,
     sweep::{BATCH, Sweep},
 };
 
@@ -18,9 +19,7 @@ pub struct EvaluationSet {
     images: Sweep,
     /// The same images in the teacher's size, where that is another one.
     large: Option<Sweep>,
-    classes: usize,
-    labelled: bool,
-    recall: bool,
+    choose_by: ChooseBy,
     /// Which part of the data it is.
     section: Section,
 }
@@ -45,8 +44,6 @@ impl EvaluationSet {
         teacher: &Augment,
         workers: usize,
     ) -> Result<Self, TrainError> {
-        let classes = part.classes().len();
-        let labelled = part.labelling() != Labelling::None;
         let sweep = |augment: &Augment| Sweep::new(part.clone(), augment, BATCH, workers);
         let large = match teacher == augment {
             true => None,
@@ -55,9 +52,7 @@ impl EvaluationSet {
         Ok(Self {
             images: sweep(augment)?,
             large,
-            classes,
-            labelled,
-            recall: false,
+            choose_by: ChooseBy::default(),
             section: Section::Test,
         })
     }
@@ -69,10 +64,10 @@ impl EvaluationSet {
         self
     }
 
-    /// Measures recall too, of the networks' embeddings.
+    /// Says what is measured first, and so what epochs are chosen by; the accuracy by default.
     #[must_use]
-    pub fn with_recall(mut self) -> Self {
-        self.recall = true;
+    pub fn chosen_by(mut self, measure: ChooseBy) -> Self {
+        self.choose_by = measure;
         self
     }
 
@@ -124,10 +119,7 @@ impl EvaluationSet {
 
     /// What measures a network on this part.
     fn meter(&self) -> Box<dyn Meter> {
-        match self.labelled {
-            true => Box::new(ClassificationMeter::new(self.classes, self.recall)),
-            false => Box::new(WithoutLabels::default()),
-        }
+        metric::meter(self.images.part(), self.choose_by)
     }
 
     fn taps(&self) -> Taps {
@@ -143,6 +135,7 @@ impl EvaluationSet {
     ) -> Result<(Evaluation, PartAnswers), TrainError> {
         let mut meter = self.meter();
         let mut answers = PartAnswers::default();
+        let unlabelled = sweep.part().labelling() == Labelling::None;
         for batch in sweep.batches(network.store.device(), network.store.dtype()) {
             let batch = batch?;
             let outputs = outputs(batch.images, batch.samples)?;
@@ -162,7 +155,7 @@ impl EvaluationSet {
                 teacher,
                 first,
             })?;
-            answers.add(&logits, !self.labelled);
+            answers.add(&logits, unlabelled);
         }
         Ok((meter.finish()?, answers))
     }

@@ -57,14 +57,14 @@ fn each_step_trains_the_neighbours_and_goes_on_with_the_best() {
     let mut last = String::new();
     for step in steps {
         let candidates = step["candidates"].as_array().unwrap();
-        let accuracy = |net: &Value| net["accuracy"].as_f64().unwrap();
+        let score = |net: &Value| net["score"].as_f64().unwrap();
         let kept: Vec<&Value> = candidates
             .iter()
             .filter(|net| net["kept"] == true)
             .collect();
         assert_eq!(kept.len(), 1);
         for net in candidates {
-            assert!(accuracy(net) <= accuracy(kept[0]));
+            assert!(score(net) <= score(kept[0]));
             assert!(table.contains(net["model"].as_str().unwrap()));
         }
         last = kept[0]["model"].as_str().unwrap().to_owned();

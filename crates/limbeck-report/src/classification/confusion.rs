@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::confused;
+use super::{class_name, confused};
 use crate::evaluation::Confusion;
 use crate::numbers::{MISSING, count, fixed};
 use crate::results::Results;
-use crate::side::{Role, Side, class_name, sides};
+use crate::side::{Role, Side, sides};
 
 /// Classes up to which the whole matrix can be read.
 const MATRIX: usize = 20;

@@ -1,16 +1,35 @@
-//! What the page shows of classifiers besides their measures: which classes are taken for which, and
-//! whether confidence can be believed.
+//! What the page shows of classifiers besides their measures: where student and teacher choose
+//! different classes, which classes are taken for which, and whether confidence can be believed.
 
 mod calibration;
+mod classes;
 mod confusion;
-
-pub use calibration::calibration;
-pub use confusion::confusion;
+mod disagreements;
 
 use super::numbers::{count, fixed};
-use super::side::{Side, class_name, student};
+use super::section::Section;
+use super::side::{Side, student};
 use crate::evaluation::{Classification, Confusion};
 use crate::results::Results;
+
+/// The sections, those beside each other in one row.
+pub fn rows(results: &Results) -> Vec<Vec<Section>> {
+    let disagreements = disagreements::disagreements(results);
+    let (classes, calibration) = (classes::classes(results), calibration::calibration(results));
+    let confusion = confusion::confusion(results);
+    vec![
+        vec![Section::new(
+            "disagreements",
+            "Disagreements",
+            disagreements,
+        )],
+        vec![
+            Section::new("classes", "Classes", classes),
+            Section::new("calibration", "Calibration", calibration),
+        ],
+        vec![Section::new("confusion", "Confusion", confusion)],
+    ]
+}
 
 /// What speaks against the numbers of a classifier.
 pub fn cautions(results: &Results) -> Vec<String> {
@@ -79,4 +98,12 @@ fn constant_choice(results: &Results, side: &Side) -> Option<String> {
             class_name(results, first)
         )
     })
+}
+
+/// A class's name; its number where the data set has no name for it.
+fn class_name(results: &Results, class: usize) -> String {
+    match results.data.classes.get(class) {
+        Some(name) if !name.trim().is_empty() => name.clone(),
+        _ => format!("class {class}"),
+    }
 }

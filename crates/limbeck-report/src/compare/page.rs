@@ -9,10 +9,11 @@ use super::verdict::sentences;
 use super::warnings::warnings;
 use crate::measure::Measure;
 use crate::numbers::{self, MISSING, bytes, milliseconds, percent, short, signed};
-use crate::page::{page, unbroken};
+use crate::page::page;
 use crate::provenance::command;
 use crate::results::{Gain, Results};
 use crate::side::{Role, decimals, swatch};
+use crate::title::unbroken;
 
 /// One page that compares several runs, the first being what the others are compared with.
 pub fn compare(runs: &[Results]) -> String {

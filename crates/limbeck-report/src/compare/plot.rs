@@ -1,4 +1,4 @@
-//! Accuracy and gain of several runs, with their intervals.
+//! Measure and gain of several runs, with their intervals.
 
 use maud::{Markup, html};
 

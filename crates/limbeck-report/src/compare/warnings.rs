@@ -45,13 +45,12 @@ pub fn warnings(runs: &[Results]) -> Vec<String> {
         .iter()
         .filter_map(|(what, of)| differing(runs, what, of))
         .collect();
-    if runs
-        .iter()
-        .any(|run| run.baselines.is_empty() && run.method != "none")
-    {
+    let lacks_baseline =
+        |run: &Results| run.baselines.is_empty() && !run.learns_from_labels_alone();
+    if runs.iter().any(lacks_baseline) {
         found.push(format!(
             "Without a baseline there is no gain: {}.",
-            places(runs, |run| run.baselines.is_empty() && run.method != "none")
+            places(runs, lacks_baseline)
         ));
     }
     found

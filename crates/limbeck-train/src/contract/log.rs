@@ -39,8 +39,10 @@ pub struct LoggedCandidate {
     pub macs: u64,
     /// Images a second, where the search has a limit for that.
     pub images_per_second: Option<f64>,
-    /// Validation accuracy after its short training, in percent; `None` until then.
-    pub accuracy: Option<f64>,
+    /// What it reached on the validation part in its short training, in what epochs are chosen by;
+    /// `None` until then.
+    #[serde(alias = "accuracy")]
+    pub score: Option<f64>,
     /// Whether the search went on with it.
     pub kept: bool,
 }
@@ -52,7 +54,7 @@ impl LoggedCandidate {
             params: measures.parameters,
             macs: measures.macs,
             images_per_second: measures.images_per_second,
-            accuracy: None,
+            score: None,
             kept: false,
         }
     }
@@ -74,14 +76,14 @@ impl LoggedStep {
         }
     }
 
-    /// The candidate that is best among those trained so far: the most accurate, of equals the one
+    /// The candidate that is best among those trained so far: the best score, of equals the one
     /// with fewer multiply-accumulates, of equals the first.
     pub(super) fn best(&self) -> Option<usize> {
         let trained = self
             .candidates
             .iter()
             .enumerate()
-            .filter_map(|(index, candidate)| Some((index, candidate.accuracy?, candidate.macs)));
+            .filter_map(|(index, candidate)| Some((index, candidate.score?, candidate.macs)));
         let better = |one: (usize, f64, u64), other: (usize, f64, u64)| {
             let order = other.1.total_cmp(&one.1).then(one.2.cmp(&other.2));
             match order.is_gt() {
@@ -136,8 +138,8 @@ impl ContractLog {
     pub fn table(&self) -> String {
         let mut text = String::new();
         let mut row = |mark: &str, step: &str, net: &LoggedCandidate| {
-            let accuracy = match net.accuracy {
-                Some(accuracy) => format!("{accuracy:.2}"),
+            let score = match net.score {
+                Some(score) => format!("{score:.2}"),
                 None => "-".to_owned(),
             };
             let speed = match net.images_per_second {
@@ -147,7 +149,7 @@ impl ContractLog {
             // Writing to a text cannot fail.
             let _ = writeln!(
                 text,
-                "{mark:1} {step:>4} {:>10} {:>9.2} {speed:>9} {accuracy:>8}  {}",
+                "{mark:1} {step:>4} {:>10} {:>9.2} {speed:>9} {score:>8}  {}",
                 net.params,
                 net.macs as f64 / 1e6,
                 net.model
@@ -165,7 +167,7 @@ impl ContractLog {
         }
         format!(
             "{:1} {:>4} {:>10} {:>9} {:>9} {:>8}  model\n{text}",
-            "", "step", "params", "MACs (M)", "images/s", "val %"
+            "", "step", "params", "MACs (M)", "images/s", "score"
         )
     }
 }
@@ -193,8 +195,8 @@ mod tests {
     use super::*;
 
     fn step(nets: &[(f64, u64)]) -> LoggedStep {
-        let candidates = nets.iter().map(|&(accuracy, macs)| LoggedCandidate {
-            accuracy: Some(accuracy),
+        let candidates = nets.iter().map(|&(score, macs)| LoggedCandidate {
+            score: Some(score),
             ..LoggedCandidate::new(
                 &TinyVitFactors::default(),
                 Measures {
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_accurate_is_kept_and_of_equals_the_cheapest() {
+    fn the_best_is_kept_and_of_equals_the_cheapest() {
         assert_eq!(
             step(&[(50.0, 9), (60.0, 9), (60.0, 7), (60.0, 7)]).best(),
             Some(2)

@@ -5,18 +5,18 @@ use std::time::Instant;
 
 use limbeck_methods::{BASELINE, Section, Teacher};
 use limbeck_nn::Network;
-use limbeck_report::{Evaluation, Results, SeedResult};
+use limbeck_report::Results;
 
 use super::{Plan, check_images, series_folder, sharing, summary};
 use crate::{
     TrainError,
-    chance::at_chance,
+    chance::at_chance_on,
     evaluate::EvaluationSet,
     job::{Finished, Job, JobEnd},
     metric::PartAnswers,
     model_source,
     observer::Observer,
-    recipe::{ChooseBy, Recipe},
+    recipe::Recipe,
     run_folder::RunFolder,
     run_teacher::RunTeacher,
     step::Learner,
@@ -132,7 +132,7 @@ fn perform(
     // On disk before anything is tested: whatever the test part holds, the training is not lost.
     run.deploy(&students)?;
     observer.note("\ntesting");
-    let test = evaluation_set(plan, Section::Test)?;
+    let test = plan.evaluation_set(Section::Test)?;
     let taught = match knowledge {
         None => None,
         Some(teacher) => Some(test.measure_teacher(teacher, &students[0].network)?),
@@ -202,7 +202,7 @@ impl<'a> Run<'a> {
         folder: &'a RunFolder,
         interrupt: &'a AtomicBool,
     ) -> Result<Self, TrainError> {
-        let validation = evaluation_set(plan, Section::Validation)?;
+        let validation = plan.evaluation_set(Section::Validation)?;
         let mut run = Self {
             plan,
             folder,
@@ -277,10 +277,7 @@ impl<'a> Run<'a> {
             measure.title
         ));
         let validation = &self.plan.dataset.validation;
-        let labels: Vec<usize> = (0..validation.len())
-            .filter_map(|position| validation.class(position))
-            .collect();
-        if let Some(chance) = at_chance(&answers.choices, &labels, self.plan.input.classes) {
+        if let Some(chance) = at_chance_on(&answers.choices, validation) {
             observer.warn(&format!(
                 "{chance}: {}",
                 match self.trains_teacher() {
@@ -348,6 +345,7 @@ impl<'a> Run<'a> {
         self.plan
             .job(name, seed, folder, fingerprint, validation, self.interrupt)
     }
+
     /// Writes the student that was best on the validation part as the one to deploy.
     fn deploy(&self, students: &[Finished]) -> Result<(), TrainError> {
         let best = students.iter().fold(&students[0], |best, other| {
@@ -362,15 +360,6 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A part of the plan's data to measure on, by what the recipe chooses by.
-fn evaluation_set(plan: &Plan, section: Section) -> Result<EvaluationSet, TrainError> {
-    let set = plan.evaluation_set(section)?;
-    Ok(match plan.recipe.train.choose_by {
-        ChooseBy::Accuracy => set,
-        ChooseBy::Recall => set.with_recall(),
-    })
-}
-
 impl Job<'_> {
     fn run_counted(
         &self,
@@ -383,21 +372,6 @@ impl Job<'_> {
         match self.run(learner, observer)? {
             JobEnd::Finished(finished) => Ok(Some(*finished)),
             JobEnd::Interrupted => Ok(None),
-        }
-    }
-}
-
-impl Finished {
-    /// The results of one seed.
-    pub(super) fn seed_result(&self, seed: u64, test: Evaluation) -> SeedResult {
-        SeedResult {
-            seed,
-            test,
-            best_epoch: self.best_epoch,
-            chosen_epoch: self.chosen_epoch,
-            choice: self.choice.clone(),
-            epochs: self.epochs.clone(),
-            seconds: self.seconds,
         }
     }
 }

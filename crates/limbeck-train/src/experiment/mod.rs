@@ -2,7 +2,9 @@
 
 mod cautions;
 mod chosen_method;
+mod disagreements;
 mod execute;
+mod fingerprint;
 mod images;
 mod moved;
 mod plan;

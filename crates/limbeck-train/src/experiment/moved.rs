@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use super::plan::fingerprint_of_data;
 use crate::{
     TrainError,
-    data::open_data,
+    data::{data_fingerprint, open_data},
     run_folder::{self, RunFolder},
 };
 
@@ -37,6 +36,6 @@ pub fn find_data(path: &Path, moved_to: Option<&str>) -> Result<(), TrainError> 
     let folder = RunFolder::open(path)?;
     recipe.data.path = moved_to.to_owned();
     let dataset = open_data(&recipe.data)?;
-    folder.recognise_data(&dataset, &fingerprint_of_data(&dataset))?;
+    folder.recognise_data(&dataset, &data_fingerprint(&dataset))?;
     folder.write_recipe(&recipe)
 }

@@ -10,7 +10,6 @@ use limbeck_methods::{
     TrainingPart,
 };
 use limbeck_nn::{InputShape, Network};
-use sha2::{Digest, Sha256};
 
 use super::{
     cautions::{cautions, check_batch},
@@ -22,11 +21,11 @@ use crate::{
     TrainError, augmentation,
     blueprint::Blueprint,
     cache::{FittedCache, cache_folder},
-    data::input_shape,
+    data::{data_fingerprint, input_shape},
     evaluate::EvaluationSet,
     job::{Choice, Job, loader_config},
     model_source,
-    recipe::{ChooseBy, MethodRecipe, Recipe, StudentRecipe},
+    recipe::{ChooseBy, Recipe},
     run_folder::RunFolder,
     run_teacher::RunTeacher,
 };
@@ -144,7 +143,7 @@ impl Plan {
         };
         let data_fingerprint = match stock.owns_data() {
             true => dataset.fingerprint.clone(),
-            false => fingerprint_of_data(&dataset),
+            false => data_fingerprint(&dataset),
         };
         let classes = match (&teacher, dataset.labelling) {
             (Some(teacher), Labelling::None) => teacher.classes(),
@@ -201,8 +200,7 @@ impl Plan {
             ));
         }
         plan.pairs = procedure.pairs();
-        let stages = procedure.stages(plan.recipe.train.epochs);
-        plan.epochs = stages.iter().map(|stage| stage.epochs).sum();
+        plan.epochs = epochs;
         plan.storable = storable(&plan, procedure.as_ref())?;
         for (student, teacher) in &plan.pairs {
             notes.push(format!("pair: student {student} with teacher {teacher}"));
@@ -307,7 +305,9 @@ impl Plan {
         }
         Ok(())
     }
-    /// The images of a part of the data as networks are measured on them.
+
+    /// The images of a part of the data as networks are measured on them, by what the recipe chooses
+    /// epochs by.
     ///
     /// # Errors
     /// What the loader refuses.
@@ -324,7 +324,7 @@ impl Plan {
             &self.teacher_augment,
             workers,
         )?;
-        Ok(set.of(section))
+        Ok(set.of(section).chosen_by(self.recipe.train.choose_by))
     }
 
     /// Refuses stages whose images cannot be loaded as they want them.
@@ -340,65 +340,6 @@ impl Plan {
             Loader::new(train.clone(), self.augment.clone(), true, config)?;
         }
         Ok(())
-    }
-
-    /// Changes with everything that decides the bits of a student: hashes of the recipe (threads,
-    /// workers and places left out), of the images to learn from and to choose by, and of the
-    /// teacher, joined by `-`. The test part decides nothing.
-    ///
-    /// # Errors
-    /// A recipe that TOML cannot hold.
-    pub fn fingerprint(&self) -> Result<String, TrainError> {
-        self.fingerprint_of(&self.recipe, self.method.identity())
-    }
-
-    /// The same for a baseline, in which the method has no part: runs by several methods may have
-    /// it in common.
-    ///
-    /// # Errors
-    /// A recipe that TOML cannot hold.
-    pub fn fingerprint_of_baseline(&self) -> Result<String, TrainError> {
-        let mut recipe = self.recipe.clone();
-        recipe.method = MethodRecipe::default();
-        self.fingerprint_of(&recipe, "")
-    }
-
-    /// The same for a teacher that is trained first, in which the student has no part either.
-    ///
-    /// # Errors
-    /// A recipe that TOML cannot hold.
-    pub fn fingerprint_of_teacher(&self) -> Result<String, TrainError> {
-        let mut recipe = self.recipe.clone();
-        recipe.method = MethodRecipe::default();
-        recipe.student = StudentRecipe::default();
-        self.fingerprint_of(&recipe, "")
-    }
-
-    fn fingerprint_of(&self, recipe: &Recipe, method: &str) -> Result<String, TrainError> {
-        let mut recipe = recipe.clone();
-        if let Some(weights) = &mut recipe.student.weights {
-            *weights = model_source::sha256(Path::new(weights))?;
-        }
-        let mut teacher = Sha256::new();
-        for side in self.teacher_augment.size {
-            teacher.update(side.to_le_bytes());
-        }
-        if let Some(found) = &self.teacher {
-            if found.is_trained() {
-                recipe.teacher.source = None;
-            }
-            teacher.update(found.identity());
-        }
-        let mut whole = Sha256::new();
-        whole.update(recipe.fingerprint()?);
-        whole.update(self.blueprint.identity());
-        whole.update(method);
-        Ok(format!(
-            "{}-{}-{}",
-            model_source::hex(&whole.finalize()),
-            self.data_fingerprint,
-            model_source::hex(&teacher.finalize())
-        ))
     }
 
     /// The images that the results are measured on.
@@ -431,14 +372,6 @@ impl Plan {
             interrupt,
         }
     }
-}
-
-/// Changes with the images to learn from and to choose by.
-pub(super) fn fingerprint_of_data(dataset: &Dataset) -> String {
-    let mut hash = Sha256::new();
-    hash.update(dataset.train.fingerprint());
-    hash.update(dataset.validation.fingerprint());
-    model_source::hex(&hash.finalize())
 }
 
 /// Refuses what a run asks of labels besides its method, where images have none.

@@ -1,29 +1,17 @@
 //! From what was trained and tested to `results.json`.
 
-use std::io::Cursor;
 use std::path::Path;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
-use limbeck_data::{Image, Part};
 use limbeck_nn::Network;
 use limbeck_report::{
-    DataSummary, Disagreement, Evaluation, NetworkSummary, Results, Version, paired_gain,
+    DataSummary, Evaluation, NetworkSummary, Results, SeedResult, Version, paired_gain,
 };
 
-use super::Plan;
+use super::{Plan, disagreements::disagreements};
 use crate::{
-    TrainError, environment,
-    job::Finished,
-    latency::latency_ms,
-    metric::{Choice, PartAnswers},
+    TrainError, environment, job::Finished, latency::latency_ms, metric::PartAnswers,
     run_folder::RunFolder,
 };
-
-/// How many pictures of disagreement are kept.
-const DISAGREEMENTS: usize = 24;
-/// How many of them may have the same right class and the same choice of the student.
-const ALIKE: usize = 2;
 
 /// What training and testing gave.
 pub(super) struct Outcome<'a> {
@@ -73,7 +61,15 @@ pub(super) fn results(
             .iter()
             .zip(tested)
             .zip(outcome.seeds)
-            .map(|((finished, test), &seed)| finished.seed_result(seed, test))
+            .map(|((finished, test), &seed)| SeedResult {
+                seed,
+                test,
+                best_epoch: finished.best_epoch,
+                chosen_epoch: finished.chosen_epoch,
+                choice: finished.choice.clone(),
+                epochs: finished.epochs.clone(),
+                seconds: finished.seconds,
+            })
             .collect()
     };
     Ok(Results {
@@ -122,56 +118,10 @@ fn bytes_of(file: Option<&Path>, network: &Network) -> u64 {
     )
 }
 
-/// The pictures on which the two choose different classes, those first on which both are surest,
-/// a few of each kind.
-fn disagreements(
-    test: &Part,
-    student: &[Choice],
-    teacher: &[Choice],
-) -> Result<Vec<Disagreement>, TrainError> {
-    let mut found: Vec<usize> = (0..student.len().min(teacher.len()))
-        .filter(|&index| student[index].class != teacher[index].class)
-        .collect();
-    let certainty = |&index: &usize| student[index].probability * teacher[index].probability;
-    found.sort_by(|a, b| certainty(b).total_cmp(&certainty(a)).then(a.cmp(b)));
-    let mut alike = std::collections::BTreeMap::new();
-    found.retain(|&index| {
-        let count: &mut usize = alike
-            .entry((test.class(index), student[index].class))
-            .or_default();
-        *count += 1;
-        *count <= ALIKE
-    });
-    found
-        .into_iter()
-        .take(DISAGREEMENTS)
-        .map(|index| {
-            Ok(Disagreement {
-                index,
-                label: test.class(index),
-                student: (student[index].class, student[index].probability),
-                teacher: (teacher[index].class, teacher[index].probability),
-                png: STANDARD.encode(png(&test.image(index)?)),
-            })
-        })
-        .collect()
-}
-
-/// `image` as the bytes of a PNG file; empty if it cannot be encoded.
-fn png(image: &Image) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let colour = match image.channels {
-        1 => ExtendedColorType::L8,
-        _ => ExtendedColorType::Rgb8,
-    };
-    let encoded = PngEncoder::new(Cursor::new(&mut bytes)).write_image(
-        &image.pixels,
-        image.width as u32,
-        image.height as u32,
-        colour,
-    );
-    match encoded {
-        Ok(()) => bytes,
-        Err(_) => Vec::new(),
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_report_calls_the_baseline_as_the_methods_do() {
+        assert_eq!(limbeck_report::BASELINE, limbeck_methods::BASELINE);
     }
 }

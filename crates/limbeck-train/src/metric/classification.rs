@@ -4,6 +4,7 @@ use limbeck_nn::{Feature, Taps};
 use limbeck_report::{Classification, Details, Evaluation, Measure};
 
 use super::{EMBEDDING, Meter, MetricError, Prediction, Seen, classifier_metrics};
+use crate::recipe::ChooseBy;
 
 /// What a classifier said of one image.
 pub struct Answer<'a> {
@@ -50,13 +51,12 @@ pub struct ClassificationMeter {
 }
 
 impl ClassificationMeter {
-    /// No images of `classes` classes so far. With `by_recall`, what comes first is the recall of the
-    /// embeddings.
-    pub fn new(classes: usize, by_recall: bool) -> Self {
+    /// No images of `classes` classes so far. What epochs are chosen by comes first.
+    pub fn new(classes: usize, choose_by: ChooseBy) -> Self {
         Self {
             classes,
-            by_recall,
-            metrics: classifier_metrics(classes, by_recall),
+            by_recall: choose_by == ChooseBy::Recall,
+            metrics: classifier_metrics(classes, choose_by),
         }
     }
 
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     fn meter(classes: usize) -> Box<ClassificationMeter> {
-        Box::new(ClassificationMeter::new(classes, false))
+        Box::new(ClassificationMeter::new(classes, ChooseBy::Accuracy))
     }
 
     fn value(found: &Evaluation, name: &str) -> f64 {
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn with_recall_it_comes_first() {
-        let mut meter = Box::new(ClassificationMeter::new(2, true));
+        let mut meter = Box::new(ClassificationMeter::new(2, ChooseBy::Recall));
         let rows = [1.0, 0.0, 0.0, 1.0, 1.0, 0.0];
         let embeddings = [0.0, 1.0, 5.0, 0.0, 0.0, 2.0];
         meter

@@ -37,13 +37,24 @@ pub use recall::{NEIGHBOURS, Recall};
 pub use top_k::TopK;
 pub use without_labels::WithoutLabels;
 
+use limbeck_data::{Labelling, Part};
 use limbeck_report::Measure;
+
+use crate::recipe::ChooseBy;
+
+/// What measures networks on the images of `part`, by what is known of them.
+pub(crate) fn meter(part: &Part, choose_by: ChooseBy) -> Box<dyn Meter> {
+    match part.labelling() {
+        Labelling::None => Box::new(WithoutLabels::default()),
+        Labelling::Classes => Box::new(ClassificationMeter::new(part.classes().len(), choose_by)),
+    }
+}
 
 /// Every metric of a classifier, in the order in which they are told. The first is what epochs are
 /// chosen by.
-fn classifier_metrics(classes: usize, by_recall: bool) -> Vec<Box<dyn Metric>> {
+fn classifier_metrics(classes: usize, choose_by: ChooseBy) -> Vec<Box<dyn Metric>> {
     let mut metrics: Vec<Box<dyn Metric>> = Vec::new();
-    if by_recall {
+    if choose_by == ChooseBy::Recall {
         metrics.push(Box::new(Recall::default()));
     }
     metrics.push(Box::new(TopK::new(1, classes)));

@@ -68,6 +68,19 @@ pub struct TeacherFileArguments {
     pub teacher_size: Option<usize>,
 }
 
+impl TeacherFileArguments {
+    /// What was said.
+    pub fn facts(&self) -> ModelFacts {
+        ModelFacts {
+            model: self.teacher_model.clone(),
+            normalisation: self.teacher_normalisation.clone(),
+            classes: self.teacher_classes.clone(),
+            weights_key: self.teacher_weights_key.clone(),
+            size: self.teacher_size,
+        }
+    }
+}
+
 /// Height and width of images, 1 to 8,192 as in weights files.
 fn size(text: &str) -> Result<usize, String> {
     match text.parse() {

@@ -11,7 +11,6 @@ use limbeck::train::TrainError;
 use limbeck::train::chance::at_chance;
 use limbeck::train::evaluate::choices;
 use limbeck::train::metric::Choice;
-use limbeck::train::model_facts::ModelFacts;
 use serde::Serialize;
 use serde_json::json;
 
@@ -78,15 +77,7 @@ fn ask(
         .spread(ASKED);
     let usual = part.source.usual_shape();
     let size = usual.map(|[_, height, width]| [height, width]);
-    let file = &arguments.teacher_file;
-    let facts = ModelFacts {
-        model: file.teacher_model.clone(),
-        normalisation: file.teacher_normalisation.clone(),
-        classes: file.teacher_classes.clone(),
-        weights_key: file.teacher_weights_key.clone(),
-        size: file.teacher_size,
-    };
-    let model = load_model(text, &facts, size, quiet)?;
+    let model = load_model(text, &arguments.teacher_file.facts(), size, quiet)?;
     let part = match part.classes().is_empty() {
         true => part,
         false => by_class_of_model(part, &model, text)?,

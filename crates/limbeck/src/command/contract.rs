@@ -124,7 +124,7 @@ fn conclude(
             "model": found.model,
             "params": found.params,
             "macs": found.macs,
-            "accuracy": found.accuracy,
+            "score": found.score,
             "log": log,
         });
         writeln!(out, "{report:#}")?;

@@ -5,6 +5,7 @@ use std::io::Write;
 use burn::tensor::{DType, Device};
 use limbeck::nn::model::NamedModel;
 use limbeck::nn::{InputShape, Network};
+use limbeck::report::count;
 use serde_json::{Value, json};
 
 /// The model with the input that its published numbers are for.
@@ -40,13 +41,13 @@ pub fn print_network(out: &mut impl Write, network: &Network, json: bool) -> any
     writeln!(
         out,
         "  parameters   {}",
-        grouped(network.store.trained_count() as u64)
+        count(network.store.trained_count() as u64)
     )?;
-    writeln!(out, "  MACs         {}", grouped(cost.macs))?;
+    writeln!(out, "  MACs         {}", count(cost.macs))?;
     writeln!(
         out,
         "  activations  {} numbers ({:.1} MB in f32)",
-        grouped(cost.activations),
+        count(cost.activations),
         cost.activations as f64 * 4.0 / 1e6
     )?;
     writeln!(out, "  taps")?;
@@ -74,29 +75,4 @@ pub fn describe(network: &Network) -> Value {
         "activations": cost.activations,
         "taps": taps,
     })
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_233_540), "1,233,540");
-    }
 }

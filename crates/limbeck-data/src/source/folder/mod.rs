@@ -1,8 +1,10 @@
 //! Image files in folders, one folder for each class (torchvision's `ImageFolder`), or without
 //! labels.
 
+mod class_names;
 mod layout;
 mod left_out;
+mod role;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -54,7 +56,7 @@ impl Folder {
     /// Fewer than two classes, a class without images, a folder that cannot be read.
     pub fn open(root: &Path) -> Result<Self, DataError> {
         let tree = Tree::read(root)?;
-        let classes = layout::class_names(root, &tree)?;
+        let classes = class_names::class_names(root, &tree)?;
         Self::of_classes(root, &tree, classes, room())
     }
 

@@ -12,7 +12,7 @@ pub enum Embedding {
     PatchMean,
 }
 
-/// Shape of a [`VisionTransformer`].
+/// Shape of a [`VisionTransformer`](super::VisionTransformer).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VisionTransformerConfig {
     /// Side of a patch in pixels.

@@ -2,10 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::numbers::{count, percent};
-use super::side::{class_name, decimals, student};
+use super::class_name;
 use crate::measure::AGREEMENT;
+use crate::numbers::{count, percent};
 use crate::results::{Disagreement, Results};
+use crate::side::{decimals, student};
 
 /// Pictures up to this height and width are shown with their pixels sharp.
 const SMALL: usize = 96;

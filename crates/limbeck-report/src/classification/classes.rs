@@ -2,10 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::numbers::{MISSING, count, fixed, signed};
-use super::side::{Role, Side, class_name, sides, swatch};
-use super::statistics::mean;
+use super::class_name;
+use crate::numbers::{MISSING, count, fixed, signed};
 use crate::results::Results;
+use crate::side::{Role, Side, sides, swatch};
+use crate::statistics::mean;
 
 /// Classes up to which all are listed.
 const ALL: usize = 20;

@@ -1,0 +1,32 @@
+//! Which part of a data set a folder is, by its name.
+
+use super::tree::Tree;
+
+/// What a folder's name says that it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    Train,
+    Validation,
+    Test,
+}
+
+impl Role {
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// Names of such folders, whatever the case; the first is the usual one.
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Train => &["train", "training"],
+            Self::Validation => &["val", "valid", "validation", "dev"],
+            Self::Test => &["test", "testing", "eval"],
+        }
+    }
+
+    /// What `folder` is for, if its name says so.
+    pub fn of(folder: &Tree) -> Option<Self> {
+        let name = folder.name.to_str()?.to_lowercase();
+        Self::ALL
+            .into_iter()
+            .find(|role| role.names().contains(&name.as_str()))
+    }
+}

@@ -1,0 +1,72 @@
+//! What decides the bits of a training, as hashes.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::Plan;
+use crate::{
+    TrainError, model_source,
+    recipe::{MethodRecipe, Recipe, StudentRecipe},
+};
+
+impl Plan {
+    /// Changes with everything that decides the bits of a student: hashes of the recipe (threads,
+    /// workers and places left out), of the images to learn from and to choose by, and of the
+    /// teacher, joined by `-`. The test part decides nothing.
+    ///
+    /// # Errors
+    /// A recipe that TOML cannot hold.
+    pub fn fingerprint(&self) -> Result<String, TrainError> {
+        self.fingerprint_of(&self.recipe, self.method.identity())
+    }
+
+    /// The same for a baseline, in which the method has no part: runs by several methods may have
+    /// it in common.
+    ///
+    /// # Errors
+    /// A recipe that TOML cannot hold.
+    pub fn fingerprint_of_baseline(&self) -> Result<String, TrainError> {
+        let mut recipe = self.recipe.clone();
+        recipe.method = MethodRecipe::default();
+        self.fingerprint_of(&recipe, "")
+    }
+
+    /// The same for a teacher that is trained first, in which the student has no part either.
+    ///
+    /// # Errors
+    /// A recipe that TOML cannot hold.
+    pub fn fingerprint_of_teacher(&self) -> Result<String, TrainError> {
+        let mut recipe = self.recipe.clone();
+        recipe.method = MethodRecipe::default();
+        recipe.student = StudentRecipe::default();
+        self.fingerprint_of(&recipe, "")
+    }
+
+    fn fingerprint_of(&self, recipe: &Recipe, method: &str) -> Result<String, TrainError> {
+        let mut recipe = recipe.clone();
+        if let Some(weights) = &mut recipe.student.weights {
+            *weights = model_source::sha256(Path::new(weights))?;
+        }
+        let mut teacher = Sha256::new();
+        for side in self.teacher_augment.size {
+            teacher.update(side.to_le_bytes());
+        }
+        if let Some(found) = &self.teacher {
+            if found.is_trained() {
+                recipe.teacher.source = None;
+            }
+            teacher.update(found.identity());
+        }
+        let mut whole = Sha256::new();
+        whole.update(recipe.fingerprint()?);
+        whole.update(self.blueprint.identity());
+        whole.update(method);
+        Ok(format!(
+            "{}-{}-{}",
+            model_source::hex(&whole.finalize()),
+            self.data_fingerprint,
+            model_source::hex(&teacher.finalize())
+        ))
+    }
+}
