@@ -302,23 +302,49 @@ pub fn student_of(path: &Path) -> Result<PathBuf, TrainError> {
 /// # Errors
 /// A folder that is not a finished run's, or a damaged `results.json`.
 pub fn results_of(path: &Path) -> Result<Results, TrainError> {
-    let file = path.join(RESULTS_FILE);
-    if !file.is_file() {
+    if !path.join(RESULTS_FILE).is_file() {
         return Err(not_a_run(path, RESULTS_FILE));
     }
-    let read = |file: &Path| std::fs::read_to_string(file).map_err(TrainError::io(file));
+    read_results(path)?.map_err(|error| unreadable(path, &error))
+}
+
+/// What the run in `path` found, if it is finished. Damaged results are as none: going on with the
+/// run writes them again.
+///
+/// # Errors
+/// Results that a later version wrote, which are not to be written over; files that cannot be read.
+pub fn finished(path: &Path) -> Result<Option<Results>, TrainError> {
+    if !path.join(RESULTS_FILE).is_file() {
+        return Ok(None);
+    }
+    match read_results(path)? {
+        Ok(results) => Ok(Some(results)),
+        Err(error @ ResultsError::Later { .. }) => Err(unreadable(path, &error)),
+        Err(_) => Ok(None),
+    }
+}
+
+fn read_results(path: &Path) -> Result<Result<Results, ResultsError>, TrainError> {
+    let read = |file: &Path| std::fs::read(file).map_err(TrainError::io(file));
+    // Bytes that are no text are damage like any other.
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let beside = path.join(DETAILS_FILE);
     let details = match beside.is_file() {
-        true => Some(read(&beside)?),
+        true => Some(text(read(&beside)?)),
         false => None,
     };
-    from_files(&read(&file)?, details.as_deref()).map_err(|error| TrainError::RunFolder {
+    let results = text(read(&path.join(RESULTS_FILE))?);
+    Ok(from_files(&results, details.as_deref()))
+}
+
+fn unreadable(path: &Path, error: &ResultsError) -> TrainError {
+    TrainError::RunFolder {
+        path: path.join(RESULTS_FILE),
         reason: match error {
             ResultsError::Later { .. } => error.to_string(),
             _ => format!("{error}; `limbeck resume` writes them again"),
         },
-        path: file,
-    })
+    }
 }
 
 fn not_a_run(path: &Path, missing: &str) -> TrainError {

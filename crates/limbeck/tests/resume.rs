@@ -68,6 +68,30 @@ fn a_finished_run_can_be_resumed_and_stays_the_same() {
     assert_eq!(before, bytes(&place.path("run/student/model.safetensors")));
 }
 
+#[test]
+fn damaged_results_are_written_again_and_those_of_a_later_version_are_left_alone() {
+    let place = Place::new();
+    let arguments = tiny("train", &["--model", "resnet8", "--out", "run"]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    place.succeed(&arguments);
+    let written = bytes(&place.path("run/results.json"));
+    for damaged in [&written[..written.len() / 2], b"\xff\xfe", b""] {
+        place.write("run/results.json", damaged);
+        for command in ["report", "compare"] {
+            let words = ["run/results.json", "limbeck resume"];
+            place.fail(&[command, "run"], 1, &words);
+        }
+        place.succeed(&["resume", "run", "--quiet"]);
+        place.succeed(&["report", "run"]);
+    }
+    let later = r#"{"version": 99}"#;
+    place.write("run/results.json", later);
+    for command in ["report", "resume"] {
+        place.fail(&[command, "run"], 1, &["format 99", "later one"]);
+    }
+    assert_eq!(bytes(&place.path("run/results.json")), later.as_bytes());
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_writes_a_checkpoint_exits_with_130_and_the_run_goes_on() {

@@ -20,7 +20,7 @@ pub fn find_data(path: &Path, moved_to: Option<&str>) -> Result<(), TrainError> 
     let Some(moved_to) = moved_to else {
         let data = Path::new(&recipe.data.path);
         let gone = data.is_absolute() && !data.exists();
-        if gone && run_folder::results_of(path).is_err() {
+        if gone && run_folder::finished(path)?.is_none() {
             return Err(TrainError::RunFolder {
                 path: path.to_owned(),
                 reason: format!(

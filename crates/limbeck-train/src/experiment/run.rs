@@ -29,7 +29,7 @@ pub fn run(
     let mut plan = Plan::of(recipe, stock)?;
     arrange(std::slice::from_mut(&mut plan))?;
     let folder = RunFolder::create_or_open(out, &plan.recipe)?;
-    if let Ok(results) = run_folder::results_of(out) {
+    if let Some(results) = run_folder::finished(out)? {
         return Ok(results);
     }
     let command: Vec<String> = std::env::args().collect();

@@ -29,6 +29,8 @@ pub struct Choice {
     pub epochs: usize,
     /// Images of the validation part.
     images: usize,
+    /// Whether the recipe says which.
+    asked: bool,
 }
 
 impl Choice {
@@ -40,8 +42,9 @@ impl Choice {
         };
         Self {
             how: recipe.choose.unwrap_or(by_rule),
-            epochs: recipe.choose_epochs,
+            epochs: recipe.choose_epochs.min(recipe.epochs),
             images,
+            asked: recipe.choose.is_some(),
         }
     }
 
@@ -49,12 +52,12 @@ impl Choice {
     pub fn sentence(&self) -> String {
         let images = self.images;
         let error = 50.0 / (images.max(1) as f64).sqrt();
-        match (self.how, images >= TELLING) {
-            (Choose::Best, true) => format!(
+        match (self.how, self.asked) {
+            (Choose::Best, _) if images >= TELLING => format!(
                 "the epoch that is best on the validation part, whose {images} images tell epochs \
                  apart to {error:.1} points"
             ),
-            (Choose::Best, false) => format!(
+            (Choose::Best, _) => format!(
                 "the epoch that is best on the validation part, as train.choose says, though \
                  {images} images tell epochs apart only to {error:.1} points"
             ),
@@ -137,8 +140,25 @@ mod tests {
         let few = choice(Some(Choose::Best), 6);
         assert_eq!(few.how, Choose::Best);
         assert!(few.sentence().contains("though 6 images"));
-        assert_eq!(choice(Some(Choose::Last), 5_000).how, Choose::Last);
+        for images in [6, 5_000] {
+            let last = choice(Some(Choose::Last), images);
+            assert_eq!(last.how, Choose::Last);
+            assert_eq!(last.sentence(), "the last epoch, as train.choose says");
+        }
         assert_eq!(choice(Some(Choose::Average), 6).how, Choose::Average);
+    }
+
+    #[test]
+    fn a_run_of_few_epochs_averages_those_that_it_has() {
+        let recipe = TrainRecipe {
+            choose: Some(Choose::Average),
+            choose_epochs: 5,
+            epochs: 3,
+            ..TrainRecipe::default()
+        };
+        let choice = Choice::of(&recipe, 6);
+        assert_eq!(choice.epochs, 3);
+        assert!(choice.sentence().contains("last 3 epochs"));
     }
 
     #[test]

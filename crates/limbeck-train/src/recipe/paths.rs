@@ -49,11 +49,14 @@ mod tests {
         recipe.data.path = "shapes:100".to_owned();
         recipe.teacher.source = Some("resnet8".to_owned());
         recipe.student.weights = Some("src".to_owned());
+        recipe.teacher.classes = Some("src".to_owned());
         let found = recipe.with_absolute_paths();
         assert_eq!(found.data.path, "shapes:100");
         assert_eq!(found.teacher.source.as_deref(), Some("resnet8"));
-        let weights = found.student.weights.unwrap();
-        assert!(Path::new(&weights).is_absolute() && weights.ends_with("src"));
+        for found in [found.student.weights, found.teacher.classes] {
+            let found = found.unwrap();
+            assert!(Path::new(&found).is_absolute() && found.ends_with("src"));
+        }
         recipe.teacher.source = Some("cache:src".to_owned());
         let source = recipe.with_absolute_paths().teacher.source.unwrap();
         assert!(Path::new(source.strip_prefix(CACHE).unwrap()).is_absolute());

@@ -32,7 +32,7 @@ pub fn go_on(
     interrupt: &AtomicBool,
 ) -> anyhow::Result<Results> {
     let folder = RunFolder::open(path)?;
-    if let Ok(results) = run_folder::results_of(folder.path()) {
+    if let Some(results) = run_folder::finished(folder.path())? {
         if !quiet {
             eprintln!(
                 "the run {} is finished; nothing was changed",
