@@ -95,10 +95,13 @@ impl Plan {
         if !labelled {
             check_without_labels(&recipe, &dataset)?;
         }
+        let classes = match dataset.classes.len() {
+            0 => String::new(),
+            classes => format!("{classes} classes, "),
+        };
         let mut notes = vec![format!(
-            "data: {}, {} classes, {} to train, {} to validate, {} to test",
+            "data: {}, {classes}{} to train, {} to validate, {} to test",
             dataset.name,
-            dataset.classes.len(),
             dataset.train.len(),
             dataset.validation.len(),
             dataset.test.len()
