@@ -10,9 +10,7 @@ use std::collections::HashMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::{
-    Architecture, Builder, InputShape, Network, NnError, Outputs, ParameterId, Pass, Role, Taps,
-};
+use crate::{Architecture, Builder, InputShape, Network, NnError, ParameterId, Pass, Role, Taps};
 
 /// A burn module that gives logits for images.
 pub trait ImageModule: Module + Sync + 'static {
@@ -57,7 +55,10 @@ impl Network {
         let network = Self::new(name, input, 0, device, dtype, |builder, _| {
             Ok(module_architecture(builder, module))
         })?;
-        let shape = network.evaluate_blank().logits().dims();
+        let shape = network
+            .evaluate(network.blank_image(), &Taps::none())
+            .logits()
+            .dims();
         if shape != [1, input.classes] {
             return Err(NnError::Unsupported {
                 model: name.to_owned(),
@@ -69,20 +70,6 @@ impl Network {
             });
         }
         Ok(network)
-    }
-
-    fn evaluate_blank(&self) -> Outputs {
-        let InputShape {
-            channels,
-            height,
-            width,
-            ..
-        } = self.input();
-        let options = (self.store.device(), self.store.dtype());
-        self.evaluate(
-            Tensor::zeros([1, channels, height, width], options),
-            &Taps::none(),
-        )
     }
 }
 

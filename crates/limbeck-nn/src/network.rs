@@ -197,7 +197,7 @@ impl Network {
     }
 
     /// `[1, C, H, W]` of zeros.
-    fn blank_image(&self) -> Tensor<4> {
+    pub(crate) fn blank_image(&self) -> Tensor<4> {
         let InputShape {
             channels,
             height,
