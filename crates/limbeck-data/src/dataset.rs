@@ -68,7 +68,7 @@ impl Part {
     #[must_use]
     pub fn class(&self, position: usize) -> Option<usize> {
         match self.labelling() {
-            Labelling::None => None,
+            Labelling::None | Labelling::Masks => None,
             Labelling::Classes => self.annotation(position).ok()?.class(),
         }
     }
@@ -153,7 +153,7 @@ impl Part {
                     lie(index, reason)
                 })??;
             match (self.labelling(), annotation) {
-                (Labelling::None, Annotation::None) => {}
+                (Labelling::None, Annotation::None) | (Labelling::Masks, Annotation::Mask(_)) => {}
                 (Labelling::Classes, Annotation::Class(class)) if class < classes => {}
                 (Labelling::Classes, Annotation::Class(class)) => {
                     return Err(lie(
@@ -166,6 +166,10 @@ impl Part {
                         index,
                         format!("its label is {class}, but its source says that it has no labels"),
                     ));
+                }
+                (Labelling::Masks, _) | (_, Annotation::Mask(_)) => {
+                    let reason = "it has labels of another kind than its source says";
+                    return Err(lie(index, reason.to_owned()));
                 }
                 (Labelling::Classes, Annotation::None) => {
                     return Err(lie(

@@ -53,9 +53,14 @@ impl Batch {
             let batch = Self::on_device(*batch, device, dtype);
             Box::new(batch)
         };
-        let target = match batch.labels.is_empty() {
-            true => Target::None,
-            false => Target::Classes {
+        let target = match (batch.labels.is_empty(), batch.masks.is_empty()) {
+            (true, true) => Target::None,
+            (true, false) => {
+                let ids = batch.masks.into_iter().map(i64::from).collect::<Vec<_>>();
+                let shape = [count, height, width];
+                Target::Masks(Tensor::from_data(TensorData::new(ids, shape), device))
+            }
+            (false, _) => Target::Classes {
                 labels: Tensor::from_data(TensorData::new(batch.labels, [count]), device),
                 shares: batch.targets.map(|shares| {
                     let shape = [count, shares.len() / count];
@@ -146,6 +151,7 @@ mod tests {
             images: vec![0.0; 2],
             shape: [2, 1, 1, 1],
             labels: vec![1, 0],
+            masks: Vec::new(),
             targets: Some(vec![0.25, 0.75, 0.75, 0.25]),
             views: Vec::new(),
             partners: None,

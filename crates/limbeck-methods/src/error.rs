@@ -49,6 +49,16 @@ pub enum MethodError {
         /// Such as "method `dkd`".
         reader: String,
     },
+    /// Something reads labels of another kind than there are.
+    #[error("{reader} needs {wanted}, and the labels are {found}")]
+    LabelKind {
+        /// Such as "method `dkd`".
+        reader: String,
+        /// What it reads.
+        wanted: &'static str,
+        /// What there is.
+        found: &'static str,
+    },
     /// The method does not serve the task.
     #[error(
         "method `{method}` does not serve the task of {task}; methods that do: {}",

@@ -69,7 +69,8 @@ methods! {
     criterion fitnet::FitNet(FitNetConfig), teacher: true, labels: false, Features, staged: FitNetStages;
     procedure hints::Hints(HintsConfig), teacher: true, labels: settings, Features;
     procedure hssakd::Hssakd(HssakdConfig), teacher: true, labels: true, Stages;
-    criterion kd::Kd(KdConfig), teacher: true, labels: false, Teacher;
+    criterion kd::Kd(KdConfig), teacher: true, labels: false, Teacher,
+        serves: [Classification, Segmentation];
     procedure kdcl::Kdcl(KdclConfig), teacher: false, labels: true, Networks;
     procedure mfef::Mfef(MfefConfig), teacher: false, labels: true, Networks;
     criterion mgram::Mgram(MgramConfig), teacher: true, labels: false, Features;
@@ -99,6 +100,7 @@ pub use hint_selection::{HintSelection, HintSettings, HintSurvey};
 pub use layer_clusters::{CentreRule, LayerClusters};
 pub use layer_similarity::LayerSimilarity;
 pub use limbeck_data::{Balanced, Images, Normalisation};
+pub use limbeck_nn::TaskKind;
 pub use method::{Method, build, cast, check_data, entries, needs_teacher};
 pub use none::BASELINE;
 pub use one_stage::OneStage;
@@ -111,6 +113,6 @@ pub use recall::recall_at;
 pub use registry::{Build, Group, MethodEntry, find, without_labels};
 pub use scene::{Played, Scene, Setting};
 pub use target::Target;
-pub use task::{Classification, Rows, Supervision, Task, TaskKind};
+pub use task::{Classification, Rows, Segmentation, Supervision, Task};
 pub use teacher::{Classifier, Origin, Questions, Section, Teacher};
 pub use unreached::unreached_weights;

@@ -45,7 +45,8 @@ impl Group {
 
 /// The catalogue: declares the module of every method and lists them all in `METHODS`, the
 /// baseline first. A line is
-/// `kind module::Method(Config), teacher: whether it reads one, labels: whether it reads them, Group;`
+/// `kind module::Method(Config), teacher: whether it reads one, labels: whether it reads them, Group;`,
+/// with `, serves: [Classification, Segmentation]` where it serves other tasks than classification,
 /// where the module is the method's id and the name of its file, and a `criterion` that can also
 /// have stages names the procedure that they are. The supervised loss of the student does not count
 /// as reading labels: it is left out where there are none. Where settings decide,
@@ -54,15 +55,21 @@ macro_rules! methods {
     (
         baseline $none:ident::$baseline:ident($nothing:ident), teacher: false, labels: false, $least:ident;
         $($kind:ident $module:ident::$method:ident($config:ident), teacher: $teacher:literal,
-            labels: $labels:tt, $group:ident $(, staged: $stages:ident)?;)*
+            labels: $labels:tt, $group:ident $(, staged: $stages:ident)? $(, serves: [$($task:ident),+])?;)*
     ) => {
         mod $none;
         $(mod $module;)*
 
         /// All methods: the baseline, then by name.
         pub static METHODS: &[MethodEntry] = &[
-            entry!(criterion $none::$baseline($nothing), false, false, $least,),
-            $(entry!($kind $module::$method($config), $teacher, $labels, $group, $($stages)?),)*
+            entry!(
+                criterion $none::$baseline($nothing), false, false, $least, [],
+                [Classification, Segmentation]
+            ),
+            $(entry!(
+                $kind $module::$method($config), $teacher, $labels, $group, [$($stages)?],
+                [$($($task),+)?]
+            ),)*
         ];
 
         #[cfg(test)]
@@ -86,18 +93,27 @@ macro_rules! methods {
 }
 
 macro_rules! entry {
-    ($kind:ident $module:ident::$method:ident($config:ident), $teacher:literal, $labels:tt, $group:ident, $($stages:ident)?) => {
+    ($kind:ident $module:ident::$method:ident($config:ident), $teacher:literal, $labels:tt, $group:ident, [$($stages:ident)?], $tasks:tt) => {
         $crate::registry::MethodEntry {
             id: stringify!($module),
             source: include_str!(concat!(stringify!($module), ".rs")),
             needs_teacher: $teacher,
-            tasks: &[$crate::TaskKind::Classification],
+            tasks: tasks!($tasks),
             labels: labels!($labels $module::$config),
             group: $crate::registry::Group::$group,
             defaults: $crate::registry::defaults::<$module::$config>,
             build: build!($kind $module::$method),
             staged: staged!($module $($stages)?),
         }
+    };
+}
+
+macro_rules! tasks {
+    ([]) => {
+        &[$crate::TaskKind::Classification]
+    };
+    ([$($task:ident),+]) => {
+        &[$($crate::TaskKind::$task),+]
     };
 }
 

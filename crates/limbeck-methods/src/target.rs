@@ -21,6 +21,8 @@ pub enum Target {
         /// say all.
         shares: Option<Tensor<2>>,
     },
+    /// A class of each pixel, `[B, H, W]`; [`limbeck_data::VOID`] where nothing is known.
+    Masks(Tensor<3, Int>),
 }
 
 impl Target {
@@ -29,6 +31,23 @@ impl Target {
         Self::Classes {
             labels,
             shares: None,
+        }
+    }
+
+    /// The class of each pixel, `[B, H, W]`, for the method called `method`.
+    ///
+    /// # Errors
+    /// [`MethodError::NoLabels`], and labels of whole images.
+    pub fn masks(&self, method: &str) -> Result<&Tensor<3, Int>, MethodError> {
+        let reader = || format!("method `{method}`");
+        match self {
+            Self::Masks(masks) => Ok(masks),
+            Self::None => Err(MethodError::NoLabels { reader: reader() }),
+            Self::Classes { .. } => Err(MethodError::LabelKind {
+                reader: reader(),
+                wanted: "a class of each pixel",
+                found: "a class of each image",
+            }),
         }
     }
 
@@ -45,6 +64,11 @@ impl Target {
             Self::Classes { labels, shares } => Ok((labels, shares.as_ref())),
             Self::None => Err(MethodError::NoLabels {
                 reader: format!("method `{method}`"),
+            }),
+            Self::Masks(_) => Err(MethodError::LabelKind {
+                reader: format!("method `{method}`"),
+                wanted: "a class of each image",
+                found: "a class of each pixel",
             }),
         }
     }

@@ -1,28 +1,15 @@
 //! What is to be learnt: the supervised loss, and the grid on which predictions are compared.
 
 mod classification;
+mod segmentation;
 
-use burn::tensor::Tensor;
-use limbeck_nn::{Feature, Outputs};
+use burn::tensor::{Int, Tensor};
+use limbeck_nn::{Feature, Outputs, Taps, TaskKind};
 
 use crate::{MethodError, Target, Term};
 
 pub use classification::Classification;
-
-/// The kinds of tasks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TaskKind {
-    /// One class of each image.
-    Classification,
-}
-
-impl std::fmt::Display for TaskKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Classification => "classification",
-        })
-    }
-}
+pub use segmentation::Segmentation;
 
 /// Predictions of student and teacher side by side, a row for each place where they predict.
 #[derive(Clone, Debug)]
@@ -31,12 +18,19 @@ pub struct Rows {
     pub student: Tensor<2>,
     /// Logits of the teacher for the same places, `[R, K]`; `None` where there is no teacher.
     pub teacher: Option<Tensor<2>>,
+    /// Class of each place, `[R]`; `None` where that is not known.
+    pub labels: Option<Tensor<1, Int>>,
 }
 
 /// A task of vision.
 pub trait Task: Send + Sync + std::fmt::Debug {
     /// Which one.
     fn kind(&self) -> TaskKind;
+
+    /// Taps that the supervised loss reads besides the prediction, such as an auxiliary head's.
+    fn taps(&self) -> Taps {
+        Taps::none()
+    }
 
     /// The supervised loss of what a network gave out, as named terms with their weights; no terms
     /// where nothing is known of the images.
@@ -57,8 +51,9 @@ pub trait Task: Send + Sync + std::fmt::Debug {
         target: &Target,
     ) -> Result<Rows, MethodError>;
 
-    /// For how many images of the batch the prediction is right; `None` where that is not known.
-    fn count_right(&self, prediction: &Feature, target: &Target) -> Option<usize>;
+    /// How many predictions are right, and of how many: images, or pixels that are not void; `None`
+    /// where that is not known.
+    fn count_right(&self, prediction: &Feature, target: &Target) -> Option<[usize; 2]>;
 }
 
 /// A task with what is known of a batch: whatever learns from labels asks it.

@@ -10,14 +10,18 @@ use std::collections::HashMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::{Architecture, Builder, InputShape, Network, NnError, ParameterId, Pass, Role, Taps};
+use crate::{
+    Architecture, Builder, Feature, InputShape, Network, NnError, ParameterId, Pass, Role, TapKind,
+    Taps, TaskKind,
+};
 
-/// A burn module that gives logits for images.
+/// A burn module that predicts something of images.
 pub trait ImageModule: Module + Sync + 'static {
-    /// Runs `images` `[B, C, H, W]` and returns the logits `[B, K]`. What is to be compared with
+    /// Runs `images` `[B, C, H, W]` and returns the prediction, as
+    /// [`Architecture::forward`] does. What is to be compared with
     /// another network is recorded in `pass` by [`Pass::tap`] under the names of
     /// [`ImageModule::tap_names`].
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2>;
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature;
 
     /// Names of all taps in forward order, `logits` left out.
     fn tap_names(&self) -> Vec<String> {
@@ -44,7 +48,7 @@ impl Network {
     /// files and reports.
     ///
     /// # Errors
-    /// A module whose logits for an image of `input` are not `[1, classes]`.
+    /// A module whose prediction for an image of `input` has not as many channels as classes.
     pub fn of_module(
         name: &str,
         input: InputShape,
@@ -55,16 +59,15 @@ impl Network {
         let network = Self::new(name, input, 0, device, dtype, |builder, _| {
             Ok(module_architecture(builder, module))
         })?;
-        let shape = network
-            .evaluate(network.blank_image(), &Taps::none())
-            .logits()
-            .dims();
-        if shape != [1, input.classes] {
+        let outputs = network.evaluate(network.blank_image(), &Taps::none());
+        let (kind, rows) = (outputs.prediction.kind(), outputs.logits().dims());
+        let of_one_image = !matches!(kind, TapKind::Vector(_)) || rows[0] == 1;
+        if TaskKind::of(&kind).is_none() || rows[1] != input.classes || !of_one_image {
             return Err(NnError::Unsupported {
                 model: name.to_owned(),
                 reason: format!(
-                    "its logits of one image have the shape {shape:?}, and {:?} is needed for {} classes",
-                    [1, input.classes],
+                    "it predicts a {kind} for each image ({rows:?} for one), and a vector [{0}] or \
+                     a map [{0}, h, w] is needed for {0} classes",
                     input.classes
                 ),
             });
@@ -103,7 +106,7 @@ impl<M: ImageModule> Architecture for ModuleArchitecture<M> {
         self.module.tap_names()
     }
 
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         // Copies of a module share their running statistics; `valid` and `train` make new ones, so
         // that passes on several threads do not meet.
         let fresh = self.module.valid();
@@ -131,16 +134,16 @@ impl<M: ImageModule> Architecture for ModuleArchitecture<M> {
             false => images.autodiff(),
         };
         let through = images.is_tracked();
-        let logits = filled.forward(pass, images);
+        let prediction = filled.forward(pass, images);
         filled.valid().visit(&mut Collect {
             pass,
             places: &self.places,
         });
         match tracked || through {
-            true => logits,
+            true => prediction,
             false => {
                 pass.detach_taps();
-                logits.inner()
+                prediction.detach()
             }
         }
     }

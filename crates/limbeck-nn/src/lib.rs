@@ -20,6 +20,7 @@ mod network;
 mod outputs;
 mod pass;
 mod store;
+mod task;
 
 pub use builder::Builder;
 pub use burn_module::{ImageModule, module_architecture};
@@ -30,3 +31,4 @@ pub use network::{Architecture, InputShape, Network};
 pub use outputs::{Feature, Outputs, Tap, TapKind, Taps};
 pub use pass::{Mode, Pass, STEM_CONVOLUTION};
 pub use store::{Entry, ParameterId, Role, Store};
+pub use task::TaskKind;

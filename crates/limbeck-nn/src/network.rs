@@ -6,8 +6,8 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::{
-    Builder, Cost, Mode, NnError, Outputs, ParameterId, Pass, STEM_CONVOLUTION, Store, Tap, Taps,
-    layer::FrozenConvolution,
+    Builder, Cost, Feature, Mode, NnError, Outputs, ParameterId, Pass, STEM_CONVOLUTION, Store,
+    Tap, Taps, TaskKind, layer::FrozenConvolution,
 };
 
 /// What goes in and how many classes come out.
@@ -39,8 +39,9 @@ pub trait Architecture: Send + Sync + std::fmt::Debug {
     /// Names of all taps in forward order, `logits` left out.
     fn tap_names(&self) -> Vec<String>;
 
-    /// Runs `images` `[B, C, H, W]`, records taps in `pass` and returns the logits `[B, K]`.
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2>;
+    /// Runs `images` `[B, C, H, W]`, records taps in `pass` and returns the prediction before any
+    /// softmax: a vector `[B, K]` of a classifier, a map `[B, K, h, w]` of a network that segments.
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature;
 }
 
 /// An architecture with its numbers. A clone shares both until one side is changed.
@@ -85,8 +86,8 @@ impl Network {
     /// images record them.
     pub fn evaluate(&self, images: Tensor<4>, taps: &Taps) -> Outputs {
         let mut pass = Pass::new(&self.store, Mode::Evaluate, taps.clone(), 0);
-        let logits = self.architecture.forward(&mut pass, images);
-        pass.finish(logits).0
+        let prediction = self.architecture.forward(&mut pass, images);
+        pass.finish(prediction).0
     }
 
     /// Runs `images` in training mode over `tracked`, a [`Store::tracked`] copy of this network's
@@ -99,8 +100,8 @@ impl Network {
         seed: u64,
     ) -> (Outputs, BTreeMap<ParameterId, Tensor<1>>) {
         let mut pass = Pass::new(tracked, Mode::Train, taps.clone(), seed);
-        let logits = self.architecture.forward(&mut pass, images);
-        pass.finish(logits)
+        let prediction = self.architecture.forward(&mut pass, images);
+        pass.finish(prediction)
     }
 
     /// A network of which shapes alone are asked: nothing is drawn, all numbers are zero and take
@@ -151,6 +152,12 @@ impl Network {
         self.architecture.forward(&mut pass, self.blank_image());
         let convolution = pass.first_convolution()?;
         Some(convolution.frozen(&self.store))
+    }
+
+    /// What it solves, told by what it predicts; `None` of a prediction that no task has.
+    pub fn task(&self) -> Option<TaskKind> {
+        let (outputs, _) = self.count(Taps::none());
+        TaskKind::of(&outputs.prediction.kind())
     }
 
     /// Work and memory for one image.
@@ -213,8 +220,8 @@ impl Network {
     /// A counting pass over one image.
     fn count(&self, taps: Taps) -> (Outputs, Cost) {
         let mut pass = Pass::counting(&self.store, taps);
-        let logits = self.architecture.forward(&mut pass, self.blank_image());
+        let prediction = self.architecture.forward(&mut pass, self.blank_image());
         let cost = pass.cost();
-        (pass.finish(logits).0, cost)
+        (pass.finish(prediction).0, cost)
     }
 }

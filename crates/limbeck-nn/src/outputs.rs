@@ -222,7 +222,8 @@ impl Feature {
 /// What a forward pass gave out.
 #[derive(Clone, Debug)]
 pub struct Outputs {
-    /// What the network predicts, before any softmax: a vector `[B, K]` of a classifier.
+    /// What the network predicts, before any softmax: a vector `[B, K]` of a classifier, a map
+    /// `[B, K, h, w]` of a network that segments.
     pub prediction: Feature,
     /// Recorded taps by name.
     pub features: BTreeMap<String, Feature>,

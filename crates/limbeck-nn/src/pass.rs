@@ -204,10 +204,10 @@ impl<'a> Pass<'a> {
     }
 
     /// Ends the pass of a network: its outputs, and the statistics it wants changed.
-    pub fn finish(self, logits: Tensor<2>) -> (Outputs, BTreeMap<ParameterId, Tensor<1>>) {
+    pub fn finish(self, prediction: Feature) -> (Outputs, BTreeMap<ParameterId, Tensor<1>>) {
         (
             Outputs {
-                prediction: Feature::Vector(logits),
+                prediction,
                 features: self.features,
             },
             self.updates,

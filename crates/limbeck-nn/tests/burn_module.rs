@@ -56,10 +56,10 @@ impl Small {
 }
 
 impl ImageModule for Small {
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let map = self.features(images);
         pass.tap("map", || Feature::Map(map.clone()));
-        self.logits(map)
+        Feature::Vector(self.logits(map))
     }
 
     fn tap_names(&self) -> Vec<String> {

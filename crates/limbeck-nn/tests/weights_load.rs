@@ -10,7 +10,9 @@ use limbeck_nn::weights::{
     ImageFit, LoadOptions, LoadReport, ModelFile, Normalisation, StateDict, WeightsError,
     load_network, load_store, read_metadata, save_safetensors,
 };
-use limbeck_nn::{Architecture, Builder, Init, InputShape, Network, Pass, Role, Store, model};
+use limbeck_nn::{
+    Architecture, Builder, Feature, Init, InputShape, Network, Pass, Role, Store, model,
+};
 
 const SMALL: InputShape = InputShape {
     channels: 3,
@@ -439,9 +441,9 @@ impl Architecture for Tokens {
         Vec::new()
     }
 
-    fn forward(&self, _: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, _: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let [batch, ..] = images.dims();
-        images.reshape([batch as i32, -1])
+        Feature::Vector(images.reshape([batch as i32, -1]))
     }
 }
 

@@ -277,8 +277,8 @@ impl Job<'_> {
             images_per_second: sums.images_per_second(),
             data_wait: sums.data_wait(),
         };
-        if let Some(correct) = sums.correct {
-            row.note(TRAIN, [&metric::while_training(correct, sums.images)]);
+        if let Some([right, of]) = sums.correct {
+            row.note(TRAIN, [&metric::while_training(right, of)]);
         }
         row.note(VALIDATION, &measured.measures);
         observer.epoch(&self.name, &row, &measured, learner.epochs());

@@ -4,7 +4,7 @@
 use limbeck::burn::nn::conv::{Conv2d, Conv2dConfig};
 use limbeck::burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use limbeck::burn::{self, module::Module, tensor::Tensor, tensor::activation::relu};
-use limbeck::nn::{ImageModule, Pass, module_architecture};
+use limbeck::nn::{Feature, ImageModule, Pass, module_architecture};
 use limbeck::train::experiment::{OwnTeacher, Stock, run};
 use limbeck::train::{blueprint::Blueprint, observer::Silent, recipe::Recipe};
 
@@ -16,9 +16,9 @@ struct Small {
 }
 
 impl ImageModule for Small {
-    fn forward(&self, _pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, _pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let map = relu(self.norm.forward(self.convolution.forward(images)));
-        self.head.forward(map.mean_dim(3).mean_dim(2).flatten(1, 3))
+        Feature::Vector(self.head.forward(map.mean_dim(3).mean_dim(2).flatten(1, 3)))
     }
 }
 

@@ -26,12 +26,12 @@ impl Architecture for Tiny {
         vec!["stem".to_owned(), "pooled".to_owned()]
     }
 
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let map = relu(self.convolution.forward(pass, images));
         pass.tap_map("stem", &map);
         let pooled = map.mean_dim(3).mean_dim(2).flatten::<2>(1, 3);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
-        self.head.forward(pass, pooled)
+        Feature::Vector(self.head.forward(pass, pooled))
     }
 }
 

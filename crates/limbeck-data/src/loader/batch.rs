@@ -29,6 +29,9 @@ pub struct Batch {
     /// Class of each image, `[B]`; under mixing, the class with the greater share. Empty where images
     /// have no classes.
     pub labels: Vec<i64>,
+    /// Class of each pixel `[B, H, W]`, flat, [`VOID`](crate::VOID) where it is not known. Empty where
+    /// images have no masks.
+    pub masks: Vec<u8>,
     /// Soft targets `[B, K]`, flat, each row a distribution; `None` unless images that have classes
     /// are mixed.
     pub targets: Option<Vec<f32>>,
@@ -170,6 +173,7 @@ impl Plan {
             images,
             shape: [indices.len(), self.augment.channels, height, width],
             labels: self.labels(&indices),
+            masks: Vec::new(),
             targets: None,
             views: Vec::new(),
             partners: None,

@@ -1,21 +1,25 @@
 //! What is known of an image besides its pixels.
 
+use crate::Mask;
+
 /// What is known of one image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Annotation {
     /// Nothing.
     None,
     /// Its class, a position in [`Source::classes`](super::Source::classes).
     Class(usize),
+    /// The class of each of its pixels.
+    Mask(Mask),
 }
 
 impl Annotation {
     /// The class, where there is one.
     #[must_use]
-    pub fn class(self) -> Option<usize> {
+    pub fn class(&self) -> Option<usize> {
         match self {
-            Self::None => None,
-            Self::Class(class) => Some(class),
+            Self::Class(class) => Some(*class),
+            Self::None | Self::Mask(_) => None,
         }
     }
 }
@@ -27,4 +31,6 @@ pub enum Labelling {
     None,
     /// The class of each.
     Classes,
+    /// The class of each pixel.
+    Masks,
 }

@@ -53,7 +53,7 @@ impl Source for Relabelled {
 
     fn annotation(&self, index: usize) -> Result<Annotation, DataError> {
         Ok(match self.source.annotation(index)? {
-            Annotation::None => Annotation::None,
+            other @ (Annotation::None | Annotation::Mask(_)) => other,
             Annotation::Class(class) => Annotation::Class(self.numbers[class]),
         })
     }

@@ -61,7 +61,7 @@ impl Task for Classification {
         &self,
         student: &Feature,
         teacher: Option<&Feature>,
-        _target: &Target,
+        target: &Target,
     ) -> Result<Rows, MethodError> {
         let student = Self::logits(student)?;
         let teacher = teacher.map(Self::logits).transpose()?;
@@ -74,25 +74,27 @@ impl Task for Classification {
                 ),
                 found: format!("{:?}", logits.dims()),
             }),
-            _ => Ok(Rows { student, teacher }),
+            _ => Ok(Rows {
+                student,
+                teacher,
+                labels: match target {
+                    Target::Classes { labels, .. } => Some(labels.clone()),
+                    Target::None | Target::Masks(_) => None,
+                },
+            }),
         }
     }
 
-    fn count_right(&self, prediction: &Feature, target: &Target) -> Option<usize> {
+    fn count_right(&self, prediction: &Feature, target: &Target) -> Option<[usize; 2]> {
         let Target::Classes { labels, .. } = target else {
             return None;
         };
         let logits = Self::logits(prediction).ok()?;
         let [rows, _] = logits.dims();
         let chosen = logits.inner().argmax(1).reshape([rows]).cast(DType::I64);
-        let right = chosen.equal(labels.clone().cast(DType::I64));
-        Some(
-            right
-                .into_data()
-                .iter::<bool>()
-                .filter(|&right| right)
-                .count(),
-        )
+        let right = chosen.equal(labels.clone().cast(DType::I64)).into_data();
+        let right = right.iter::<bool>().filter(|&right| right).count();
+        Some([right, rows])
     }
 }
 
@@ -178,6 +180,6 @@ mod tests {
         let logits = tensor(vec![1., 0., 0., 1., 2., 0.], [3, 2]);
         let target = Target::labels(labels(&[0, 0, 0]));
         let right = Classification::PLAIN.count_right(&Feature::Vector(logits), &target);
-        assert_eq!(right, Some(2));
+        assert_eq!(right, Some([2, 3]));
     }
 }

@@ -15,7 +15,7 @@ use super::{
     residual::stage_taps,
 };
 use crate::{
-    Architecture, Builder, Feature, Init, InputShape, NnError, Pass,
+    Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
     layer::{Activation, Conv2dConfig, ConvNorm, Linear, global_avg_pool2d},
 };
 
@@ -42,6 +42,7 @@ pub static MODELS: &[ModelEntry] = &[ModelEntry {
     name: "mobilenetv2",
     aliases: &["mobile_half", "cifar_mobilenetv2"],
     family: "cifar_mobilenetv2",
+    task: TaskKind::Classification,
     size: 32,
     classes: 100,
     sizes: SIZES,
@@ -113,7 +114,7 @@ impl Architecture for CifarMobileNetV2 {
         stage_taps(STAGE_ENDS.len())
     }
 
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let mut x = self.conv1.forward_relu(pass, images);
         pass.tap_map("stem", &x);
         for (index, stage) in self.blocks.iter().enumerate() {
@@ -127,6 +128,6 @@ impl Architecture for CifarMobileNetV2 {
         }
         let pooled = global_avg_pool2d(self.conv2.forward_relu(pass, x));
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
-        self.classifier.forward(pass, pooled)
+        Feature::Vector(self.classifier.forward(pass, pooled))
     }
 }

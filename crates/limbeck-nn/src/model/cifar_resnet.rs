@@ -9,7 +9,7 @@ use super::{
     Block, ImageSizes, ModelEntry, ResidualNetwork,
     residual::{ResidualConfig, Stem},
 };
-use crate::{Builder, InputShape, NnError};
+use crate::{Builder, InputShape, NnError, TaskKind};
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(3);
 
@@ -23,6 +23,7 @@ macro_rules! entry {
             name: $name,
             aliases: $aliases,
             family: "cifar_resnet",
+            task: TaskKind::Classification,
             size: 32,
             classes: 100,
             sizes: SIZES,

@@ -10,7 +10,7 @@ use super::{
     Block, ImageSizes, ModelEntry, ResidualNetwork,
     residual::{ResidualConfig, Stem},
 };
-use crate::{Builder, InputShape, NnError};
+use crate::{Builder, InputShape, NnError, TaskKind};
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(5);
 
@@ -20,6 +20,7 @@ macro_rules! entry {
             name: $name,
             aliases: $aliases,
             family: "cifar_resnet50",
+            task: TaskKind::Classification,
             size: 32,
             classes: 100,
             sizes: SIZES,

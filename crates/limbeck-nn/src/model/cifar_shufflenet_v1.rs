@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
-    Architecture, Builder, Feature, InputShape, NnError, Pass,
+    Architecture, Builder, Feature, InputShape, NnError, Pass, TaskKind,
     layer::{
         Activation, Conv2dConfig, ConvNorm, Linear, avg_pool2d, channel_shuffle, global_avg_pool2d,
         relu,
@@ -28,6 +28,7 @@ pub static MODELS: &[ModelEntry] = &[ModelEntry {
     name: "shufflev1",
     aliases: &["shufflenetv1", "shufflenet_v1", "cifar_shufflenet_v1"],
     family: "cifar_shufflenet_v1",
+    task: TaskKind::Classification,
     size: 32,
     classes: 100,
     sizes: SIZES,
@@ -76,7 +77,7 @@ impl Architecture for ShuffleNetV1 {
         stage_taps(self.stages.len())
     }
 
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let mut x = self.conv1.forward_relu(pass, images);
         pass.tap_map("stem", &x);
         for (index, stage) in (1..).zip(&self.stages) {
@@ -88,7 +89,7 @@ impl Architecture for ShuffleNetV1 {
         }
         let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
-        self.linear.forward(pass, pooled)
+        Feature::Vector(self.linear.forward(pass, pooled))
     }
 }
 

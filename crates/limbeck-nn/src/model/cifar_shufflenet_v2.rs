@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
-    Architecture, Builder, Feature, InputShape, NnError, Pass,
+    Architecture, Builder, Feature, InputShape, NnError, Pass, TaskKind,
     layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, interleave_channels, relu},
 };
 
@@ -25,6 +25,7 @@ pub static MODELS: &[ModelEntry] = &[ModelEntry {
     name: "shufflev2",
     aliases: &["shufflenetv2", "shufflenet_v2", "cifar_shufflenet_v2"],
     family: "cifar_shufflenet_v2",
+    task: TaskKind::Classification,
     size: 32,
     classes: 100,
     sizes: SIZES,
@@ -76,7 +77,7 @@ impl Architecture for ShuffleNetV2 {
         stage_taps(self.stages.len())
     }
 
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let mut x = self.conv1.forward_relu(pass, images);
         pass.tap_map("stem", &x);
         for (index, (down, blocks)) in (1..).zip(&self.stages) {
@@ -89,7 +90,7 @@ impl Architecture for ShuffleNetV2 {
         }
         let pooled = global_avg_pool2d(self.conv2.forward_relu(pass, x));
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
-        self.linear.forward(pass, pooled)
+        Feature::Vector(self.linear.forward(pass, pooled))
     }
 }
 

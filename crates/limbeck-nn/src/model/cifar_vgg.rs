@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
-    Architecture, Builder, Feature, Init, InputShape, NnError, Pass,
+    Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
     layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, max_pool2d},
 };
 
@@ -24,6 +24,7 @@ macro_rules! entry {
             name: $name,
             aliases: $aliases,
             family: "cifar_vgg",
+            task: TaskKind::Classification,
             size: 32,
             classes: 100,
             sizes: SIZES,
@@ -105,7 +106,7 @@ impl Architecture for Vgg {
         stage_taps(self.blocks.len() - 1)
     }
 
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let [_, _, height, _] = images.dims();
         let mut x = images;
         for (index, block) in self.blocks.iter().enumerate() {
@@ -124,6 +125,6 @@ impl Architecture for Vgg {
         }
         let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
-        self.classifier.forward(pass, pooled)
+        Feature::Vector(self.classifier.forward(pass, pooled))
     }
 }

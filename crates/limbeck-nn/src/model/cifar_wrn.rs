@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 
 use super::{ImageSizes, ModelEntry};
 use crate::{
-    Architecture, Builder, Feature, Init, InputShape, NnError, Pass,
+    Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
     layer::{BatchNorm2d, Conv2d, Conv2dConfig, ConvNorm, Linear, dropout, global_avg_pool2d},
 };
 
@@ -21,6 +21,7 @@ macro_rules! entry {
             name: $name,
             aliases: $aliases,
             family: "cifar_wrn",
+            task: TaskKind::Classification,
             size: 32,
             classes: 100,
             sizes: SIZES,
@@ -134,7 +135,7 @@ impl Architecture for WideResNet {
         names
     }
 
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let mut x = self.conv1.forward(pass, images);
         pass.tap_map("stem", &x);
         let mut number = 0;
@@ -151,7 +152,7 @@ impl Architecture for WideResNet {
         let x = self.bn1.forward_relu_tapped(pass, x, Some(&preact));
         let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
-        self.fc.forward(pass, pooled)
+        Feature::Vector(self.fc.forward(pass, pooled))
     }
 }
 

@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
-    Architecture, Builder, Feature, InputShape, NnError, Pass,
+    Architecture, Builder, Feature, InputShape, NnError, Pass, TaskKind,
     layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d},
 };
 
@@ -41,6 +41,7 @@ pub static MODELS: &[ModelEntry] = &[ModelEntry {
     name: "mobilenet_v1",
     aliases: &["mobilenetv1", "mobilenet"],
     family: "mobilenet_v1",
+    task: TaskKind::Classification,
     size: 224,
     classes: 1000,
     sizes: SIZES,
@@ -92,7 +93,7 @@ impl Architecture for MobileNetV1 {
         stage_taps(STAGE_ENDS.len())
     }
 
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let mut x = self.first.forward_relu(pass, images);
         pass.tap_map("stem", &x);
         for (index, [depthwise, pointwise]) in (1..).zip(&self.layers) {
@@ -106,6 +107,6 @@ impl Architecture for MobileNetV1 {
         }
         let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
-        self.fc.forward(pass, pooled)
+        Feature::Vector(self.fc.forward(pass, pooled))
     }
 }

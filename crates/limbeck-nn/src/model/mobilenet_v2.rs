@@ -13,7 +13,7 @@ use super::{
     inverted_residual::{InvertedResidual, InvertedShape},
 };
 use crate::{
-    Architecture, Builder, Feature, Init, InputShape, NnError, Pass,
+    Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
     layer::{Activation, Conv2dConfig, ConvNorm, Linear, dropout, global_avg_pool2d},
 };
 
@@ -42,6 +42,7 @@ pub static MODELS: &[ModelEntry] = &[ModelEntry {
     name: "mobilenet_v2",
     aliases: &["imagenet_mobilenetv2"],
     family: "mobilenet_v2",
+    task: TaskKind::Classification,
     size: 224,
     classes: 1000,
     sizes: SIZES,
@@ -132,7 +133,7 @@ impl Architecture for MobileNetV2 {
         names
     }
 
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let mut x = self
             .first
             .forward_with(pass, images, None, Activation::Relu6);
@@ -151,6 +152,6 @@ impl Architecture for MobileNetV2 {
         let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
         let pooled = dropout(pass, pooled, DROPOUT);
-        self.classifier.forward(pass, pooled)
+        Feature::Vector(self.classifier.forward(pass, pooled))
     }
 }

@@ -8,7 +8,7 @@ use super::{
     tinyvit::{self, TinyVit, TinyVitFactors},
     vit,
 };
-use crate::{Architecture, Builder, Cost, InputShape, Network, NnError, Tap};
+use crate::{Architecture, Builder, Cost, InputShape, Network, NnError, Tap, TaskKind};
 
 /// Makes the parameters of a model and its architecture.
 pub type Build = fn(&mut Builder<'_>, InputShape) -> Result<Box<dyn Architecture>, NnError>;
@@ -28,6 +28,8 @@ pub struct ModelEntry {
     pub classes: usize,
     /// Which images it takes.
     pub sizes: ImageSizes,
+    /// What it solves.
+    pub task: TaskKind,
     /// Builds it.
     pub build: Build,
 }
@@ -41,6 +43,8 @@ pub struct NamedModel {
     pub size: usize,
     /// Class count that its numbers are counted for.
     pub classes: usize,
+    /// What it solves.
+    pub task: TaskKind,
     plan: Plan,
 }
 
@@ -57,6 +61,7 @@ impl NamedModel {
             name: entry.name.to_owned(),
             size: entry.size,
             classes: entry.classes,
+            task: entry.task,
             plan: Plan::Entry(entry.build),
         }
     }
@@ -67,6 +72,7 @@ impl NamedModel {
             name: factors.to_string(),
             size: factors.size(),
             classes: 1000,
+            task: TaskKind::Classification,
             plan: Plan::TinyVit(factors),
         }
     }

@@ -123,7 +123,7 @@ impl Architecture for ResidualNetwork {
         names
     }
 
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let mut x = self.conv1.forward_relu(pass, images);
         if self.stem == Stem::Large {
             x = max_pool2d(x, 3, 2, 1);
@@ -147,7 +147,7 @@ impl Architecture for ResidualNetwork {
         }
         let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
-        self.head.forward(pass, pooled)
+        Feature::Vector(self.head.forward(pass, pooled))
     }
 }
 

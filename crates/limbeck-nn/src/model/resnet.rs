@@ -9,7 +9,7 @@ use super::{
     Block, ImageSizes, ModelEntry, ResidualNetwork,
     residual::{ResidualConfig, Stem},
 };
-use crate::{Builder, InputShape, NnError};
+use crate::{Builder, InputShape, NnError, TaskKind};
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(17);
 
@@ -19,6 +19,7 @@ macro_rules! entry {
             name: $name,
             aliases: $aliases,
             family: "resnet",
+            task: TaskKind::Classification,
             size: 224,
             classes: 1000,
             sizes: SIZES,

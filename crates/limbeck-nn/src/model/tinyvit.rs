@@ -24,7 +24,7 @@ use limbeck_kernels::gelu;
 
 use super::{ImageSizes, ModelEntry};
 use crate::{
-    Architecture, Builder, Feature, Init, InputShape, NnError, Pass,
+    Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
     layer::{Conv2dConfig, ConvNorm, LayerNorm, Linear, global_avg_pool2d},
 };
 use block::{Bottleneck, Merging, WindowBlock, WindowBlockShape, to_map};
@@ -160,6 +160,7 @@ macro_rules! entry {
             name: CONFIGS[$index].0,
             aliases: $aliases,
             family: "tinyvit",
+            task: TaskKind::Classification,
             size: $size,
             classes: $classes,
             sizes: ImageSizes::MultipleOf(REDUCTION),
@@ -305,7 +306,7 @@ impl Architecture for TinyVit {
         names
     }
 
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let x = gelu(self.stem[0].forward(pass, images));
         let mut map = self.stem[1].forward(pass, x);
         pass.tap_map("stem", &map);
@@ -333,7 +334,7 @@ impl Architecture for TinyVit {
         }
         let pooled = self.norm.forward(pass, global_avg_pool2d(map));
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
-        self.head.forward(pass, pooled)
+        Feature::Vector(self.head.forward(pass, pooled))
     }
 }
 

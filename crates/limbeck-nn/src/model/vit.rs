@@ -24,7 +24,7 @@ pub use shape::{Embedding, VisionTransformerConfig};
 
 use super::{ImageSizes, ModelEntry};
 use crate::{
-    Architecture, Builder, Feature, Init, InputShape, NnError, ParameterId, Pass, Role,
+    Architecture, Builder, Feature, Init, InputShape, NnError, ParameterId, Pass, Role, TaskKind,
     layer::{Conv2d, Conv2dConfig, LayerNorm, Linear, TransformerBlock},
 };
 
@@ -37,6 +37,7 @@ macro_rules! entry {
             name: $name,
             aliases: $aliases,
             family: "vit",
+            task: TaskKind::Classification,
             size: $size,
             classes: $classes,
             sizes: ImageSizes::MultipleOf($config.patch),
@@ -251,7 +252,7 @@ impl Architecture for VisionTransformer {
         names
     }
 
-    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let mut x = self.embed(pass, images);
         pass.tap("stem", || self.feature(&x));
         for (index, block) in self.blocks.iter().enumerate() {
@@ -271,7 +272,7 @@ impl Architecture for VisionTransformer {
         let (embedding, distilled) = self.embeddings(pass, x);
         let (Some(distilled), Some(head_dist)) = (distilled, self.head_dist) else {
             pass.tap("pooled", || Feature::Vector(embedding.clone()));
-            return self.head.forward(pass, embedding);
+            return Feature::Vector(self.head.forward(pass, embedding));
         };
         pass.tap("pooled", || {
             Feature::Vector((embedding.clone() + distilled.clone()).mul_scalar(0.5))
@@ -280,7 +281,7 @@ impl Architecture for VisionTransformer {
         let distilled = head_dist.forward(pass, distilled);
         pass.tap("head", || Feature::Vector(logits.clone()));
         pass.tap("head_dist", || Feature::Vector(distilled.clone()));
-        (logits + distilled).mul_scalar(0.5)
+        Feature::Vector((logits + distilled).mul_scalar(0.5))
     }
 }
 

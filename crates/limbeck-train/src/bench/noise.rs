@@ -121,6 +121,7 @@ pub(super) fn batch(input: InputShape, count: usize, wanted: Images) -> Batch {
         indices,
         images: values(shape.iter().product()),
         labels: labels(input.classes, count),
+        masks: Vec::new(),
     };
     let size = [input.height, input.width];
     let largest = wanted.largest(size);

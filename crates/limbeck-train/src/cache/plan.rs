@@ -260,7 +260,7 @@ fn teacher_facts(teacher: &RunTeacher, dataset: &Dataset) -> TeacherFacts {
         // Both have the same classes where images have labels; the data's names are the run's.
         classes: match dataset.labelling {
             Labelling::None => teacher.classes(),
-            Labelling::Classes => dataset.classes.clone(),
+            Labelling::Classes | Labelling::Masks => dataset.classes.clone(),
         },
     }
 }

@@ -58,8 +58,8 @@ impl State {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Sums {
     pub images: usize,
-    /// Images that were right; `None` where nobody knows.
-    pub correct: Option<usize>,
+    /// Predictions that were right, and of how many; `None` where nobody knows.
+    pub correct: Option<[usize; 2]>,
     pub loss: f64,
     pub terms: BTreeMap<String, f64>,
     pub weights: BTreeMap<String, f64>,
@@ -72,8 +72,10 @@ impl Sums {
     pub fn add(&mut self, report: &StepReport) {
         let images = report.images as f64;
         self.images += report.images;
-        if let Some(correct) = report.correct {
-            *self.correct.get_or_insert(0) += correct;
+        if let Some([right, of]) = report.correct {
+            let [rights, all] = self.correct.get_or_insert([0, 0]);
+            *rights += right;
+            *all += of;
         }
         self.loss += report.loss * images;
         for (sums, values) in [

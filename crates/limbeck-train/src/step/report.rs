@@ -18,8 +18,9 @@ pub struct StepReport {
     pub weights: BTreeMap<String, f64>,
     /// Each term's share of its act's loss: |weight · value| in percent of their sum.
     pub shares: BTreeMap<String, f64>,
-    /// Images of which the stage's student predicted the right thing, as far as that is known.
-    pub correct: Option<usize>,
+    /// How many of the stage's student's predictions were right, and of how many, as far as that is
+    /// known.
+    pub correct: Option<[usize; 2]>,
     /// Images.
     pub images: usize,
     /// Learning rate of the first act that trains the stage's student, else of the first act.

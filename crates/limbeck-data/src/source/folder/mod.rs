@@ -140,7 +140,7 @@ fn files_of(tree: &Tree, place: &Path, annotation: Annotation) -> Vec<File> {
     tree.collect(place, &mut paths);
     paths.sort();
     let file = |path| File {
-        annotation,
+        annotation: annotation.clone(),
         path,
         kept: OnceLock::new(),
     };
@@ -182,7 +182,7 @@ impl Source for Folder {
     }
 
     fn annotation(&self, index: usize) -> Result<Annotation, DataError> {
-        Ok(self.files[index].annotation)
+        Ok(self.files[index].annotation.clone())
     }
 
     fn image(&self, index: usize) -> Result<Image, DataError> {

@@ -1,0 +1,37 @@
+//! The class of each pixel of an image.
+
+/// The id of pixels whose class is not known or does not count. Nothing is learnt from them, and
+/// nothing is measured on them.
+pub const VOID: u8 = 255;
+
+/// Most classes that masks can tell apart.
+pub const MAX_MASK_CLASSES: usize = VOID as usize;
+
+/// The class of each pixel of an image, rows from top to bottom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mask {
+    /// Pixels in a row, above 0.
+    pub width: usize,
+    /// Rows, above 0.
+    pub height: usize,
+    /// `height · width` positions in the source's classes, or [`VOID`].
+    pub ids: Vec<u8>,
+}
+
+impl Mask {
+    /// A mask of one id.
+    #[must_use]
+    pub fn filled(width: usize, height: usize, id: u8) -> Self {
+        Self {
+            width,
+            height,
+            ids: vec![id; width * height],
+        }
+    }
+
+    /// The id of the pixel in column `x`, row `y`.
+    #[must_use]
+    pub fn id(&self, x: usize, y: usize) -> u8 {
+        self.ids[y * self.width + x]
+    }
+}

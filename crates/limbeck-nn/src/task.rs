@@ -1,0 +1,32 @@
+//! What networks are for.
+
+use crate::TapKind;
+
+/// The kinds of tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskKind {
+    /// One class of each image.
+    Classification,
+    /// One class of each pixel.
+    Segmentation,
+}
+
+impl TaskKind {
+    /// The task whose predictions are of that kind: vectors classify images, maps pixels.
+    pub fn of(prediction: &TapKind) -> Option<Self> {
+        match prediction {
+            TapKind::Vector(_) => Some(Self::Classification),
+            TapKind::Map(_) => Some(Self::Segmentation),
+            TapKind::Tokens { .. } | TapKind::Attention(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for TaskKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Classification => "classification",
+            Self::Segmentation => "segmentation",
+        })
+    }
+}
