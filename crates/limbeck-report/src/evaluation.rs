@@ -59,6 +59,8 @@ pub enum Details {
     None,
     /// Of a classifier.
     Classification(Classification),
+    /// Of a segmentation network.
+    Segmentation(Segmentation),
 }
 
 impl Details {
@@ -71,7 +73,15 @@ impl Details {
     pub fn classification(&self) -> Option<&Classification> {
         match self {
             Self::Classification(details) => Some(details),
-            Self::None => None,
+            Self::None | Self::Segmentation(_) => None,
+        }
+    }
+
+    /// Those of a segmentation network.
+    pub fn segmentation(&self) -> Option<&Segmentation> {
+        match self {
+            Self::Segmentation(details) => Some(details),
+            Self::None | Self::Classification(_) => None,
         }
     }
 }
@@ -85,6 +95,24 @@ pub struct Classification {
     pub confusion: Confusion,
 }
 
-/// For each right class, the images that were given each class, those without images left out:
-/// `confusion[right class][chosen class]`. A classifier of many classes confuses few of them.
+/// How a segmentation network labels pixels. Pixels that are void count nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Segmentation {
+    /// Which classes are taken for which, in pixels of the images' own size.
+    pub confusion: Confusion,
+    /// 95 % interval of each class's IoU, in percent, over images or blocks of images that belong
+    /// together; `None` for a class that has none. Empty where none were taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intervals: Vec<Option<[f64; 2]>>,
+    /// Boundary IoU of each class, in percent; `None` for a class that does not occur. Empty where it
+    /// was not measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boundary: Vec<Option<f64>>,
+    /// Images in which each class occurs. Empty where they were not counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<u64>,
+}
+
+/// For each right class, the images (or pixels) that were given each class, those without any left
+/// out: `confusion[right class][chosen class]`. A classifier of many classes confuses few of them.
 pub type Confusion = Vec<BTreeMap<usize, u64>>;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluation::{Details, Evaluation};
 use crate::old;
-use crate::results::{Results, SeedResult};
+use crate::results::{Results, SeedResult, SegmentedPicture};
 use crate::version::VERSION;
 
 /// Name of the file with everything but the details.
@@ -41,6 +41,9 @@ struct DetailsFile {
     baselines: Vec<Part>,
     /// PNG files, base64.
     pictures: Vec<String>,
+    /// Those of pictures with masks: the picture, then its masks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    segmented: Vec<Vec<String>>,
 }
 
 /// What one evaluation has besides its measures.
@@ -73,6 +76,11 @@ pub fn to_files(results: &Results) -> Result<(String, String), ResultsError> {
             .disagreements
             .iter_mut()
             .map(|case| std::mem::take(&mut case.png))
+            .collect(),
+        segmented: slim
+            .segmented
+            .iter_mut()
+            .map(|case| files_of(case).map(std::mem::take).collect())
             .collect(),
     };
     Ok((
@@ -110,7 +118,8 @@ fn fill(results: &mut Results, details: DetailsFile) -> Result<(), ResultsError>
     let fits = details.teacher.is_some() == teacher.is_some()
         && details.students.len() == results.students.len()
         && details.baselines.len() == results.baselines.len()
-        && details.pictures.len() == results.disagreements.len();
+        && details.pictures.len() == results.disagreements.len()
+        && details.segmented.len() == results.segmented.len();
     if !fits {
         return Err(ResultsError::OtherDetails);
     }
@@ -128,5 +137,23 @@ fn fill(results: &mut Results, details: DetailsFile) -> Result<(), ResultsError>
     for (case, picture) in results.disagreements.iter_mut().zip(details.pictures) {
         case.png = picture;
     }
+    for (case, files) in results.segmented.iter_mut().zip(details.segmented) {
+        let mut files = files.into_iter();
+        for (place, file) in files_of(case).zip(&mut files) {
+            *place = file;
+        }
+    }
     Ok(())
+}
+
+/// The picture, then its masks.
+fn files_of(case: &mut SegmentedPicture) -> impl Iterator<Item = &mut String> {
+    let masks = [
+        &mut case.truth,
+        &mut case.teacher,
+        &mut case.student,
+        &mut case.baseline,
+    ];
+    let masks = masks.into_iter().flatten().map(|mask| &mut mask.png);
+    std::iter::once(&mut case.png).chain(masks)
 }

@@ -28,7 +28,11 @@ pub fn paired_gain(students: &[f64], baselines: &[f64]) -> Option<Gain> {
         let half = t.inverse_cdf(0.975) * deviation / count.sqrt();
         [mean - half, mean + half]
     });
-    Some(Gain { mean, ci95 })
+    Some(Gain {
+        mean,
+        ci95,
+        resampled: None,
+    })
 }
 
 #[cfg(test)]

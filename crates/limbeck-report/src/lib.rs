@@ -14,10 +14,12 @@ mod evaluation;
 mod file;
 mod gain;
 mod headline;
+mod mask_png;
 mod measure;
 mod numbers;
 mod old;
 mod page;
+mod palette;
 mod provenance;
 mod results;
 mod section;
@@ -30,15 +32,17 @@ mod title;
 mod version;
 
 pub use compare::{compare, compare_text};
-pub use evaluation::{Classification, Confusion, Details, Evaluation};
+pub use evaluation::{Classification, Confusion, Details, Evaluation, Segmentation};
 pub use file::{DETAILS_FILE, RESULTS_FILE, ResultsError, from_files, to_files};
 pub use gain::paired_gain;
 pub use headline::{Headline, Verdict, headline, verdict};
+pub use mask_png::{MaskPngError, mask_png};
 pub use measure::{AGREEMENT, Better, Measure};
 pub use numbers::count;
 pub use page::render;
+pub use palette::Palette;
 pub use results::{
-    BASELINE, DataSummary, Disagreement, EpochRow, Gain, NetworkSummary, Results, SeedResult,
-    TRAIN, VALIDATION,
+    BASELINE, DataSummary, Disagreement, DrawnMask, EpochRow, Gain, NetworkSummary, Resampled,
+    Results, SeedResult, SegmentedPicture, TRAIN, VALIDATION,
 };
 pub use version::{VERSION, Version};

@@ -101,6 +101,7 @@ pub(crate) fn read(text: &str) -> Result<Results, serde_json::Error> {
         gain: old.gain,
         pairs: old.pairs,
         disagreements: old.disagreements,
+        segmented: Vec::new(),
         seconds: old.seconds,
         recipe: old.recipe,
         command: old.command,

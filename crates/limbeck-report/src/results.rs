@@ -37,6 +37,10 @@ pub struct Results {
     pub pairs: Vec<(String, String)>,
     /// Pictures on which student (first seed) and teacher disagree, the most confident first.
     pub disagreements: Vec<Disagreement>,
+    /// Of a segmentation run: pictures on which student and baseline (without one: student and
+    /// teacher) of the first seed differ most, the most different first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segmented: Vec<SegmentedPicture>,
     /// Wall time of the whole run.
     pub seconds: f64,
     /// The resolved recipe, as TOML.
@@ -198,6 +202,22 @@ pub struct Gain {
     pub mean: f64,
     /// 95 % interval of the mean by Student's t over the paired differences; `None` for one seed.
     pub ci95: Option<[f64; 2]>,
+    /// Its interval over what was measured on, the trained networks being what they are; `None`
+    /// where it was not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resampled: Option<Resampled>,
+}
+
+/// The interval of a gain over the images that it was measured on, or over blocks of images that
+/// belong together: how much it would move with other images of the same kind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resampled {
+    /// What is drawn: `image` or `block`.
+    pub unit: String,
+    /// How many of them there are.
+    pub units: usize,
+    /// 95 % interval of the mean gain over seeds.
+    pub ci95: [f64; 2],
 }
 
 /// A picture on which student and teacher choose different classes.
@@ -213,6 +233,40 @@ pub struct Disagreement {
     /// Teacher's class and its probability.
     pub teacher: (usize, f64),
     /// The picture as a PNG file, base64.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub png: String,
+}
+
+/// A picture of the test part with its mask and those that networks give it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SegmentedPicture {
+    /// Index in the test part.
+    pub index: usize,
+    /// Name of its file.
+    pub name: String,
+    /// Height and width of what is shown, which may be less than the image's own.
+    pub size: [usize; 2],
+    /// The picture as a PNG file, base64.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub png: String,
+    /// The right mask; `None` where the data has no labels.
+    pub truth: Option<DrawnMask>,
+    /// The teacher's.
+    pub teacher: Option<DrawnMask>,
+    /// The student's, of the first seed.
+    pub student: Option<DrawnMask>,
+    /// The baseline's, of the first seed.
+    pub baseline: Option<DrawnMask>,
+}
+
+/// A mask to be shown.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DrawnMask {
+    /// Mean IoU in this picture over the classes that occur in it, in percent; `None` for the right
+    /// mask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub miou: Option<f64>,
+    /// The mask as [`mask_png`](crate::mask_png) writes it, base64.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub png: String,
 }

@@ -74,6 +74,7 @@ pub fn difference(run: &Results, other: &Results) -> Option<Gain> {
     Some(Gain {
         mean: mean(&pairs)?,
         ci95: interval95(&pairs),
+        resampled: None,
     })
 }
 

@@ -6,7 +6,11 @@ use crate::sample::{details, distilled, pair, plain, unlabelled, value};
 
 fn with_gain(mean: f64, ci95: Option<[f64; 2]>) -> Headline {
     let mut results = distilled(10, if ci95.is_some() { 3 } else { 1 }, 30);
-    results.gain = Some(Gain { mean, ci95 });
+    results.gain = Some(Gain {
+        mean,
+        ci95,
+        resampled: None,
+    });
     headline(&results)
 }
 

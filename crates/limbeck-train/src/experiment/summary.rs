@@ -94,6 +94,7 @@ pub(super) fn results(
         gain,
         pairs: plan.pairs.clone(),
         disagreements,
+        segmented: Vec::new(),
         seconds: outcome.seconds,
         recipe: plan.recipe.to_toml()?,
         command: outcome.command.to_owned(),

@@ -1,0 +1,109 @@
+//! Masks as PNG files: the ids themselves at 8 bits, with a palette in which they can be looked at.
+
+use png::{BitDepth, ColorType, Compression, Encoder};
+
+use crate::palette::{Palette, VOID};
+
+/// Why a mask cannot be written as a PNG file.
+#[derive(Debug, thiserror::Error)]
+pub enum MaskPngError {
+    /// Not as many ids as pixels, or no pixels, or more in a row than PNG knows.
+    #[error("a mask of {width} by {height} pixels cannot have {ids} ids")]
+    Size {
+        /// Pixels in a row.
+        width: usize,
+        /// Rows.
+        height: usize,
+        /// Ids that there are.
+        ids: usize,
+    },
+    /// What the encoder found.
+    #[error("a mask could not be encoded: {0}")]
+    Encoding(#[from] png::EncodingError),
+}
+
+/// A mask as a PNG file of one byte a pixel, the ids, and a palette; `ids` are `height · width`, row
+/// after row. Readers that keep palettes read the ids; viewers show `palette`, and 255, which is no
+/// class, as transparent.
+///
+/// # Errors
+/// Sizes that do not fit together.
+pub fn mask_png(
+    ids: &[u8],
+    [height, width]: [usize; 2],
+    palette: &Palette,
+) -> Result<Vec<u8>, MaskPngError> {
+    let size = || MaskPngError::Size {
+        width,
+        height,
+        ids: ids.len(),
+    };
+    if height.checked_mul(width) != Some(ids.len()) || ids.is_empty() {
+        return Err(size());
+    }
+    let side = |side: usize| u32::try_from(side).map_err(|_| size());
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, side(width)?, side(height)?);
+    encoder.set_color(ColorType::Indexed);
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_compression(Compression::High);
+    // No more colours than there are ids: a page has many small masks.
+    let last = ids.iter().copied().max().map_or(0, usize::from);
+    let colours: Vec<u8> = (0..=last).flat_map(|id| palette.colour(id)).collect();
+    encoder.set_palette(colours);
+    if last == VOID {
+        let mut opacity = vec![255; VOID];
+        opacity.push(0);
+        encoder.set_trns(opacity);
+    }
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(ids)?;
+    writer.finish()?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{DynamicImage, Rgba};
+
+    use super::*;
+
+    #[test]
+    fn viewers_see_the_palette_and_nothing_where_there_is_no_class() {
+        let palette = Palette::of(&["background", "disc"]);
+        let file = mask_png(&[0, 1, 1, 255, 0, 1], [2, 3], &palette).unwrap();
+        let DynamicImage::ImageRgba8(seen) = image::load_from_memory(&file).unwrap() else {
+            panic!("transparency is kept");
+        };
+        assert_eq!(seen.dimensions(), (3, 2));
+        assert_eq!(seen[(0, 0)], Rgba([0, 0, 0, 255]));
+        assert_eq!(seen[(1, 0)], Rgba([128, 0, 0, 255]));
+        assert_eq!(seen[(0, 1)].0[3], 0);
+    }
+
+    #[test]
+    fn the_ids_are_what_is_stored() {
+        let palette = Palette::of(&["sky", "road", "car"]);
+        let ids: Vec<u8> = (0..48).map(|pixel| pixel % 3).collect();
+        let file = mask_png(&ids, [6, 8], &palette).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(&file))
+            .read_info()
+            .unwrap();
+        let mut found = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut found).unwrap();
+        assert_eq!(
+            (info.color_type, info.bit_depth),
+            (ColorType::Indexed, BitDepth::Eight)
+        );
+        assert_eq!(found, ids);
+    }
+
+    #[test]
+    fn sizes_that_do_not_fit_are_refused() {
+        let palette = Palette::of(&["sky"]);
+        for (ids, size) in [(6, [2, 2]), (0, [0, 3]), (4, [usize::MAX, 2])] {
+            let error = mask_png(&vec![0; ids], size, &palette).unwrap_err();
+            assert!(matches!(error, MaskPngError::Size { .. }), "{error}");
+        }
+    }
+}
