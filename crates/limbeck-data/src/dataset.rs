@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::source::scaled_sides;
 use crate::source::{Annotation, Labelling, Source};
-use crate::{DataError, Image};
+use crate::{DataError, Image, Mask, VOID};
 
 /// Some of the images of a source.
 #[derive(Clone, Debug)]
@@ -126,8 +127,58 @@ impl Part {
         }
     }
 
+    /// The image at `position`, which is below [`Part::len`], and its mask, of the same size unless
+    /// the source reduces images alone ([`Source::reduction`]).
+    ///
+    /// # Errors
+    /// As [`Part::image`]; a mask that cannot be read, that has another size than its image, or ids
+    /// that are no classes, with their number.
+    pub fn pair(&self, position: usize) -> Result<(Image, Mask), DataError> {
+        let index = self.indices[position];
+        let image = self.image(position)?;
+        let lie = |reason: String| DataError::Source {
+            index,
+            name: self.source.name(index),
+            reason,
+        };
+        let annotation = catch_unwind(AssertUnwindSafe(|| self.source.annotation(index)))
+            .map_err(|panic| lie(format!("its mask panicked: {}", reason_of(&*panic))))??;
+        let Annotation::Mask(mask) = annotation else {
+            return Err(lie(
+                "it has no mask, but its source says that all have one".to_owned()
+            ));
+        };
+        if mask.ids.len() != mask.width * mask.height {
+            return Err(lie(format!(
+                "its mask has {} ids for {}x{} pixels",
+                mask.ids.len(),
+                mask.height,
+                mask.width
+            )));
+        }
+        let expected = scaled_sides([mask.height, mask.width], self.source.reduction());
+        if expected != [image.height, image.width] {
+            return Err(lie(format!(
+                "the image has {}x{} pixels, its mask {}x{}; both must have the same size",
+                image.height, image.width, mask.height, mask.width
+            )));
+        }
+        let classes = self.classes().len();
+        let foreign = |id: &&u8| usize::from(**id) >= classes && **id != VOID;
+        if let Some(id) = mask.ids.iter().find(foreign) {
+            let count = mask.ids.iter().filter(foreign).count();
+            return Err(lie(format!(
+                "{count} pixels of its mask have ids beyond the {classes} classes, such as {id}; \
+                 ids are 0 to {}, and {VOID} where the class is not known",
+                classes.saturating_sub(1)
+            )));
+        }
+        Ok((image, mask))
+    }
+
     /// Refuses a source that contradicts itself: a label that is no class, no label where it says
-    /// that there are some, a number of an image that it does not have.
+    /// that there are some, a number of an image that it does not have. Masks are not read here; each
+    /// is looked at when it is ([`Part::pair`]).
     ///
     /// # Errors
     /// [`DataError::Source`] with the number of the first such image.
@@ -147,13 +198,16 @@ impl Part {
                     reason,
                 });
             }
+            if self.labelling() == Labelling::Masks {
+                continue;
+            }
             let annotation = catch_unwind(AssertUnwindSafe(|| self.source.annotation(index)))
                 .map_err(|panic| {
                     let reason = format!("its annotation panicked: {}", reason_of(&*panic));
                     lie(index, reason)
                 })??;
             match (self.labelling(), annotation) {
-                (Labelling::None, Annotation::None) | (Labelling::Masks, Annotation::Mask(_)) => {}
+                (Labelling::None, Annotation::None) => {}
                 (Labelling::Classes, Annotation::Class(class)) if class < classes => {}
                 (Labelling::Classes, Annotation::Class(class)) => {
                     return Err(lie(

@@ -1,5 +1,7 @@
 //! What a stage of a training wants of its images.
 
+use crate::DataError;
+
 /// What comes with each image of a batch, and how batches are put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Images {
@@ -50,5 +52,25 @@ impl Images {
     /// Whether anything comes along with the images.
     pub(crate) fn accompanied(&self) -> bool {
         self.views > 1 || self.partners || self.replay || self.enlarged > 1
+    }
+
+    /// Refuses what images with masks cannot come with: a further view would need a mask of its own,
+    /// and an image of many classes has no partner of its class.
+    pub(crate) fn check_for_masks(&self) -> Result<(), DataError> {
+        if self.views > 1 {
+            return Err(DataError::setting(
+                "views",
+                "1 where images have masks",
+                self.views,
+            ));
+        }
+        if self.partners || self.balanced.is_some() {
+            return Err(DataError::setting(
+                "partners` and `balanced",
+                "left out where images have masks: they have no class each",
+                "one of them",
+            ));
+        }
+        Ok(())
     }
 }

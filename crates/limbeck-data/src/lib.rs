@@ -69,10 +69,11 @@ mod share;
 mod source;
 mod split;
 mod stream;
+mod window;
 
 pub use self::augment::{
     Augment, ColourJitter, Eraser, Fit, Normalisation, PadCrop, Padding, RandAugment,
-    RandomErasing, RandomResizedCrop,
+    RandomErasing, RandomResizedCrop, RandomScale,
 };
 pub use self::dataset::{Dataset, Part};
 pub use self::decode::{IMAGE_EXTENSIONS, decode, decode_file};
@@ -86,6 +87,7 @@ pub use self::measured::Measured;
 pub use self::open::{OpenOptions, find, open};
 pub use self::resize::resize;
 pub use self::source::{
-    Annotation, Difficulty, Folder, Labelling, Packed, Relabelled, Shapes, Source, images_below,
+    Annotation, Difficulty, Folder, Labelling, Packed, Relabelled, Scaled, Shapes, Source,
+    images_below,
 };
 pub use self::stream::{Purpose, Stream};

@@ -1,5 +1,7 @@
 //! The class of each pixel of an image.
 
+use crate::Image;
+
 /// The id of pixels whose class is not known or does not count. Nothing is learnt from them, and
 /// nothing is measured on them.
 pub const VOID: u8 = 255;
@@ -33,5 +35,24 @@ impl Mask {
     #[must_use]
     pub fn id(&self, x: usize, y: usize) -> u8 {
         self.ids[y * self.width + x]
+    }
+
+    /// The ids as the values of an image of one channel: what moves pixels moves both.
+    pub(crate) fn into_image(self) -> Image {
+        Image {
+            width: self.width,
+            height: self.height,
+            channels: 1,
+            pixels: self.ids,
+        }
+    }
+
+    /// The values of an image of one channel as ids.
+    pub(crate) fn from_image(image: Image) -> Self {
+        Self {
+            width: image.width,
+            height: image.height,
+            ids: image.pixels,
+        }
     }
 }

@@ -4,7 +4,8 @@
 //! pixel (but at least one input pixel) to either side, along rows first, then along columns,
 //! rounded to 8 bits in between.
 
-use crate::Image;
+use crate::window::Window;
+use crate::{Image, Mask};
 
 /// Weights are fixed-point numbers with this many bits after the point: results do not depend
 /// on the order of summation, and 255 times a sum of weights near 1 fits 32 bits.
@@ -19,18 +20,78 @@ struct Taps {
 /// The image at `height` by `width` pixels, both above 0.
 #[must_use]
 pub fn resize(image: &Image, height: usize, width: usize) -> Image {
-    if (image.height, image.width) == (height, width) {
-        return image.clone();
-    }
-    vertical(&horizontal(image, width), height)
+    resize_window(
+        image,
+        &Window::whole([image.height, image.width], [height, width]),
+    )
 }
 
-/// Taps of every output along one axis.
-fn taps(input: usize, output: usize) -> Vec<Taps> {
+/// What a window shows of the image. Nothing else is scaled, and the pixels are those that scaling
+/// all and cropping after it would give.
+pub(crate) fn resize_window(image: &Image, window: &Window) -> Image {
+    let Window { area, scaled, kept } = *window;
+    let (columns, rows) = (
+        taps(area.width, scaled[1], kept.left, kept.width),
+        taps(area.height, scaled[0], kept.top, kept.height),
+    );
+    // Rows that the second step reads.
+    let first = rows.first().map_or(0, |taps| taps.first);
+    let end = rows
+        .last()
+        .map_or(0, |taps| taps.first + taps.weights.len());
+    let reduced = if area.width == scaled[1] {
+        image.crop(
+            area.left + kept.left,
+            area.top + first,
+            kept.width,
+            end - first,
+        )
+    } else {
+        horizontal(image, &columns, area.left, area.top + first, end - first)
+    };
+    if area.height == scaled[0] {
+        return reduced;
+    }
+    vertical(&reduced, &rows, first)
+}
+
+/// What a window shows of the mask: of each pixel the id at its centre, the same place that the
+/// image's pixel has.
+pub(crate) fn nearest_window(mask: &Mask, window: &Window) -> Mask {
+    let Window { area, scaled, kept } = *window;
+    let columns: Vec<usize> = (kept.left..kept.left + kept.width)
+        .map(|column| area.left + nearest(column, area.width, scaled[1]))
+        .collect();
+    let mut ids = Vec::with_capacity(kept.width * kept.height);
+    for row in kept.top..kept.top + kept.height {
+        let from = area.top + nearest(row, area.height, scaled[0]);
+        let from = &mask.ids[from * mask.width..(from + 1) * mask.width];
+        ids.extend(columns.iter().map(|&column| from[column]));
+    }
+    Mask {
+        width: kept.width,
+        height: kept.height,
+        ids,
+    }
+}
+
+/// The input that the centre of an output lies in: `⌊(output + 0.5) · inputs / outputs⌋`.
+fn nearest(output: usize, inputs: usize, outputs: usize) -> usize {
+    (2 * output + 1) * inputs / (2 * outputs)
+}
+
+/// Taps of `count` outputs from `skip` on, along one axis.
+fn taps(input: usize, output: usize, skip: usize, count: usize) -> Vec<Taps> {
     let scale = input as f64 / output as f64;
     let support = scale.max(1.0);
-    (0..output)
+    (skip..skip + count)
         .map(|out| {
+            if input == output {
+                return Taps {
+                    first: out,
+                    weights: vec![1 << FRACTION],
+                };
+            }
             let centre = (out as f64 + 0.5) * scale;
             let first = ((centre - support + 0.5).max(0.0)) as usize;
             let end = ((centre + support + 0.5) as usize).min(input);
@@ -54,45 +115,48 @@ fn round(sum: i32) -> u8 {
     ((sum + (1 << (FRACTION - 1))) >> FRACTION).clamp(0, 255) as u8
 }
 
-fn horizontal(image: &Image, width: usize) -> Image {
-    if image.width == width {
-        return image.clone();
-    }
+/// Scales `height` rows from `top` on; taps are counted from column `left`.
+fn horizontal(image: &Image, taps: &[Taps], left: usize, top: usize, height: usize) -> Image {
     let channels = image.channels;
-    let taps = taps(image.width, width);
-    let mut pixels = Vec::with_capacity(width * image.height * channels);
-    for row in image.pixels.chunks_exact(image.width * channels) {
-        for Taps { first, weights } in &taps {
+    let mut pixels = Vec::with_capacity(taps.len() * height * channels);
+    let rows = image.pixels.chunks_exact(image.width * channels);
+    for row in rows.skip(top).take(height) {
+        let row = &row[left * channels..];
+        for Taps { first, weights } in taps {
             let inputs = &row[first * channels..];
-            for channel in 0..channels {
-                let sum = weights
-                    .iter()
-                    .zip(inputs[channel..].iter().step_by(channels))
-                    .map(|(&weight, &pixel)| weight * i32::from(pixel))
-                    .sum();
-                pixels.push(round(sum));
+            if channels == 3 {
+                // The three sums side by side: one walk through the pixels.
+                let mut sums = [0i32; 3];
+                for (&weight, pixel) in weights.iter().zip(inputs.chunks_exact(3)) {
+                    for (sum, &value) in sums.iter_mut().zip(pixel) {
+                        *sum += weight * i32::from(value);
+                    }
+                }
+                pixels.extend(sums.map(round));
+            } else {
+                let products = weights.iter().zip(inputs);
+                let sum = products.map(|(&weight, &pixel)| weight * i32::from(pixel));
+                pixels.push(round(sum.sum()));
             }
         }
     }
     Image {
-        width,
-        height: image.height,
+        width: taps.len(),
+        height,
         channels,
         pixels,
     }
 }
 
-fn vertical(image: &Image, height: usize) -> Image {
-    if image.height == height {
-        return image.clone();
-    }
+/// Scales columns of an image whose first row is number `first` to the taps.
+fn vertical(image: &Image, taps: &[Taps], first: usize) -> Image {
     let row_len = image.width * image.channels;
-    let mut pixels = Vec::with_capacity(height * row_len);
+    let mut pixels = Vec::with_capacity(taps.len() * row_len);
     let mut sums = vec![0i32; row_len];
-    for Taps { first, weights } in taps(image.height, height) {
+    for tap in taps {
         sums.fill(0);
-        let rows = image.pixels[first * row_len..].chunks_exact(row_len);
-        for (weight, row) in weights.into_iter().zip(rows) {
+        let rows = image.pixels[(tap.first - first) * row_len..].chunks_exact(row_len);
+        for (weight, row) in tap.weights.iter().zip(rows) {
             for (sum, &pixel) in sums.iter_mut().zip(row) {
                 *sum += weight * i32::from(pixel);
             }
@@ -101,7 +165,7 @@ fn vertical(image: &Image, height: usize) -> Image {
     }
     Image {
         width: image.width,
-        height,
+        height: taps.len(),
         channels: image.channels,
         pixels,
     }
@@ -110,6 +174,7 @@ fn vertical(image: &Image, height: usize) -> Image {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::window::Area;
 
     fn row(pixels: &[u8]) -> Image {
         Image {
@@ -163,5 +228,49 @@ mod tests {
             let resized = resize(&image, height, width);
             assert_eq!(resized.pixels, [200, 7, 255].repeat(height * width));
         }
+    }
+
+    #[test]
+    fn a_window_shows_what_cropping_after_scaling_does() {
+        let image = Image {
+            width: 37,
+            height: 23,
+            channels: 3,
+            pixels: (0..37 * 23 * 3).map(|v| (v * 71 % 253) as u8).collect(),
+        };
+        let area = Area {
+            left: 3,
+            top: 2,
+            width: 30,
+            height: 19,
+        };
+        for scaled in [[41, 77], [11, 13], [19, 44], [8, 30], [19, 30]] {
+            let part = image.crop(area.left, area.top, area.width, area.height);
+            let all = resize(&part, scaled[0], scaled[1]);
+            let kept = Area {
+                left: 4,
+                top: 3,
+                width: scaled[1] - 6,
+                height: scaled[0] - 5,
+            };
+            let window = Window { area, scaled, kept };
+            let cropped = all.crop(kept.left, kept.top, kept.width, kept.height);
+            assert_eq!(resize_window(&image, &window), cropped, "{scaled:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_those_at_the_centres() {
+        let mask = Mask {
+            width: 4,
+            height: 1,
+            ids: vec![7, 3, 255, 0],
+        };
+        let scaled = |width| nearest_window(&mask, &Window::whole([1, 4], [1, width])).ids;
+        assert_eq!(scaled(8), [7, 7, 3, 3, 255, 255, 0, 0]);
+        // Centres at 2/3, 2 and 10/3.
+        assert_eq!(scaled(3), [7, 255, 0]);
+        assert_eq!(scaled(2), [3, 0]);
+        assert_eq!(scaled(1), [255]);
     }
 }

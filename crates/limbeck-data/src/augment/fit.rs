@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Image, resize};
+use crate::window::{Area, Window};
 
 /// How an image of another shape is brought to the wanted size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,33 +16,30 @@ pub enum Fit {
     Stretch,
 }
 
-/// The image at `height` by `width` pixels. Under [`Fit::Cover`], `share` is the side of the part
-/// that is kept, in sides of the scaled image: 0.875 is the usual `Resize(256)` with
-/// `CenterCrop(224)`.
-pub(crate) fn fit(image: Image, height: usize, width: usize, fit: Fit, share: f64) -> Image {
-    if (image.height, image.width) == (height, width) && share == 1.0 {
-        return image;
+/// What of an image of `size` is shown at `wanted`, both height and width. Under [`Fit::Cover`],
+/// `share` is the side of the part that is kept, in sides of the scaled image: 0.875 is the usual
+/// `Resize(256)` with `CenterCrop(224)`.
+pub(super) fn fit(size: [usize; 2], wanted: [usize; 2], fit: Fit, share: f64) -> Window {
+    if size == wanted && share == 1.0 {
+        return Window::whole(size, size);
     }
     match fit {
-        Fit::Stretch => resize(&image, height, width),
+        Fit::Stretch => Window::whole(size, wanted),
         Fit::Cover => {
             // The part of the image that is kept, in its own pixels. Cropping before scaling saves
             // scaling what is thrown away; the crop is rounded to whole pixels.
-            let scale =
-                (image.height as f64 / height as f64).min(image.width as f64 / width as f64);
-            let side = |wanted: usize, available: usize| {
-                ((wanted as f64 * scale * share).round() as usize).clamp(1, available)
+            let scale = (size[0] as f64 / wanted[0] as f64).min(size[1] as f64 / wanted[1] as f64);
+            let side = |axis: usize| {
+                ((wanted[axis] as f64 * scale * share).round() as usize).clamp(1, size[axis])
             };
-            let (kept_height, kept_width) = (side(height, image.height), side(width, image.width));
-            let (left, top) = (
-                (image.width - kept_width) / 2,
-                (image.height - kept_height) / 2,
-            );
-            resize(
-                &image.crop(left, top, kept_width, kept_height),
-                height,
+            let (height, width) = (side(0), side(1));
+            let area = Area {
+                left: (size[1] - width) / 2,
+                top: (size[0] - height) / 2,
                 width,
-            )
+                height,
+            };
+            Window::part(area, wanted)
         }
     }
 }
@@ -50,6 +47,13 @@ pub(crate) fn fit(image: Image, height: usize, width: usize, fit: Fit, share: f6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Image;
+    use crate::resize::resize_window;
+
+    fn fitted(image: Image, height: usize, width: usize, by: Fit, share: f64) -> Image {
+        let window = fit([image.height, image.width], [height, width], by, share);
+        resize_window(&image, &window)
+    }
 
     fn columns() -> Image {
         Image {
@@ -62,20 +66,20 @@ mod tests {
 
     #[test]
     fn an_image_of_the_wanted_size_is_kept() {
-        assert_eq!(fit(columns(), 2, 6, Fit::Cover, 1.0), columns());
+        assert_eq!(fitted(columns(), 2, 6, Fit::Cover, 1.0), columns());
     }
 
     #[test]
     fn cover_keeps_the_middle_and_the_aspect() {
         assert_eq!(
-            fit(columns(), 2, 2, Fit::Cover, 1.0).pixels,
+            fitted(columns(), 2, 2, Fit::Cover, 1.0).pixels,
             [30, 40, 30, 40]
         );
     }
 
     #[test]
     fn stretch_keeps_everything() {
-        let image = fit(columns(), 2, 3, Fit::Stretch, 1.0);
+        let image = fitted(columns(), 2, 3, Fit::Stretch, 1.0);
         assert_eq!((image.height, image.width), (2, 3));
         assert!(image.pixels[0] < 20 && image.pixels[2] > 50);
     }
@@ -88,6 +92,6 @@ mod tests {
             channels: 1,
             pixels: vec![9, 9, 9, 9, 9, 1, 2, 9, 9, 3, 4, 9, 9, 9, 9, 9],
         };
-        assert_eq!(fit(image, 2, 2, Fit::Cover, 0.5).pixels, [1, 2, 3, 4]);
+        assert_eq!(fitted(image, 2, 2, Fit::Cover, 0.5).pixels, [1, 2, 3, 4]);
     }
 }

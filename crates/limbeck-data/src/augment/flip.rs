@@ -1,15 +1,6 @@
-//! Mirroring left and right.
+//! Mirroring left and right (torchvision's `RandomHorizontalFlip`).
 
-use crate::{Image, Stream};
-
-/// Mirrors the image with this probability (torchvision's `RandomHorizontalFlip`).
-pub(crate) fn random_flip(image: Image, probability: f64, stream: &mut Stream) -> Image {
-    if stream.chance(probability) {
-        flip(image)
-    } else {
-        image
-    }
-}
+use crate::Image;
 
 /// The image mirrored left and right.
 pub(crate) fn flip(mut image: Image) -> Image {
@@ -27,7 +18,6 @@ pub(crate) fn flip(mut image: Image) -> Image {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Purpose;
 
     fn image() -> Image {
         Image {
@@ -46,16 +36,5 @@ mod tests {
     #[test]
     fn flipping_twice_changes_nothing() {
         assert_eq!(flip(flip(image())), image());
-    }
-
-    #[test]
-    fn the_probability_is_kept() {
-        let flipped = (0..2_000)
-            .filter(|&sample| {
-                let mut stream = Stream::new(0, Purpose::Augment, 0, sample, 0);
-                random_flip(image(), 0.3, &mut stream) != image()
-            })
-            .count();
-        assert!((520..680).contains(&flipped), "{flipped}");
     }
 }

@@ -15,8 +15,11 @@ mod quarter_turn;
 mod rand_augment;
 mod random_erasing;
 mod random_resized_crop;
+mod random_scale;
+mod rotation;
 mod settings;
 mod tone;
+mod view;
 
 pub use colour_jitter::ColourJitter;
 pub use fit::Fit;
@@ -26,4 +29,5 @@ pub use pad_crop::{PadCrop, Padding};
 pub use rand_augment::RandAugment;
 pub use random_erasing::{Eraser, RandomErasing};
 pub use random_resized_crop::RandomResizedCrop;
+pub use random_scale::RandomScale;
 pub use settings::Augment;

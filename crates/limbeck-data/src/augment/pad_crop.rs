@@ -39,33 +39,38 @@ impl Default for PadCrop {
     }
 }
 
-/// Pads and crops back to the image's own size; each of the `(2 · pixels + 1)²` places is equally
-/// likely.
-pub(crate) fn pad_crop(image: &Image, settings: PadCrop, stream: &mut Stream) -> Image {
-    let places = 2 * settings.pixels + 1;
+/// A place to crop at after padding by `pixels` on each side, as the shift of the content: each of the
+/// `(2 · pixels + 1)²` is equally likely.
+pub(super) fn draw_shift(pixels: usize, stream: &mut Stream) -> [isize; 2] {
+    let places = 2 * pixels + 1;
     let (left, top) = (stream.below(places), stream.below(places));
-    let shift = |place: usize| place as isize - settings.pixels as isize;
-    shifted(image, shift(left), shift(top), settings.padding)
+    [left, top].map(|place| place as isize - pixels as isize)
 }
 
-/// What a window of the image's size shows whose corner lies at (`left`, `top`).
-fn shifted(image: &Image, left: isize, top: isize, padding: Padding) -> Image {
-    let mut out = Image::filled(image.width, image.height, image.channels, 0);
+/// What a window of the image's size shows whose corner lies at (`left`, `top`); `fill` is one pixel
+/// of what lies beyond the border under [`Padding::Zero`].
+pub(super) fn shifted(
+    image: &Image,
+    [left, top]: [isize; 2],
+    padding: Padding,
+    fill: &[u8],
+) -> Image {
+    let mut out = image.clone();
     for y in 0..image.height {
-        let Some(from_y) = inside(y as isize + top, image.height, padding) else {
-            continue;
-        };
+        let from_y = inside(y as isize + top, image.height, padding);
         for x in 0..image.width {
-            if let Some(from_x) = inside(x as isize + left, image.width, padding) {
-                out.pixel_mut(x, y)
-                    .copy_from_slice(image.pixel(from_x, from_y));
-            }
+            let from_x = inside(x as isize + left, image.width, padding);
+            let value = match (from_x, from_y) {
+                (Some(x), Some(y)) => image.pixel(x, y),
+                _ => fill,
+            };
+            out.pixel_mut(x, y).copy_from_slice(value);
         }
     }
     out
 }
 
-/// Where the content for a coordinate comes from; `None` is black.
+/// Where the content for a coordinate comes from; `None` is beyond.
 fn inside(at: isize, len: usize, padding: Padding) -> Option<usize> {
     let last = len as isize - 1;
     match padding {
@@ -95,12 +100,12 @@ mod tests {
 
     #[test]
     fn each_padding_shows_what_it_says_beyond_the_border() {
-        let left = |padding| shifted(&row(), -2, 0, padding).pixels;
+        let left = |padding| shifted(&row(), [-2, 0], padding, &[0]).pixels;
         assert_eq!(left(Padding::Zero), [0, 0, 1, 2]);
         assert_eq!(left(Padding::Edge), [1, 1, 1, 2]);
         assert_eq!(left(Padding::Reflect), [3, 2, 1, 2]);
-        let right = |padding| shifted(&row(), 3, 0, padding).pixels;
-        assert_eq!(right(Padding::Zero), [4, 0, 0, 0]);
+        let right = |padding| shifted(&row(), [3, 0], padding, &[9]).pixels;
+        assert_eq!(right(Padding::Zero), [4, 9, 9, 9]);
         assert_eq!(right(Padding::Edge), [4, 4, 4, 4]);
         assert_eq!(right(Padding::Reflect), [4, 3, 2, 1]);
     }
@@ -113,14 +118,10 @@ mod tests {
             channels: 1,
             pixels: (1..=9).collect(),
         };
-        let settings = PadCrop {
-            pixels: 1,
-            padding: Padding::Zero,
-        };
         let mut seen = std::collections::BTreeSet::new();
         for sample in 0..300 {
             let mut stream = Stream::new(0, Purpose::Augment, 0, sample, 0);
-            let crop = pad_crop(&image, settings, &mut stream);
+            let crop = shifted(&image, draw_shift(1, &mut stream), Padding::Zero, &[0]);
             // The middle of the crop is a pixel of the image for every shift of up to one.
             seen.insert(crop.pixel(1, 1)[0]);
         }
@@ -129,11 +130,8 @@ mod tests {
 
     #[test]
     fn no_padding_changes_nothing() {
-        let settings = PadCrop {
-            pixels: 0,
-            padding: Padding::Reflect,
-        };
         let mut stream = Stream::new(0, Purpose::Augment, 0, 0, 0);
-        assert_eq!(pad_crop(&row(), settings, &mut stream), row());
+        assert_eq!(draw_shift(0, &mut stream), [0, 0]);
+        assert_eq!(shifted(&row(), [0, 0], Padding::Reflect, &[0]), row());
     }
 }

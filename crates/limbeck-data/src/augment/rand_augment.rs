@@ -19,6 +19,15 @@ pub struct RandAugment {
     pub changes: usize,
     /// Their strength, 0 to 30.
     pub magnitude: f64,
+    /// Whether shear, shift and rotation are among them; without, light and colour alone change and
+    /// every pixel stays where it is, as masks need it.
+    #[serde(skip_serializing_if = "is_true")]
+    pub geometric: bool,
+}
+
+/// For serde, which hands over a reference.
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 impl Default for RandAugment {
@@ -27,6 +36,7 @@ impl Default for RandAugment {
         Self {
             changes: 2,
             magnitude: 9.0,
+            geometric: true,
         }
     }
 }
@@ -73,6 +83,14 @@ impl Change {
         Self::Equalise,
     ];
 
+    /// Whether pixels move.
+    fn is_geometric(self) -> bool {
+        matches!(
+            self,
+            Self::ShearX | Self::ShearY | Self::ShiftX | Self::ShiftY | Self::Rotate
+        )
+    }
+
     /// Makes the change. `strength` is 0 to 1, `sign` 1 or -1.
     fn make(self, mut image: Image, strength: f64, sign: f64) -> Image {
         let signed = sign * strength;
@@ -111,11 +129,14 @@ impl RandAugment {
     }
 }
 
-/// Makes random changes one after the other, each any of the fourteen with the same probability.
+/// Makes random changes one after the other, each any of the fourteen, or of the nine that move no
+/// pixel, with the same probability.
 pub(super) fn rand_augment(image: Image, settings: &RandAugment, stream: &mut Stream) -> Image {
     let strength = settings.magnitude / STRONGEST;
+    let allowed = |change: &Change| settings.geometric || !change.is_geometric();
+    let changes: Vec<Change> = Change::ALL.into_iter().filter(allowed).collect();
     (0..settings.changes).fold(image, |image, _| {
-        let change = Change::ALL[stream.below(Change::ALL.len())];
+        let change = changes[stream.below(changes.len())];
         let sign = if stream.chance(0.5) { 1.0 } else { -1.0 };
         change.make(image, strength, sign)
     })
@@ -171,6 +192,7 @@ mod tests {
                 let settings = RandAugment {
                     changes: 3,
                     magnitude: 30.0,
+                    geometric: true,
                 };
                 let out = rand_augment(image(channels), &settings, &mut stream);
                 assert_eq!((out.width, out.height, out.channels), (8, 8, channels));

@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::check::interval;
-use crate::{DataError, Image, Stream, resize};
+use crate::window::{Area, Window};
+use crate::{DataError, Stream};
 
 /// A random part of the image, scaled to the wanted size.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,15 +27,6 @@ impl Default for RandomResizedCrop {
             ratio: [3.0 / 4.0, 4.0 / 3.0],
         }
     }
-}
-
-/// A part of an image, in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Area {
-    left: usize,
-    top: usize,
-    width: usize,
-    height: usize,
 }
 
 /// How often a part is drawn before the middle is taken instead.
@@ -80,17 +72,14 @@ impl RandomResizedCrop {
     }
 }
 
-/// A random part of the image at `height` by `width` pixels.
+/// A random part of an image of `size`, scaled to `wanted`, both height and width.
 pub(super) fn random_resized_crop(
-    image: &Image,
-    height: usize,
-    width: usize,
+    size: [usize; 2],
+    wanted: [usize; 2],
     settings: &RandomResizedCrop,
     stream: &mut Stream,
-) -> Image {
-    let area = settings.area(image.width, image.height, stream);
-    let part = image.crop(area.left, area.top, area.width, area.height);
-    resize(&part, height, width)
+) -> Window {
+    Window::part(settings.area(size[1], size[0], stream), wanted)
 }
 
 #[cfg(test)]
@@ -140,15 +129,9 @@ mod tests {
     fn the_whole_image_is_only_resized() {
         let settings = RandomResizedCrop {
             scale: [1.0, 1.0],
-            ratio: [1.0, 1.0],
+            ratio: [1.5, 1.5],
         };
-        let image = Image {
-            width: 2,
-            height: 2,
-            channels: 1,
-            pixels: vec![1, 2, 3, 4],
-        };
-        let cropped = random_resized_crop(&image, 2, 2, &settings, &mut stream(1));
-        assert_eq!(cropped, image);
+        let window = random_resized_crop([2, 3], [2, 3], &settings, &mut stream(1));
+        assert!(window.keeps([2, 3]));
     }
 }

@@ -3,23 +3,25 @@
 use serde::{Deserialize, Serialize};
 
 use super::check::{probability, within};
-use super::colour_jitter::{ColourJitter, colour_jitter};
-use super::fit::{Fit, fit};
-use super::flip::random_flip;
-use super::normalise::{Normalisation, write_planes};
-use super::pad_crop::{PadCrop, pad_crop};
-use super::quarter_turn::random_quarter_turn;
-use super::rand_augment::{RandAugment, rand_augment};
-use super::random_erasing::{RandomErasing, random_erasing};
-use super::random_resized_crop::{RandomResizedCrop, random_resized_crop};
-use crate::{DataError, Image, Stream, resize};
+use super::colour_jitter::ColourJitter;
+use super::fit::Fit;
+use super::normalise::Normalisation;
+use super::pad_crop::PadCrop;
+use super::rand_augment::RandAugment;
+use super::random_erasing::RandomErasing;
+use super::random_resized_crop::RandomResizedCrop;
+use super::random_scale::RandomScale;
+use crate::{DataError, Labelling};
 
 /// What is done to images. The default brings them to the size and the channels and nothing
 /// else; without a normalisation, values are 0 to 1.
 ///
-/// To train, the steps are: random resized crop (or fit), pad and crop, flip, quarter turns,
-/// RandAugment, colour jitter, normalisation, random erasing, and then, batch by batch, mixup or
-/// CutMix. An image to test on is only fitted to the size and normalised.
+/// To train, the steps are: random scale and crop, random resized crop or fit; pad and crop, shift,
+/// flip, quarter turns, rotation; RandAugment, colour jitter, normalisation, random erasing; and then,
+/// batch by batch, mixup or CutMix. An image to test on is only fitted to the size and normalised.
+///
+/// A mask goes through the same window, shift, flip, turn and rotation as its image, each of its
+/// pixels the id at its centre, and is [`VOID`](crate::VOID) where the image shows what is not there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augment {
@@ -43,9 +45,24 @@ pub struct Augment {
     /// To train, scale a random part of the image to the size instead of fitting the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub random_resized_crop: Option<RandomResizedCrop>,
+    /// To train, scale the image at random and crop it to the size instead of fitting it; the mean
+    /// colour below and to the right of what is smaller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub random_scale: Option<RandomScale>,
+    /// Where masks are known, greatest share of the pixels with a class that one class may have in a
+    /// random crop, in `(0, 1]`: another place is drawn up to ten times (MMSegmentation's
+    /// `cat_max_ratio`, 0.75 in its recipes).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub largest_class_share: Option<f64>,
     /// Pad, then crop at a random place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pad_crop: Option<PadCrop>,
+    /// Shift by up to this many pixels along each axis; the mean colour comes in.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub shift: usize,
+    /// Turn around the middle by up to this many degrees to either side; the mean colour comes in.
+    #[serde(skip_serializing_if = "is_none")]
+    pub rotation: f64,
     /// A few random changes of one common strength.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rand_augment: Option<RandAugment>,
@@ -58,6 +75,16 @@ pub struct Augment {
     /// Paint a rectangle over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub random_erasing: Option<RandomErasing>,
+}
+
+/// For serde, which hands over a reference.
+fn is_zero(pixels: &usize) -> bool {
+    *pixels == 0
+}
+
+/// For serde, which hands over a reference.
+fn is_none(degrees: &f64) -> bool {
+    *degrees == 0.0
 }
 
 impl Default for Augment {
@@ -73,7 +100,11 @@ impl Default for Augment {
             mixup_alpha: 0.0,
             cutmix_alpha: 0.0,
             random_resized_crop: None,
+            random_scale: None,
+            largest_class_share: None,
             pad_crop: None,
+            shift: 0,
+            rotation: 0.0,
             rand_augment: None,
             colour_jitter: None,
             normalisation: None,
@@ -125,6 +156,40 @@ impl Augment {
         if let Some(settings) = &self.random_resized_crop {
             settings.check()?;
         }
+        if let Some(settings) = &self.random_scale {
+            settings.check()?;
+            if self.random_resized_crop.is_some() {
+                return Err(DataError::setting(
+                    "random_scale",
+                    "left out where there is `random_resized_crop`: both choose what is shown",
+                    "both",
+                ));
+            }
+        }
+        if let Some(share) = self.largest_class_share {
+            if !(share > 0.0 && share <= 1.0) {
+                return Err(DataError::setting(
+                    "largest_class_share",
+                    "above 0 and at most 1",
+                    share,
+                ));
+            }
+            if self.random_scale.is_none() && self.random_resized_crop.is_none() {
+                return Err(DataError::setting(
+                    "largest_class_share",
+                    "left out unless crops are drawn: set `random_scale` too",
+                    share,
+                ));
+            }
+        }
+        if self.shift > MAX_SIDE {
+            return Err(DataError::setting(
+                "shift",
+                format!("at most {MAX_SIDE} pixels"),
+                self.shift,
+            ));
+        }
+        within("rotation", self.rotation, 180.0)?;
         if let Some(PadCrop { pixels, .. }) = self.pad_crop
             && pixels > MAX_SIDE
         {
@@ -161,37 +226,38 @@ impl Augment {
         self.channels * self.size[0] * self.size[1]
     }
 
-    /// The image as a network to test sees it, before normalisation.
-    #[must_use]
-    pub fn plain(&self, image: Image) -> Image {
-        let [height, width] = self.size;
-        fit(image, height, width, self.fit, self.fit_share).with_channels(self.channels)
-    }
-
-    /// The image as a network to train sees it, before normalisation.
-    fn augmented(&self, image: Image, stream: &mut Stream) -> Image {
-        let [height, width] = self.size;
-        let mut image = match &self.random_resized_crop {
-            None => self.plain(image),
-            Some(settings) => random_resized_crop(&image, height, width, settings, stream)
-                .with_channels(self.channels),
-        };
-        if let Some(settings) = self.pad_crop {
-            image = pad_crop(&image, settings, stream);
+    /// Refuses what cannot be done to images of which this is known.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`], which names the setting and what to do instead.
+    pub fn check_for(&self, labelling: Labelling) -> Result<(), DataError> {
+        self.check()?;
+        if labelling != Labelling::Masks {
+            return match self.largest_class_share {
+                Some(share) => Err(DataError::setting(
+                    "largest_class_share",
+                    "left out where images have no masks",
+                    share,
+                )),
+                None => Ok(()),
+            };
         }
-        if self.flip > 0.0 {
-            image = random_flip(image, self.flip, stream);
+        if self.mixes() {
+            return Err(DataError::setting(
+                "mixup_alpha` and `cutmix_alpha",
+                "0 where images have masks: a pixel has one class, not a mixture",
+                format!("{} and {}", self.mixup_alpha, self.cutmix_alpha),
+            ));
         }
-        if self.quarter_turns {
-            image = random_quarter_turn(image, stream);
+        if self.rand_augment.is_some_and(|changes| changes.geometric) {
+            return Err(DataError::setting(
+                "rand_augment.geometric",
+                "false where images have masks, which its shears, shifts and rotations would leave \
+                 behind; `rotation` and `shift` move image and mask together",
+                "true",
+            ));
         }
-        if let Some(settings) = &self.rand_augment {
-            image = rand_augment(image, settings, stream);
-        }
-        if let Some(settings) = &self.colour_jitter {
-            colour_jitter(&mut image, settings, stream);
-        }
-        image
+        Ok(())
     }
 
     /// The same for images of another size, `[height, width]`; paddings grow with the height.
@@ -203,49 +269,17 @@ impl Augment {
             pixels: crop.pixels.saturating_mul(size[0]) / self.size[0].max(1),
             ..crop
         });
+        resized.shift = self.shift.saturating_mul(size[0]) / self.size[0].max(1);
         resized
-    }
-
-    /// Writes the image as [`Augment::apply`] does to `large`, and reduced to `[height, width]` to
-    /// `small`: one view in two sizes. Nothing is erased.
-    pub(crate) fn apply_in_two_sizes(
-        &self,
-        image: Image,
-        stream: Option<&mut Stream>,
-        [height, width]: [usize; 2],
-        small: &mut [f32],
-        large: &mut [f32],
-    ) {
-        let image = match stream {
-            None => self.plain(image),
-            Some(stream) => self.augmented(image, stream),
-        };
-        let normalisation = self.normalisation.as_ref();
-        write_planes(&image, normalisation, large);
-        write_planes(&resize(&image, height, width), normalisation, small);
-    }
-
-    /// Writes the image as `[C, H, W]` numbers to `out`, which has [`Augment::numbers`] of them:
-    /// augmented by the stream, or plain without one.
-    pub fn apply(&self, image: Image, stream: Option<&mut Stream>, out: &mut [f32]) {
-        let normalisation = self.normalisation.as_ref();
-        let Some(stream) = stream else {
-            return write_planes(&self.plain(image), normalisation, out);
-        };
-        write_planes(&self.augmented(image, stream), normalisation, out);
-        if let Some(settings) = &self.random_erasing {
-            let [height, width] = self.size;
-            random_erasing(out, height, width, settings, stream);
-        }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::Purpose;
 
-    fn everything() -> Augment {
+    /// All that can be done to images of classes.
+    pub fn everything() -> Augment {
         Augment {
             size: [12, 12],
             flip: 0.5,
@@ -254,6 +288,8 @@ mod tests {
             cutmix_alpha: 1.0,
             random_resized_crop: Some(RandomResizedCrop::default()),
             pad_crop: Some(PadCrop::default()),
+            shift: 2,
+            rotation: 10.0,
             rand_augment: Some(RandAugment::default()),
             colour_jitter: Some(ColourJitter::default()),
             normalisation: Some(Normalisation {
@@ -262,88 +298,6 @@ mod tests {
             }),
             random_erasing: Some(RandomErasing::default()),
             ..Augment::default()
-        }
-    }
-
-    fn image() -> Image {
-        Image {
-            width: 20,
-            height: 14,
-            channels: 3,
-            pixels: (0..20 * 14 * 3).map(|v| (v * 31 % 256) as u8).collect(),
-        }
-    }
-
-    fn applied(augment: &Augment, sample: Option<u64>) -> Vec<f32> {
-        let mut stream = sample.map(|sample| Stream::new(0, Purpose::Augment, 0, sample, 0));
-        let mut out = vec![0.0; augment.numbers()];
-        augment.apply(image(), stream.as_mut(), &mut out);
-        out
-    }
-
-    #[test]
-    fn the_same_stream_gives_the_same_view_and_another_stream_another() {
-        let augment = everything();
-        assert_eq!(applied(&augment, Some(3)), applied(&augment, Some(3)));
-        assert_ne!(applied(&augment, Some(3)), applied(&augment, Some(4)));
-    }
-
-    #[test]
-    fn an_image_to_test_on_is_only_fitted_and_normalised() {
-        let augment = everything();
-        let plain = Augment {
-            size: augment.size,
-            normalisation: augment.normalisation.clone(),
-            ..Augment::default()
-        };
-        assert_eq!(applied(&augment, None), applied(&plain, None));
-        assert_eq!(applied(&plain, Some(3)), applied(&plain, None));
-    }
-
-    #[test]
-    fn every_step_changes_what_is_trained_on() {
-        let base = Augment {
-            size: [12, 12],
-            ..Augment::default()
-        };
-        let all = everything();
-        let steps = [
-            Augment {
-                flip: 1.0,
-                ..base.clone()
-            },
-            Augment {
-                quarter_turns: true,
-                ..base.clone()
-            },
-            Augment {
-                random_resized_crop: all.random_resized_crop,
-                ..base.clone()
-            },
-            Augment {
-                pad_crop: all.pad_crop,
-                ..base.clone()
-            },
-            Augment {
-                rand_augment: all.rand_augment,
-                ..base.clone()
-            },
-            Augment {
-                colour_jitter: all.colour_jitter,
-                ..base.clone()
-            },
-            Augment {
-                normalisation: all.normalisation,
-                ..base.clone()
-            },
-            Augment {
-                random_erasing: all.random_erasing,
-                ..base.clone()
-            },
-        ];
-        for step in steps {
-            let changes = (0..20).any(|s| applied(&step, Some(s)) != applied(&base, Some(s)));
-            assert!(changes, "{step:?}");
         }
     }
 
@@ -404,5 +358,46 @@ mod tests {
         assert!(error.starts_with("`random_erasing.ratio`"), "{error}");
         let error = refused(&|a| a.size = [12, 16]);
         assert!(error.starts_with("`quarter_turns`"), "{error}");
+    }
+
+    #[test]
+    fn what_masks_cannot_follow_is_refused_and_what_needs_masks_too() {
+        let scaled = Augment {
+            random_scale: Some(RandomScale::default()),
+            largest_class_share: Some(0.75),
+            ..Augment::default()
+        };
+        let refused =
+            |augment: &Augment, labelling| augment.check_for(labelling).unwrap_err().to_string();
+        assert!(scaled.check_for(Labelling::Masks).is_ok());
+        let error = refused(&scaled, Labelling::Classes);
+        assert!(
+            error.contains("`largest_class_share` must be left out where"),
+            "{error}"
+        );
+        let error = refused(&everything(), Labelling::Masks);
+        assert!(error.contains("a pixel has one class"), "{error}");
+        let mut augment = everything();
+        (augment.mixup_alpha, augment.cutmix_alpha) = (0.0, 0.0);
+        let error = refused(&augment, Labelling::Masks);
+        assert!(
+            error.starts_with("`rand_augment.geometric` must be false"),
+            "{error}"
+        );
+        if let Some(changes) = &mut augment.rand_augment {
+            changes.geometric = false;
+        }
+        assert!(augment.check_for(Labelling::Masks).is_ok());
+        let alone = Augment {
+            random_scale: None,
+            ..scaled.clone()
+        };
+        let error = refused(&alone, Labelling::Masks);
+        assert!(error.contains("set `random_scale` too"), "{error}");
+        let both = Augment {
+            random_resized_crop: Some(RandomResizedCrop::default()),
+            ..scaled
+        };
+        assert!(refused(&both, Labelling::Masks).contains("both"));
     }
 }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::{LoaderConfig, classes::Classes};
 use crate::augment::{main_labels, mix, mixed_targets};
 use crate::dataset::reason_of;
-use crate::{Augment, DataError, Part, Purpose, Stream};
+use crate::{Augment, DataError, Labelling, Part, Purpose, Stream, VOID};
 
 /// A batch of images.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,8 +54,16 @@ pub struct Large {
     pub size: [usize; 2],
 }
 
-/// Images in the size that is asked for, and in the larger one where that is wanted.
-type InSizes = (Vec<f32>, Option<Large>);
+/// What is shown of some images.
+#[derive(Default)]
+struct Views {
+    /// `[B, C, H, W]`, flat.
+    images: Vec<f32>,
+    /// `[B, H, W]`, flat; empty where images have no masks.
+    masks: Vec<u8>,
+    /// The images in the larger size, where that is wanted.
+    large: Option<Large>,
+}
 
 /// Everything that the batches of all epochs depend on.
 #[derive(Debug)]
@@ -121,19 +129,17 @@ impl Plan {
         let larger = self.config.images.largest(self.augment.size);
         let made = if larger == self.augment.size {
             self.view(&indices, epoch, 0, go_on)?
-                .map(|images| (images, None))
         } else {
             self.two_sizes(&indices, epoch, larger, go_on)?
         };
-        let Some((images, large)) = made else {
+        let Some(views) = made else {
             return Ok(None);
         };
-        let mut batch = self.alone(indices, images);
-        batch.large = large;
+        let mut batch = self.alone(indices, views);
         batch.view = self.train.then(|| self.first_view(epoch));
         for view in 1..self.config.images.views {
             match self.view(&batch.indices, epoch, view as u32, go_on)? {
-                Some(images) => batch.views.push(images),
+                Some(view) => batch.views.push(view.images),
                 None => return Ok(None),
             }
         }
@@ -145,7 +151,7 @@ impl Plan {
         }
         if let Some((epoch, indices)) = self.before(order, epoch, number) {
             match self.view(&indices, epoch, 1, go_on)? {
-                Some(images) => batch.replay = Some(Box::new(self.alone(indices, images))),
+                Some(view) => batch.replay = Some(Box::new(self.alone(indices, view))),
                 None => return Ok(None),
             }
         }
@@ -164,21 +170,21 @@ impl Plan {
     }
 
     /// Images with what is known of them, and nothing besides.
-    fn alone(&self, indices: Vec<usize>, images: Vec<f32>) -> Batch {
+    fn alone(&self, indices: Vec<usize>, views: Views) -> Batch {
         let [height, width] = self.augment.size;
         Batch {
             samples: indices.iter().map(|&i| self.part.indices[i]).collect(),
             view: None,
             share: None,
-            images,
+            images: views.images,
             shape: [indices.len(), self.augment.channels, height, width],
             labels: self.labels(&indices),
-            masks: Vec::new(),
+            masks: views.masks,
             targets: None,
             views: Vec::new(),
             partners: None,
             replay: None,
-            large: None,
+            large: views.large,
             indices,
         }
     }
@@ -191,7 +197,7 @@ impl Plan {
         epoch: usize,
         view: u32,
         go_on: &impl Fn() -> bool,
-    ) -> Result<Option<Vec<f32>>, DataError> {
+    ) -> Result<Option<Views>, DataError> {
         self.images(positions, go_on, |place| {
             self.train
                 .then(|| self.stream(positions[place], epoch, view))
@@ -204,19 +210,45 @@ impl Plan {
         positions: &[usize],
         go_on: &impl Fn() -> bool,
         stream: impl Fn(usize) -> Option<Stream>,
-    ) -> Result<Option<Vec<f32>>, DataError> {
+    ) -> Result<Option<Views>, DataError> {
         let numbers = self.augment.numbers();
         let mut images = vec![0.0; positions.len() * numbers];
-        let places = positions.iter().zip(images.chunks_exact_mut(numbers));
-        for (place, (&position, out)) in places.enumerate() {
+        let mut masks = self.no_masks(positions.len());
+        let pixels = self.pixels();
+        for (place, &position) in positions.iter().enumerate() {
             if !go_on() {
                 return Ok(None);
             }
             let mut stream = stream(place);
-            self.augment
-                .apply(self.part.image(position)?, stream.as_mut(), out);
+            let out = &mut images[place * numbers..(place + 1) * numbers];
+            if masks.is_empty() {
+                let image = self.part.image(position)?;
+                self.augment.apply(image, stream.as_mut(), out);
+            } else {
+                let (image, mask) = self.part.pair(position)?;
+                let ids = &mut masks[place * pixels..(place + 1) * pixels];
+                self.augment
+                    .apply_pair(image, mask, stream.as_mut(), out, ids);
+            }
         }
-        Ok(Some(images))
+        Ok(Some(Views {
+            images,
+            masks,
+            large: None,
+        }))
+    }
+
+    /// Pixels of an image of a batch.
+    fn pixels(&self) -> usize {
+        self.augment.size[0] * self.augment.size[1]
+    }
+
+    /// Room for the masks of so many images; empty where they have none.
+    fn no_masks(&self, images: usize) -> Vec<u8> {
+        match self.part.labelling() {
+            Labelling::Masks => vec![VOID; images * self.pixels()],
+            Labelling::None | Labelling::Classes => Vec::new(),
+        }
     }
 
     /// The first view of the images at `positions` in the size of the loader, and in the larger
@@ -227,28 +259,41 @@ impl Plan {
         epoch: usize,
         larger: [usize; 2],
         go_on: &impl Fn() -> bool,
-    ) -> Result<Option<InSizes>, DataError> {
+    ) -> Result<Option<Views>, DataError> {
         let larger = self.augment.resized(larger);
         let (numbers, more) = (self.augment.numbers(), larger.numbers());
-        let mut images = vec![0.0; positions.len() * numbers];
+        let mut views = Views {
+            images: vec![0.0; positions.len() * numbers],
+            ..Views::default()
+        };
         let mut large = vec![0.0; positions.len() * more];
-        let places = images
+        let places = views
+            .images
             .chunks_exact_mut(numbers)
             .zip(large.chunks_exact_mut(more));
         for (&position, (small, large)) in positions.iter().zip(places) {
             if !go_on() {
                 return Ok(None);
             }
-            let image = self.part.image(position)?;
+            let (image, mask) = match self.part.labelling() {
+                Labelling::Masks => {
+                    let (image, mask) = self.part.pair(position)?;
+                    (image, Some(mask))
+                }
+                Labelling::None | Labelling::Classes => (self.part.image(position)?, None),
+            };
             let mut stream = self.train.then(|| self.stream(position, epoch, 0));
             let size = self.augment.size;
-            larger.apply_in_two_sizes(image, stream.as_mut(), size, small, large);
+            let mask = larger.apply_in_two_sizes(image, mask, stream.as_mut(), size, small, large);
+            if let Some(mask) = mask {
+                views.masks.extend(mask.ids);
+            }
         }
-        let large = Large {
+        views.large = Some(Large {
             images: large,
             size: larger.size,
-        };
-        Ok(Some((images, Some(large))))
+        });
+        Ok(Some(views))
     }
 
     /// Draws another image of each one's class. Choice and augmentation depend on the image that
@@ -271,10 +316,10 @@ impl Plan {
                 mates[stream(position, 0).below(mates.len())]
             })
             .collect();
-        let images = self.images(&chosen, go_on, |place| {
+        let views = self.images(&chosen, go_on, |place| {
             self.train.then(|| stream(indices[place], 1))
         })?;
-        Ok(images.map(|images| self.alone(chosen, images)))
+        Ok(views.map(|views| self.alone(chosen, views)))
     }
 
     /// Epoch and positions of the batch before, where it is to come along.

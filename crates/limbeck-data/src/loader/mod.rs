@@ -13,7 +13,7 @@ use classes::Classes;
 pub use config::LoaderConfig;
 pub use epoch::Epoch;
 
-use crate::{Augment, DataError, Part};
+use crate::{Augment, DataError, Labelling, Part};
 
 /// Makes the batches of every epoch over a part.
 ///
@@ -37,8 +37,14 @@ impl Loader {
         train: bool,
         config: LoaderConfig,
     ) -> Result<Self, DataError> {
+        if train {
+            augment.check_for(part.labelling())?;
+        }
         augment.check()?;
         config.check(part.len(), &augment)?;
+        if part.labelling() == Labelling::Masks {
+            config.images.check_for_masks()?;
+        }
         part.check()?;
         let classes = Classes::of(&part, &config.images)?;
         Ok(Self {

@@ -7,6 +7,7 @@ mod idx;
 mod joined;
 mod packed;
 mod relabelled;
+mod scaled;
 mod shapes;
 
 use std::fmt::Debug;
@@ -22,6 +23,8 @@ pub(crate) use idx::find_idx;
 pub(crate) use joined::Joined;
 pub use packed::Packed;
 pub use relabelled::Relabelled;
+pub use scaled::Scaled;
+pub(crate) use scaled::scaled_sides;
 pub(crate) use shapes::find_shapes;
 pub use shapes::{Difficulty, Shapes};
 
@@ -73,6 +76,12 @@ pub trait Source: Send + Sync + Debug {
     /// Channels, height and width of most images, as far as that is known at no great cost.
     fn usual_shape(&self) -> Option<[usize; 3]> {
         self.shape()
+    }
+
+    /// Factor by which both sides of an image are smaller than those of its mask, rounded to whole
+    /// pixels; 1 unless the source reduces images alone.
+    fn reduction(&self) -> f64 {
+        1.0
     }
 
     /// A short name for an image, such as its file's path; where there is none, its number.
