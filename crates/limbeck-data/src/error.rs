@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub enum DataError {
     /// There is nothing at the path.
     #[error(
-        "no folder at {}; give the folder of a data set, or `shapes` for the generated one",
+        "no folder at {}; give the folder of a data set, or `shapes` or `scenes` for a generated one",
         path.display()
     )]
     Missing {

@@ -4,7 +4,8 @@
 //! # The way of an image
 //!
 //! 1. [`open`] looks at a folder and finds out what it holds: IDX files, CIFAR in its binary or
-//!    its Python version, or folders of image files; the name `shapes` stands for a generated set.
+//!    its Python version, or folders of image files; the names `shapes` and `scenes` stand for
+//!    generated sets, the latter with masks.
 //!    The result is a [`Dataset`] of three parts that share no image: `train`, `validation` to
 //!    choose by, and `test`, which is touched once. What the data set does not bring is taken from
 //!    its training part, class by class, as the seed says.
@@ -87,7 +88,7 @@ pub use self::measured::Measured;
 pub use self::open::{OpenOptions, find, open};
 pub use self::resize::resize;
 pub use self::source::{
-    Annotation, Difficulty, Folder, Labelling, Packed, Relabelled, Scaled, Shapes, Source,
-    images_below,
+    Annotation, Difficulty, Folder, Labelling, Packed, Relabelled, Scaled, SceneBox,
+    SceneDifficulty, Scenes, Shapes, Source, images_below,
 };
 pub use self::stream::{Purpose, Stream};

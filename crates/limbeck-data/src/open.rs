@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::dataset::Dataset;
-use crate::source::{find_cifar, find_folder, find_idx, find_shapes};
+use crate::source::{find_cifar, find_folder, find_idx, find_scenes, find_shapes};
 use crate::{DataError, Found};
 
 /// How a data set is opened.
@@ -42,7 +42,8 @@ impl Default for OpenOptions {
 /// - image files in `CLASS/`;
 /// - image files without class folders, in the folder itself or in its parts: they have no labels;
 /// - a name `shapes` or `shapes:N`, if there is no such folder: [`Shapes`](crate::Shapes), `N`
-///   images to train on (2,000 if not given) and half as many to test on.
+///   images to train on (2,000 if not given) and half as many to test on; `scenes` or `scenes:N`:
+///   [`Scenes`](crate::Scenes), images with masks (1,000 if not given).
 ///
 /// Any of these may lie in one further folder, as archives leave them. What is left out of a folder
 /// is told in [`Dataset::notes`].
@@ -63,7 +64,12 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Dataset, DataError> {
 /// Every way in which the folder and its files can be wrong, by name.
 pub fn find(path: &Path) -> Result<Found, DataError> {
     if !path.exists() {
-        return find_shapes(path)?.ok_or_else(|| DataError::Missing {
+        for find in [find_shapes, find_scenes] {
+            if let Some(found) = find(path)? {
+                return Ok(found);
+            }
+        }
+        return Err(DataError::Missing {
             path: path.to_owned(),
         });
     }

@@ -22,6 +22,8 @@ pub enum Purpose {
     Partner,
     /// Whatever has a seed of its own.
     Derived,
+    /// Generated images with masks.
+    Scenes,
 }
 
 impl Purpose {
@@ -36,6 +38,7 @@ impl Purpose {
             Self::Measure => 6,
             Self::Partner => 7,
             Self::Derived => 8,
+            Self::Scenes => 9,
         }
     }
 }

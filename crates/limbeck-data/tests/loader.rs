@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use limbeck_data::{
-    Annotation, Augment, Batch, ColourJitter, DataError, Eraser, Image, Images, Loader,
-    LoaderConfig, Normalisation, OpenOptions, PadCrop, Part, RandAugment, RandomErasing,
-    RandomResizedCrop, Source, open,
+    Annotation, Augment, Batch, ColourJitter, DataError, Eraser, Image, Images, Labelling, Loader,
+    LoaderConfig, Mask, Normalisation, OpenOptions, PadCrop, Part, RandAugment, RandomErasing,
+    RandomResizedCrop, RandomScale, Scaled, Source, VOID, open,
 };
 
 fn part() -> Part {
@@ -354,4 +354,170 @@ fn dropping_an_epoch_early_ends_its_threads_and_loads_no_more_than_was_ahead() {
     drop(loader);
     // Threads hold the source; all of them are gone.
     assert_eq!(Arc::strong_count(&source), 1);
+}
+
+/// Scenes with everything that is done to image and mask together.
+fn masks(workers: usize) -> Loader {
+    let data = open(Path::new("scenes:60"), &OpenOptions::default()).unwrap();
+    let augment = Augment {
+        size: [48, 48],
+        random_scale: Some(RandomScale::default()),
+        largest_class_share: Some(0.75),
+        shift: 2,
+        rotation: 10.0,
+        pad_crop: None,
+        random_resized_crop: None,
+        rand_augment: Some(RandAugment {
+            geometric: false,
+            ..RandAugment::default()
+        }),
+        mixup_alpha: 0.0,
+        cutmix_alpha: 0.0,
+        ..augment()
+    };
+    Loader::new(data.train, augment, true, config(workers)).unwrap()
+}
+
+#[test]
+fn masks_come_with_their_images_whatever_the_number_of_workers() {
+    let alone = batches(&masks(0), 1, 0);
+    for batch in &alone {
+        assert_eq!(batch.masks.len(), batch.indices.len() * 48 * 48);
+        assert!(batch.labels.is_empty() && batch.targets.is_none());
+        assert!(batch.masks.iter().all(|&id| id < 7 || id == VOID));
+        assert!(batch.masks.iter().any(|&id| id == 0));
+    }
+    for workers in [1, 2, 4] {
+        assert_eq!(batches(&masks(workers), 1, 0), alone, "{workers} workers");
+    }
+    assert_eq!(batches(&masks(2), 1, 3), alone[3..]);
+    let other = batches(&masks(2), 2, 0);
+    assert_ne!(other[0].masks, alone[0].masks);
+}
+
+#[test]
+fn masks_to_test_on_are_those_of_the_source() {
+    let data = open(Path::new("scenes:60"), &OpenOptions::default()).unwrap();
+    let augment = Augment {
+        size: [64, 64],
+        ..Augment::default()
+    };
+    let settings = LoaderConfig {
+        shuffle: false,
+        ..config(2)
+    };
+    let loader = Loader::new(data.test.clone(), augment, false, settings).unwrap();
+    for batch in batches(&loader, 0, 0) {
+        for (&position, ids) in batch.indices.iter().zip(batch.masks.chunks_exact(64 * 64)) {
+            assert_eq!(data.test.pair(position).unwrap().1.ids, ids);
+        }
+    }
+}
+
+#[test]
+fn what_masks_cannot_come_with_is_refused() {
+    let data = open(Path::new("scenes:60"), &OpenOptions::default()).unwrap();
+    let refused = |augment: Augment, images: Images| {
+        let config = LoaderConfig {
+            images,
+            ..config(0)
+        };
+        let loader = Loader::new(data.train.clone(), augment, true, config);
+        loader.unwrap_err().to_string()
+    };
+    let error = refused(augment(), Images::default());
+    assert!(error.contains("a pixel has one class"), "{error}");
+    let views = Images {
+        views: 2,
+        ..Images::default()
+    };
+    let error = refused(Augment::default(), views);
+    assert!(
+        error.contains("`views` must be 1 where images have masks"),
+        "{error}"
+    );
+    let partners = Images {
+        partners: true,
+        ..Images::default()
+    };
+    let error = refused(Augment::default(), partners);
+    assert!(error.contains("they have no class each"), "{error}");
+}
+
+/// A source whose masks are not what they should be.
+#[derive(Debug)]
+struct Odd {
+    classes: Vec<String>,
+    mask: Mask,
+}
+
+impl Source for Odd {
+    fn labelling(&self) -> Labelling {
+        Labelling::Masks
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn len(&self) -> usize {
+        1
+    }
+
+    fn annotation(&self, _index: usize) -> Result<Annotation, DataError> {
+        Ok(Annotation::Mask(self.mask.clone()))
+    }
+
+    fn stratum(&self, _index: usize) -> usize {
+        0
+    }
+
+    fn image(&self, _index: usize) -> Result<Image, DataError> {
+        Ok(Image::filled(6, 4, 3, 0))
+    }
+}
+
+#[test]
+fn masks_of_another_size_and_foreign_ids_are_refused_by_what_was_found() {
+    let part = |mask| {
+        Part::all(Arc::new(Odd {
+            classes: vec!["road".into(), "car".into()],
+            mask,
+        }))
+    };
+    let error = |mask| part(mask).pair(0).unwrap_err().to_string();
+    let other = error(Mask::filled(4, 6, 0));
+    assert!(
+        other.contains("the image has 4x6 pixels, its mask 6x4"),
+        "{other}"
+    );
+    let mut mask = Mask::filled(6, 4, 1);
+    mask.ids[3..5].fill(7);
+    mask.ids[9] = VOID;
+    let foreign = error(mask.clone());
+    assert!(
+        foreign.contains("2 pixels of its mask have ids beyond the 2 classes, such as 7"),
+        "{foreign}"
+    );
+    mask.ids[3..5].fill(0);
+    assert_eq!(part(mask.clone()).pair(0).unwrap().1, mask);
+}
+
+#[test]
+fn scaled_sources_reduce_images_and_masks_to_train_on_alone() {
+    let data = open(Path::new("scenes:60"), &OpenOptions::default()).unwrap();
+    let scaled = |masks| {
+        let source = Scaled::new(data.train.source.clone(), 0.5, masks).unwrap();
+        Part::all(Arc::new(source))
+    };
+    let (image, mask) = scaled(true).pair(3).unwrap();
+    assert_eq!([image.height, mask.height, mask.width], [32, 32, 32]);
+    let (image, mask) = scaled(false).pair(3).unwrap();
+    assert_eq!([image.height, mask.height, mask.width], [32, 64, 64]);
+    assert_eq!(scaled(true).source.shape(), Some([3, 32, 32]));
+    assert_ne!(scaled(true).fingerprint(), scaled(false).fingerprint());
+    for factor in [0.0, 1.5, f64::NAN] {
+        let error = Scaled::new(data.train.source.clone(), factor, true).unwrap_err();
+        assert!(error.to_string().starts_with("`scale` must be above 0"));
+    }
 }

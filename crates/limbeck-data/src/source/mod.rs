@@ -8,6 +8,7 @@ mod joined;
 mod packed;
 mod relabelled;
 mod scaled;
+mod scenes;
 mod shapes;
 
 use std::fmt::Debug;
@@ -25,6 +26,8 @@ pub use packed::Packed;
 pub use relabelled::Relabelled;
 pub use scaled::Scaled;
 pub(crate) use scaled::scaled_sides;
+pub(crate) use scenes::find_scenes;
+pub use scenes::{SceneBox, SceneDifficulty, Scenes};
 pub(crate) use shapes::find_shapes;
 pub use shapes::{Difficulty, Shapes};
 

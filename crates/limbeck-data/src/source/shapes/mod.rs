@@ -6,9 +6,9 @@
 //! to learn outlines in spite of it all, which keeps a small one well below a big one.
 
 mod difficulty;
-mod outline;
+pub(super) mod outline;
 mod scene;
-mod texture;
+pub(super) mod texture;
 
 use std::path::Path;
 use std::sync::Arc;
