@@ -82,7 +82,7 @@ pub use self::error::DataError;
 pub use self::found::Found;
 pub use self::image::{Image, luma};
 pub use self::images::{Balanced, Images};
-pub use self::loader::{Batch, Epoch, Large, Loader, LoaderConfig};
+pub use self::loader::{Batch, Epoch, Large, Loader, LoaderConfig, WholeImage, WholeImages};
 pub use self::mask::{MAX_MASK_CLASSES, Mask, VOID};
 pub use self::measured::Measured;
 pub use self::open::{OpenOptions, find, open};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use limbeck_data::{
     Annotation, Augment, Batch, ColourJitter, DataError, Eraser, Image, Images, Labelling, Loader,
     LoaderConfig, Mask, Normalisation, OpenOptions, PadCrop, Part, RandAugment, RandomErasing,
-    RandomResizedCrop, RandomScale, Scaled, Source, VOID, open,
+    RandomResizedCrop, RandomScale, Scaled, Source, VOID, WholeImage, WholeImages, open,
 };
 
 fn part() -> Part {
@@ -519,5 +519,33 @@ fn scaled_sources_reduce_images_and_masks_to_train_on_alone() {
     for factor in [0.0, 1.5, f64::NAN] {
         let error = Scaled::new(data.train.source.clone(), factor, true).unwrap_err();
         assert!(error.to_string().starts_with("`scale` must be above 0"));
+    }
+}
+
+#[test]
+fn whole_images_come_in_order_and_in_their_own_size_with_their_masks() {
+    let data = open(Path::new("scenes:60"), &OpenOptions::default()).unwrap();
+    let reduced = Scaled::new(data.test.source.clone(), 0.5, false).unwrap();
+    let part = Part {
+        source: Arc::new(reduced),
+        indices: vec![3, 4, 9, 20],
+    };
+    let read = |workers| -> Vec<WholeImage> {
+        let images = WholeImages::new(part.clone(), augment(), workers).unwrap();
+        images.map(Result::unwrap).collect()
+    };
+    let alone = read(0);
+    for (position, whole) in alone.iter().enumerate() {
+        assert_eq!(
+            (whole.position, whole.sample),
+            (position, part.indices[position])
+        );
+        assert_eq!(whole.shape, [3, 32, 32]);
+        assert_eq!(whole.image.len(), 3 * 32 * 32);
+        let mask = whole.mask.as_ref().unwrap();
+        assert_eq!([mask.height, mask.width], [64, 64]);
+    }
+    for workers in [1, 3, 9] {
+        assert_eq!(read(workers), alone);
     }
 }

@@ -4,6 +4,8 @@ mod batch;
 mod classes;
 mod config;
 mod epoch;
+mod ordered;
+mod whole;
 
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ pub use batch::{Batch, Large};
 use classes::Classes;
 pub use config::LoaderConfig;
 pub use epoch::Epoch;
+pub use whole::{WholeImage, WholeImages};
 
 use crate::{Augment, DataError, Labelling, Part};
 
