@@ -54,6 +54,7 @@
 //! ```
 
 mod augment;
+mod blocks;
 pub mod check;
 mod dataset;
 mod decode;
@@ -76,6 +77,7 @@ pub use self::augment::{
     Augment, ColourJitter, Eraser, Fit, Normalisation, PadCrop, Padding, RandAugment,
     RandomErasing, RandomResizedCrop, RandomScale,
 };
+pub use self::blocks::BlockPattern;
 pub use self::dataset::{Dataset, Part};
 pub use self::decode::{IMAGE_EXTENSIONS, decode, decode_file};
 pub use self::error::DataError;
