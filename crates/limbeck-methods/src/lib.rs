@@ -113,6 +113,6 @@ pub use recall::recall_at;
 pub use registry::{Build, Group, MethodEntry, find, without_labels};
 pub use scene::{Played, Scene, Setting};
 pub use target::Target;
-pub use task::{Classification, Rows, Segmentation, Supervision, Task};
+pub use task::{AUXILIARY, Classification, Ohem, Rows, Segmentation, Supervision, Task};
 pub use teacher::{Classifier, Origin, Questions, Section, Teacher};
 pub use unreached::unreached_weights;

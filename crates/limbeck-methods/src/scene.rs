@@ -107,7 +107,7 @@ impl<'a> Scene<'a> {
 
     /// Runs a network in training mode: statistics of the batch, running statistics updated after
     /// the act, dropout on. Gradients reach its numbers if the act trains it, and its images in
-    /// any case.
+    /// any case. What the supervised loss reads is recorded besides `taps`.
     ///
     /// # Errors
     /// No network of that name.
@@ -120,8 +120,10 @@ impl<'a> Scene<'a> {
         let network = self.setting.cast.network(member)?;
         let seed = seed::derive(self.setting.seed, Purpose::NetworkPass, self.network_passes);
         self.network_passes += 1;
+        let mut taps = taps.clone();
+        taps.merge(&self.setting.task.taps());
         let store = self.playing(member)?;
-        let (outputs, updates) = network.train(store, images, taps, seed);
+        let (outputs, updates) = network.train(store, images, &taps, seed);
         self.keep(member, updates);
         Ok(outputs)
     }

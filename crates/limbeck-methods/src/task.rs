@@ -9,7 +9,7 @@ use limbeck_nn::{Feature, Outputs, Taps, TaskKind};
 use crate::{MethodError, Target, Term};
 
 pub use classification::Classification;
-pub use segmentation::Segmentation;
+pub use segmentation::{AUXILIARY, Ohem, Segmentation};
 
 /// Predictions of student and teacher side by side, a row for each place where they predict.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device};
-use limbeck_nn::{Architecture, Builder, InputShape, Network, NnError, model};
+use limbeck_nn::{Architecture, Builder, InputShape, Network, NnError, TaskKind, model};
 
 use crate::TrainError;
 
@@ -18,6 +18,8 @@ pub struct Blueprint {
     name: String,
     size: usize,
     identity: String,
+    /// What it solves, where that is known without building it.
+    task: Option<TaskKind>,
     build: Arc<Build>,
 }
 
@@ -32,6 +34,7 @@ impl Blueprint {
             name: model.name.clone(),
             size: model.size,
             identity: String::new(),
+            task: Some(model.task),
             build: Arc::new(move |builder, input| model.build(builder, input)),
         })
     }
@@ -52,6 +55,7 @@ impl Blueprint {
             name: name.to_owned(),
             size,
             identity: identity.to_owned(),
+            task: None,
             build: Arc::new(build),
         }
     }
@@ -66,6 +70,23 @@ impl Blueprint {
         Ok(Network::new(
             &self.name, input, seed, &device, dtype, build,
         )?)
+    }
+
+    /// What the network solves; `None` where it cannot be built for colour images of its own size, or
+    /// predicts what no task has.
+    pub fn task(&self) -> Option<TaskKind> {
+        self.task.or_else(|| {
+            let input = InputShape {
+                channels: 3,
+                height: self.size,
+                width: self.size,
+                classes: 2,
+            };
+            let build = |builder: &mut Builder<'_>, input| (self.build)(builder, input);
+            let (device, dtype) = (Device::flex(), DType::F32);
+            let network = Network::blank(&self.name, input, &device, dtype, build);
+            network.ok()?.task()
+        })
     }
 
     /// Its name.

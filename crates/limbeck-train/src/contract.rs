@@ -299,7 +299,7 @@ impl Search<'_> {
             BASELINE,
             procedure,
             cast,
-            self.plan.task(),
+            self.plan.task()?,
             &self.plan.recipe,
         )
     }

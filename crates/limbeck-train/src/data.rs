@@ -1,8 +1,9 @@
 //! The data of a recipe.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use limbeck_data::{Augment, Dataset, OpenOptions};
+use limbeck_data::{Augment, Dataset, OpenOptions, Scaled};
 use limbeck_nn::InputShape;
 use sha2::{Digest, Sha256};
 
@@ -18,7 +19,35 @@ pub(crate) fn open_data(recipe: &DataRecipe) -> Result<Dataset, TrainError> {
         validation: recipe.validation,
         limit: recipe.limit,
     };
-    Ok(limbeck_data::open(Path::new(&recipe.path), &options)?)
+    let mut dataset = limbeck_data::open(Path::new(&recipe.path), &options)?;
+    if let Some(scale) = recipe.scale {
+        reduce(&mut dataset, scale)?;
+    }
+    Ok(dataset)
+}
+
+/// Has images reduced when they are read, and masks to learn from with them.
+fn reduce(dataset: &mut Dataset, scale: f64) -> Result<(), TrainError> {
+    let parts = [
+        (&mut dataset.train, true),
+        (&mut dataset.validation, false),
+        (&mut dataset.test, false),
+    ];
+    for (part, masks) in parts {
+        let source = Scaled::new(Arc::clone(&part.source), scale, masks)?;
+        part.source = Arc::new(source);
+    }
+    let channels = dataset.shape.map(|[channels, ..]| channels);
+    let shape = dataset.train.source.shape();
+    dataset.shape = shape.or_else(|| {
+        let [_, height, width] = dataset.shape?;
+        let side = |side: usize| ((side as f64 * scale).round() as usize).max(1);
+        Some([channels?, side(height), side(width)])
+    });
+    dataset.notes.push(format!(
+        "data.scale: images are read at {scale} of their size"
+    ));
+    Ok(())
 }
 
 /// Changes with the images to learn from and to choose by.

@@ -1,31 +1,47 @@
 //! Measuring a network on one part of the data.
 
+mod images;
+mod pixels;
+
 use burn::tensor::Tensor;
-use limbeck_data::{Augment, Labelling, Part};
-use limbeck_methods::{Origin, Section, Teacher};
+use limbeck_data::{Augment, Part};
+use limbeck_methods::{Origin, Section, TaskKind, Teacher};
 use limbeck_nn::{Network, Outputs, Taps};
 use limbeck_report::Evaluation;
 
+use images::ImageSet;
+use pixels::PixelSet;
+
 use crate::{
     TrainError,
-    metric::{self, Choice, Meter, PartAnswers, Seen},
+    metric::{Choice, PartAnswers},
     recipe::ChooseBy,
+    segment::Segmenter,
     sweep::{BATCH, Sweep},
 };
 
 /// A part of the data, prepared as networks see it when they are measured: no augmentation,
 /// always in the same order.
 pub struct EvaluationSet {
-    images: Sweep,
-    /// The same images in the teacher's size, where that is another one.
-    large: Option<Sweep>,
-    choose_by: ChooseBy,
+    images: Images,
     /// Which part of the data it is.
     section: Section,
 }
 
+/// How images are shown, which is a matter of what is to be said of them.
+enum Images {
+    /// In the network's size: what is in them.
+    Fitted(ImageSet),
+    /// In their own size: what each of their pixels belongs to.
+    Own(PixelSet),
+}
+
+/// What gives outputs for images `[B, C, H, W]` with these numbers in their source.
+type Forward<'a> = dyn Fn(Tensor<4>, &[usize], &Taps) -> Result<Outputs, TrainError> + 'a;
+
 impl EvaluationSet {
-    /// `augment` gives size, channels and normalisation; whatever it does at random is left out.
+    /// For classifiers. `augment` gives size, channels and normalisation; whatever it does at random
+    /// is left out.
     ///
     /// # Errors
     /// What the loader refuses.
@@ -44,15 +60,30 @@ impl EvaluationSet {
         teacher: &Augment,
         workers: usize,
     ) -> Result<Self, TrainError> {
-        let sweep = |augment: &Augment| Sweep::new(part.clone(), augment, BATCH, workers);
-        let large = match teacher == augment {
-            true => None,
-            false => Some(sweep(teacher)?),
-        };
+        let images = ImageSet::new(part, augment, teacher, workers)?;
         Ok(Self {
-            images: sweep(augment)?,
-            large,
-            choose_by: ChooseBy::default(),
+            images: Images::Fitted(images),
+            section: Section::Test,
+        })
+    }
+
+    /// For networks that segment, which see images in their own size as `segmenter` says and are
+    /// measured in that of the masks. `augment` gives channels and normalisation. `boundary` is the
+    /// share of the diagonal that boundaries are wide
+    /// ([`BoundaryIou`](crate::metric::pixels::BoundaryIou)).
+    ///
+    /// # Errors
+    /// A part without images.
+    pub fn of_pixels(
+        part: Part,
+        augment: &Augment,
+        segmenter: Segmenter,
+        boundary: f64,
+        workers: usize,
+    ) -> Result<Self, TrainError> {
+        let pixels = PixelSet::new(part, augment, segmenter, boundary, workers)?;
+        Ok(Self {
+            images: Images::Own(pixels),
             section: Section::Test,
         })
     }
@@ -64,104 +95,81 @@ impl EvaluationSet {
         self
     }
 
-    /// Says what is measured first, and so what epochs are chosen by; the accuracy by default.
+    /// Says what is measured first of a classifier, and so what epochs are chosen by; the accuracy by
+    /// default.
     #[must_use]
     pub fn chosen_by(mut self, measure: ChooseBy) -> Self {
-        self.choose_by = measure;
+        if let Images::Fitted(images) = &mut self.images {
+            images.choose_by = measure;
+        }
         self
+    }
+
+    /// What the networks that it measures are for.
+    pub fn task(&self) -> TaskKind {
+        match &self.images {
+            Images::Fitted(_) => TaskKind::Classification,
+            Images::Own(_) => TaskKind::Segmentation,
+        }
     }
 
     /// Number of images.
     pub fn images(&self) -> usize {
-        self.images.part().len()
+        match &self.images {
+            Images::Fitted(images) => images.part().len(),
+            Images::Own(pixels) => pixels.part().len(),
+        }
     }
 
     /// Measures `network`; its answers are compared with those of the `teacher` on this part.
     ///
     /// # Errors
-    /// An image that cannot be read.
+    /// An image that cannot be read, or outputs that are not finite.
     pub fn measure(
         &self,
         network: &Network,
         teacher: Option<&PartAnswers>,
     ) -> Result<(Evaluation, PartAnswers), TrainError> {
         let network = network.frozen();
-        let size = [network.input().height, network.input().width];
-        let large = self.large.as_ref();
-        let large = large.filter(|large| large.size() == size);
-        let sweep = large.unwrap_or(&self.images);
-        self.run(sweep, &network, teacher, |images, _| {
-            Ok(network.evaluate(images, &self.taps()))
-        })
+        let forward = |images, _: &[usize], taps: &Taps| Ok(network.evaluate(images, taps));
+        match &self.images {
+            Images::Fitted(images) => {
+                let input = network.input();
+                let sweep = images.sized([input.height, input.width]);
+                images.run(sweep, &network, teacher, &forward)
+            }
+            Images::Own(pixels) => pixels.run(&network, teacher, &forward),
+        }
     }
 
     /// Measures `teacher` on the images as the student of `network` sees them, or in its own size
     /// where the set has them in two.
     ///
     /// # Errors
-    /// An image that cannot be read.
+    /// An image that cannot be read, or outputs that are not finite.
     pub fn measure_teacher(
         &self,
         teacher: &dyn Teacher,
         network: &Network,
     ) -> Result<(Evaluation, PartAnswers), TrainError> {
-        let sweep = self.large.as_ref().unwrap_or(&self.images);
-        self.run(sweep, network, None, |images, samples| {
+        let forward = |images, samples: &[usize], taps: &Taps| {
             let origin = Origin {
                 section: self.section,
                 view: 0,
-                samples,
+                samples: samples.to_vec(),
                 share: None,
             };
-            Ok(teacher.outputs_of(&origin, images, &self.taps())?)
-        })
-    }
-
-    /// What measures a network on this part.
-    fn meter(&self) -> Box<dyn Meter> {
-        metric::meter(self.images.part(), self.choose_by)
-    }
-
-    fn taps(&self) -> Taps {
-        self.meter().taps()
-    }
-
-    fn run(
-        &self,
-        sweep: &Sweep,
-        network: &Network,
-        teacher: Option<&PartAnswers>,
-        outputs: impl Fn(Tensor<4>, Vec<usize>) -> Result<Outputs, TrainError>,
-    ) -> Result<(Evaluation, PartAnswers), TrainError> {
-        let mut meter = self.meter();
-        let mut answers = PartAnswers::default();
-        let unlabelled = sweep.part().labelling() == Labelling::None;
-        for batch in sweep.batches(network.store.device(), network.store.dtype()) {
-            let batch = batch?;
-            let outputs = outputs(batch.images, batch.samples)?;
-            let (logits, first) = (outputs.logits(), answers.choices.len());
-            let values: Vec<f32> = logits.to_data().iter::<f32>().collect();
-            if let Some(broken) = values.iter().position(|value| !value.is_finite()) {
-                let image = first + broken / logits.dims()[1].max(1);
-                return Err(TrainError::OutputsNotFinite {
-                    network: network.name().to_owned(),
-                    image: sweep.part().name(image),
-                    value: values[broken],
-                });
-            }
-            meter.add(&Seen {
-                outputs: &outputs,
-                labels: &batch.labels,
-                teacher,
-                first,
-            })?;
-            answers.add(&logits, unlabelled);
+            Ok(teacher.outputs_of(&origin, images, taps)?)
+        };
+        match &self.images {
+            Images::Fitted(images) => images.run(images.largest(), network, None, &forward),
+            Images::Own(pixels) => pixels.run(network, None, &forward),
         }
-        Ok((meter.finish()?, answers))
     }
 }
 
-/// What `network` chooses for each image of `part`; `augment` as for [`EvaluationSet::new`].
+/// What `network`, a classifier, chooses for each image of `part`; `augment` as for
+/// [`EvaluationSet::new`].
 ///
 /// # Errors
 /// An image that cannot be read.

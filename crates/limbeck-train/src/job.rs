@@ -278,7 +278,10 @@ impl Job<'_> {
             data_wait: sums.data_wait(),
         };
         if let Some([right, of]) = sums.correct {
-            row.note(TRAIN, [&metric::while_training(right, of)]);
+            row.note(
+                TRAIN,
+                [&metric::while_training(self.validation.task(), right, of)],
+            );
         }
         row.note(VALIDATION, &measured.measures);
         observer.epoch(&self.name, &row, &measured, learner.epochs());

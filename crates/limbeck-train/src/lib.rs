@@ -31,6 +31,7 @@ pub mod recipe;
 pub mod run_folder;
 pub mod run_teacher;
 pub mod schedule;
+pub mod segment;
 mod snapshot;
 pub mod step;
 mod sweep;

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 use limbeck_data::Normalisation;
 use limbeck_methods::{MethodError, Teacher};
-use limbeck_nn::{Network, Outputs, Tap, Taps, layer::resize_bilinear};
+use limbeck_nn::{Network, Outputs, Tap, Taps, TaskKind, layer::resize_bilinear};
 
 /// A network in evaluation mode with its batch norms folded. It has no way to be trained: it is
 /// never handed out mutably, and its numbers record no gradients.
@@ -11,7 +11,8 @@ use limbeck_nn::{Network, Outputs, Tap, Taps, layer::resize_bilinear};
 pub struct FrozenTeacher {
     network: Network,
     adaptation: Option<Adaptation>,
-    size: [usize; 2],
+    /// Height and width that images are brought to; `None` of networks that take any.
+    size: Option<[usize; 2]>,
 }
 
 /// `teacher input = student input · scale + shift`, channel by channel: undoes the student's
@@ -24,13 +25,15 @@ struct Adaptation {
 
 impl FrozenTeacher {
     /// `own` is the normalisation that the teacher was trained with, `student` the one that
-    /// incoming images have. Images of another size than the teacher's are resized bilinearly.
+    /// incoming images have. Images of another size than the teacher's are resized bilinearly, unless
+    /// it segments: then it sees what the student sees.
     pub fn new(network: &Network, own: &Normalisation, student: &Normalisation) -> Self {
         let input = network.input();
         Self {
             network: network.frozen(),
             adaptation: (own != student).then(|| Adaptation::between(student, own)),
-            size: [input.height, input.width],
+            size: (network.task() != Some(TaskKind::Segmentation))
+                .then_some([input.height, input.width]),
         }
     }
 
@@ -38,7 +41,9 @@ impl FrozenTeacher {
         if let Some(adaptation) = &self.adaptation {
             images = adaptation.apply(images);
         }
-        let images = resize_bilinear(images, self.size, false);
+        if let Some(size) = self.size {
+            images = resize_bilinear(images, size, false);
+        }
         self.network.evaluate(images, taps)
     }
 }

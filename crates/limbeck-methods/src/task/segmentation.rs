@@ -1,21 +1,58 @@
 //! One class of each pixel.
 
-use burn::tensor::{Bool, DType, Int, Tensor};
+use burn::tensor::{
+    Bool, DType, IndexingUpdateOp, Int, Tensor, TensorData, activation::log_softmax,
+};
 use limbeck_data::VOID;
 use limbeck_nn::{
-    Feature, Outputs, TaskKind,
+    Feature, Outputs, Taps, TaskKind,
     layer::{resize_bilinear, resize_nearest},
 };
 
 use super::{Rows, Task};
 use crate::{MethodError, Target, Term};
 
+/// The tap of an auxiliary head's logits, `[B, K, h, w]`.
+pub const AUXILIARY: &str = "auxiliary";
+
 /// Semantic segmentation: the supervised loss is the cross entropy of each pixel that is not void,
-/// with logits brought to the masks' size.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// with logits brought to the masks' size. The default is that and nothing else.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Segmentation {
     /// Whether corner pixels keep their places where maps are resized.
     pub align_corners: bool,
+    /// Share of each label that is spread over all classes, 0..1.
+    pub label_smoothing: f64,
+    /// Weight of the pixels of each class, `[K]`; empty where all weigh the same. The loss is
+    /// divided by the sum of the weights of its pixels, as PyTorch's.
+    pub class_weights: Vec<f64>,
+    /// Learns from hard pixels alone, where it is on.
+    pub ohem: Option<Ohem>,
+    /// Weight of the same loss of the auxiliary head ([`AUXILIARY`]), where the network has one;
+    /// 0 is off.
+    pub auxiliary_weight: f64,
+}
+
+/// Online hard example mining: the loss is the mean over the pixels whose class has at most the
+/// probability `threshold`, and over at least the share `least` of all that are not void, those of
+/// the least probability. (Shrivastava, Gupta, Girshick. "Training Region-based Object Detectors
+/// with Online Hard Example Mining". CVPR 2016; for pixels as `ProbOhemCrossEntropy2d` of TorchSeg.)
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ohem {
+    /// Greatest probability of a hard pixel's class, 0..1.
+    pub threshold: f64,
+    /// Least share of the pixels that is learnt from, 0..1.
+    pub least: f64,
+}
+
+impl Default for Ohem {
+    /// 0.7, and 1/16 of the pixels: TorchSeg's and CIRKD's.
+    fn default() -> Self {
+        Self {
+            threshold: 0.7,
+            least: 0.0625,
+        }
+    }
 }
 
 impl Segmentation {
@@ -40,6 +77,105 @@ impl Segmentation {
             .int()
     }
 
+    /// Cross entropy `[1]` of logits `[B, K, h, w]`, brought to the size of the masks `[B, H, W]`, over
+    /// the pixels that are not void; 0, with gradients of 0, where all are.
+    ///
+    /// With weights w and smoothing ε, as PyTorch's `cross_entropy`:
+    /// Σ (1 − ε) w_y (−log p_y) + ε/K Σ_k w_k (−log p_k), over Σ w_y.
+    fn cross_entropy(
+        &self,
+        prediction: &Feature,
+        masks: &Tensor<3, Int>,
+    ) -> Result<Tensor<1>, MethodError> {
+        let logits = Self::logits(prediction)?;
+        let [batch, height, width] = masks.dims();
+        let [images, classes, ..] = logits.dims();
+        self.check([images, classes], masks)?;
+        let logits = resize_bilinear(logits, [height, width], self.align_corners);
+        // The gradient is known: (p − y) in its weights. It is made here, of plain numbers, so that
+        // nothing of the size of the logits but itself is kept for the backward pass.
+        let plain = logits.clone().inner();
+        let options = (&plain.device(), plain.dtype());
+        let log_p = log_softmax(plain, 1);
+        let shape = [batch, 1, height, width];
+        let void: Tensor<3, Bool> = masks.clone().equal_elem(VOID);
+        let index = masks.clone().mask_fill(void.clone(), 0).reshape(shape);
+        let known = void.bool_not().float().cast(options.1).reshape(shape);
+        let right = log_p.clone().gather(1, index.clone());
+        let kept = match self.ohem {
+            None => known,
+            Some(ohem) => hard(ohem, &right, known),
+        };
+        let table = (!self.class_weights.is_empty())
+            .then(|| Tensor::<1>::from_data(TensorData::from(&self.class_weights[..]), options));
+        let weights = match &table {
+            None => kept.clone(),
+            Some(table) => {
+                let of_label = table.clone().select(0, index.clone().flatten::<1>(0, 3));
+                kept.clone() * of_label.reshape(shape)
+            }
+        };
+        let whole = weights.clone().sum().into_scalar::<f64>();
+        if whole <= 0.0 {
+            return Ok(logits.sum().mul_scalar(0.0));
+        }
+        let smoothing = self.label_smoothing;
+        let mut value = (right * weights.clone()).sum().mul_scalar(smoothing - 1.0);
+        let p = log_p.clone().exp();
+        let ones = Tensor::<4>::ones(shape, options).neg();
+        let slope = p.clone().scatter(1, index, ones, IndexingUpdateOp::Add);
+        let mut slope = slope * weights.mul_scalar(1.0 - smoothing);
+        if smoothing > 0.0 {
+            let table = table.unwrap_or_else(|| Tensor::ones([classes], options));
+            let sum = table.clone().sum().into_scalar::<f64>();
+            let table = table.reshape([1, classes, 1, 1]);
+            let share = smoothing / classes as f64;
+            let spread = (log_p * table.clone()).sum_dim(1) * kept.clone();
+            value = value - spread.sum().mul_scalar(share);
+            slope = slope + (p.mul_scalar(sum) - table) * kept.mul_scalar(share);
+        }
+        let pull = (logits * slope.mul_scalar(1.0 / whole)).sum();
+        Ok(pull.clone() - pull.inner() + value.mul_scalar(1.0 / whole))
+    }
+
+    /// Refuses logits of another number of images, or of fewer classes than masks or weights have.
+    fn check(
+        &self,
+        [images, classes]: [usize; 2],
+        masks: &Tensor<3, Int>,
+    ) -> Result<(), MethodError> {
+        let refuse = |expected: String, found: String| {
+            Err(MethodError::Prediction {
+                task: TaskKind::Segmentation,
+                expected,
+                found,
+            })
+        };
+        let [batch, ..] = masks.dims();
+        if images != batch {
+            return refuse(
+                format!("logits for each of {batch} masks"),
+                format!("logits for {images} images"),
+            );
+        }
+        let weights = self.class_weights.len();
+        if weights != 0 && weights != classes {
+            return refuse(
+                format!("logits of {weights} classes, as there are class weights"),
+                format!("{classes}"),
+            );
+        }
+        let void = masks.clone().equal_elem(VOID);
+        let largest = masks.clone().mask_fill(void, 0).max().into_scalar::<i64>();
+        if largest >= classes as i64 {
+            return refuse(
+                format!("logits of {} classes, as the masks have", largest + 1),
+                format!("{classes}"),
+            );
+        }
+        Ok(())
+    }
+
     /// Numbers of the rows of a batch's masks `[B, H, W]` that are not void, `[R]`.
     fn known(masks: &Tensor<3, Int>) -> Tensor<1, Int> {
         let known: Tensor<1, Bool> = masks.clone().flatten::<1>(0, 2).not_equal_elem(VOID);
@@ -47,27 +183,49 @@ impl Segmentation {
     }
 }
 
+/// Of the `known` pixels `[B, 1, H, W]` (1, else 0) those that are hard: with the log-probabilities
+/// `right` of their classes, of the same shape.
+fn hard(ohem: Ohem, right: &Tensor<4>, known: Tensor<4>) -> Tensor<4> {
+    let numbers = |tensor: &Tensor<4>| tensor.to_data().iter::<f64>().collect::<Vec<f64>>();
+    let counted = numbers(&known);
+    let mut all: Vec<f64> = (numbers(right).into_iter().zip(counted))
+        .filter_map(|(right, known)| (known > 0.0).then_some(right))
+        .collect();
+    let least = (ohem.least * all.len() as f64).ceil() as usize;
+    let mut limit = ohem.threshold.ln();
+    if let Some(last) = least.min(all.len()).checked_sub(1) {
+        let (_, kth, _) = all.select_nth_unstable_by(last, f64::total_cmp);
+        limit = limit.max(*kth);
+    }
+    let hard = right.clone().lower_equal_elem(limit);
+    known.mask_fill(hard.bool_not(), 0.0)
+}
+
 impl Task for Segmentation {
     fn kind(&self) -> TaskKind {
         TaskKind::Segmentation
+    }
+
+    fn taps(&self) -> Taps {
+        match self.auxiliary_weight > 0.0 {
+            true => Taps::from_iter([AUXILIARY]),
+            false => Taps::none(),
+        }
     }
 
     fn terms(&self, outputs: &Outputs, target: &Target) -> Result<Vec<Term>, MethodError> {
         let Target::Masks(masks) = target else {
             return Ok(Vec::new());
         };
-        let logits = Self::logits(&outputs.prediction)?;
-        let [_, height, width] = masks.dims();
-        let logits =
-            Feature::Map(resize_bilinear(logits, [height, width], self.align_corners)).to_rows();
-        let known = Self::known(masks);
-        let [count] = known.dims();
-        if count == 0 {
-            return Ok(vec![Term::new("task", logits.sum().mul_scalar(0.0), 1.0)]);
+        let value = self.cross_entropy(&outputs.prediction, masks)?;
+        let mut terms = vec![Term::new("task", value, 1.0)];
+        if self.auxiliary_weight > 0.0
+            && let Some(logits) = outputs.feature(AUXILIARY)
+        {
+            let value = self.cross_entropy(logits, masks)?;
+            terms.push(Term::new(AUXILIARY, value, self.auxiliary_weight));
         }
-        let labels = masks.clone().flatten::<1>(0, 2).select(0, known.clone());
-        let value = crate::cross_entropy(logits.select(0, known), &labels, None, 0.0);
-        Ok(vec![Term::new("task", value, 1.0)])
+        Ok(terms)
     }
 
     /// The student's grid: the teacher's logits are resized to it, masks reduced to it.
@@ -124,3 +282,6 @@ impl Task for Segmentation {
         Some([right, known])
     }
 }
+
+#[cfg(test)]
+mod tests;

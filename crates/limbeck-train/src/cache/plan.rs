@@ -9,7 +9,7 @@ use limbeck_cache::{
     Cache, CacheError, Encoding, FORMAT, Manifest, TeacherFacts, record_bytes, shard_records,
 };
 use limbeck_data::{Augment, Dataset, Labelling};
-use limbeck_nn::{InputShape, Outputs, Taps};
+use limbeck_nn::{InputShape, Outputs, Taps, TaskKind};
 
 use super::{CacheContents, contents::LOGITS, facts};
 use crate::{
@@ -41,6 +41,14 @@ pub struct CachePlan {
     pub warnings: Vec<String>,
 }
 
+/// What is said of data or a teacher for segmentation.
+fn maps_are_not_stored(name: &str) -> TrainError {
+    TrainError::Setting(format!(
+        "`{name}` is for segmentation, and maps of logits are not stored: they would take as many \
+         numbers for each class as the pictures have pixels; give the teacher itself with --teacher"
+    ))
+}
+
 impl CachePlan {
     /// Settles what a cache of `contents` for the data, the augmentation and the teacher of
     /// `recipe` holds. Of the recipe's other sections, `train.seed` is read: the views are drawn
@@ -51,6 +59,9 @@ impl CachePlan {
     pub fn new(mut recipe: Recipe, contents: &CacheContents) -> Result<Self, TrainError> {
         recipe.check()?;
         let dataset = Arc::new(open_data(&recipe.data)?);
+        if dataset.labelling == Labelling::Masks {
+            return Err(maps_are_not_stored(&dataset.name));
+        }
         let file = teacher_file(&recipe)?;
         let size = match dataset.shape {
             Some(_) => 0,
@@ -61,7 +72,8 @@ impl CachePlan {
                     .height
             }
         };
-        let (augment, normalisation) = augmentation::settle(&mut recipe, &dataset, size)?;
+        let (augment, normalisation) =
+            augmentation::settle(&mut recipe, &dataset, size, TaskKind::Classification)?;
         let input = input_shape(&augment, &dataset);
         let (mut notes, mut warnings) = (Vec::new(), Vec::new());
         let teacher = load_teacher(
@@ -73,6 +85,9 @@ impl CachePlan {
             &mut notes,
             &mut warnings,
         )?;
+        if teacher.network().task() == Some(TaskKind::Segmentation) {
+            return Err(maps_are_not_stored(teacher.network().name()));
+        }
         let material = Material {
             recipe,
             dataset,

@@ -51,7 +51,7 @@ pub(super) fn disagreements(
 }
 
 /// `image` as the bytes of a PNG file; empty if it cannot be encoded.
-fn png(image: &Image) -> Vec<u8> {
+pub(super) fn png(image: &Image) -> Vec<u8> {
     let mut bytes = Vec::new();
     let colour = match image.channels {
         1 => ExtendedColorType::L8,

@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use limbeck_methods::{BASELINE, Section, Teacher};
+use limbeck_methods::{BASELINE, Section, TaskKind, Teacher};
 use limbeck_nn::Network;
-use limbeck_report::Results;
+use limbeck_report::{Evaluation, Results};
 
 use super::{Plan, check_images, series_folder, sharing, summary};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     chance::at_chance_on,
     evaluate::EvaluationSet,
     job::{Finished, Job, JobEnd},
-    metric::PartAnswers,
+    metric::{PartAnswers, pixels::absent_classes},
     model_source,
     observer::Observer,
     recipe::Recipe,
@@ -146,20 +146,28 @@ fn perform(
         student_answers.push(answers);
     }
     let mut baseline_tested = Vec::new();
+    let mut baseline_answers = Vec::new();
     for finished in &baselines {
-        baseline_tested.push(test.measure(&finished.network, taught_answers)?.0);
+        let (evaluation, answers) = test.measure(&finished.network, taught_answers)?;
+        baseline_tested.push(evaluation);
+        baseline_answers.push(answers);
+    }
+    let tests = tested.iter().chain(&baseline_tested);
+    if let Some(note) = absence(plan, tests.chain(taught.iter().map(|(test, _)| test))) {
+        observer.note(&note);
     }
 
     let outcome = summary::Outcome {
         seeds: &seeds,
         teacher: teacher.as_ref().map(RunTeacher::network),
         teacher_weights: teacher_job.as_ref().map(|job| job.weights.as_path()),
-        taught: taught.as_ref(),
+        taught,
         students: &students,
         tested,
         student_answers: &student_answers,
         baselines: &baselines,
         baseline_tested,
+        baseline_answers: &baseline_answers,
         command,
         // A resumed run has spent more time than this process.
         seconds: started.elapsed().as_secs_f64().max(
@@ -172,6 +180,24 @@ fn perform(
     folder.write_results(&results)?;
     sharing::clear(folder.path())?;
     Ok(RunEnd::Finished(Box::new(results)))
+}
+
+/// Which classes are in none of the test pictures and were never chosen, in a sentence.
+fn absence<'a>(plan: &Plan, tests: impl Iterator<Item = &'a Evaluation>) -> Option<String> {
+    if plan.task != TaskKind::Segmentation {
+        return None;
+    }
+    let of = |test| absent_classes(test, &plan.classes);
+    let common = tests.map(of).reduce(|common, more| {
+        let both = common.into_iter().filter(|name| more.contains(name));
+        both.collect()
+    })?;
+    (!common.is_empty()).then(|| {
+        format!(
+            "absent from the test part, and without a part in means: {}",
+            common.join(", ")
+        )
+    })
 }
 
 /// The first seed and those that count up from it.
@@ -337,7 +363,13 @@ impl<'a> Run<'a> {
         teacher: Option<&Network>,
     ) -> Result<Learner, TrainError> {
         let (procedure, cast) = self.plan.cast(network, seed, method, teacher)?;
-        Learner::new(method, procedure, cast, self.plan.task(), &self.plan.recipe)
+        Learner::new(
+            method,
+            procedure,
+            cast,
+            self.plan.task()?,
+            &self.plan.recipe,
+        )
     }
 
     fn job<'b>(&'b self, name: &str, seed: u64, fingerprint: &'b str) -> Job<'b> {

@@ -10,11 +10,13 @@ mod moved;
 mod plan;
 mod questions;
 mod run;
+mod segmented;
 mod series;
 mod series_folder;
 mod sharing;
 mod stock;
 mod summary;
+mod task;
 
 pub use execute::{RunEnd, execute};
 pub(crate) use images::check_images;

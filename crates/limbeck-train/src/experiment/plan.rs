@@ -6,8 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use limbeck_data::{Augment, Dataset, Labelling, Loader, Normalisation, Part};
 use limbeck_methods::{
-    BASELINE, Cast, Classification, Classifier, Probe, Procedure, Section, Task, TaskKind,
-    TrainingPart,
+    BASELINE, Cast, Classifier, Probe, Procedure, Section, Task, TaskKind, TrainingPart,
 };
 use limbeck_nn::{InputShape, Network};
 
@@ -16,6 +15,7 @@ use super::{
     chosen_method::ChosenMethod,
     questions::{check_questions, storable},
     stock::Stock,
+    task::{check_teacher, kind_of, task_of},
 };
 use crate::{
     TrainError, augmentation,
@@ -28,12 +28,15 @@ use crate::{
     recipe::{ChooseBy, Recipe},
     run_folder::RunFolder,
     run_teacher::RunTeacher,
+    segment::Segmenter,
 };
 
 /// A run that has been checked: data opened, networks built, the method fitted to them.
 pub struct Plan {
     /// Resolved: whatever was left open is filled in.
     pub recipe: Recipe,
+    /// What is learnt.
+    pub task: TaskKind,
     /// The data.
     pub dataset: Arc<Dataset>,
     /// Whom the student learns from or is compared with; `None` where there is nobody.
@@ -90,7 +93,8 @@ impl Plan {
         let method = stock.method(&recipe)?;
         let dataset = stock.dataset(&recipe.data)?;
         let labelled = dataset.labelling != Labelling::None;
-        let kind = TaskKind::Classification;
+        let blueprint = stock.student(&recipe)?;
+        let kind = kind_of(&recipe, &dataset, &blueprint)?;
         method.check(&recipe.method.name, &recipe.method.values(), kind, labelled)?;
         if !labelled {
             check_without_labels(&recipe, &dataset)?;
@@ -107,16 +111,15 @@ impl Plan {
             dataset.test.len()
         )];
         notes.extend(dataset.notes.iter().cloned());
-        let choice = Choice::of(&recipe.train, dataset.validation.len());
+        let choice = Choice::of(&recipe.train, dataset.validation.len(), kind);
         notes.push(format!("chosen: {}", choice.sentence()));
         let mut warnings = Vec::new();
         let cache = match recipe.teacher.source.as_deref().and_then(cache_folder) {
             None => None,
             Some(folder) => Some(FittedCache::open(&folder, &mut recipe)?),
         };
-        let blueprint = stock.student(&recipe)?;
         let (augment, normalisation) =
-            augmentation::settle(&mut recipe, &dataset, blueprint.size())?;
+            augmentation::settle(&mut recipe, &dataset, blueprint.size(), kind)?;
         let mut input = input_shape(&augment, &dataset);
         if recipe.train.baseline && recipe.method.name == BASELINE {
             warnings.push(format!(
@@ -153,8 +156,13 @@ impl Plan {
             _ => dataset.classes.clone(),
         };
         input.classes = classes.len();
+        if let Some(teacher) = teacher.as_ref().map(RunTeacher::network) {
+            check_teacher(teacher.name(), teacher.task(), kind)?;
+        }
+        task_of(&recipe, kind, &classes)?;
         let mut plan = Self {
             recipe,
+            task: kind,
             dataset,
             teacher,
             blueprint,
@@ -284,10 +292,11 @@ impl Plan {
     }
 
     /// What is to be learnt from the data.
-    pub fn task(&self) -> Box<dyn Task> {
-        Box::new(Classification {
-            label_smoothing: self.recipe.train.label_smoothing,
-        })
+    ///
+    /// # Errors
+    /// Class weights that do not go with the classes.
+    pub fn task(&self) -> Result<Box<dyn Task>, TrainError> {
+        task_of(&self.recipe, self.task, &self.classes)
     }
 
     /// Gives the teacher the size of the images that the method shows it: one that is trained
@@ -321,6 +330,18 @@ impl Plan {
             Section::Validation => &self.dataset.validation,
             Section::Test => &self.dataset.test,
         };
+        if self.task == TaskKind::Segmentation {
+            let segmenter = Segmenter::of(&self.recipe);
+            let boundary = self.recipe.evaluate.boundary;
+            let set = EvaluationSet::of_pixels(
+                part.clone(),
+                &self.augment,
+                segmenter,
+                boundary,
+                workers,
+            )?;
+            return Ok(set.of(section));
+        }
         let set = EvaluationSet::in_two_sizes(
             part.clone(),
             &self.augment,

@@ -1,6 +1,6 @@
 //! Whether stored outputs tell what a method asks its teacher.
 
-use limbeck_methods::{Procedure, Questions};
+use limbeck_methods::{Procedure, Questions, TaskKind};
 use limbeck_nn::Taps;
 
 use super::Plan;
@@ -74,6 +74,10 @@ pub(super) fn storable(
         let outputs = teacher.outputs();
         outputs.is_none_or(|outputs| outputs.looks_at_images())
     };
+    // Maps of logits are too large to be kept for all views.
+    if plan.task == TaskKind::Segmentation {
+        return Ok(None);
+    }
     let Some(teacher) = plan.teacher.as_ref().filter(looks) else {
         return Ok(None);
     };

@@ -135,7 +135,10 @@ impl Stock {
         if let Some(own) = &self.dataset {
             return Ok(Arc::clone(own));
         }
-        let parts = |of: &DataRecipe| (of.path.clone(), of.split_seed, of.validation, of.limit);
+        let parts = |of: &DataRecipe| {
+            let path = of.path.clone();
+            (path, of.split_seed, of.validation, of.limit, of.scale)
+        };
         let found = self.datasets.iter();
         let mut found = found.filter(|(opened, _)| parts(opened) == parts(recipe));
         if let Some((_, dataset)) = found.next() {

@@ -2,14 +2,24 @@
 
 use std::path::Path;
 
-use limbeck_nn::Network;
+use limbeck_nn::{Network, TaskKind};
 use limbeck_report::{
-    DataSummary, Evaluation, NetworkSummary, Results, SeedResult, Version, paired_gain,
+    DataSummary, Details, Evaluation, NetworkSummary, Results, SeedResult, Version, paired_gain,
 };
 
-use super::{Plan, disagreements::disagreements};
+use super::{
+    Plan,
+    disagreements::disagreements,
+    segmented::{Made, segmented},
+};
 use crate::{
-    TrainError, environment, job::Finished, latency::latency_ms, metric::PartAnswers,
+    TrainError, environment,
+    job::Finished,
+    latency::latency_ms,
+    metric::{
+        PartAnswers,
+        pixels::{ClassPixels, class_intervals, gain_over_images, groups},
+    },
     run_folder::RunFolder,
 };
 
@@ -19,12 +29,13 @@ pub(super) struct Outcome<'a> {
     pub teacher: Option<&'a Network>,
     /// Its file, where this run has trained it.
     pub teacher_weights: Option<&'a Path>,
-    pub taught: Option<&'a (Evaluation, PartAnswers)>,
+    pub taught: Option<(Evaluation, PartAnswers)>,
     pub students: &'a [Finished],
     pub tested: Vec<Evaluation>,
     pub student_answers: &'a [PartAnswers],
     pub baselines: &'a [Finished],
     pub baseline_tested: Vec<Evaluation>,
+    pub baseline_answers: &'a [PartAnswers],
     pub command: &'a str,
     pub seconds: f64,
 }
@@ -33,12 +44,47 @@ pub(super) struct Outcome<'a> {
 pub(super) fn results(
     plan: &Plan,
     folder: &RunFolder,
-    outcome: Outcome<'_>,
+    mut outcome: Outcome<'_>,
 ) -> Result<Results, TrainError> {
     let student = &outcome.students[0].network;
     let scores = |all: &[Evaluation]| all.iter().map(Evaluation::score).collect::<Vec<f64>>();
-    let gain = paired_gain(&scores(&outcome.tested), &scores(&outcome.baseline_tested));
-    let disagreements = match (outcome.taught, outcome.student_answers.first()) {
+    let mut gain = paired_gain(&scores(&outcome.tested), &scores(&outcome.baseline_tested));
+    let mut pictures = Vec::new();
+    if plan.task == TaskKind::Segmentation {
+        let groups = groups(plan.test().len(), None);
+        if let Some(gain) = &mut gain {
+            gain.resampled = gain_over_images(
+                &pixels(outcome.student_answers),
+                &pixels(outcome.baseline_answers),
+                &groups,
+            );
+        }
+        let take = |test: &mut Evaluation, answers: &PartAnswers| {
+            if let Details::Segmentation(details) = &mut test.details {
+                details.intervals = class_intervals(&answers.pixels, plan.classes.len(), &groups);
+            }
+        };
+        let students = outcome.tested.iter_mut().zip(outcome.student_answers);
+        let baselines = outcome
+            .baseline_tested
+            .iter_mut()
+            .zip(outcome.baseline_answers);
+        for (test, answers) in students.chain(baselines) {
+            take(test, answers);
+        }
+        if let Some((test, answers)) = &mut outcome.taught {
+            take(test, answers);
+        }
+        if let Some(student) = outcome.student_answers.first() {
+            let made = Made {
+                student,
+                baseline: outcome.baseline_answers.first(),
+                teacher: outcome.taught.as_ref().map(|(_, answers)| answers),
+            };
+            pictures = segmented(plan.test(), &made, &plan.classes)?;
+        }
+    }
+    let disagreements = match (&outcome.taught, outcome.student_answers.first()) {
         (Some((_, teacher)), Some(student)) => {
             disagreements(plan.test(), &student.choices, &teacher.choices)?
         }
@@ -85,7 +131,8 @@ pub(super) fn results(
             shape: [plan.input.channels, plan.input.height, plan.input.width],
         },
         teacher: outcome.teacher.map(|teacher| {
-            let test = outcome.taught.map(|(evaluation, _)| evaluation.clone());
+            let taught = outcome.taught.as_ref();
+            let test = taught.map(|(evaluation, _)| evaluation.clone());
             network(teacher, outcome.teacher_weights, test)
         }),
         student: network(student, Some(&outcome.students[0].weights), None),
@@ -94,12 +141,17 @@ pub(super) fn results(
         gain,
         pairs: plan.pairs.clone(),
         disagreements,
-        segmented: Vec::new(),
+        segmented: pictures,
         seconds: outcome.seconds,
         recipe: plan.recipe.to_toml()?,
         command: outcome.command.to_owned(),
         environment: environment::describe(),
     })
+}
+
+/// Pixels of each network by picture.
+fn pixels(all: &[PartAnswers]) -> Vec<&[Vec<ClassPixels>]> {
+    all.iter().map(|answers| &answers.pixels[..]).collect()
 }
 
 /// Size of the weights file, or of the bare numbers where the file is elsewhere.

@@ -47,6 +47,7 @@ impl Job<'_> {
 
     /// Whose weights are delivered.
     pub(super) fn choice(&self) -> Choice {
-        Choice::of(&self.recipe.train, self.validation.images())
+        let validation = self.validation;
+        Choice::of(&self.recipe.train, validation.images(), validation.task())
     }
 }

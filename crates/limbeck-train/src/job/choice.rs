@@ -6,10 +6,13 @@
 //! error is larger than what the epochs differ by, and late epochs of a run differ by a point or
 //! two. So a recipe that does not say takes the best epoch where the part has [`TELLING`] images or
 //! more, and the last one elsewhere. The rule knows the number of images alone: it is settled
-//! before training, and the same for a student and its baseline.
+//! before training, and the same for a student and its baseline. Of segmentation the last epoch is
+//! taken whatever the number of images, as its protocols do: what a mean IoU errs by is not known from
+//! that number, and the learning rate has come to its end.
 
 use burn::tensor::Tensor;
 use limbeck_kernels::moving_average;
+use limbeck_methods::TaskKind;
 use limbeck_nn::{Role, Store};
 use serde::{Deserialize, Serialize};
 
@@ -29,14 +32,15 @@ pub struct Choice {
     pub epochs: usize,
     /// Images of the validation part.
     images: usize,
+    task: TaskKind,
     /// Whether the recipe says which.
     asked: bool,
 }
 
 impl Choice {
     /// What the recipe says, or the validation part of `images` images allows.
-    pub fn of(recipe: &TrainRecipe, images: usize) -> Self {
-        let by_rule = match images >= TELLING {
+    pub fn of(recipe: &TrainRecipe, images: usize, task: TaskKind) -> Self {
+        let by_rule = match images >= TELLING && task == TaskKind::Classification {
             true => Choose::Best,
             false => Choose::Last,
         };
@@ -44,6 +48,7 @@ impl Choice {
             how: recipe.choose.unwrap_or(by_rule),
             epochs: recipe.choose_epochs.min(recipe.epochs),
             images,
+            task,
             asked: recipe.choose.is_some(),
         }
     }
@@ -52,6 +57,21 @@ impl Choice {
     pub fn sentence(&self) -> String {
         let images = self.images;
         let error = 50.0 / (images.max(1) as f64).sqrt();
+        if self.task == TaskKind::Segmentation {
+            return match (self.how, self.asked) {
+                (Choose::Best, _) => {
+                    "the epoch that is best on the validation part, as train.choose says".to_owned()
+                }
+                (Choose::Last, true) => "the last epoch, as train.choose says".to_owned(),
+                (Choose::Last, false) => "the last epoch, as is usual for segmentation: of noisy \
+                                          measures, the best one is the luckiest"
+                    .to_owned(),
+                (Choose::Average, _) => format!(
+                    "the mean of the weights of the last {} epochs, as train.choose says",
+                    self.epochs
+                ),
+            };
+        }
         match (self.how, self.asked) {
             (Choose::Best, _) if images >= TELLING => format!(
                 "the epoch that is best on the validation part, whose {images} images tell epochs \
@@ -124,7 +144,7 @@ mod tests {
             choose,
             ..TrainRecipe::default()
         };
-        Choice::of(&recipe, images)
+        Choice::of(&recipe, images, TaskKind::Classification)
     }
 
     #[test]
@@ -156,7 +176,7 @@ mod tests {
             epochs: 3,
             ..TrainRecipe::default()
         };
-        let choice = Choice::of(&recipe, 6);
+        let choice = Choice::of(&recipe, 6, TaskKind::Classification);
         assert_eq!(choice.epochs, 3);
         assert!(choice.sentence().contains("last 3 epochs"));
     }

@@ -2,6 +2,9 @@
 
 use burn::tensor::{Tensor, activation::softmax};
 
+use super::pixels::ClassPixels;
+use crate::segment::RunLengths;
+
 /// What was chosen for an image, and how surely.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Choice {
@@ -14,10 +17,15 @@ pub struct Choice {
 /// What a network answered for the images of a part, in their order.
 #[derive(Clone, Debug, Default)]
 pub struct PartAnswers {
-    /// One for each image.
+    /// Of a classifier, one for each image.
     pub choices: Vec<Choice>,
     /// Logits `[N, K]`, row-major, where a measure compares whole distributions; else empty.
     pub logits: Vec<f32>,
+    /// Of a network that segments, the mask of each image in the size that it is measured in.
+    pub masks: Vec<RunLengths>,
+    /// Of these, the pixels of the classes that are in each image or were chosen; empty where no right
+    /// masks are known.
+    pub pixels: Vec<Vec<ClassPixels>>,
 }
 
 impl PartAnswers {

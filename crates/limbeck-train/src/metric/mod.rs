@@ -18,6 +18,7 @@ mod confusion;
 mod error;
 mod mean_loss;
 mod meter;
+pub mod pixels;
 mod prediction;
 mod recall;
 mod top_k;
@@ -38,6 +39,7 @@ pub use top_k::TopK;
 pub use without_labels::WithoutLabels;
 
 use limbeck_data::{Labelling, Part};
+use limbeck_methods::TaskKind;
 use limbeck_report::Measure;
 
 use crate::recipe::ChooseBy;
@@ -69,10 +71,14 @@ fn classifier_metrics(classes: usize, choose_by: ChooseBy) -> Vec<Box<dyn Metric
     metrics
 }
 
-/// What is measured of the images that a student trains on, `correct` of which it got right as it saw
-/// them.
-pub(crate) fn while_training(correct: usize, images: usize) -> Measure {
-    TopK::counted(correct as u64, images as u64).measure()
+/// What is measured of the images that a student trains on: `right` of `all` images, or pixels, as it
+/// saw them.
+pub(crate) fn while_training(task: TaskKind, right: usize, all: usize) -> Measure {
+    let (right, all) = (right as u64, all as u64);
+    match task {
+        TaskKind::Classification => TopK::counted(right, all).measure(),
+        TaskKind::Segmentation => pixels::counted(right, all),
+    }
 }
 
 /// `part` of `whole` in percent; 0 of nothing.

@@ -39,7 +39,77 @@ impl Recipe {
         self.check_augment()?;
         self.check_optimizer()?;
         self.check_schedule()?;
+        self.check_task()?;
+        self.check_evaluate()?;
         self.check_train()
+    }
+
+    fn check_task(&self) -> Result<(), Mistake> {
+        let it = &self.task;
+        at_least_zero("task.auxiliary_weight", it.auxiliary_weight)?;
+        let weights = it.class_weights.iter().flat_map(|weights| weights.values());
+        for weight in weights {
+            at_least_zero("task.class_weights", weight)?;
+        }
+        let Some(ohem) = it.ohem else {
+            return Ok(());
+        };
+        for (key, value) in [
+            ("task.ohem.threshold", ohem.threshold),
+            ("task.ohem.least", ohem.least),
+        ] {
+            number(
+                key,
+                value,
+                value > 0.0 && value <= 1.0,
+                "above 0 and at most 1",
+            )?;
+        }
+        Ok(())
+    }
+
+    fn check_evaluate(&self) -> Result<(), Mistake> {
+        let it = &self.evaluate;
+        let sides = [
+            ("evaluate.window", it.window),
+            ("evaluate.stride", it.stride),
+        ];
+        for (key, sides) in sides {
+            for side in sides.into_iter().flatten() {
+                bounded(key, side, 1 << 13)?;
+            }
+        }
+        let window = it.window.unwrap_or(self.augment.size);
+        if let Some(stride) = it.stride
+            && window != [0, 0]
+        {
+            fits(
+                "evaluate.stride",
+                format!("{stride:?}"),
+                stride[0] <= window[0] && stride[1] <= window[1],
+                &format!("at most the window {window:?}, so that no pixel is left out"),
+            )?;
+        }
+        fits(
+            "evaluate.scales",
+            format!("{:?}", it.scales),
+            !it.scales.is_empty(),
+            "one factor or more",
+        )?;
+        for &scale in &it.scales {
+            number(
+                "evaluate.scales",
+                scale,
+                (0.1..=8.0).contains(&scale),
+                "from 0.1 to 8",
+            )?;
+        }
+        number(
+            "evaluate.boundary",
+            it.boundary,
+            it.boundary > 0.0 && it.boundary < 0.5,
+            "above 0 and below 0.5",
+        )
     }
 
     fn check_data(&self) -> Result<(), Mistake> {
@@ -55,6 +125,17 @@ impl Recipe {
         )?;
         if let Some(limit) = data.limit {
             count("data.limit", limit)?;
+        }
+        if let Some(scale) = data.scale {
+            number(
+                "data.scale",
+                scale,
+                scale > 0.0 && scale <= 1.0,
+                "above 0 and at most 1",
+            )?;
+        }
+        if let Some(block) = &data.block {
+            text("data.block", block)?;
         }
         if let Some(seed) = data.view_seed {
             fits(
@@ -169,6 +250,7 @@ impl Recipe {
         below_one("optimizer.beta1", it.beta1)?;
         below_one("optimizer.beta2", it.beta2)?;
         positive("optimizer.epsilon", it.epsilon)?;
+        positive("optimizer.head_factor", it.head_factor)?;
         fits(
             "optimizer.nesterov",
             it.nesterov,
@@ -219,6 +301,9 @@ impl Recipe {
     fn check_train(&self) -> Result<(), Mistake> {
         let it = &self.train;
         count("train.epochs", it.epochs)?;
+        if let Some(iterations) = it.iterations {
+            bounded("train.iterations", iterations, 1 << 40)?;
+        }
         bounded("train.seeds", it.seeds, 1000)?;
         // TOML's whole numbers end here; the last student's seed must fit too.
         let last = it.seed.checked_add(it.seeds as u64);

@@ -6,20 +6,24 @@
 
 mod check;
 mod error;
+mod evaluate;
 mod layers;
 mod method_tables;
 mod nearest;
 mod node;
 mod paths;
 mod sections;
+mod task;
 mod typed;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::{Mistake, Place, RecipeError};
+pub use evaluate::{EvaluateMode, EvaluateRecipe};
 pub use layers::Layers;
 pub use sections::{
     Choose, ChooseBy, DataRecipe, MethodRecipe, OptimizerName, OptimizerRecipe, Recipe,
     ScheduleName, ScheduleRecipe, StudentRecipe, TeacherRecipe, TrainRecipe,
 };
+pub use task::{ClassWeights, OhemRecipe, TaskName, TaskRecipe};

@@ -10,12 +10,15 @@ use std::path::PathBuf;
 use limbeck_data::{Augment, PadCrop};
 use serde::{Deserialize, Serialize};
 
+use super::{EvaluateRecipe, TaskRecipe};
 use crate::model_facts::ModelFacts;
 
 /// Everything that decides what a run does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
+    /// What is to be learnt.
+    pub task: TaskRecipe,
     /// What is trained and tested on.
     pub data: DataRecipe,
     /// What is done to images on their way to the networks. By default they are padded by 4
@@ -36,11 +39,14 @@ pub struct Recipe {
     pub schedule: ScheduleRecipe,
     /// Length and repetition of training.
     pub train: TrainRecipe,
+    /// How networks that segment are measured.
+    pub evaluate: EvaluateRecipe,
 }
 
 impl Default for Recipe {
     fn default() -> Self {
         Self {
+            task: TaskRecipe::default(),
             data: DataRecipe::default(),
             augment: Augment {
                 size: [0, 0],
@@ -54,6 +60,7 @@ impl Default for Recipe {
             optimizer: OptimizerRecipe::default(),
             schedule: ScheduleRecipe::default(),
             train: TrainRecipe::default(),
+            evaluate: EvaluateRecipe::default(),
         }
     }
 }
@@ -76,6 +83,16 @@ pub struct DataRecipe {
     /// epochs are chosen by and what is tested on stay whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Factor by which both sides of images are reduced when they are read, above 0 and at most 1, and
+    /// of masks to learn from. What networks say of reduced images is measured against masks in their
+    /// own size. As they are where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f64>,
+    /// Which test images belong together and are no independent samples, such as the frames of a film:
+    /// a pattern of their names such as `{block}_{frame}`. Intervals are then taken over blocks. Every
+    /// image stands for itself where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block: Option<String>,
     /// Seed of what augmentation draws for the images that the student sees; the seed of training
     /// where missing. With it, the students of all seeds see the same views, in orders of their
     /// own; stored outputs of a teacher need that and bring theirs along.
@@ -100,6 +117,8 @@ impl Default for DataRecipe {
             validation: 0.1,
             split_seed: 0,
             limit: None,
+            scale: None,
+            block: None,
             view_seed: None,
             views: None,
             batch: 64,
@@ -254,6 +273,10 @@ pub struct OptimizerRecipe {
     pub beta2: f64,
     /// Read by AdamW: added to the root of the squared mean. Default 1e-8 (PyTorch).
     pub epsilon: f64,
+    /// Factor of the learning rate of everything that is not the backbone, of networks that have one.
+    /// Default 1; 10 where a backbone starts from trained weights and a new head is put on it
+    /// (SegFormer, section 4.1; DeepLab).
+    pub head_factor: f64,
 }
 
 impl OptimizerRecipe {
@@ -274,6 +297,7 @@ impl OptimizerRecipe {
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
+            head_factor: 1.0,
         }
     }
 }
@@ -318,6 +342,10 @@ pub struct ScheduleRecipe {
     /// Epochs over which the learning rate rises linearly to its peak. Default 0 (CIFAR
     /// protocol).
     pub warmup_epochs: f64,
+    /// The same in steps instead, such as the 1,500 of SegFormer; read in the place of
+    /// `warmup_epochs` where it is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup_iterations: Option<usize>,
     /// Learning rate that this rise starts from. Default 0.
     pub warmup_start: f64,
 }
@@ -331,6 +359,7 @@ impl Default for ScheduleRecipe {
             power: 0.9,
             minimum: 0.0,
             warmup_epochs: 0.0,
+            warmup_iterations: None,
             warmup_start: 0.0,
         }
     }
@@ -343,6 +372,10 @@ pub struct TrainRecipe {
     /// Passes over the training images. Default 30: a first result in minutes on small data;
     /// published numbers take 240 on CIFAR-100.
     pub epochs: usize,
+    /// Steps instead of epochs, as segmentation counts them: `epochs` is then as many as they take,
+    /// and the last one ends with the last step. `epochs` alone counts where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<usize>,
     /// Seed of the first student; the others count up from it. Default 0.
     pub seed: u64,
     /// Number of students, one for each seed. Default 1; an interval needs two or more.
@@ -407,6 +440,7 @@ impl Default for TrainRecipe {
     fn default() -> Self {
         Self {
             epochs: 30,
+            iterations: None,
             seed: 0,
             seeds: 1,
             baseline: false,

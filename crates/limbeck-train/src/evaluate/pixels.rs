@@ -1,0 +1,163 @@
+//! Images in their own size for networks that segment them.
+
+use burn::tensor::{Tensor, TensorData};
+use limbeck_data::{Augment, DataError, Labelling, Part};
+use limbeck_methods::TaskKind;
+use limbeck_nn::{Feature, Network, Taps};
+use limbeck_report::Evaluation;
+
+use super::Forward;
+use crate::{
+    TrainError,
+    metric::{
+        PartAnswers,
+        pixels::{PixelMeter, Segmented},
+    },
+    segment::{Picture, RunLengths, Segmenter, choose, pictures},
+};
+
+/// Pixels of a forward pass at the most, unless one image has more: maps of a wide network stay in
+/// memory.
+const PIXELS: usize = 1 << 19;
+
+/// Images in their own size.
+pub(super) struct PixelSet {
+    part: Part,
+    augment: Augment,
+    segmenter: Segmenter,
+    boundary: f64,
+    ahead: bool,
+}
+
+impl PixelSet {
+    pub fn new(
+        part: Part,
+        augment: &Augment,
+        segmenter: Segmenter,
+        boundary: f64,
+        workers: usize,
+    ) -> Result<Self, TrainError> {
+        if part.is_empty() {
+            return Err(TrainError::Data(DataError::EmptyPart {
+                part: "measured",
+                reason: "there is no image to measure on".to_owned(),
+            }));
+        }
+        Ok(Self {
+            part,
+            augment: augment.clone(),
+            segmenter,
+            boundary,
+            ahead: workers > 0,
+        })
+    }
+
+    pub fn part(&self) -> &Part {
+        &self.part
+    }
+
+    /// Images that follow one another and have one size go through the network together.
+    pub fn run(
+        &self,
+        network: &Network,
+        teacher: Option<&PartAnswers>,
+        forward: &Forward<'_>,
+    ) -> Result<(Evaluation, PartAnswers), TrainError> {
+        let classes = network.input().classes;
+        let named = self.part.classes().len();
+        if self.part.labelling() == Labelling::Masks && named != classes {
+            return Err(TrainError::Setting(format!(
+                "`{}` tells {classes} classes apart, the masks have {named}",
+                network.name()
+            )));
+        }
+        let mut meter = PixelMeter::new(classes, self.boundary);
+        let mut answers = PartAnswers::default();
+        let mut waiting: Vec<Picture> = Vec::new();
+        let mut close = |batch: Vec<Picture>, answers: &mut PartAnswers| {
+            self.close(batch, network, teacher, forward, &mut meter, answers)
+        };
+        for picture in pictures(&self.part, &self.augment, self.ahead) {
+            let picture = picture?;
+            let pixels = picture.size[0] * picture.size[1];
+            let fits = waiting.first().is_none_or(|first| {
+                first.size == picture.size && (waiting.len() + 1) * pixels <= PIXELS
+            });
+            if !fits {
+                close(std::mem::take(&mut waiting), &mut answers)?;
+            }
+            waiting.push(picture);
+        }
+        if !waiting.is_empty() {
+            close(waiting, &mut answers)?;
+        }
+        Ok((meter.finish(), answers))
+    }
+
+    /// Measures images of one size.
+    fn close(
+        &self,
+        batch: Vec<Picture>,
+        network: &Network,
+        teacher: Option<&PartAnswers>,
+        forward: &Forward<'_>,
+        meter: &mut PixelMeter,
+        answers: &mut PartAnswers,
+    ) -> Result<(), TrainError> {
+        let Some(first) = batch.first() else {
+            return Ok(());
+        };
+        let ([height, width], channels) = (first.size, self.augment.channels);
+        let samples: Vec<usize> = batch.iter().map(|picture| picture.sample).collect();
+        let numbers: Vec<f32> = batch
+            .iter()
+            .flat_map(|picture| picture.numbers.iter().copied())
+            .collect();
+        let shape = [batch.len(), channels, height, width];
+        let images = Tensor::<4>::from_data(
+            TensorData::new(numbers, shape),
+            (network.store.device(), network.store.dtype()),
+        );
+        let logits = self.segmenter.logits(images, &|images| {
+            let outputs = forward(images, &samples, &Taps::none())?;
+            match outputs.prediction {
+                Feature::Map(logits) => Ok(logits),
+                other => Err(TrainError::Setting(format!(
+                    "`{}` is no network for {}: it gives a {} for each image, not a map of logits",
+                    network.name(),
+                    TaskKind::Segmentation,
+                    other.kind()
+                ))),
+            }
+        })?;
+        let [_, classes, rows, columns] = logits.dims();
+        let values: Vec<f32> = logits.into_data().iter::<f32>().collect();
+        for (picture, logits) in batch.iter().zip(values.chunks(classes * rows * columns)) {
+            if let Some(value) = logits.iter().find(|value| !value.is_finite()) {
+                return Err(TrainError::OutputsNotFinite {
+                    network: network.name().to_owned(),
+                    image: self.part.name(picture.index),
+                    value: *value,
+                });
+            }
+            let truth = picture.truth.as_ref();
+            let size = truth.map_or(picture.size, |mask| [mask.height, mask.width]);
+            let shape = [classes, rows, columns];
+            let align = self.segmenter.align_corners();
+            let chosen = choose(logits, shape, size, align, truth);
+            let taught = teacher.and_then(|teacher| teacher.masks.get(picture.index));
+            let taught = taught.map(RunLengths::mask);
+            let pixels = meter.add(&Segmented {
+                truth,
+                chosen: &chosen.mask,
+                teacher: taught.as_ref(),
+                loss: (chosen.loss, chosen.known),
+            });
+            answers.masks.push(RunLengths::of(&chosen.mask));
+            if truth.is_some() {
+                answers.pixels.push(pixels);
+            }
+        }
+        Ok(())
+    }
+}

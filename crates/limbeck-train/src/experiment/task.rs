@@ -1,0 +1,96 @@
+//! What a run learns: chosen once, from the data's labels, and asked of everything else.
+
+use limbeck_data::{Dataset, Labelling};
+use limbeck_methods::{Classification, Ohem, Segmentation, Task};
+use limbeck_nn::{TaskKind, model};
+
+use crate::{TrainError, blueprint::Blueprint, recipe::Recipe};
+
+/// The task of a run: the data's, or that of the student where images have no labels. `task.kind` may
+/// say it, and then nothing may contradict it.
+///
+/// # Errors
+/// A task that the data has no labels for, or a student for another task, with those that fit.
+pub(super) fn kind_of(
+    recipe: &Recipe,
+    dataset: &Dataset,
+    student: &Blueprint,
+) -> Result<TaskKind, TrainError> {
+    let asked = recipe.task.kind.map(TaskKind::from);
+    let of_data = match dataset.labelling {
+        Labelling::None => None,
+        Labelling::Classes => Some((TaskKind::Classification, "classes of images")),
+        Labelling::Masks => Some((TaskKind::Segmentation, "masks")),
+    };
+    if let (Some(asked), Some((kind, labels))) = (asked, of_data)
+        && asked != kind
+    {
+        return Err(TrainError::Setting(format!(
+            "task.kind is {asked}, and {} has {labels}, which are for {kind}; leave task.kind out, or \
+             name other data",
+            dataset.name
+        )));
+    }
+    let found = student.task();
+    let kind = asked.or(of_data.map(|(kind, _)| kind)).or(found);
+    let kind = kind.unwrap_or(TaskKind::Classification);
+    match found {
+        Some(found) if found != kind => Err(other_task(student.name(), found, kind, "student")),
+        _ => Ok(kind),
+    }
+}
+
+/// Refuses a teacher for another task.
+///
+/// # Errors
+/// Which task it is for, and models that fit.
+pub(super) fn check_teacher(
+    name: &str,
+    found: Option<TaskKind>,
+    kind: TaskKind,
+) -> Result<(), TrainError> {
+    match found {
+        Some(found) if found != kind => Err(other_task(name, found, kind, "teacher")),
+        _ => Ok(()),
+    }
+}
+
+fn other_task(name: &str, found: TaskKind, kind: TaskKind, role: &str) -> TrainError {
+    let all = model::MODELS.iter().flat_map(|family| family.iter());
+    let fitting = all.filter(|entry| entry.task == kind);
+    let fitting: Vec<&str> = fitting.map(|entry| entry.name).collect();
+    TrainError::Setting(format!(
+        "the {role} `{name}` is for {found}, and this run is one of {kind}; models that fit: {}",
+        fitting.join(", ")
+    ))
+}
+
+/// The task as the recipe settles it for data of these `classes`.
+///
+/// # Errors
+/// Class weights that do not go with the classes.
+pub(super) fn task_of(
+    recipe: &Recipe,
+    kind: TaskKind,
+    classes: &[String],
+) -> Result<Box<dyn Task>, TrainError> {
+    let label_smoothing = recipe.train.label_smoothing;
+    Ok(match kind {
+        TaskKind::Classification => Box::new(Classification { label_smoothing }),
+        TaskKind::Segmentation => {
+            let task = &recipe.task;
+            let weights = task.class_weights.as_ref();
+            let weights = weights.map(|weights| weights.of(classes)).transpose();
+            Box::new(Segmentation {
+                align_corners: task.align_corners,
+                label_smoothing,
+                class_weights: weights.map_err(TrainError::Setting)?.unwrap_or_default(),
+                ohem: task.ohem.map(|ohem| Ohem {
+                    threshold: ohem.threshold,
+                    least: ohem.least,
+                }),
+                auxiliary_weight: task.auxiliary_weight,
+            })
+        }
+    })
+}

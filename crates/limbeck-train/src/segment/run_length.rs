@@ -1,0 +1,68 @@
+//! Masks in little memory.
+
+use limbeck_data::Mask;
+
+/// A mask as runs of equal ids along its rows, one row after the other: a few percent of its pixels,
+/// since what networks and people draw is made of areas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunLengths {
+    width: usize,
+    height: usize,
+    ids: Vec<u8>,
+    lengths: Vec<u32>,
+}
+
+impl RunLengths {
+    /// Of a mask.
+    pub fn of(mask: &Mask) -> Self {
+        let (mut ids, mut lengths) = (Vec::new(), Vec::<u32>::new());
+        for &id in &mask.ids {
+            match (ids.last(), lengths.last_mut()) {
+                (Some(&last), Some(length)) if last == id && *length < u32::MAX => *length += 1,
+                _ => {
+                    ids.push(id);
+                    lengths.push(1);
+                }
+            }
+        }
+        Self {
+            width: mask.width,
+            height: mask.height,
+            ids,
+            lengths,
+        }
+    }
+
+    /// The mask.
+    pub fn mask(&self) -> Mask {
+        let mut ids = Vec::with_capacity(self.width * self.height);
+        for (&id, &length) in self.ids.iter().zip(&self.lengths) {
+            ids.resize(ids.len() + length as usize, id);
+        }
+        Mask {
+            width: self.width,
+            height: self.height,
+            ids,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_comes_back_as_it_was() {
+        let ids: Vec<u8> = (0..35).map(|i| [3, 3, 3, 255, 0][i / 3 % 5]).collect();
+        let mask = Mask {
+            width: 7,
+            height: 5,
+            ids,
+        };
+        let runs = RunLengths::of(&mask);
+        assert_eq!(runs.mask(), mask);
+        assert!(runs.ids.len() < 12);
+        let flat = Mask::filled(100, 80, 4);
+        assert_eq!(RunLengths::of(&flat).lengths, [8_000]);
+    }
+}
