@@ -10,7 +10,12 @@ pub struct Builder<'a> {
     path: String,
     /// `None` makes blanks.
     seed: Option<u64>,
+    /// Factor of channel counts.
+    width: f64,
 }
+
+/// Channels of a network at another width are multiples of this, as in MobileNet.
+const CHANNEL_STEP: usize = 8;
 
 impl<'a> Builder<'a> {
     /// Starts at the root of `store`; `seed` decides what is drawn.
@@ -19,6 +24,7 @@ impl<'a> Builder<'a> {
             store,
             path: String::new(),
             seed: Some(seed),
+            width: 1.0,
         }
     }
 
@@ -29,6 +35,7 @@ impl<'a> Builder<'a> {
             store,
             path: String::new(),
             seed: None,
+            width: 1.0,
         }
     }
 
@@ -39,6 +46,7 @@ impl<'a> Builder<'a> {
             path: self.full_name(&name.to_string()),
             store: self.store,
             seed: self.seed,
+            width: self.width,
         }
     }
 
@@ -48,7 +56,39 @@ impl<'a> Builder<'a> {
             path: self.path.clone(),
             store: self.store,
             seed: self.seed,
+            width: self.width,
         }
+    }
+
+    /// A builder at this same level for a network whose channel counts are `width` times the
+    /// published ones: see [`Builder::channels`].
+    pub fn at_width(&mut self, width: f64) -> Builder<'_> {
+        Builder {
+            width,
+            ..self.sub_self()
+        }
+    }
+
+    /// Factor of channel counts, 1 for networks as published.
+    pub fn width(&self) -> f64 {
+        self.width
+    }
+
+    /// Channels at the builder's width of what has `published` of them. At a width other than 1 the
+    /// nearest multiple of 8, at least 8 and never below nine tenths of the product (Sandler et al.
+    /// 2018, `_make_divisible` of its code).
+    pub fn channels(&self, published: usize) -> usize {
+        if self.width == 1.0 {
+            return published;
+        }
+        let wanted = published as f64 * self.width;
+        let step = CHANNEL_STEP as f64;
+        let nearest = ((wanted / step).round() * step).max(step);
+        let channels = match nearest < 0.9 * wanted {
+            true => nearest + step,
+            false => nearest,
+        };
+        channels as usize
     }
 
     /// What is drawn from; 0 where nothing is drawn.

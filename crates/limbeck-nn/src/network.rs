@@ -42,6 +42,13 @@ pub trait Architecture: Send + Sync + std::fmt::Debug {
     /// Runs `images` `[B, C, H, W]`, records taps in `pass` and returns the prediction before any
     /// softmax: a vector `[B, K]` of a classifier, a map `[B, K, h, w]` of a network that segments.
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature;
+
+    /// What state-dict names of the backbone begin with, dot included, in a network that is a
+    /// backbone with a head for its task: `backbone.`. `None` where backbone and head are not told
+    /// apart.
+    fn backbone_prefix(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// An architecture with its numbers. A clone shares both until one side is changed.
@@ -144,6 +151,12 @@ impl Network {
     pub fn tap_names(&self) -> Vec<String> {
         let first = [STEM_CONVOLUTION.to_owned()].into_iter();
         first.chain(self.architecture.tap_names()).collect()
+    }
+
+    /// What state-dict names of the backbone begin with, dot included: see
+    /// [`Architecture::backbone_prefix`].
+    pub fn backbone_prefix(&self) -> Option<&str> {
+        self.architecture.backbone_prefix()
     }
 
     /// The convolution that images meet first, as a constant; `None` in a network without one.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use limbeck_nn::model::{MODELS, ModelEntry, find, outline};
-use limbeck_nn::{InputShape, NnError, TapKind};
+use limbeck_nn::{InputShape, NnError, TapKind, TaskKind};
 
 fn entries() -> impl Iterator<Item = &'static ModelEntry> {
     MODELS.iter().flat_map(|family| family.iter())
@@ -144,6 +144,66 @@ fn taps_have_the_documented_shapes() {
     }
 }
 
+/// Name, height and width, classes, parameters and MACs in G of one image, as CIRKD and VainF have
+/// them; parameters and MACs of CIRKD's are with the auxiliary classifier, if there is one for maps
+/// of so many channels.
+type PublishedSegmentation = (&'static str, [usize; 2], usize, usize, f64, Option<usize>);
+
+const PUBLISHED_SEGMENTATION: &[PublishedSegmentation] = &[
+    (
+        "pspnet_resnet18_deep",
+        [512, 1024],
+        19,
+        12_919_334,
+        122.1,
+        Some(256),
+    ),
+    (
+        "pspnet_resnet18",
+        [512, 1024],
+        19,
+        12_770_854,
+        107.2,
+        Some(256),
+    ),
+    (
+        "pspnet_resnet101_deep",
+        [512, 1024],
+        19,
+        58_629_606,
+        465.4,
+        Some(1024),
+    ),
+    (
+        "pspnet_resnet101",
+        [512, 1024],
+        19,
+        58_505_830,
+        451.3,
+        Some(1024),
+    ),
+];
+
+#[test]
+fn networks_that_segment_have_the_published_sizes() {
+    for &(name, [height, width], classes, parameters, published, third) in PUBLISHED_SEGMENTATION {
+        let input = InputShape {
+            channels: 3,
+            height,
+            width,
+            classes,
+        };
+        let outline = outline(name, input).unwrap();
+        assert_eq!(outline.parameters, parameters, "parameters of {name}");
+        // At an eighth of the size: 3×3 to a quarter of the channels, then 1×1.
+        let auxiliary = third.map_or(0, |channels| {
+            height * width / 64 * (channels / 4) * (9 * channels + classes)
+        });
+        let macs = (outline.cost.macs + auxiliary as u64) as f64 / 1e9;
+        assert!((macs - published).abs() <= 0.05, "MACs of {name}: {macs} G");
+    }
+}
+
 #[test]
 fn every_model_has_the_uniform_taps_and_records_all_that_it_names() {
     for entry in entries() {
@@ -159,7 +219,11 @@ fn every_model_has_the_uniform_taps_and_records_all_that_it_names() {
         let mut named = network.tap_names();
         named.push("logits".to_owned());
         assert_eq!(taps, named, "{}", entry.name);
-        for tap in ["stem", "stage1", "stage2", "stage3", "pooled", "logits"] {
+        let last = match entry.task {
+            TaskKind::Classification => "pooled",
+            TaskKind::Segmentation => "feature",
+        };
+        for tap in ["stem", "stage1", "stage2", "stage3", last, "logits"] {
             assert!(
                 taps.iter().any(|name| name == tap),
                 "{tap} of {}",
@@ -225,6 +289,48 @@ fn an_unknown_name_is_refused_with_the_nearest_one() {
     );
     let message = find("quicksort").unwrap_err().to_string();
     assert_eq!(message, "unknown model `quicksort`");
+}
+
+#[test]
+fn a_suffix_scales_the_channels_of_networks_that_segment() {
+    let narrow = find("PSPNet-ResNet18-x0.25").unwrap();
+    assert_eq!(narrow.name, "pspnet_resnet18_x0.25");
+    assert_eq!(
+        find("pspnet_resnet18_x1.0").unwrap().name,
+        "pspnet_resnet18"
+    );
+    let outline = outline(&narrow.name, narrow.published_input()).unwrap();
+    let channels = |tap: &str| {
+        let tap = outline.taps.iter().find(|found| found.name == tap);
+        match tap.unwrap().kind {
+            TapKind::Map([channels, _, _]) => channels,
+            ref other => panic!("{other}"),
+        }
+    };
+    let taps = ["stem", "stage1", "stage4", "feature", "logits"];
+    assert_eq!(taps.map(channels), [16, 16, 128, 32, 19]);
+}
+
+#[test]
+fn widths_that_make_no_sense_are_refused() {
+    for (name, message) in [
+        (
+            "resnet18_x0.5",
+            "model `resnet18_x0.5` cannot be built: a suffix for the width is for models that \
+             segment alone",
+        ),
+        (
+            "pspnet_resnet18_x0",
+            "model `pspnet_resnet18_x0` cannot be built: found the width 0, it must be from 0.01 \
+             to 8",
+        ),
+        (
+            "pspnet_resnet19_x0.5",
+            "unknown model `pspnet_resnet19_x0.5`; did you mean `pspnet_resnet18`?",
+        ),
+    ] {
+        assert_eq!(find(name).unwrap_err().to_string(), message);
+    }
 }
 
 fn refusal(name: &str, height: usize, width: usize) -> String {

@@ -60,6 +60,12 @@ impl Conv2dConfig {
         self
     }
 
+    /// With this distance between kernel elements in both directions.
+    pub fn dilation(mut self, dilation: usize) -> Self {
+        self.dilation = [dilation; 2];
+        self
+    }
+
     /// With this many channel groups.
     pub fn groups(mut self, groups: usize) -> Self {
         self.groups = groups;

@@ -7,7 +7,7 @@
 
 use super::{
     Block, ImageSizes, ModelEntry, ResidualNetwork,
-    residual::{ResidualConfig, Stem},
+    residual_body::{BodyConfig, Stem},
 };
 use crate::{Builder, InputShape, NnError, TaskKind};
 
@@ -74,18 +74,19 @@ pub fn build(
     }
     let blocks = (depth - 2) / layers;
     let [stem_width, widths @ ..] = filters;
-    let config = ResidualConfig {
+    let config = BodyConfig {
         stem: Stem::Small,
         stem_width,
         stages: &widths.map(|width| (width, blocks)),
+        dilated: 0,
         block,
         shortcut: "downsample",
-        head: "fc",
     };
     Ok(ResidualNetwork::new(
         builder,
         input.channels,
         input.classes,
         config,
+        "fc",
     ))
 }

@@ -8,7 +8,7 @@
 
 use super::{
     Block, ImageSizes, ModelEntry, ResidualNetwork,
-    residual::{ResidualConfig, Stem},
+    residual_body::{BodyConfig, Stem},
 };
 use crate::{Builder, InputShape, NnError, TaskKind};
 
@@ -59,18 +59,19 @@ pub fn build(
 ) -> Result<ResidualNetwork, NnError> {
     SIZES.check("cifar_resnet50", input)?;
     let [first, second, third, fourth] = blocks;
-    let config = ResidualConfig {
+    let config = BodyConfig {
         stem: Stem::Small,
         stem_width: 64,
         stages: &[(64, first), (128, second), (256, third), (512, fourth)],
+        dilated: 0,
         block,
         shortcut: "shortcut",
-        head: "linear",
     };
     Ok(ResidualNetwork::new(
         builder,
         input.channels,
         input.classes,
         config,
+        "linear",
     ))
 }

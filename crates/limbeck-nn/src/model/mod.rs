@@ -9,17 +9,25 @@ pub mod cifar_vgg;
 pub mod cifar_wrn;
 pub mod mobilenet_v1;
 pub mod mobilenet_v2;
+pub mod pspnet;
 pub mod resnet;
 pub mod tinyvit;
 pub mod vit;
 
+mod backbone;
 mod image_sizes;
 mod inverted_residual;
 mod registry;
 mod residual;
+mod residual_block;
+mod residual_body;
+mod segmentation_head;
 mod table;
+mod width;
 
+pub use backbone::{BackboneKind, OutputStride};
 pub use image_sizes::ImageSizes;
 pub use registry::{MODELS, ModelEntry, NamedModel, Outline, blank, build, find, outline};
-pub use residual::{Block, ResidualNetwork, ResidualStage};
+pub use residual::{ResidualNetwork, ResidualStage};
+pub use residual_block::Block;
 pub use table::markdown_table;

@@ -4,9 +4,9 @@ use burn::tensor::{DType, Device};
 
 use super::{
     ImageSizes, cifar_mobilenetv2, cifar_resnet, cifar_resnet50, cifar_shufflenet_v1,
-    cifar_shufflenet_v2, cifar_vgg, cifar_wrn, mobilenet_v1, mobilenet_v2, resnet,
+    cifar_shufflenet_v2, cifar_vgg, cifar_wrn, mobilenet_v1, mobilenet_v2, pspnet, resnet,
     tinyvit::{self, TinyVit, TinyVitFactors},
-    vit,
+    vit, width,
 };
 use crate::{Architecture, Builder, Cost, InputShape, Network, NnError, Tap, TaskKind};
 
@@ -51,18 +51,25 @@ pub struct NamedModel {
 /// How a named model is built.
 #[derive(Clone, Copy, Debug)]
 enum Plan {
-    Entry(Build),
+    Entry {
+        build: Build,
+        /// Factor of its channel counts: see [`Builder::channels`].
+        width: f64,
+    },
     TinyVit(TinyVitFactors),
 }
 
 impl NamedModel {
-    fn new(entry: &ModelEntry) -> Self {
+    fn new(entry: &ModelEntry, width: f64) -> Self {
         Self {
-            name: entry.name.to_owned(),
+            name: width::named(entry.name, width),
             size: entry.size,
             classes: entry.classes,
             task: entry.task,
-            plan: Plan::Entry(entry.build),
+            plan: Plan::Entry {
+                build: entry.build,
+                width,
+            },
         }
     }
 
@@ -97,7 +104,7 @@ impl NamedModel {
         input: InputShape,
     ) -> Result<Box<dyn Architecture>, NnError> {
         match self.plan {
-            Plan::Entry(build) => build(builder, input),
+            Plan::Entry { build, width } => build(&mut builder.at_width(width), input),
             Plan::TinyVit(factors) => {
                 let net = TinyVit::new(builder, input, factors.config()?)?;
                 Ok(Box::new(net))
@@ -132,16 +139,19 @@ pub static MODELS: &[&[ModelEntry]] = &[
     mobilenet_v1::MODELS,
     vit::MODELS,
     tinyvit::MODELS,
+    pspnet::MODELS,
 ];
 
 /// Names closer than this to a zoo name are proposed; 1 is equality (Damerau-Levenshtein).
 const CLOSE: f64 = 0.6;
 
 /// The entry called `name`, or one of whose other names it is, or the net whose factors it tells.
-/// Case does not count, and `-` is the same as `_`.
+/// Case does not count, and `-` is the same as `_`. Models that segment take a suffix with a factor
+/// of their channel counts ([`Builder::channels`]): `pspnet_resnet18_x0.25`.
 ///
 /// # Errors
-/// [`NnError::UnknownModel`] with the nearest name; factors that cannot be read.
+/// [`NnError::UnknownModel`] with the nearest name; factors that cannot be read; a width of a model
+/// that has one alone.
 pub fn find(name: &str) -> Result<NamedModel, NnError> {
     if tinyvit::tells_factors(name) {
         return Ok(NamedModel::tinyvit(name.parse()?));
@@ -149,17 +159,25 @@ pub fn find(name: &str) -> Result<NamedModel, NnError> {
     let wanted = name.to_lowercase().replace('-', "_");
     let entries = || MODELS.iter().flat_map(|family| family.iter());
     let names = |entry: &ModelEntry| [&[entry.name], entry.aliases].concat();
-    if let Some(entry) = entries().find(|entry| names(entry).contains(&wanted.as_str())) {
-        return Ok(NamedModel::new(entry));
+    let entry = |name: &str| entries().find(|entry| names(entry).contains(&name));
+    if let Some(entry) = entry(&wanted) {
+        return Ok(NamedModel::new(entry, 1.0));
     }
+    let suffix = width::split(&wanted)?;
+    if let Some((entry, width)) = suffix.and_then(|(stem, width)| Some((entry(stem)?, width))) {
+        return match entry.task {
+            TaskKind::Segmentation => Ok(NamedModel::new(entry, width)),
+            TaskKind::Classification => Err(NnError::Unsupported {
+                model: name.to_owned(),
+                reason: "a suffix for the width is for models that segment alone".to_owned(),
+            }),
+        };
+    }
+    // What is close is looked for without the suffix.
+    let wanted = suffix.map_or(wanted.as_str(), |(stem, _)| stem);
     let nearest = entries()
         .flat_map(names)
-        .map(|known| {
-            (
-                strsim::normalized_damerau_levenshtein(known, &wanted),
-                known,
-            )
-        })
+        .map(|known| (strsim::normalized_damerau_levenshtein(known, wanted), known))
         .filter(|&(closeness, _)| closeness >= CLOSE)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     Err(NnError::UnknownModel {

@@ -7,7 +7,7 @@
 
 use super::{
     Block, ImageSizes, ModelEntry, ResidualNetwork,
-    residual::{ResidualConfig, Stem},
+    residual_body::{BodyConfig, Stem},
 };
 use crate::{Builder, InputShape, NnError, TaskKind};
 
@@ -48,18 +48,19 @@ pub fn build(
 ) -> Result<ResidualNetwork, NnError> {
     SIZES.check("resnet", input)?;
     let [first, second, third, fourth] = blocks;
-    let config = ResidualConfig {
+    let config = BodyConfig {
         stem: Stem::Large,
         stem_width: 64,
         stages: &[(64, first), (128, second), (256, third), (512, fourth)],
+        dilated: 0,
         block,
         shortcut: "downsample",
-        head: "fc",
     };
     Ok(ResidualNetwork::new(
         builder,
         input.channels,
         input.classes,
         config,
+        "fc",
     ))
 }

@@ -39,6 +39,13 @@ colour images of the size and for the number of classes in the column \"Counted 
 The table lists the main taps with their shapes without the batch: `stem` and the stages, `pooled`
 (what the classifier reads). All convolutional nets also have `stageN.preact`, the value before a
 stage's last activation, and all nets have `logits`. `limbeck inspect` prints every tap of a model.
+
+Models that segment give a map of logits at their own output stride; `feature` is what the last
+convolution reads, `auxiliary` the logits of a second classifier, whose parameters are counted and
+whose work is not: it is there for training alone. A suffix makes any of them narrower or wider, for
+small experiments: `pspnet_resnet18_x0.25` has a quarter of the channels everywhere, rounded to
+multiples of 8.
+
 This page is generated: `LIMBECK_WRITE_DOCS=1 cargo test --release -p limbeck-nn --test models_page`.
 ";
 
@@ -73,8 +80,10 @@ fn row(entry: &ModelEntry) -> String {
 }
 
 fn is_main(tap: &str) -> bool {
-    matches!(tap, "stem" | "tokens" | "pooled" | "head" | "head_dist")
-        || (tap.starts_with("stage") && !tap.ends_with(".preact"))
+    matches!(
+        tap,
+        "stem" | "tokens" | "pooled" | "head" | "head_dist" | "feature" | "auxiliary"
+    ) || (tap.starts_with("stage") && !tap.ends_with(".preact"))
 }
 
 fn describe(tap: &Tap) -> String {
@@ -117,6 +126,7 @@ fn header(family: &str) -> String {
         "resnet" => include_str!("resnet.rs"),
         "mobilenet_v2" => include_str!("mobilenet_v2.rs"),
         "mobilenet_v1" => include_str!("mobilenet_v1.rs"),
+        "pspnet" => include_str!("pspnet.rs"),
         "vit" => include_str!("vit.rs"),
         "tinyvit" => include_str!("tinyvit.rs"),
         _ => "",
