@@ -62,6 +62,8 @@ pub struct Store {
     pub(crate) folded_bias: HashMap<ParameterId, Tensor<1>>,
     /// Batch norms (by their scale) that folding turned into the identity.
     pub(crate) folded_norm: HashMap<ParameterId, ()>,
+    /// Whether batch norms use their running statistics in training too, and keep them.
+    pub(crate) norms_frozen: bool,
     device: Device,
     dtype: DType,
 }
@@ -75,9 +77,16 @@ impl Store {
             foldable: Vec::new(),
             folded_bias: HashMap::new(),
             folded_norm: HashMap::new(),
+            norms_frozen: false,
             device: device.clone(),
             dtype,
         }
+    }
+
+    /// Has batch norms keep their running statistics, and use them, in training passes over this store
+    /// and its copies: for batches too small for statistics of their own.
+    pub fn freeze_norms(&mut self) {
+        self.norms_frozen = true;
     }
 
     /// Where the tensors live.

@@ -174,7 +174,12 @@ impl Job<'_> {
         observer: &mut dyn Observer,
     ) -> Result<bool, TrainError> {
         let stage = learner.stage().clone();
-        let (epochs, steps) = (learner.epochs(), loader.batches());
+        let (epochs, whole) = (learner.epochs(), loader.batches());
+        let steps = self.steps_of(state, epochs, whole);
+        let scheduled_steps = match self.recipe.train.epochs == stage.schedule_epochs {
+            true => whole * stage.schedule_epochs - self.cut(whole),
+            false => whole * stage.schedule_epochs,
+        };
         let schedule = Schedule::of(self.recipe);
         let label = self.stage_label(learner);
         let mut lap = Instant::now();
@@ -185,8 +190,10 @@ impl Job<'_> {
         let mut saved = Instant::now();
         let mut learning_rate = 0.0;
         let mut waited = Duration::ZERO;
-        while let Some(batch) = batches.next() {
-            let scheduled = (stage.schedule_from + state.stage_epoch) * steps + state.step;
+        while state.step < steps
+            && let Some(batch) = batches.next()
+        {
+            let scheduled = (stage.schedule_from + state.stage_epoch) * whole + state.step;
             let progress = |epoch, epochs| Progress {
                 epoch,
                 epochs,
@@ -198,7 +205,7 @@ impl Job<'_> {
                 teacher: self.teacher,
                 stage: progress(state.stage_epoch, stage.epochs),
                 run: progress(state.epoch, epochs),
-                learning_rate: schedule.learning_rate(scheduled, steps, stage.schedule_epochs),
+                learning_rate: schedule.of_steps(scheduled, whole, scheduled_steps),
                 seed: seed::derive(self.seed, Purpose::Step, state.position as u64),
             })?;
             learning_rate = report.learning_rate;
@@ -240,6 +247,25 @@ impl Job<'_> {
         Ok(!self.interrupt.load(Ordering::Relaxed) || state.epoch == epochs)
     }
 
+    /// Steps of the epoch at hand, one of `epochs`: as many as there are batches, or what is left of the
+    /// recipe's iterations in the last one.
+    fn steps_of(&self, state: &State, epochs: usize, whole: usize) -> usize {
+        match self.recipe.train.iterations {
+            Some(iterations) if state.epoch + 1 == epochs => {
+                let before = state.position - state.step;
+                whole.min(iterations.saturating_sub(before).max(1))
+            }
+            _ => whole,
+        }
+    }
+
+    /// How many steps the last epoch is short of a whole one, of a run of a number of iterations.
+    fn cut(&self, whole: usize) -> usize {
+        let all = whole * self.recipe.train.epochs;
+        let iterations = self.recipe.train.iterations;
+        iterations.map_or(0, |iterations| all.saturating_sub(iterations).min(whole))
+    }
+
     /// Name of the stage, to be shown; empty where there is one alone.
     fn stage_label(&self, learner: &Learner) -> String {
         match learner.stages.len() {
@@ -265,6 +291,13 @@ impl Job<'_> {
         state.step = 0;
         let sums = std::mem::take(&mut state.sums);
         let images = sums.images.max(1) as f64;
+        if sums.void > 0 {
+            observer.warn(&format!(
+                "epoch {}: {} batches were void all over, and their labels taught nothing: \
+                 `limbeck check` names masks without a class, and larger crops hold more",
+                state.epoch, sums.void
+            ));
+        }
         let mut row = EpochRow {
             epoch: state.epoch,
             stage: self.stage_label(learner),

@@ -40,11 +40,19 @@ impl Schedule {
     /// The learning rate of `step`, counted from 0 over the whole run of `epochs` epochs with
     /// `steps_per_epoch` optimiser steps each. A step beyond the run has the last one's.
     pub fn learning_rate(&self, step: usize, steps_per_epoch: usize, epochs: usize) -> f64 {
+        self.of_steps(step, steps_per_epoch, steps_per_epoch * epochs)
+    }
+
+    /// The same of a run of `total` steps, whose last epoch may be a part of one.
+    pub fn of_steps(&self, step: usize, steps_per_epoch: usize, total: usize) -> f64 {
         let recipe = &self.recipe;
-        let total = (steps_per_epoch * epochs).max(1);
+        let total = total.max(1);
         let step = step.min(total - 1) as f64;
         let total = total as f64;
-        let warmup = (recipe.warmup_epochs * steps_per_epoch as f64).round();
+        let warmup = match recipe.warmup_iterations {
+            Some(steps) => steps as f64,
+            None => (recipe.warmup_epochs * steps_per_epoch as f64).round(),
+        };
         if step < warmup {
             let start = recipe.warmup_start;
             return start + (self.peak - start) * (step + 1.0) / warmup;
@@ -131,6 +139,22 @@ mod tests {
         close(schedule.learning_rate(99, 10, 10), 0.05 * 0.01);
         schedule.recipe.power = 2.0;
         close(schedule.learning_rate(25, 10, 10), 0.05 * 0.5625);
+    }
+
+    #[test]
+    fn iterations_are_counted_whatever_an_epoch_is() {
+        // SegFormer's schedule, shortened: 5 steps of warm-up, then a line down to 0 at step 40.
+        let mut schedule = schedule(ScheduleName::Polynomial, 3.0);
+        schedule.recipe.power = 1.0;
+        schedule.recipe.warmup_iterations = Some(5);
+        for steps_per_epoch in [7, 100] {
+            let at = |step| schedule.of_steps(step, steps_per_epoch, 40);
+            close(at(0), 0.05 / 5.0);
+            close(at(4), 0.05);
+            close(at(5), 0.05);
+            close(at(26), 0.05 * (1.0 - 21.0 / 35.0));
+            close(at(39), 0.05 / 35.0);
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 use limbeck_data::Batch;
 use limbeck_methods::{
-    Cast, HeldOut, Interlude, Procedure, Progress, Scene, Setting, Stage, Task, Teacher, Trained,
+    Cast, HeldOut, Interlude, Member, Procedure, Progress, Scene, Setting, Stage, Task, Teacher,
+    Trained,
 };
 use limbeck_nn::{
     Network, Store,
@@ -89,6 +90,17 @@ impl Learner {
         task: Box<dyn Task>,
         recipe: &Recipe,
     ) -> Result<Self, TrainError> {
+        let mut cast = cast;
+        if recipe.task.frozen_norms {
+            let networks: Vec<String> = cast
+                .members()
+                .filter(|(_, member)| matches!(member, Member::Network(_)))
+                .map(|(name, _)| name.to_owned())
+                .collect();
+            for name in networks {
+                cast.store_mut(&name)?.freeze_norms();
+            }
+        }
         let mut learner = Self {
             stages: procedure.stages(recipe.train.epochs),
             procedure,
@@ -302,8 +314,26 @@ impl Learner {
             if let Some(optimizer) = self.optimizers.get_mut(member)
                 && !gradients.is_empty()
             {
+                let factor = optimizer.settings.head_factor;
+                let backbone = match (factor, self.cast.network(member)) {
+                    (1.0, _) | (_, Err(_)) => None,
+                    (_, Ok(network)) => network.backbone_prefix().map(str::to_owned),
+                };
                 let store = self.cast.store_mut(member)?;
-                optimizer.rule.step(store, gradients, learning_rate);
+                let Some(backbone) = backbone else {
+                    optimizer.rule.step(store, gradients, learning_rate);
+                    continue;
+                };
+                // Entries without a gradient are left as they are, so each takes one of two steps.
+                let (mut of_backbone, mut of_head) = (gradients.clone(), gradients);
+                for (place, entry) in store.entries().iter().enumerate() {
+                    match entry.name.starts_with(&backbone) {
+                        true => of_head[place] = None,
+                        false => of_backbone[place] = None,
+                    }
+                }
+                optimizer.rule.step(store, of_backbone, learning_rate);
+                optimizer.rule.step(store, of_head, learning_rate * factor);
             }
         }
         Ok(())

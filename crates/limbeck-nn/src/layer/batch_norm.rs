@@ -64,7 +64,8 @@ impl BatchNorm2d {
     /// `[B, C, H, W]` → the same shape.
     ///
     /// In training the output is normalised with the batch's mean and population variance, and
-    /// the running statistics move a tenth of the way to the batch's mean and *unbiased* variance.
+    /// the running statistics move a tenth of the way to the batch's mean and *unbiased* variance,
+    /// unless the store says that they stay ([`Store::freeze_norms`](crate::Store::freeze_norms)).
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         self.forward_with(pass, x, None, Activation::Identity)
     }
@@ -116,7 +117,7 @@ impl BatchNorm2d {
                 None => x,
             });
         }
-        if !pass.is_training() {
+        if !is_live(pass) {
             let [scale, shift] = self.running_affine(pass);
             return channel_affine(x, residual, scale, shift, activation);
         }
@@ -141,7 +142,7 @@ impl BatchNorm2d {
         let both = [self, other];
         let folded = &pass.store().folded_norm;
         let any_folded = both.iter().any(|norm| folded.contains_key(&norm.weight));
-        if any_folded || pass.is_counting() || !pass.is_training() {
+        if any_folded || pass.is_counting() || !is_live(pass) {
             let residual = other.forward(pass, beside);
             return self.forward_with(pass, x, Some(residual), activation);
         }
@@ -180,6 +181,11 @@ impl BatchNorm2d {
         let shift = pass.get::<1>(self.bias) - pass.get::<1>(self.running_mean) * scale.clone();
         [scale, shift]
     }
+}
+
+/// Whether statistics are those of the batch.
+fn is_live(pass: &Pass<'_>) -> bool {
+    pass.is_training() && !pass.store().norms_frozen
 }
 
 impl crate::Store {
@@ -280,6 +286,28 @@ mod tests {
             assert!((found - expected).abs() < 1e-4, "{found} and {expected}");
         }
         assert!(pass.into_updates().is_empty());
+    }
+
+    #[test]
+    fn frozen_statistics_are_used_and_kept_in_training_and_scale_and_shift_still_learn() {
+        let mut store = Store::new(&Device::flex(), DType::F64);
+        let norm = BatchNorm2d::new(Builder::new(&mut store, 0), 2);
+        store.set_values(norm.running_mean, vec![1.0, 0.0]);
+        store.set_values(norm.running_var, vec![4.0, 1.0]);
+        store.freeze_norms();
+        let mut pass = Pass::new(&store, Mode::Evaluate, Taps::none(), 0);
+        let expected = numbers(norm.forward(&mut pass, batch()));
+        let tracked = store.tracked();
+        let mut pass = Pass::new(&tracked, Mode::Train, Taps::none(), 0);
+        let output = norm.forward(&mut pass, batch());
+        assert!(pass.into_updates().is_empty());
+        assert_eq!(numbers(output.clone().inner()), expected);
+        let mut gradients = output.sum().backward();
+        let found = tracked.gradients(&mut gradients);
+        // Σ (x − μ)/√(σ² + ε) of the first channel, and the number of its values.
+        let scale = numbers(found[0].clone().unwrap())[0];
+        assert!((scale - 8.0 / 4.00001_f64.sqrt()).abs() < 1e-9, "{scale}");
+        assert_eq!(numbers(found[1].clone().unwrap()), [4.0, 4.0]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Images in their own size for networks that segment them.
 
 use burn::tensor::{Tensor, TensorData};
-use limbeck_data::{Augment, DataError, Labelling, Part};
+use limbeck_data::{Augment, DataError, Labelling, Part, WholeImage, WholeImages};
 use limbeck_methods::TaskKind;
 use limbeck_nn::{Feature, Network, Taps};
 use limbeck_report::Evaluation;
@@ -13,7 +13,7 @@ use crate::{
         PartAnswers,
         pixels::{PixelMeter, Segmented},
     },
-    segment::{Picture, RunLengths, Segmenter, choose, pictures},
+    segment::{RunLengths, Segmenter, choose},
 };
 
 /// Pixels of a forward pass at the most, unless one image has more: maps of a wide network stay in
@@ -26,7 +26,7 @@ pub(super) struct PixelSet {
     augment: Augment,
     segmenter: Segmenter,
     boundary: f64,
-    ahead: bool,
+    workers: usize,
 }
 
 impl PixelSet {
@@ -48,7 +48,7 @@ impl PixelSet {
             augment: augment.clone(),
             segmenter,
             boundary,
-            ahead: workers > 0,
+            workers,
         })
     }
 
@@ -73,15 +73,16 @@ impl PixelSet {
         }
         let mut meter = PixelMeter::new(classes, self.boundary);
         let mut answers = PartAnswers::default();
-        let mut waiting: Vec<Picture> = Vec::new();
-        let mut close = |batch: Vec<Picture>, answers: &mut PartAnswers| {
+        let mut waiting: Vec<WholeImage> = Vec::new();
+        let mut close = |batch: Vec<WholeImage>, answers: &mut PartAnswers| {
             self.close(batch, network, teacher, forward, &mut meter, answers)
         };
-        for picture in pictures(&self.part, &self.augment, self.ahead) {
+        let images = WholeImages::new(self.part.clone(), self.augment.clone(), self.workers)?;
+        for picture in images {
             let picture = picture?;
-            let pixels = picture.size[0] * picture.size[1];
+            let pixels = picture.shape[1] * picture.shape[2];
             let fits = waiting.first().is_none_or(|first| {
-                first.size == picture.size && (waiting.len() + 1) * pixels <= PIXELS
+                first.shape == picture.shape && (waiting.len() + 1) * pixels <= PIXELS
             });
             if !fits {
                 close(std::mem::take(&mut waiting), &mut answers)?;
@@ -97,7 +98,7 @@ impl PixelSet {
     /// Measures images of one size.
     fn close(
         &self,
-        batch: Vec<Picture>,
+        batch: Vec<WholeImage>,
         network: &Network,
         teacher: Option<&PartAnswers>,
         forward: &Forward<'_>,
@@ -107,11 +108,11 @@ impl PixelSet {
         let Some(first) = batch.first() else {
             return Ok(());
         };
-        let ([height, width], channels) = (first.size, self.augment.channels);
+        let [channels, height, width] = first.shape;
         let samples: Vec<usize> = batch.iter().map(|picture| picture.sample).collect();
         let numbers: Vec<f32> = batch
             .iter()
-            .flat_map(|picture| picture.numbers.iter().copied())
+            .flat_map(|picture| picture.image.iter().copied())
             .collect();
         let shape = [batch.len(), channels, height, width];
         let images = Tensor::<4>::from_data(
@@ -136,16 +137,16 @@ impl PixelSet {
             if let Some(value) = logits.iter().find(|value| !value.is_finite()) {
                 return Err(TrainError::OutputsNotFinite {
                     network: network.name().to_owned(),
-                    image: self.part.name(picture.index),
+                    image: self.part.name(picture.position),
                     value: *value,
                 });
             }
-            let truth = picture.truth.as_ref();
-            let size = truth.map_or(picture.size, |mask| [mask.height, mask.width]);
+            let truth = picture.mask.as_ref();
+            let size = truth.map_or([height, width], |mask| [mask.height, mask.width]);
             let shape = [classes, rows, columns];
             let align = self.segmenter.align_corners();
             let chosen = choose(logits, shape, size, align, truth);
-            let taught = teacher.and_then(|teacher| teacher.masks.get(picture.index));
+            let taught = teacher.and_then(|teacher| teacher.masks.get(picture.position));
             let taught = taught.map(RunLengths::mask);
             let pixels = meter.add(&Segmented {
                 truth,

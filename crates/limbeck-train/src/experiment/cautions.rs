@@ -1,13 +1,13 @@
 //! What would go wrong in silence.
 
 use limbeck_methods::unreached_weights;
-use limbeck_nn::Network;
+use limbeck_nn::{Network, TaskKind};
 
 use super::Plan;
 use crate::{TrainError, cache::cache_folder};
 
 /// Settings that would not do what they say, a line each.
-pub(super) fn cautions(plan: &Plan) -> Result<Vec<String>, TrainError> {
+pub(super) fn cautions(plan: &Plan, student: &Network) -> Result<Vec<String>, TrainError> {
     let recipe = &plan.recipe;
     let method = &recipe.method;
     let mut cautions = match plan.method.is_own() {
@@ -21,14 +21,53 @@ pub(super) fn cautions(plan: &Plan) -> Result<Vec<String>, TrainError> {
                 .to_owned(),
         );
     }
+    if plan.task == TaskKind::Segmentation {
+        cautions.extend(of_norms(plan, student));
+    }
+    if recipe.optimizer.head_factor != 1.0 && student.backbone_prefix().is_none() {
+        cautions.push(format!(
+            "optimizer.head_factor does nothing: `{}` has no backbone that is told from its head",
+            student.name()
+        ));
+    }
     Ok(cautions)
+}
+
+/// Images of a batch below which its statistics are said to be noisy: the neighbouring pixels of one
+/// image are alike (mmsegmentation trains on 2 to 4 images a device, with statistics of all devices).
+const FEW: usize = 4;
+
+/// What small batches do to batch norms.
+fn of_norms(plan: &Plan, student: &Network) -> Option<String> {
+    let recipe = &plan.recipe;
+    let fewest = student.fewest_normalised()?;
+    let batch = recipe.data.batch.min(plan.dataset.train.len());
+    if recipe.task.frozen_norms {
+        return recipe.student.weights.is_none().then(|| {
+            "task.frozen_norms keeps the statistics of batch norms as they are drawn, mean 0 and \
+             variance 1, since the student starts from no trained weights (student.weights): they \
+             normalise nothing"
+                .to_owned()
+        });
+    }
+    let pooled = match fewest {
+        1 => ", and a batch norm behind global pooling sees one value for each image",
+        _ => "",
+    };
+    (batch < FEW).then(|| {
+        format!(
+            "batch norms take their statistics from {batch} images{pooled}: they are noisy in training \
+             and others in use. Set data.batch to {FEW} or more with smaller crops (augment.size), or \
+             start from trained weights and set task.frozen_norms; train.accumulate does not help"
+        )
+    })
 }
 
 /// Refuses to train `network` image by image where a batch norm would see one value of a channel:
 /// its own mean makes it zero, and nothing before it learns.
 pub(super) fn check_batch(plan: &Plan, network: &Network) -> Result<(), TrainError> {
     let batch = plan.recipe.data.batch.min(plan.dataset.train.len());
-    if batch > 1 || network.fewest_normalised() != Some(1) {
+    if batch > 1 || plan.recipe.task.frozen_norms || network.fewest_normalised() != Some(1) {
         return Ok(());
     }
     Err(TrainError::Setting(format!(

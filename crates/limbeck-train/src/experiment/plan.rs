@@ -15,7 +15,7 @@ use super::{
     chosen_method::ChosenMethod,
     questions::{check_questions, storable},
     stock::Stock,
-    task::{check_teacher, kind_of, task_of},
+    task::{blocks_of, check_teacher, kind_of, task_of},
 };
 use crate::{
     TrainError, augmentation,
@@ -65,6 +65,9 @@ pub struct Plan {
     pub storable: Option<Vec<String>>,
     /// Hash of the images to learn from and to choose by.
     pub data_fingerprint: String,
+    /// Number of the block that each test image belongs to, over which intervals are taken; `None`
+    /// where every image stands for itself.
+    pub blocks: Option<Vec<usize>>,
     /// Facts for the user, a line each.
     pub notes: Vec<String>,
     /// Things that look wrong, a line each.
@@ -103,6 +106,12 @@ impl Plan {
             0 => String::new(),
             classes => format!("{classes} classes, "),
         };
+        let iterations = recipe.train.iterations;
+        if let Some(iterations) = iterations {
+            let (images, batch) = (dataset.train.len(), recipe.data.batch);
+            let steps = (images / batch.max(1)).max(1);
+            recipe.train.epochs = iterations.div_ceil(steps);
+        }
         let mut notes = vec![format!(
             "data: {}, {classes}{} to train, {} to validate, {} to test",
             dataset.name,
@@ -111,6 +120,12 @@ impl Plan {
             dataset.test.len()
         )];
         notes.extend(dataset.notes.iter().cloned());
+        if let Some(iterations) = iterations {
+            notes.push(format!(
+                "train.iterations: {iterations} steps are {} epochs",
+                recipe.train.epochs
+            ));
+        }
         let choice = Choice::of(&recipe.train, dataset.validation.len(), kind);
         notes.push(format!("chosen: {}", choice.sentence()));
         let mut warnings = Vec::new();
@@ -160,6 +175,7 @@ impl Plan {
             check_teacher(teacher.name(), teacher.task(), kind)?;
         }
         task_of(&recipe, kind, &classes)?;
+        let blocks = blocks_of(&recipe, kind, &dataset)?;
         let mut plan = Self {
             recipe,
             task: kind,
@@ -176,12 +192,13 @@ impl Plan {
             epochs: 0,
             storable: None,
             data_fingerprint,
+            blocks,
             notes: Vec::new(),
             warnings: Vec::new(),
         };
         let (student, start) = plan.start(plan.recipe.train.seed)?;
         notes.extend(start);
-        warnings.extend(cautions(&plan)?);
+        warnings.extend(cautions(&plan, &student)?);
         check_batch(&plan, &student)?;
         if let Some(teacher) = plan
             .teacher

@@ -51,7 +51,7 @@ pub(super) fn results(
     let mut gain = paired_gain(&scores(&outcome.tested), &scores(&outcome.baseline_tested));
     let mut pictures = Vec::new();
     if plan.task == TaskKind::Segmentation {
-        let groups = groups(plan.test().len(), None);
+        let groups = groups(plan.test().len(), plan.blocks.as_deref());
         if let Some(gain) = &mut gain {
             gain.resampled = gain_over_images(
                 &pixels(outcome.student_answers),

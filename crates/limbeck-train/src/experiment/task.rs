@@ -1,6 +1,6 @@
 //! What a run learns: chosen once, from the data's labels, and asked of everything else.
 
-use limbeck_data::{Dataset, Labelling};
+use limbeck_data::{BlockPattern, Dataset, Labelling};
 use limbeck_methods::{Classification, Ohem, Segmentation, Task};
 use limbeck_nn::{TaskKind, model};
 
@@ -63,6 +63,30 @@ fn other_task(name: &str, found: TaskKind, kind: TaskKind, role: &str) -> TrainE
         "the {role} `{name}` is for {found}, and this run is one of {kind}; models that fit: {}",
         fitting.join(", ")
     ))
+}
+
+/// The block of each test image, `[N]`, by the recipe's pattern; `None` without one.
+///
+/// # Errors
+/// A pattern that cannot be read, that does not fit a name, or for images whose intervals are over
+/// seeds alone.
+pub(super) fn blocks_of(
+    recipe: &Recipe,
+    kind: TaskKind,
+    dataset: &Dataset,
+) -> Result<Option<Vec<usize>>, TrainError> {
+    let Some(pattern) = &recipe.data.block else {
+        return Ok(None);
+    };
+    if kind != TaskKind::Segmentation {
+        return Err(TrainError::Setting(format!(
+            "data.block says over which images intervals of {} are taken, and this run is one of \
+             {kind}; leave it out",
+            TaskKind::Segmentation
+        )));
+    }
+    let pattern: BlockPattern = pattern.parse()?;
+    Ok(Some(pattern.blocks(&dataset.test)?))
 }
 
 /// The task as the recipe settles it for data of these `classes`.

@@ -66,12 +66,16 @@ pub(super) struct Sums {
     pub shares: BTreeMap<String, f64>,
     pub seconds: f64,
     pub waited: f64,
+    /// Batches in which nothing was known of any pixel.
+    #[serde(default)]
+    pub void: usize,
 }
 
 impl Sums {
     pub fn add(&mut self, report: &StepReport) {
         let images = report.images as f64;
         self.images += report.images;
+        self.void += usize::from(matches!(report.correct, Some([_, 0])));
         if let Some([right, of]) = report.correct {
             let [rights, all] = self.correct.get_or_insert([0, 0]);
             *rights += right;

@@ -290,6 +290,14 @@ impl Recipe {
             (0.0..=peak).contains(&it.warmup_start),
             &format!("from 0 to optimizer.learning_rate ({peak})"),
         )?;
+        if let (Some(warmup), Some(all)) = (it.warmup_iterations, self.train.iterations) {
+            fits(
+                "schedule.warmup_iterations",
+                warmup,
+                warmup <= all,
+                &format!("at most train.iterations ({all})"),
+            )?;
+        }
         number(
             "schedule.warmup_epochs",
             it.warmup_epochs,

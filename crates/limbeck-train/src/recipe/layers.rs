@@ -3,15 +3,18 @@
 use std::fs;
 use std::path::Path;
 
-use limbeck_data::PadCrop;
+use limbeck_data::{PadCrop, RandomScale};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::node::{self, Node, Table, Value};
 use super::{
     MethodRecipe, Mistake, OptimizerName, OptimizerRecipe, Place, Recipe, RecipeError,
-    method_tables, typed,
+    StudentRecipe, defaults::Grounds, method_tables, typed,
 };
+
+/// How a recipe says that images are not scaled at random where they would be.
+const NO_SCALE: [f64; 2] = [0.0, 0.0];
 
 /// Parts of a dotted key: more than any recipe has, and few enough to go through one by one.
 const DEEPEST: usize = 16;
@@ -109,14 +112,26 @@ impl Layers {
     /// Unknown keys and names, wrong types, values out of range.
     pub fn resolve(&self) -> Result<Recipe, RecipeError> {
         method_tables::check(&self.table)?;
-        let mut table = node::from_table(&as_table(&Recipe::default())?, &Place::default());
-        node::merge(&mut table, self.table.clone());
-        let mut recipe: Recipe = typed::read(&table)?;
-        self.default_by_optimizer(&mut recipe.optimizer);
+        // What decides the defaults is read over the common ones.
+        let asked = self.over(&Recipe::default())?;
+        let defaults = asked.own_defaults();
+        let mut recipe = self.over(&defaults)?;
+        self.default_by_optimizer(&mut recipe.optimizer, &defaults.optimizer);
         recipe.augment.pad_crop = recipe.augment.pad_crop.filter(|crop| crop.pixels > 0);
+        let scale = recipe.augment.random_scale.take();
+        let other_crop =
+            recipe.augment.random_resized_crop.is_some() && !self.asks_for("augment.random_scale");
+        recipe.augment.random_scale = scale.filter(|it| it.range != NO_SCALE && !other_crop);
         method_tables::fill(&mut recipe.method);
         recipe.mistake().map_err(|mistake| self.locate(mistake))?;
         Ok(recipe)
+    }
+
+    /// What was asked for over `defaults`, as it stands.
+    fn over(&self, defaults: &Recipe) -> Result<Recipe, RecipeError> {
+        let mut table = node::from_table(&as_table(defaults)?, &Place::default());
+        node::merge(&mut table, self.table.clone());
+        typed::read(&table)
     }
 
     /// Where the dotted `key` was written, or the table around it; empty if nowhere.
@@ -129,9 +144,9 @@ impl Layers {
         node::find(&self.table, key).is_some()
     }
 
-    /// Learning rate and weight decay have other defaults for other optimisers.
-    fn default_by_optimizer(&self, optimizer: &mut OptimizerRecipe) {
-        let defaults = OptimizerRecipe::of(optimizer.name);
+    /// Learning rate and weight decay have other defaults for other optimisers than that of `own`.
+    fn default_by_optimizer(&self, optimizer: &mut OptimizerRecipe, own: &OptimizerRecipe) {
+        let defaults = of_optimizer(optimizer.name, own);
         if !self.asks_for("optimizer.learning_rate") {
             optimizer.learning_rate = defaults.learning_rate;
         }
@@ -205,9 +220,25 @@ impl Recipe {
         Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// With the settings of the chosen methods filled in, and a crop that is off written out.
+    /// What this recipe would be if it said no more than its student.
+    fn own_defaults(&self) -> Self {
+        Self::defaults(Grounds {
+            model: &self.student.model,
+            kind: self.task.kind,
+            starts_trained: self.student.weights.is_some(),
+        })
+    }
+
+    /// With the settings of the chosen methods filled in, and crops that are off written out.
     fn filled(&self) -> Self {
         let mut recipe = self.clone();
+        if self.own_defaults().augment.random_scale.is_some() {
+            let off = RandomScale {
+                range: NO_SCALE,
+                ..RandomScale::default()
+            };
+            recipe.augment.random_scale.get_or_insert(off);
+        }
         recipe.augment.pad_crop.get_or_insert(PadCrop {
             pixels: 0,
             ..PadCrop::default()
@@ -218,21 +249,31 @@ impl Recipe {
 
     /// What differs from the defaults.
     fn asked_for(&self) -> Result<toml::Table, RecipeError> {
+        let own = self.own_defaults();
         let defaults = Self {
-            optimizer: OptimizerRecipe::of(self.optimizer.name),
+            optimizer: of_optimizer(self.optimizer.name, &own.optimizer),
+            student: StudentRecipe::default(),
             method: MethodRecipe {
                 name: self.method.name.clone(),
                 ..MethodRecipe::default()
             },
-            ..Self::default()
+            ..own.clone()
         };
         let mut table = as_table(&self.filled())?;
         without(&mut table, &as_table(&defaults.filled())?);
-        if self.optimizer.name != OptimizerName::default() {
+        if self.optimizer.name != own.optimizer.name {
             put(&mut table, "optimizer", "name", &self.optimizer.name)?;
         }
         put(&mut table, "method", "name", &self.method.name)?;
         Ok(table)
+    }
+}
+
+/// The defaults of the optimiser `name` in a recipe whose own is `own`.
+fn of_optimizer(name: OptimizerName, own: &OptimizerRecipe) -> OptimizerRecipe {
+    match name == own.name {
+        true => own.clone(),
+        false => OptimizerRecipe::of(name),
     }
 }
 

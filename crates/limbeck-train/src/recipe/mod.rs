@@ -5,6 +5,7 @@
 //! an error can name file, line and column.
 
 mod check;
+mod defaults;
 mod error;
 mod evaluate;
 mod layers;

@@ -26,6 +26,10 @@ pub struct Recipe {
     /// because mirrored digits and letters are other ones: set `flip = 0.5` for photographs, and
     /// `pad_crop.pixels = 0` for no crop. `size` and `channels` are 0 by default: the data's own,
     /// or the student's own size where images have no common one.
+    ///
+    /// Networks that segment learn, by default, from crops of images that are scaled by 0.5 to 2
+    /// (`random_scale.range = [0, 0]` for neither) and mirrored half the time; `size` is then that of
+    /// the crop, at most 512 a side where it is left out.
     pub augment: Augment,
     /// Whom the student learns from.
     pub teacher: TeacherRecipe,
@@ -102,7 +106,7 @@ pub struct DataRecipe {
     /// A new one in every epoch where missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub views: Option<usize>,
-    /// Images of one forward pass. Default 64, as in the CIFAR protocol.
+    /// Images of one forward pass. Default 64, as in the CIFAR protocol; 8 of networks that segment.
     pub batch: usize,
     /// Threads that decode and augment; with 0 the trainer does it itself. Default 1: small
     /// images are cheap to prepare and training takes the other cores. Results are the same bits
@@ -250,10 +254,11 @@ pub enum OptimizerName {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerRecipe {
-    /// `sgd` (default: the CIFAR protocol's) or `adamw`.
+    /// `sgd` (default: the CIFAR protocol's) or `adamw` (default of SegFormer).
     pub name: OptimizerName,
     /// Peak learning rate. Default 0.05 for SGD (CIFAR protocol; 0.01 for MobileNetV2 and
-    /// ShuffleNets), 0.001 for AdamW (PyTorch).
+    /// ShuffleNets), 0.001 for AdamW (PyTorch). Of networks that segment 0.01 for SGD
+    /// (mmsegmentation); of SegFormer 6e-5 from trained weights (section 4.1), 5e-4 from none.
     pub learning_rate: f64,
     /// Read by SGD. Default 0.9 (CIFAR protocol).
     pub momentum: f64,
@@ -265,7 +270,7 @@ pub struct OptimizerRecipe {
     /// 5e-4 for SGD (CIFAR protocol), 0.01 for AdamW (PyTorch).
     pub weight_decay: f64,
     /// Whether biases, scales and shifts of normalisations and tokens decay too. Default true
-    /// (CIFAR protocol, PyTorch).
+    /// (CIFAR protocol, PyTorch); false of SegFormer (its code).
     pub decay_norms: bool,
     /// Read by AdamW: decay of the mean of gradients. Default 0.9 (PyTorch).
     pub beta1: f64,
@@ -328,19 +333,19 @@ pub enum ScheduleName {
 #[serde(deny_unknown_fields, default)]
 pub struct ScheduleRecipe {
     /// `constant`, `multi-step`, `cosine` or `polynomial`. Default `cosine`: needs no milestones
-    /// and serves short and long runs alike.
+    /// and serves short and long runs alike; `polynomial` of networks that segment.
     pub name: ScheduleName,
     /// Read by `multi-step`: shares of the run, 0..1, rising. Default 0.625, 0.75, 0.875: epochs
     /// 150, 180 and 210 of the CIFAR protocol's 240.
     pub milestones: Vec<f64>,
     /// Read by `multi-step`: factor at each milestone. Default 0.1 (CIFAR protocol).
     pub gamma: f64,
-    /// Read by `polynomial`. Default 0.9 (DeepLab).
+    /// Read by `polynomial`. Default 0.9 (DeepLab); 1 of SegFormer.
     pub power: f64,
     /// Read by `cosine` and `polynomial`: learning rate at the end. Default 0.
     pub minimum: f64,
     /// Epochs over which the learning rate rises linearly to its peak. Default 0 (CIFAR
-    /// protocol).
+    /// protocol); 1 of SegFormer, whose 1,500 steps are a hundredth of its run.
     pub warmup_epochs: f64,
     /// The same in steps instead, such as the 1,500 of SegFormer; read in the place of
     /// `warmup_epochs` where it is given.

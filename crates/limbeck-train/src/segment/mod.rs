@@ -2,11 +2,9 @@
 //! measured and used.
 
 mod choose;
-mod pictures;
 mod run_length;
 mod segmenter;
 
 pub use choose::{Chosen, choose};
-pub(crate) use pictures::{Picture, pictures};
 pub use run_length::RunLengths;
 pub use segmenter::Segmenter;

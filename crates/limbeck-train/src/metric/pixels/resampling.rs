@@ -6,6 +6,8 @@
 //! frames belong together, as those of one film, blocks are drawn and not frames, which are no
 //! independent samples. What is drawn depends on the number of blocks alone.
 
+use std::collections::BTreeMap;
+
 use limbeck_data::Stream;
 use limbeck_report::Resampled;
 
@@ -18,17 +20,16 @@ const RESAMPLES: usize = 2_000;
 /// Pixels of a network by picture: of each the classes that are in it or were chosen.
 pub(crate) type Pictures = [Vec<ClassPixels>];
 
-/// The pictures of each block, in the order of their first picture. `names` has the block of each
-/// picture; those without one stand for themselves. Without names, every picture does.
-pub(crate) fn groups(pictures: usize, names: Option<&[Option<String>]>) -> Vec<Vec<usize>> {
+/// The pictures of each block, in the order of their first picture. `blocks` has the block of each
+/// picture; without them, every picture stands for itself.
+pub(crate) fn groups(pictures: usize, blocks: Option<&[usize]>) -> Vec<Vec<usize>> {
+    let Some(blocks) = blocks else {
+        return (0..pictures).map(|picture| vec![picture]).collect();
+    };
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    let mut places = std::collections::BTreeMap::new();
-    for picture in 0..pictures {
-        let name = names.and_then(|names| names.get(picture)?.as_ref());
-        let place = match name {
-            None => groups.len(),
-            Some(name) => *places.entry(name).or_insert(groups.len()),
-        };
+    let mut places = BTreeMap::new();
+    for (picture, &block) in blocks.iter().enumerate().take(pictures) {
+        let place = *places.entry(block).or_insert(groups.len());
         match groups.get_mut(place) {
             Some(group) => group.push(picture),
             None => groups.push(vec![picture]),
@@ -178,9 +179,8 @@ mod tests {
         pictures.iter().map(picture).collect()
     }
 
-    fn films(pictures: usize, frames: usize) -> Vec<Option<String>> {
-        let name = |picture: usize| Some(format!("film {}", picture / frames));
-        (0..pictures).map(name).collect()
+    fn films(pictures: usize, frames: usize) -> Vec<usize> {
+        (0..pictures).map(|picture| picture / frames).collect()
     }
 
     #[test]
@@ -197,8 +197,8 @@ mod tests {
         let of = |right: u64| [right, 10, 10];
         let frames: Vec<[u64; 3]> = (0..40).map(|i| of(if i < 20 { 9 } else { 5 })).collect();
         let (student, baseline) = (network(&frames), network(&[of(6); 40]));
-        let width = |names: Option<&[Option<String>]>| {
-            let groups = groups(40, names);
+        let width = |blocks: Option<&[usize]>| {
+            let groups = groups(40, blocks);
             let found = gain_over_images(&[&student], &[&baseline], &groups).unwrap();
             (found.ci95[1] - found.ci95[0], found.unit, found.units)
         };
@@ -233,10 +233,9 @@ mod tests {
     }
 
     #[test]
-    fn pictures_without_a_block_stand_for_themselves() {
-        let name = |name: &str| Some(name.to_owned());
-        let names = [name("a"), None, name("b"), name("a"), None];
-        let found = groups(5, Some(&names));
-        assert_eq!(found, [vec![0, 3], vec![1], vec![2], vec![4]]);
+    fn pictures_of_one_block_are_together_wherever_they_are() {
+        let found = groups(5, Some(&[3, 0, 3, 7, 0]));
+        assert_eq!(found, [vec![0, 2], vec![1, 4], vec![3]]);
+        assert_eq!(groups(2, None), [vec![0], vec![1]]);
     }
 }

@@ -40,6 +40,56 @@ fn each_optimizer_has_its_own_defaults() {
 }
 
 #[test]
+fn networks_that_segment_have_defaults_of_their_own_and_what_is_said_wins() {
+    let pspnet = layered("", &["student.model=pspnet_resnet18"]).unwrap();
+    assert_eq!(pspnet.data.batch, 8);
+    assert_eq!(pspnet.schedule.name, ScheduleName::Polynomial);
+    let optimizer = &pspnet.optimizer;
+    assert_eq!(
+        (optimizer.name, optimizer.learning_rate),
+        (OptimizerName::Sgd, 0.01)
+    );
+    assert!(pspnet.augment.pad_crop.is_none() && pspnet.augment.random_scale.is_some());
+    let said = "[augment]\nflip = 0.0\nrandom_scale.range = [0.0, 0.0]\n[data]\nbatch = 3";
+    let said = layered(
+        said,
+        &["student.model=pspnet_resnet18", "optimizer.name=adamw"],
+    )
+    .unwrap();
+    assert_eq!((said.data.batch, said.augment.flip), (3, 0.0));
+    assert_eq!(said.augment.random_scale, None);
+    assert_eq!(said.optimizer.learning_rate, 1e-3);
+    let kind = layered("", &["task.kind=segmentation"]).unwrap();
+    assert_eq!(kind.data.batch, 8);
+    let crops = layered(
+        "[augment.random_resized_crop]",
+        &["student.model=pspnet_resnet18"],
+    );
+    assert_eq!(crops.unwrap().augment.random_scale, None);
+}
+
+#[test]
+fn recipes_of_networks_that_segment_are_read_back_as_they_were() {
+    let mut recipe = layered("", &["student.model=pspnet_resnet18"]).unwrap();
+    let read = |recipe: &Recipe| Recipe::parse(&recipe.to_toml().unwrap(), "recipe.toml").unwrap();
+    assert_eq!(read(&recipe), recipe);
+    recipe.augment.random_scale = None;
+    assert_eq!(read(&recipe), recipe);
+    recipe.task.class_weights = Some(ClassWeights::ByName([("sky".to_owned(), 0.5)].into()));
+    recipe.task.ohem = Some(OhemRecipe::default());
+    recipe.evaluate.scales = vec![0.5, 1.0];
+    assert_eq!(read(&recipe), recipe);
+    recipe.set("train.epochs=3").unwrap();
+    assert_eq!((recipe.train.epochs, recipe.data.batch), (3, 8));
+    assert_eq!(recipe.augment.random_scale, None);
+    recipe.set("task.class_weights=[1, 2.5]").unwrap();
+    assert_eq!(
+        recipe.task.class_weights,
+        Some(ClassWeights::InOrder(vec![1.0, 2.5]))
+    );
+}
+
+#[test]
 fn assignments_take_toml_and_bare_texts() {
     let mut recipe = Recipe::default();
     for assignment in [
