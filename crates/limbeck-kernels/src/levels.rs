@@ -22,6 +22,7 @@ use crate::{
     resize::{bilinear::Bilinear, nearest::Nearest},
     simd::{LEVELS, Level, WIDEST},
     sum_of_exponentials,
+    tokens::{depthwise, transpose::transposed},
 };
 
 fn noise(count: usize, seed: u32) -> Vec<f32> {
@@ -318,23 +319,61 @@ fn transformers(results: &mut Vec<(String, Vec<f32>)>) {
         let sizes = Sizes {
             batch,
             tokens,
+            keys: tokens,
             heads,
             per_head,
         };
         let count = batch * tokens * heads * per_head;
         let (qkv, gradient) = (noise(3 * count, 1), noise(count, 2));
-        let (output, logarithms) = attention::forward::forward(sizes, &qkv);
+        let read = attention::Read::joined(&qkv, sizes);
+        let (output, logarithms) = attention::forward::forward(sizes, read);
         let saved = attention::backward::Saved {
-            qkv: &qkv,
+            read,
             output: &output,
             logarithms: &logarithms,
             gradient: &gradient,
         };
-        let backward = attention::backward::backward(sizes, saved);
+        let backward = attention::backward::backward_joined(sizes, saved);
+        let apart = Sizes {
+            keys: tokens.div_ceil(3),
+            ..sizes
+        };
+        let keys = noise(2 * batch * apart.keys * apart.width(), 3);
+        let read = attention::Read::apart(&gradient, &keys, apart);
+        let (reduced, reduced_logarithms) = attention::forward::forward(apart, read);
+        let saved = attention::backward::Saved {
+            read,
+            output: &reduced,
+            logarithms: &reduced_logarithms,
+            gradient: &gradient,
+        };
+        let [of_queries, of_keys] = attention::backward::backward_apart(apart, saved);
         let mut add = |name: &str, values| results.push((format!("{name} {sizes:?}"), values));
         add("gradient", backward);
+        add("output of fewer keys", reduced);
+        add("gradient of queries", of_queries);
+        add("gradient of keys", of_keys);
         add("output", output);
         add("logarithms", logarithms);
+    }
+    for [rows, columns, channels] in [[1, 1, 1], [9, 5, 16], [17, 8, 37]] {
+        let sizes = depthwise::Sizes {
+            batch: 2,
+            grid: [rows, columns],
+            channels,
+        };
+        let count = 2 * rows * columns * channels;
+        let (x, gradient) = (noise(count, 1), noise(count, 2));
+        let (weight, bias) = (noise(9 * channels, 3), noise(channels, 4));
+        let mut add = |name: &str, values| {
+            results.push((format!("{name} {rows} by {columns} by {channels}"), values));
+        };
+        add("depthwise", depthwise::forward(&x, &weight, &bias, sizes));
+        add("dx", depthwise::input_gradient(&gradient, &weight, sizes));
+        let [weight, bias] = depthwise::weight_gradient(&x, &gradient, sizes);
+        add("dw", weight);
+        add("db", bias);
+        add("transposed", transposed(&x, [rows * columns, channels]));
     }
     for [rows, width] in [[1, 3], [5, 16], [70, 37]] {
         let (x, gradient) = (noise(rows * width, 1), noise(rows * width, 2));

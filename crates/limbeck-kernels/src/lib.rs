@@ -35,9 +35,10 @@ mod resize;
 mod scratch;
 mod simd;
 mod softmax;
+mod tokens;
 
 pub use activation::Activation;
-pub use attention::self_attention;
+pub use attention::{attention, self_attention};
 pub use batch_norm::{
     BatchNormOutput, BatchNormPairOutput, batch_norm_pair_train, batch_norm_train, channel_affine,
 };
@@ -61,3 +62,4 @@ pub use rectifier::relu;
 pub use resize::{Interpolation, resize};
 pub use simd::instruction_set;
 pub use softmax::{exponentials, sum_of_exponentials};
+pub use tokens::{depthwise_tokens, map_to_tokens, token_patches, tokens_to_map};

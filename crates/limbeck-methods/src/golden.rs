@@ -13,6 +13,7 @@ mod arch_cifar_resnet50;
 mod arch_cifar_shufflenet;
 mod arch_cifar_vgg;
 mod arch_cifar_wrn;
+mod arch_segformer;
 mod arch_segmentation;
 mod arch_torchvision;
 mod arch_vit;
@@ -56,6 +57,7 @@ static ARCHITECTURES: &[Adapters] = &[
     ("arch_cifar_vgg", arch_cifar_vgg::ADAPTERS),
     ("arch_cifar_wrn", arch_cifar_wrn::ADAPTERS),
     ("arch_pspnet", arch_segmentation::PSPNET),
+    ("arch_segformer", arch_segformer::ADAPTERS),
     ("arch_torchvision", arch_torchvision::ADAPTERS),
     ("arch_vit", arch_vit::ADAPTERS),
 ];

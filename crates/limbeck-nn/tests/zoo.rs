@@ -51,6 +51,9 @@ const PUBLISHED: &[(&str, usize, f64, f64)] = &[
     ("tiny_vit_5m_224", 5_392_764, 1.26e9, 1e7),
     ("tiny_vit_11m_224", 10_996_972, 2.02e9, 1e7),
     ("tiny_vit_21m_224", 21_198_568, 4.25e9, 1e7),
+    ("segformer_b0", 3_752_694, 8.39e9, 1e7),
+    ("segformer_b1", 13_715_798, 15.88e9, 1e7),
+    ("segformer_b2", 27_461_974, 62.34e9, 1e7),
 ];
 
 #[test]
@@ -124,6 +127,13 @@ const SHAPES: &[(&str, &str, &[usize])] = &[
     ("tiny_vit_5m_224", "merging1", &[784, 128]),
     ("tiny_vit_5m_224", "stage4", &[49, 320]),
     ("tiny_vit_nano", "stage4", &[1, 64]),
+    ("segformer_b0", "embed1", &[16384, 32]),
+    ("segformer_b0", "attention1", &[1, 16384, 256]),
+    ("segformer_b0", "stage1", &[32, 128, 128]),
+    ("segformer_b0", "attention4", &[8, 256, 256]),
+    ("segformer_b0", "stage4", &[256, 16, 16]),
+    ("segformer_b0", "feature", &[256, 128, 128]),
+    ("segformer_b5", "feature", &[768, 128, 128]),
 ];
 
 #[test]
@@ -219,11 +229,12 @@ fn every_model_has_the_uniform_taps_and_records_all_that_it_names() {
         let mut named = network.tap_names();
         named.push("logits".to_owned());
         assert_eq!(taps, named, "{}", entry.name);
-        let last = match entry.task {
-            TaskKind::Classification => "pooled",
-            TaskKind::Segmentation => "feature",
+        let others = match entry.task {
+            TaskKind::Classification => ["stem", "pooled"].as_slice(),
+            TaskKind::Segmentation => &["stage4", "feature"],
         };
-        for tap in ["stem", "stage1", "stage2", "stage3", last, "logits"] {
+        let all = ["stage1", "stage2", "stage3", "logits"];
+        for &tap in all.iter().chain(others) {
             assert!(
                 taps.iter().any(|name| name == tap),
                 "{tap} of {}",
@@ -236,7 +247,7 @@ fn every_model_has_the_uniform_taps_and_records_all_that_it_names() {
             }
             assert_eq!(
                 taps.contains(&format!("stage{stage}.preact")),
-                !["vit", "tinyvit"].contains(&entry.family),
+                !["vit", "tinyvit", "segformer"].contains(&entry.family),
                 "stage{stage}.preact of {}",
                 entry.name
             );
@@ -271,6 +282,7 @@ fn names_of_the_literature_are_understood() {
         ("deit_tiny_distilled", "deit_tiny_distilled_patch16_224"),
         ("DeiT-Small", "deit_small_patch16_224"),
         ("TinyViT-5M", "tiny_vit_5m_224"),
+        ("SegFormer-B0", "segformer_b0"),
         (
             "tinyvit:head=16",
             "tinyvit:widths=64-128-160-320,depths=2-2-6-2,windows=7-14-7,head=16,expansion=4,mlp=4",

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::{Sizes, scores::exponentials};
+use super::{Read, Sizes, scores::exponentials};
 use crate::{
     product::{
         Matrix,
@@ -19,9 +19,9 @@ use crate::{
 /// Queries whose scores are worked through at once.
 const BLOCK: usize = 8 * TILE_ROWS;
 
-/// `qkv` `[B, N, 3D]` → output `[B, N, D]` and the logarithm of the sum of the exponentials of
-/// each row of scores, `[B, N, heads]`.
-pub(crate) fn forward(sizes: Sizes, qkv: &[f32]) -> (Vec<f32>, Vec<f32>) {
+/// Output `[B, N, D]` and the logarithm of the sum of the exponentials of each row of scores,
+/// `[B, N, heads]`.
+pub(crate) fn forward(sizes: Sizes, read: Read<'_>) -> (Vec<f32>, Vec<f32>) {
     let Sizes { batch, tokens, .. } = sizes;
     let count = batch * tokens * sizes.width();
     let mut output = Vec::with_capacity(count);
@@ -35,22 +35,23 @@ pub(crate) fn forward(sizes: Sizes, qkv: &[f32]) -> (Vec<f32>, Vec<f32>) {
     output.spare_capacity_mut()[..count]
         .par_chunks_mut(tokens * sizes.width())
         .zip(logarithms.par_chunks_mut(tokens * sizes.heads))
-        .zip(qkv.par_chunks(3 * tokens * sizes.width()))
-        .flat_map(|((output, logarithms), qkv)| {
+        .enumerate()
+        .flat_map(|(image, (output, logarithms))| {
+            let read = read.of_image(image, sizes);
             output
                 .par_chunks_mut(part * sizes.width())
                 .zip(logarithms.par_chunks_mut(part * sizes.heads))
                 .enumerate()
-                .map(move |(index, (output, logarithms))| (qkv, index * part, output, logarithms))
+                .map(move |(index, (output, logarithms))| (read, index * part, output, logarithms))
         })
-        .for_each(|(qkv, first, output, logarithms)| {
-            let row = tokens.next_multiple_of(simd::lanes());
-            let keys = packed_len(sizes.per_head, tokens, simd::lanes());
-            let values = packed_len(tokens, sizes.per_head, simd::lanes());
+        .for_each(|(read, first, output, logarithms)| {
+            let row = sizes.keys.next_multiple_of(simd::lanes());
+            let keys = packed_len(sizes.per_head, sizes.keys, simd::lanes());
+            let values = packed_len(sizes.keys, sizes.per_head, simd::lanes());
             with_scratch([keys, values, BLOCK * row], |[keys, values, scores]| {
                 dispatch(Queries {
                     sizes,
-                    qkv,
+                    read,
                     first,
                     output,
                     logarithms,
@@ -68,8 +69,8 @@ pub(crate) fn forward(sizes: Sizes, qkv: &[f32]) -> (Vec<f32>, Vec<f32>) {
 /// Some queries of one image.
 struct Queries<'a> {
     sizes: Sizes,
-    /// `[N, 3D]`.
-    qkv: &'a [f32],
+    /// Of the image.
+    read: Read<'a>,
     /// The first query.
     first: usize,
     /// `[queries, D]`.
@@ -90,34 +91,30 @@ impl Kernel for Queries<'_> {
         // output is read where it was written.
         unsafe {
             let Sizes {
-                tokens,
+                keys,
                 heads,
                 per_head,
                 ..
             } = self.sizes;
             let width = self.sizes.width();
-            let row = tokens.next_multiple_of(S::LANES);
+            let row = keys.next_multiple_of(S::LANES);
             let queries = self.logarithms.len() / heads;
             for head in 0..heads {
-                let part = |which: usize| {
-                    let from = &self.qkv[which * width + head * per_head..];
-                    Matrix::with_stride(from, tokens, per_head, 3 * width)
-                };
-                pack::<S>(part(1).transposed(), self.keys);
-                pack::<S>(part(2), self.values);
+                pack::<S>(self.read.keys(head, self.sizes).transposed(), self.keys);
+                pack::<S>(self.read.values(head, self.sizes), self.values);
+                let all = self.read.queries(head, self.sizes);
                 for start in (0..queries).step_by(BLOCK) {
                     let count = BLOCK.min(queries - start);
-                    let block = part(0).some_rows(self.first + start, count);
+                    let block = all.some_rows(self.first + start, count);
                     let scores = &mut self.scores[..count * row];
-                    multiply_block::<S>(block, self.keys, tokens, false, as_room(scores), row);
+                    multiply_block::<S>(block, self.keys, keys, false, as_room(scores), row);
                     let mut sums = [0.0; BLOCK];
                     for (i, scores) in scores.chunks_exact_mut(row).enumerate() {
-                        let [sum, logarithm] =
-                            exponentials::<S>(scores, tokens, self.sizes.scale());
+                        let [sum, logarithm] = exponentials::<S>(scores, keys, self.sizes.scale());
                         sums[i] = sum;
                         self.logarithms[(start + i) * heads + head] = logarithm;
                     }
-                    let probabilities = Matrix::with_stride(scores, count, tokens, row);
+                    let probabilities = Matrix::with_stride(scores, count, keys, row);
                     let to = &mut self.output[start * width + head * per_head..];
                     multiply_block::<S>(probabilities, self.values, per_head, false, to, width);
                     for (i, sum) in sums[..count].iter().enumerate() {

@@ -5,17 +5,17 @@ use crate::{
     simd::{MOST_LANES, Simd},
 };
 
-/// Turns `row`, of which the first `tokens` are scores, to the exponentials of `scale` times
+/// Turns `row`, of which the first `keys` are scores, to the exponentials of `scale` times
 /// their distance from the largest; what lies behind becomes next to 0. Returns the sum and the
 /// logarithm of the sum of the exponentials of `scale` times the scores themselves.
 ///
 /// # Safety
 /// The processor must have the instruction set of `S`; the row must be whole vectors.
 #[inline(always)]
-pub(super) unsafe fn exponentials<S: Simd>(row: &mut [f32], tokens: usize, scale: f32) -> [f32; 2] {
+pub(super) unsafe fn exponentials<S: Simd>(row: &mut [f32], keys: usize, scale: f32) -> [f32; 2] {
     // SAFETY: as this function's own.
     unsafe {
-        row[tokens..].fill(f32::MIN);
+        row[keys..].fill(f32::MIN);
         let mut most = S::splat(f32::MIN);
         for at in (0..row.len()).step_by(S::LANES) {
             most = S::maximum(most, S::load(row.as_ptr().add(at)));

@@ -75,19 +75,7 @@ unsafe fn transpose<S: Simd>(part: Matrix<'_>, width: usize, panel: &mut [f32]) 
                     let column = &part.numbers[start..][..depth];
                     square[i] = S::load_part(column, first_row);
                 }
-                // Each round of perfect shuffles turns the index (row, column) by one bit; after
-                // as many rounds as it has bits per side, rows and columns have changed places.
-                let mut round = 1;
-                while round < S::LANES {
-                    let mut shuffled = square;
-                    for i in 0..S::LANES / 2 {
-                        let [low, high] = S::interleave(square[i], square[i + S::LANES / 2]);
-                        shuffled[2 * i] = low;
-                        shuffled[2 * i + 1] = high;
-                    }
-                    square = shuffled;
-                    round *= 2;
-                }
+                S::transpose(&mut square);
                 for k in 0..S::LANES.min(depth - first_row) {
                     let to = &mut panel[(first_row + k) * width + first_column..][..S::LANES];
                     S::store(to.as_mut_ptr(), square[k]);

@@ -100,6 +100,27 @@ pub(crate) trait Simd: Copy {
         }
     }
 
+    /// Exchanges rows and columns of a square of [`Simd::LANES`] vectors; what lies behind them is
+    /// left undefined.
+    #[inline(always)]
+    unsafe fn transpose(square: &mut [Self::Vector; MOST_LANES]) {
+        // Each round of perfect shuffles turns the index (row, column) by one bit; after as many
+        // rounds as it has bits per side, rows and columns have changed places.
+        let mut round = 1;
+        while round < Self::LANES {
+            let mut shuffled = *square;
+            for i in 0..Self::LANES / 2 {
+                // SAFETY: as this function's own.
+                let [low, high] =
+                    unsafe { Self::interleave(square[i], square[i + Self::LANES / 2]) };
+                shuffled[2 * i] = low;
+                shuffled[2 * i + 1] = high;
+            }
+            *square = shuffled;
+            round *= 2;
+        }
+    }
+
     /// Loads up to a vector's worth of `from[at..]`, zeros behind the end. `at` must not lie
     /// behind the end.
     #[inline(always)]

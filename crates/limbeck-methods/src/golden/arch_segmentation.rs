@@ -71,7 +71,7 @@ fn all(
 }
 
 /// The zoo's network `name` filled as `net`, and the images it is fed with.
-fn filled(case: &Case, net: &str, name: &str) -> (Network, Tensor<4>) {
+pub fn filled(case: &Case, net: &str, name: &str) -> (Network, Tensor<4>) {
     let shape: [usize; 4] = serde_json::from_value(case.setting("input").clone()).unwrap();
     let [_, channels, height, width] = shape;
     let input = InputShape {

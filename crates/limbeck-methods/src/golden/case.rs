@@ -142,6 +142,15 @@ impl Case {
             .unwrap_or_else(|| panic!("`{key}` is {value}, not a natural number")) as usize
     }
 
+    /// The `N` natural numbers behind `key`.
+    pub fn counts<const N: usize>(&self, key: &str) -> [usize; N] {
+        let value = self.setting(key);
+        let counts: Vec<usize> = serde_json::from_value(value.clone()).unwrap_or_default();
+        counts
+            .try_into()
+            .unwrap_or_else(|_| panic!("`{key}` is {value}, not {N} natural numbers"))
+    }
+
     /// The truth behind `key`.
     pub fn flag(&self, key: &str) -> bool {
         let value = self.setting(key);

@@ -16,6 +16,16 @@ pub fn dropout<const D: usize>(pass: &mut Pass<'_>, x: Tensor<D>, rate: f64) -> 
     omit(pass, x, shape, rate)
 }
 
+/// Omits each channel of each sample with probability `rate` (in `[0, 1)`) in training.
+/// `[B, C, H, W]` → the same shape.
+///
+/// Tompson et al. "Efficient Object Localization Using Convolutional Networks". CVPR 2015,
+/// section 3.2 (PyTorch's `Dropout2d`).
+pub fn dropout_channels(pass: &mut Pass<'_>, x: Tensor<4>, rate: f64) -> Tensor<4> {
+    let [batch, channels, _, _] = x.dims();
+    omit(pass, x, [batch, channels, 1, 1], rate)
+}
+
 /// Omits a residual branch for each sample with probability `rate` (in `[0, 1)`) in training.
 /// `[B, …]` → the same shape.
 ///

@@ -32,6 +32,16 @@ impl Linear {
         }
     }
 
+    /// The weight, `[O, I]`.
+    pub fn weight(&self, pass: &Pass<'_>) -> Tensor<2> {
+        pass.get(self.weight)
+    }
+
+    /// The bias, `[O]`.
+    pub fn bias(&self, pass: &Pass<'_>) -> Option<Tensor<1>> {
+        self.bias.map(|bias| pass.get(bias))
+    }
+
     /// `[…, I]` → `[…, O]`.
     pub fn forward<const D: usize>(&self, pass: &mut Pass<'_>, x: Tensor<D>) -> Tensor<D> {
         let mut shape = x.dims();

@@ -9,7 +9,9 @@ mod dropout;
 mod layer_norm;
 mod linear;
 mod pool;
+mod reduced_attention;
 mod resize;
+mod token_convolution;
 mod transformer_block;
 
 pub use attention::SelfAttention;
@@ -17,10 +19,14 @@ pub use batch_norm::BatchNorm2d;
 pub use conv_norm::{ConvNorm, Residual};
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::{Conv2d, Conv2dConfig, FrozenConvolution};
-pub use dropout::{drop_path, dropout};
+pub use dropout::{drop_path, dropout, dropout_channels};
 pub use layer_norm::LayerNorm;
-pub use limbeck_kernels::{Activation, channel_shuffle, interleave_channels, relu};
+pub use limbeck_kernels::{
+    Activation, channel_shuffle, interleave_channels, map_to_tokens, relu, tokens_to_map,
+};
 pub use linear::Linear;
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
+pub use reduced_attention::{ReducedAttention, ReducedAttentionConfig};
 pub use resize::{resize_bilinear, resize_nearest};
+pub use token_convolution::{DepthwiseTokens, PatchTokens};
 pub use transformer_block::{TransformerBlock, TransformerBlockConfig};

@@ -11,6 +11,7 @@ pub mod mobilenet_v1;
 pub mod mobilenet_v2;
 pub mod pspnet;
 pub mod resnet;
+pub mod segformer;
 pub mod tinyvit;
 pub mod vit;
 

@@ -5,6 +5,7 @@ use burn::tensor::{DType, Device};
 use super::{
     ImageSizes, cifar_mobilenetv2, cifar_resnet, cifar_resnet50, cifar_shufflenet_v1,
     cifar_shufflenet_v2, cifar_vgg, cifar_wrn, mobilenet_v1, mobilenet_v2, pspnet, resnet,
+    segformer,
     tinyvit::{self, TinyVit, TinyVitFactors},
     vit, width,
 };
@@ -140,6 +141,7 @@ pub static MODELS: &[&[ModelEntry]] = &[
     vit::MODELS,
     tinyvit::MODELS,
     pspnet::MODELS,
+    segformer::MODELS,
 ];
 
 /// Names closer than this to a zoo name are proposed; 1 is equality (Damerau-Levenshtein).

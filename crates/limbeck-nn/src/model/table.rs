@@ -128,6 +128,7 @@ fn header(family: &str) -> String {
         "mobilenet_v1" => include_str!("mobilenet_v1.rs"),
         "pspnet" => include_str!("pspnet.rs"),
         "vit" => include_str!("vit.rs"),
+        "segformer" => include_str!("segformer.rs"),
         "tinyvit" => include_str!("tinyvit.rs"),
         _ => "",
     };

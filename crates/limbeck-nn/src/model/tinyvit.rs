@@ -25,9 +25,9 @@ use limbeck_kernels::gelu;
 use super::{ImageSizes, ModelEntry};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
-    layer::{Conv2dConfig, ConvNorm, LayerNorm, Linear, global_avg_pool2d},
+    layer::{Conv2dConfig, ConvNorm, LayerNorm, Linear, global_avg_pool2d, tokens_to_map},
 };
-use block::{Bottleneck, Merging, WindowBlock, WindowBlockShape, to_map};
+use block::{Bottleneck, Merging, WindowBlock, WindowBlockShape};
 
 pub use contraction::{Limits, Measures, neighbours};
 pub use factors::{TinyVitFactors, tells_factors};
@@ -330,7 +330,7 @@ impl Architecture for TinyVit {
                 index += 1;
             }
             pass.tap(&format!("stage{}", stage + 2), || feature(&x));
-            map = to_map(x, grid);
+            map = tokens_to_map(x, grid);
         }
         let pooled = self.norm.forward(pass, global_avg_pool2d(map));
         pass.tap("pooled", || Feature::Vector(pooled.clone()));

@@ -9,6 +9,7 @@ const HEADS: &[&str] = &[
     "classifier",
     "classifier.0",
     "classifier.1",
+    "decode_head.linear_pred",
 ];
 
 /// Whether `name` of `shape` belongs to the classifier of a network for `classes` classes: a

@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Device};
 
 use super::head::is_head;
+use super::names::in_network_names;
 use super::position::{leading_tokens, patch_grid};
 use super::prefix::prefix_of;
 use super::{StateDict, WeightsError};
@@ -29,6 +30,7 @@ pub fn told_input(model: &NamedModel, state: &StateDict) -> Result<ToldInput, We
     let published = model.published_input();
     let network = model::blank(&model.name, published, &Device::flex(), DType::F32)?;
     let store = &network.store;
+    let state = &*in_network_names(state, store);
     let prefix = prefix_of(state, store);
     let shape = |name: &str| Some(state.get(&format!("{prefix}{name}"))?.shape());
     let mut told = ToldInput::default();

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::head::is_head;
+use super::names::in_network_names;
 use super::position::{Position, Resize};
 use super::prefix::{networks_below, prefix_of};
 use super::{LoadReport, ShapeMismatch, StateDict, StoredTensor, WeightsError};
@@ -30,7 +31,7 @@ impl Default for LoadOptions {
 
 /// Puts `state` into `network`.
 ///
-/// Names are the network's, after a common prefix such as `module.` is left out. Counters of batch
+/// Names are the network's or those of another common source, which are translated, after a common prefix such as `module.` is left out. Counters of batch
 /// norms may be missing. The positional embedding of a vision transformer is resized where the
 /// file's is for another grid. On an error the network is as before.
 ///
@@ -95,6 +96,7 @@ impl Target<'_> {
         if self.store.is_folded() {
             return Err(WeightsError::Folded);
         }
+        let state = &*in_network_names(state, self.store);
         let prefix = prefix_of(state, self.store);
         let mut report = LoadReport {
             path: state.path().to_owned(),
@@ -102,6 +104,7 @@ impl Target<'_> {
             under: state.under().map(str::to_owned),
             prefix: prefix.to_owned(),
             skipped: state.skipped().to_vec(),
+            left_out: state.left_out().to_vec(),
             ..LoadReport::default()
         };
         let mut in_file: HashMap<&str, &StoredTensor> = HashMap::new();

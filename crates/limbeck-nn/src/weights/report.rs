@@ -56,6 +56,8 @@ pub struct LoadReport {
     pub resized: Vec<ShapeMismatch>,
     /// In the state dict without being tensors.
     pub skipped: Vec<String>,
+    /// In the file, of parts that the network has no use for, such as the head of a pretraining.
+    pub left_out: Vec<String>,
     /// First parts of the file's names below which the network is found too, such as `student` and
     /// `teacher`; where it does not fit.
     pub networks: Vec<String>,
@@ -86,6 +88,7 @@ impl Display for LoadReport {
         list(formatter, "classifier left fresh", &self.fresh)?;
         list(formatter, "resized", &self.resized)?;
         list(formatter, "no tensors and skipped", &self.skipped)?;
+        list(formatter, "of no use here and left out", &self.left_out)?;
         if let Some([file, network]) = self.classes {
             write!(
                 formatter,

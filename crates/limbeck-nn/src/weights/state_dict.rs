@@ -34,6 +34,7 @@ pub struct StateDict {
     tensors: Vec<(String, StoredTensor)>,
     by_name: HashMap<String, usize>,
     skipped: Vec<String>,
+    left_out: Vec<String>,
     metadata: BTreeMap<String, String>,
 }
 
@@ -90,6 +91,7 @@ impl StateDict {
             tensors: Vec::new(),
             by_name: HashMap::new(),
             skipped: Vec::new(),
+            left_out: Vec::new(),
             metadata: BTreeMap::new(),
         };
         match format {
@@ -240,6 +242,47 @@ impl StateDict {
     /// Names in the state dict whose values are no tensors.
     pub fn skipped(&self) -> &[String] {
         &self.skipped
+    }
+
+    /// Names that were left out on purpose, such as a head that nothing reads.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
+    /// The same tensors under the names that `rename` gives; without those for which it gives
+    /// none.
+    pub(super) fn renamed(&self, rename: impl Fn(&str) -> Option<String>) -> Self {
+        let mut renamed = Self {
+            tensors: Vec::new(),
+            by_name: HashMap::new(),
+            ..self.clone()
+        };
+        for (name, tensor) in &self.tensors {
+            match rename(name) {
+                Some(name) => renamed.insert(name, tensor.clone()),
+                None => renamed.left_out.push(name.clone()),
+            }
+        }
+        renamed
+    }
+
+    /// Puts the rows of the tensors `first` and `second` together as `joined`, in place of both;
+    /// nothing changes where one is missing or their rows differ.
+    pub(super) fn join(&mut self, first: &str, second: &str, joined: String) {
+        let (Some(one), Some(other)) = (self.get(first), self.get(second)) else {
+            return;
+        };
+        let Some(tensor) = StoredTensor::joined(one, other) else {
+            return;
+        };
+        let tensors = std::mem::take(&mut self.tensors);
+        self.by_name.clear();
+        for (name, tensor) in tensors {
+            if name != first && name != second {
+                self.insert(name, tensor);
+            }
+        }
+        self.insert(joined, tensor);
     }
 
     /// The key-value pairs of a safetensors file; empty for others.

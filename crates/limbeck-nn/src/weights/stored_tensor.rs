@@ -97,6 +97,24 @@ impl StoredTensor {
         Self::new(element, shape, strides, 0, storage)
     }
 
+    /// The rows of `first`, then those of `second`; `None` where rows have different shapes.
+    pub(super) fn joined(first: &Self, second: &Self) -> Option<Self> {
+        let (&of_first, row) = first.shape.split_first()?;
+        let (&of_second, other_row) = second.shape.split_first()?;
+        if row != other_row {
+            return None;
+        }
+        let numbers = [first.to_f64(), second.to_f64()].concat();
+        let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let storage = Storage {
+            range: 0..bytes.len(),
+            file: Arc::new(bytes),
+            big_endian: false,
+        };
+        let shape = [&[of_first.checked_add(of_second)?], row].concat();
+        Self::contiguous(ElementType::F64, shape, storage).ok()
+    }
+
     /// Type of the numbers.
     pub fn element(&self) -> ElementType {
         self.element

@@ -6,22 +6,11 @@ use limbeck_kernels::gelu;
 use super::{EPSILON, linear, window::WindowAttention};
 use crate::{
     Builder, Pass,
-    layer::{Activation, Conv2dConfig, ConvNorm, LayerNorm, Linear, drop_path},
+    layer::{
+        Activation, Conv2dConfig, ConvNorm, LayerNorm, Linear, drop_path, map_to_tokens,
+        tokens_to_map,
+    },
 };
-
-/// `[B, N, C]` → `[B, C, rows, columns]`.
-pub(super) fn to_map(tokens: Tensor<3>, [rows, columns]: [usize; 2]) -> Tensor<4> {
-    let [batch, _, width] = tokens.dims();
-    tokens
-        .swap_dims(1, 2)
-        .reshape([batch, width, rows, columns])
-}
-
-/// `[B, C, rows, columns]` → `[B, N, C]`.
-fn to_tokens(map: Tensor<4>) -> Tensor<3> {
-    let [batch, width, rows, columns] = map.dims();
-    map.reshape([batch, width, rows * columns]).swap_dims(1, 2)
-}
 
 /// Three by three, one kernel for each channel.
 fn depthwise(channels: usize, stride: usize) -> Conv2dConfig {
@@ -100,7 +89,7 @@ impl Merging {
         let y = gelu(self.halve.forward(pass, y));
         let y = self.mix.forward(pass, y);
         let [_, _, rows, columns] = y.dims();
-        (to_tokens(y), [rows, columns])
+        (map_to_tokens(y), [rows, columns])
     }
 }
 
@@ -158,7 +147,7 @@ impl WindowBlock {
     pub(super) fn forward(&self, pass: &mut Pass<'_>, x: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
         let y = self.attention.forward(pass, x.clone(), grid);
         let x = x + drop_path(pass, y, self.drop_path);
-        let x = to_tokens(self.local.forward(pass, to_map(x, grid)));
+        let x = map_to_tokens(self.local.forward(pass, tokens_to_map(x, grid)));
         let y = self.norm.forward(pass, x.clone());
         let y = gelu(self.fc1.forward(pass, y));
         let y = self.fc2.forward(pass, y);
