@@ -236,6 +236,21 @@ impl Part {
         Ok(())
     }
 
+    /// Refuses masks that cannot be learnt from or measured on, as far as their files' names tell.
+    ///
+    /// # Errors
+    /// [`DataError::LossyMask`] for a JPEG file.
+    pub(crate) fn check_masks(&self) -> Result<(), DataError> {
+        let lossy = self
+            .source
+            .pairing()
+            .and_then(|pairing| pairing.lossy.first());
+        match lossy {
+            Some(path) => Err(DataError::LossyMask { path: path.clone() }),
+            None => Ok(()),
+        }
+    }
+
     /// SHA-256, in hexadecimal, of what this part holds: class names, and of each image its class and
     /// what tells it from others as far as that is cheap: pixels of what lies in memory, names and
     /// lengths of image files. Other parts of the data set have no share in it.
@@ -282,7 +297,10 @@ impl Part {
 
 /// Number of strata of a source that tells the truth.
 pub(crate) fn strata(source: &dyn Source) -> usize {
-    source.classes().len().max(1)
+    match source.labelling() {
+        Labelling::Classes => source.classes().len().max(1),
+        Labelling::None | Labelling::Masks => 1,
+    }
 }
 
 /// What a panic says of itself.

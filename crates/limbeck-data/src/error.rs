@@ -77,6 +77,60 @@ pub enum DataError {
         /// What was found.
         reason: String,
     },
+    /// A mask was stored in a way that changes ids.
+    #[error(
+        "{} is a JPEG file, which blurs the ids of a mask into others: take the original mask, or \
+         make a new one, as PNG",
+        path.display()
+    )]
+    LossyMask {
+        /// The mask.
+        path: PathBuf,
+    },
+    /// A mask is whole, but of a kind that holds no exact ids.
+    #[error(
+        "{} cannot be read as a mask: {reason}; save it as a PNG file of grey levels or with a \
+         palette, the number of each pixel being its id",
+        path.display()
+    )]
+    MaskKind {
+        /// The mask.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// A mask has ids that belong to no class.
+    #[error(
+        "{} has {} that belong{} to no class: {}; {hint}",
+        path.display(),
+        if ids.len() == 1 { "an id" } else { "ids" },
+        if ids.len() == 1 { "s" } else { "" },
+        listed_ids(ids)
+    )]
+    UnknownIds {
+        /// The mask.
+        path: PathBuf,
+        /// Each such id, or colour, and how many pixels have it.
+        ids: Vec<(String, usize)>,
+        /// Which ids there are, and what to do.
+        hint: String,
+    },
+    /// An image and its mask do not lie over each other.
+    #[error(
+        "{} has {}x{} pixels, but its image, {}, has {}x{}; make both the same size",
+        mask.display(), mask_size[0], mask_size[1],
+        image.display(), image_size[0], image_size[1]
+    )]
+    MaskSize {
+        /// The mask.
+        mask: PathBuf,
+        /// Its width and height.
+        mask_size: [usize; 2],
+        /// The image.
+        image: PathBuf,
+        /// Its width and height.
+        image_size: [usize; 2],
+    },
     /// A label does not belong to any class.
     #[error(
         "{}: image {index} has label {label}, but labels must be {first} to {}",
@@ -145,6 +199,19 @@ pub enum DataError {
         /// What the worker said.
         reason: String,
     },
+}
+
+/// The first few ids, each with the number of its pixels.
+fn listed_ids(ids: &[(String, usize)]) -> String {
+    const LISTED: usize = 8;
+    let first = ids.iter().take(LISTED);
+    let mut texts: Vec<String> = first
+        .map(|(id, pixels)| format!("{id} ({pixels} pixels)"))
+        .collect();
+    if ids.len() > LISTED {
+        texts.push(format!("and {} more", ids.len() - LISTED));
+    }
+    texts.join(", ")
 }
 
 impl DataError {

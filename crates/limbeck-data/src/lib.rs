@@ -79,7 +79,9 @@ pub use self::augment::{
 };
 pub use self::blocks::BlockPattern;
 pub use self::dataset::{Dataset, Part};
-pub use self::decode::{IMAGE_EXTENSIONS, decode, decode_file};
+pub use self::decode::{
+    IMAGE_EXTENSIONS, RawMask, RawPixels, decode, decode_file, decode_mask, decode_mask_file,
+};
 pub use self::error::DataError;
 pub use self::found::Found;
 pub use self::image::{Image, luma};
@@ -90,7 +92,7 @@ pub use self::measured::Measured;
 pub use self::open::{OpenOptions, find, open};
 pub use self::resize::resize;
 pub use self::source::{
-    Annotation, Difficulty, Folder, Labelling, Packed, Relabelled, Scaled, SceneBox,
-    SceneDifficulty, Scenes, Shapes, Source, images_below,
+    Annotation, Difficulty, Folder, Labelling, Packed, Pairing, Pairs, Relabelled, Scaled,
+    SceneBox, SceneDifficulty, Scenes, Shapes, Source, images_below,
 };
 pub use self::stream::{Purpose, Stream};

@@ -59,6 +59,9 @@ impl Found {
             return checked(Part::all(own));
         }
         if part == Measured::All {
+            for (_, source) in self.parts() {
+                Part::all(Arc::clone(source)).check_masks()?;
+            }
             let mut sources = self
                 .parts()
                 .into_iter()
@@ -82,6 +85,7 @@ impl Found {
 
 fn checked(part: Part) -> Result<Part, DataError> {
     part.check()?;
+    part.check_masks()?;
     Ok(part)
 }
 

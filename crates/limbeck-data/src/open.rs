@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::dataset::Dataset;
-use crate::source::{find_cifar, find_folder, find_idx, find_scenes, find_shapes};
+use crate::source::{find_cifar, find_folder, find_idx, find_masks, find_scenes, find_shapes};
 use crate::{DataError, Found};
 
 /// How a data set is opened.
@@ -36,6 +36,10 @@ impl Default for OpenOptions {
 /// - IDX files under the names of MNIST and Fashion-MNIST, plain or `.gz`;
 /// - CIFAR-10 and CIFAR-100, the binary or the Python version, also in the folder of the archive's
 ///   name below `path`; pickles are read without running anything;
+/// - images with masks, the class of each pixel: `images/` with `masks/` beside it, with parts in
+///   both or without, `train/images/` with `train/masks/`, or `train/` with `trainannot/`; masks have
+///   the names of their images, or these with an end such as `_mask`; classes come from a file
+///   `classes.txt`, `.json`, `.yaml` or `.csv`, or are the ids that the masks hold;
 /// - image files in `train/CLASS/`, with `test/CLASS/` and `val/CLASS/` beside it; a `val` folder
 ///   without a `test` folder is the test part. Parts are known by their names whatever the case:
 ///   train, training; val, valid, validation, dev; test, testing, eval;
@@ -90,6 +94,9 @@ pub fn find(path: &Path) -> Result<Found, DataError> {
                 .push(format!("the data set lies in {}", inner.display()));
             return Ok(found);
         }
+    }
+    if let Some(found) = find_masks(path)? {
+        return Ok(found);
     }
     find_folder(path)?.ok_or_else(|| not_recognised(path))
 }

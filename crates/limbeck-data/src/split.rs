@@ -66,7 +66,10 @@ impl Found {
             });
         };
         for part in [Some(&source), validation.as_ref(), test.as_ref()] {
-            part.map_or(Ok(()), |source| Part::all(Arc::clone(source)).check())?;
+            let Some(source) = part else { continue };
+            let part = Part::all(Arc::clone(source));
+            part.check()?;
+            part.check_masks()?;
         }
         let mut train = pools(&*source, options.seed, 0);
         let test = match test {

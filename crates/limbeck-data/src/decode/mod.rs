@@ -1,6 +1,8 @@
 //! Image files to 8-bit grey or colour.
 
 mod jpeg;
+mod mask;
+mod orientation;
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -10,6 +12,8 @@ use std::path::Path;
 use image::error::{ImageFormatHint, UnsupportedErrorKind};
 use image::{DynamicImage, ImageError, ImageReader, Limits};
 
+pub use self::mask::{RawMask, RawPixels, decode_mask, decode_mask_file};
+pub(crate) use self::orientation::{is_turned, upright};
 use crate::{DataError, Image};
 
 /// Greatest width or height, in pixels: the most that JPEG can express.
@@ -139,12 +143,17 @@ pub(crate) fn dimensions(path: &Path) -> Option<[usize; 2]> {
 
 fn reader(bytes: &[u8]) -> image::ImageResult<ImageReader<Cursor<&[u8]>>> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    reader.limits(limits());
+    Ok(reader)
+}
+
+/// How large an image may be.
+fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODED);
-    reader.limits(limits);
-    Ok(reader)
+    limits
 }
 
 fn is_grey(image: &DynamicImage) -> bool {

@@ -1,5 +1,6 @@
 //! The images of several sources, one after the other.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Annotation, Labelling, Source};
@@ -76,6 +77,16 @@ impl Source for Joined {
     fn name(&self, index: usize) -> String {
         let (source, index) = self.find(index);
         source.name(index)
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        let (source, index) = self.find(index);
+        source.file(index)
+    }
+
+    fn mask_file(&self, index: usize) -> Option<PathBuf> {
+        let (source, index) = self.find(index);
+        source.mask_file(index)
     }
 }
 

@@ -5,6 +5,8 @@ mod cifar;
 mod folder;
 mod idx;
 mod joined;
+mod kept;
+mod masks;
 mod packed;
 mod relabelled;
 mod scaled;
@@ -22,6 +24,8 @@ pub(crate) use folder::find_folder;
 pub use folder::{Folder, images_below};
 pub(crate) use idx::find_idx;
 pub(crate) use joined::Joined;
+pub(crate) use masks::find_masks;
+pub use masks::{Pairing, Pairs};
 pub use packed::Packed;
 pub use relabelled::Relabelled;
 pub use scaled::Scaled;
@@ -60,6 +64,9 @@ pub trait Source: Send + Sync + Debug {
     /// What splits, limits and balanced batches are balanced over: the class where there is one,
     /// else 0. `index` is below [`Source::len`].
     fn stratum(&self, index: usize) -> usize {
+        if self.labelling() != Labelling::Classes {
+            return 0;
+        }
         let annotation = self.annotation(index).unwrap_or(Annotation::None);
         annotation.class().unwrap_or(0)
     }
@@ -95,6 +102,16 @@ pub trait Source: Send + Sync + Debug {
     /// The file of an image, where it has one of its own: what [`decode_file`](crate::decode_file)
     /// reads is then the image.
     fn file(&self, _index: usize) -> Option<PathBuf> {
+        None
+    }
+
+    /// The mask's file of an image, where it has one.
+    fn mask_file(&self, _index: usize) -> Option<PathBuf> {
+        None
+    }
+
+    /// How images and masks were brought together, where a source has masks in files.
+    fn pairing(&self) -> Option<&Pairing> {
         None
     }
 

@@ -1,9 +1,10 @@
 //! The images of a source under other class numbers.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Annotation, Labelling, Source};
-use crate::{DataError, Image};
+use crate::{DataError, Image, MAX_MASK_CLASSES};
 
 /// A source whose classes have other numbers, such as those that a model knows them by.
 #[derive(Debug)]
@@ -18,9 +19,14 @@ impl Relabelled {
     /// The images of `source` with the classes called `classes`, matched by name.
     ///
     /// # Errors
-    /// The names of classes of `source` that are none of `classes`.
+    /// The names of classes of `source` that are none of `classes`, or, of masks, that have a number
+    /// which a mask cannot hold.
     pub fn by_name(source: Arc<dyn Source>, classes: &[String]) -> Result<Self, Vec<String>> {
-        let number = |name: &String| classes.iter().position(|class| class == name);
+        let masks = source.labelling() == Labelling::Masks;
+        let number = |name: &String| {
+            let number = classes.iter().position(|class| class == name)?;
+            (!masks || number < MAX_MASK_CLASSES).then_some(number)
+        };
         let unknown: Vec<String> = source
             .classes()
             .iter()
@@ -53,8 +59,16 @@ impl Source for Relabelled {
 
     fn annotation(&self, index: usize) -> Result<Annotation, DataError> {
         Ok(match self.source.annotation(index)? {
-            other @ (Annotation::None | Annotation::Mask(_)) => other,
+            Annotation::None => Annotation::None,
             Annotation::Class(class) => Annotation::Class(self.numbers[class]),
+            Annotation::Mask(mut mask) => {
+                // Void is no class, and what is beyond the classes stays there.
+                for id in &mut mask.ids {
+                    let number = self.numbers.get(usize::from(*id));
+                    *id = number.map_or(*id, |&number| number as u8);
+                }
+                Annotation::Mask(mask)
+            }
         })
     }
 
@@ -72,6 +86,14 @@ impl Source for Relabelled {
 
     fn name(&self, index: usize) -> String {
         self.source.name(index)
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.source.file(index)
+    }
+
+    fn mask_file(&self, index: usize) -> Option<PathBuf> {
+        self.source.mask_file(index)
     }
 }
 
@@ -97,6 +119,52 @@ mod tests {
         assert_eq!(part.annotation(0).unwrap(), Annotation::Class(2));
         assert_eq!(part.stratum(2), 0);
         assert_eq!(part.image(2).unwrap().pixels, [9]);
+    }
+
+    /// A mask of both classes and void.
+    #[derive(Debug)]
+    struct Masked(Vec<String>);
+
+    impl Source for Masked {
+        fn labelling(&self) -> Labelling {
+            Labelling::Masks
+        }
+
+        fn classes(&self) -> &[String] {
+            &self.0
+        }
+
+        fn len(&self) -> usize {
+            1
+        }
+
+        fn annotation(&self, _: usize) -> Result<Annotation, DataError> {
+            Ok(Annotation::Mask(crate::Mask {
+                width: 3,
+                height: 1,
+                ids: vec![0, 1, crate::VOID],
+            }))
+        }
+
+        fn image(&self, _: usize) -> Result<Image, DataError> {
+            Ok(Image::filled(3, 1, 3, 0))
+        }
+    }
+
+    #[test]
+    fn ids_of_masks_get_the_numbers_of_their_names_and_void_stays() {
+        let source = || Arc::new(Masked(names(&["cat", "dog"])));
+        let part = Relabelled::by_name(source(), &names(&["dog", "fish", "cat"])).unwrap();
+        let Annotation::Mask(mask) = part.annotation(0).unwrap() else {
+            panic!("no mask");
+        };
+        assert_eq!(mask.ids, [2, 0, crate::VOID]);
+        let mut many = vec![String::new(); 255];
+        many.extend(names(&["cat", "dog"]));
+        assert_eq!(
+            Relabelled::by_name(source(), &many).unwrap_err(),
+            ["cat", "dog"]
+        );
     }
 
     #[test]

@@ -8,8 +8,9 @@ use super::class_names::{class_names, layout, listed, missing_classes, no_classe
 use super::left_out::{LeftOut, Reason};
 use super::role::Role;
 use super::tree::Tree;
-use super::{Folder, no_images, room};
+use super::{Folder, no_images};
 use crate::source::Source;
+use crate::source::kept::Room;
 use crate::{DataError, Found};
 
 /// How many folders may lie around a data set, as archives leave them.
@@ -53,7 +54,7 @@ pub(crate) fn find_folder(folder: &Path) -> Result<Option<Found>, DataError> {
         None => {
             tree.tell_left_out(Path::new(""), &mut left_out);
             Found {
-                train: Some(Arc::new(Folder::without_labels(&place, tree, room())?)),
+                train: Some(Arc::new(Folder::without_labels(&place, tree, Room::new())?)),
                 ..nothing()
             }
         }
@@ -191,14 +192,14 @@ impl<'a> Parts<'a> {
         let Some(first) = self.train.or(validation).or(test) else {
             return Err(no_images(place));
         };
-        let room = room();
+        let room = Room::new();
         let mut notes = Vec::new();
         let mut source = |part: &Tree| -> Result<Option<Arc<dyn Source>>, DataError> {
             let root = place.join(&part.name);
             let here = Path::new(&part.name);
             if is_without_labels(first) {
                 part.tell_left_out(here, left_out);
-                let folder = Folder::without_labels(&root, part, Arc::clone(&room))?;
+                let folder = Folder::without_labels(&root, part, room.clone())?;
                 return Ok(Some(Arc::new(folder)));
             }
             if part.folders_with_images().next().is_none() {
@@ -219,7 +220,7 @@ impl<'a> Parts<'a> {
                     ));
                 }
             }
-            let folder = Folder::of_classes(&root, part, classes, Arc::clone(&room))?;
+            let folder = Folder::of_classes(&root, part, classes, room.clone())?;
             Ok(Some(Arc::new(folder)))
         };
         let mut open = |part: Option<&Tree>| part.map_or(Ok(None), &mut source);
@@ -269,7 +270,12 @@ fn classes_alone(tree: &Tree, place: &Path, left_out: &mut LeftOut) -> Result<Fo
     let classes = class_names(place, tree)?;
     tell_left_out_of_classes(tree, Path::new(""), left_out);
     Ok(Found {
-        train: Some(Arc::new(Folder::of_classes(place, tree, classes, room())?)),
+        train: Some(Arc::new(Folder::of_classes(
+            place,
+            tree,
+            classes,
+            Room::new(),
+        )?)),
         ..nothing()
     })
 }

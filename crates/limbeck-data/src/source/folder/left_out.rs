@@ -8,7 +8,7 @@ const LISTED: usize = 5;
 
 /// Why something was left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reason {
+pub(in crate::source) enum Reason {
     /// A file that is no image of a kind that is read.
     NoImage,
     /// An image in no class's folder.
@@ -17,6 +17,8 @@ pub(super) enum Reason {
     Beside,
     /// A part or class without an image.
     Empty,
+    /// A part of images without masks beside others that have some.
+    WithoutMasks,
     /// A folder that limbeck wrote.
     Run,
     /// A hidden image or folder, and what archive programs of macOS add.
@@ -33,7 +35,7 @@ pub(super) enum Reason {
 
 /// What was left out, by reason.
 #[derive(Debug, Default)]
-pub(super) struct LeftOut {
+pub(in crate::source) struct LeftOut {
     /// Number, and the first few.
     by_reason: BTreeMap<Reason, (usize, Vec<PathBuf>)>,
     /// How many files of each ending are no images.
@@ -114,6 +116,7 @@ impl Reason {
             Self::Unlabelled => "images that lie in no class's folder",
             Self::Beside => "folders that are no part of the data set",
             Self::Empty => "folders without an image",
+            Self::WithoutMasks => "parts without masks",
             Self::Run => "folders that limbeck wrote",
             Self::Hidden => "what is hidden",
             Self::Dangling => "links that lead nowhere",

@@ -8,21 +8,18 @@ mod role;
 mod tree;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
+use super::kept::Room;
 use super::{Annotation, Labelling, Source};
 use crate::decode::{IMAGE_EXTENSIONS, decode_file, dimensions};
 use crate::{DataError, Image};
 pub(crate) use layout::find_folder;
-use left_out::LeftOut;
-use tree::Tree;
-
-/// Decoded images are kept in memory up to this many bytes for a whole data set, which saves
-/// decoding small ones again in every epoch.
-const KEPT_BYTES: usize = 512 << 20;
+pub(super) use left_out::{LeftOut, Reason};
+pub(super) use role::Role;
+pub(super) use tree::Tree;
 
 /// Images that are looked at to see whether all have the same shape.
 const LOOKED_AT: usize = 16;
@@ -35,8 +32,7 @@ pub struct Folder {
     classes: Vec<String>,
     files: Vec<File>,
     shape: Option<[usize; 3]>,
-    /// Bytes that may still be kept, shared by the parts of a data set.
-    room: Arc<AtomicUsize>,
+    room: Room,
 }
 
 #[derive(Debug)]
@@ -57,7 +53,7 @@ impl Folder {
     pub fn open(root: &Path) -> Result<Self, DataError> {
         let tree = Tree::read(root)?;
         let classes = class_names::class_names(root, &tree)?;
-        Self::of_classes(root, &tree, classes, room())
+        Self::of_classes(root, &tree, classes, Room::new())
     }
 
     /// The images at any depth below `root`, without labels, in the order of their names.
@@ -65,7 +61,7 @@ impl Folder {
     /// # Errors
     /// No images; a folder that cannot be read.
     pub fn pictures(root: &Path) -> Result<Self, DataError> {
-        Self::without_labels(root, &Tree::read(root)?, room())
+        Self::without_labels(root, &Tree::read(root)?, Room::new())
     }
 
     /// The images in the folders of `tree` that are called as `classes`.
@@ -73,7 +69,7 @@ impl Folder {
         root: &Path,
         tree: &Tree,
         classes: Vec<String>,
-        room: Arc<AtomicUsize>,
+        room: Room,
     ) -> Result<Self, DataError> {
         let mut files = Vec::new();
         for (label, class) in classes.iter().enumerate() {
@@ -89,7 +85,7 @@ impl Folder {
     }
 
     /// All images of `tree`.
-    fn without_labels(root: &Path, tree: &Tree, room: Arc<AtomicUsize>) -> Result<Self, DataError> {
+    fn without_labels(root: &Path, tree: &Tree, room: Room) -> Result<Self, DataError> {
         let files = files_of(tree, Path::new(""), Annotation::None);
         Self::of_files(root, Vec::new(), files, room)
     }
@@ -98,12 +94,12 @@ impl Folder {
         root: &Path,
         classes: Vec<String>,
         files: Vec<File>,
-        room: Arc<AtomicUsize>,
+        room: Room,
     ) -> Result<Self, DataError> {
         if files.is_empty() {
             return Err(no_images(root));
         }
-        let shape = common_shape(root, &files);
+        let shape = common_shape(files.len(), |index| root.join(&files[index].path));
         Ok(Self {
             root: root.to_owned(),
             classes,
@@ -127,11 +123,6 @@ pub fn images_below(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>), DataEr
     let mut left_out = LeftOut::default();
     tree.tell_left_out(folder, &mut left_out);
     Ok((images, left_out.lines()))
-}
-
-/// Room for the decoded images of a data set.
-fn room() -> Arc<AtomicUsize> {
-    Arc::new(AtomicUsize::new(KEPT_BYTES))
 }
 
 /// The images below `tree`, which lies at `place`, in the order of their paths.
@@ -191,17 +182,7 @@ impl Source for Folder {
             return Ok(Image::clone(image));
         }
         let image = decode_file(&self.root.join(&file.path))?.with_channels(3);
-        let bytes = image.pixels.len();
-        let left = |room: usize| room.checked_sub(bytes);
-        if self
-            .room
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left)
-            .is_ok()
-            && file.kept.set(Arc::new(image.clone())).is_err()
-        {
-            // Another worker has just kept the same image.
-            self.room.fetch_add(bytes, Ordering::Relaxed);
-        }
+        self.room.keep(&file.kept, &image, image.pixels.len());
         Ok(image)
     }
 
@@ -233,13 +214,12 @@ impl Source for Folder {
     }
 }
 
-/// The shape of all images, as far as the headers of a few tell.
-fn common_shape(root: &Path, files: &[File]) -> Option<[usize; 3]> {
-    let step = files.len().div_ceil(LOOKED_AT).max(1);
-    let mut shapes = files
-        .iter()
+/// The shape of all of `count` images, as far as the headers of a few tell.
+pub(super) fn common_shape(count: usize, path: impl Fn(usize) -> PathBuf) -> Option<[usize; 3]> {
+    let step = count.div_ceil(LOOKED_AT).max(1);
+    let mut shapes = (0..count)
         .step_by(step)
-        .map(|file| dimensions(&root.join(&file.path)));
+        .map(|index| dimensions(&path(index)));
     let first = shapes.next()??;
     shapes
         .all(|shape| shape == Some(first))

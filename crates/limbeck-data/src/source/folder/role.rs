@@ -4,7 +4,7 @@ use super::tree::Tree;
 
 /// What a folder's name says that it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Role {
+pub(in crate::source) enum Role {
     Train,
     Validation,
     Test,
@@ -12,6 +12,15 @@ pub(super) enum Role {
 
 impl Role {
     pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// What the part is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
 
     /// Names of such folders, whatever the case; the first is the usual one.
     pub fn names(self) -> &'static [&'static str] {

@@ -13,12 +13,15 @@ use crate::decode::{IMAGE_EXTENSIONS, is_image};
 /// lie in the folder of an archive.
 const MAX_DEPTH: usize = 12;
 
+/// What Windows adds to folders of pictures.
+const WINDOWS: [&str; 3] = ["Thumbs.db", "desktop.ini", "ehthumbs.db"];
+
 /// What archive programs of macOS add.
 const MACOS: &str = "__MACOSX";
 
 /// A folder with all that is below it, in the order of names. Links are followed.
 #[derive(Debug, Default)]
-pub(super) struct Tree {
+pub(in crate::source) struct Tree {
     pub name: OsString,
     /// Names of the images that lie directly in it.
     pub images: Vec<OsString>,
@@ -82,7 +85,7 @@ impl Tree {
                 }
             } else if has_image_ending(&path) || has_no_ending(&path) && starts_as_image(&path) {
                 tree.images.push(name);
-            } else {
+            } else if !WINDOWS.iter().any(|added| name == *added) {
                 tree.left_out.push((Reason::NoImage, name));
             }
         }

@@ -1,0 +1,10 @@
+//! Folders of images with masks, by how they lie and what is in them.
+
+#[path = "masks/camvid.rs"]
+mod camvid;
+#[path = "masks/content.rs"]
+mod content;
+#[path = "masks/folders.rs"]
+mod folders;
+#[path = "masks/made.rs"]
+mod made;

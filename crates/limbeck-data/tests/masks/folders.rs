@@ -1,0 +1,151 @@
+//! How images and masks may lie.
+
+use limbeck_data::{Labelling, Measured, OpenOptions};
+
+use crate::made::{Made, classes, first_ids, notes, parts};
+
+#[test]
+fn images_and_masks_without_parts_are_split() {
+    for (images, masks) in [
+        ("images", "masks"),
+        ("Images", "Labels"),
+        ("JPEGImages", "SegmentationClass"),
+        ("img", "ground-truth"),
+        ("archive/set/images", "archive/set/annotations"),
+        ("images/town/north", "masks/town/north"),
+    ] {
+        let made = Made::new();
+        made.pairs(images, masks, 20, &[0, 1, 2, 255]);
+        let found = made.found();
+        assert_eq!(parts(&found), [("train", 20)], "{images}");
+        assert_eq!(found.train.as_ref().unwrap().labelling(), Labelling::Masks);
+        assert_eq!(classes(&found), ["0", "1", "2"]);
+        assert_eq!(first_ids(&found, 4), [0, 1, 2, 255]);
+        let data = found.clone().split(&OpenOptions::default()).unwrap();
+        let sizes = [data.train.len(), data.validation.len(), data.test.len()];
+        assert_eq!(sizes, [14, 2, 4]);
+        assert_eq!(data.labelling, Labelling::Masks);
+        assert_eq!(data.shape, Some([3, 4, 6]));
+        let limited = OpenOptions {
+            limit: Some(5),
+            ..OpenOptions::default()
+        };
+        assert_eq!(found.clone().split(&limited).unwrap().train.len(), 5);
+        let all = found.measured(Measured::All, &OpenOptions::default());
+        assert_eq!(all.unwrap().len(), 20);
+    }
+}
+
+#[test]
+fn parts_lie_in_both_folders_or_around_them_or_side_by_side() {
+    for (images, masks) in [
+        ("images/PART", "masks/PART"),
+        ("PART/images", "PART/masks"),
+        ("PART", "PARTannot"),
+        ("PART", "PART_labels"),
+    ] {
+        let made = Made::new();
+        for (part, count) in [("train", 4), ("val", 2), ("test", 3)] {
+            let place = |path: &str| path.replace("PART", part);
+            made.pairs(&place(images), &place(masks), count, &[0, 1]);
+        }
+        let found = made.found();
+        let expected = [("train", 4), ("validation", 2), ("test", 3)];
+        assert_eq!(parts(&found), expected, "{images}");
+    }
+    // What is called otherwise in the two folders is the same part.
+    let made = Made::new();
+    made.pairs("images/training", "annotations/train", 4, &[0, 1]);
+    made.pairs("images/validation", "annotations/val", 2, &[0, 1]);
+    assert_eq!(parts(&made.found()), [("train", 4), ("test", 2)]);
+}
+
+#[test]
+fn a_part_without_masks_is_left_out_and_said() {
+    let made = Made::new();
+    made.pairs("images/train", "masks/train", 4, &[0, 1]);
+    made.image("images/test/0.jpg");
+    let found = made.found();
+    assert_eq!(parts(&found), [("train", 4)]);
+    assert!(
+        notes(&found).contains("parts without masks: images/test"),
+        "{}",
+        notes(&found)
+    );
+}
+
+#[test]
+fn missing_and_extra_files_are_told() {
+    let made = Made::new();
+    made.pairs("images", "masks", 4, &[0, 1]);
+    made.image("images/lone.jpg").mask("masks/other.png", &[0]);
+    made.text("images/Thumbs.db", "x")
+        .text("masks/notes.txt", "x");
+    let found = made.found();
+    assert_eq!(parts(&found), [("train", 4)]);
+    let told = notes(&found);
+    assert!(
+        told.contains("1 images without a mask, left out, such as lone.jpg"),
+        "{told}"
+    );
+    assert!(
+        told.contains("1 masks without an image, left out, such as other.png"),
+        "{told}"
+    );
+    assert!(
+        told.contains("masks/notes.txt") && !told.contains("Thumbs"),
+        "{told}"
+    );
+    let pairing = found.train.as_ref().unwrap().pairing().unwrap();
+    assert_eq!(pairing.images_without_mask.len(), 1);
+}
+
+#[test]
+fn names_that_do_not_match_or_collide_are_refused() {
+    let made = Made::new();
+    made.image("images/a.jpg").mask("masks/b.png", &[0]);
+    let error = made.error();
+    assert!(
+        error.contains("no mask has the name of an image (an image: a.jpg, a mask: b.png)"),
+        "{error}"
+    );
+    let made = Made::new();
+    made.pairs("images", "masks", 2, &[0, 1])
+        .image("images/1.png");
+    let error = made.error();
+    assert!(error.contains("two images belong to 1.png"), "{error}");
+}
+
+#[test]
+fn folders_of_classes_are_not_taken_for_masks() {
+    let made = Made::new();
+    for class in ["labels", "cats"] {
+        made.image(&format!("{class}/0.jpg"))
+            .image(&format!("{class}/1.jpg"));
+    }
+    let found = made.found();
+    assert_eq!(
+        found.train.as_ref().unwrap().labelling(),
+        Labelling::Classes
+    );
+}
+
+#[test]
+fn what_tells_a_data_set_from_others_knows_masks_and_classes() {
+    let fingerprint = |made: &Made| {
+        let data = made.found().split(&OpenOptions::default()).unwrap();
+        (data.fingerprint, data.train.fingerprint())
+    };
+    let made = Made::new();
+    made.pairs("images", "masks", 20, &[0, 1]);
+    let first = fingerprint(&made);
+    assert_eq!(first, fingerprint(&made));
+    made.text("classes.txt", "one\ntwo\n");
+    let named = fingerprint(&made);
+    assert_ne!(first, named);
+    made.text(
+        "classes.yaml",
+        "- {name: one, labels: [1]}\n- {name: two, labels: [0]}\n",
+    );
+    assert_ne!(named.0, fingerprint(&made).0);
+}
