@@ -1,6 +1,7 @@
 //! What a careful reader should know before believing a run's numbers.
 
 use super::classification;
+use super::segmentation;
 use super::side::{decimals, student, teacher_value};
 use crate::results::{Results, SeedResult};
 
@@ -12,6 +13,7 @@ pub fn cautions(results: &Results) -> Vec<String> {
     cautions.extend(unfair_baseline(results));
     cautions.extend(still_improving(results));
     cautions.extend(classification::cautions(results));
+    cautions.extend(segmentation::cautions(results));
     cautions.extend(mixed_targets(results));
     cautions
 }

@@ -77,6 +77,15 @@ impl Details {
         }
     }
 
+    /// Which classes are taken for which, where that was counted.
+    pub fn confusion(&self) -> Option<&Confusion> {
+        match self {
+            Self::None => None,
+            Self::Classification(details) => Some(&details.confusion),
+            Self::Segmentation(details) => Some(&details.confusion),
+        }
+    }
+
     /// Those of a segmentation network.
     pub fn segmentation(&self) -> Option<&Segmentation> {
         match self {

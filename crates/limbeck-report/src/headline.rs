@@ -1,7 +1,7 @@
 //! What a run was worth, in plain words and no stronger than its numbers allow.
 
 use super::cautions::cautions;
-use super::numbers::{counted, interval, percent, signed, significant};
+use super::numbers::{count, counted, interval, percent, signed, significant};
 use super::side::{decimals, is_plain, student, teacher_value};
 use crate::measure::{AGREEMENT, Better, Measure};
 use crate::results::{Gain, Results};
@@ -47,6 +47,7 @@ pub fn verdict(gain: &Gain) -> Verdict {
 /// What a run was worth.
 pub fn headline(results: &Results) -> Headline {
     let mut sentences = certainty(results);
+    sentences.extend(over_images(results));
     sentences.extend(beside_the_teacher(results));
     Headline {
         title: title(results),
@@ -166,6 +167,33 @@ fn certainty(results: &Results) -> Vec<String> {
         );
     }
     sentences
+}
+
+/// How much the gain would move with other images.
+fn over_images(results: &Results) -> Option<String> {
+    let gain = results.gain.as_ref()?;
+    let measure = results.compared_by()?;
+    let drawn = gain.resampled.as_ref()?;
+    let [low, high] = drawn.ci95;
+    if !(gain.mean.is_finite() && low.is_finite() && high.is_finite()) {
+        return None;
+    }
+    let ends = interval(drawn.ci95, measure.digits(decimals(results)));
+    let unit = measure.difference_unit();
+    let of = match drawn.unit.as_str() {
+        "image" => "test images".into(),
+        unit => format!("{unit}s of test images"),
+    };
+    let says = if low > 0.0 || high < 0.0 {
+        "zero lies outside, so the choice of images is an unlikely explanation too"
+    } else {
+        "zero lies inside, so other images could show no difference, or the opposite one"
+    };
+    Some(format!(
+        "With these networks and the {} {of} drawn anew, its 95 % interval is {}: {says}.",
+        count(drawn.units as u64),
+        format!("{ends} {unit}").trim_end(),
+    ))
 }
 
 /// What the student keeps of its teacher, and at which size.

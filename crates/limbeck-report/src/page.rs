@@ -9,6 +9,7 @@ use super::headline::headline;
 use super::provenance::provenance;
 use super::section::Section;
 use super::seeds::seeds;
+use super::segmentation;
 use super::summary::summary;
 use crate::results::Results;
 
@@ -27,7 +28,10 @@ pub fn render(results: &Results) -> String {
         ],
         vec![Section::new("training", "Training", curves(results))],
     ];
-    rows.extend(classification::rows(results));
+    rows.extend(match segmentation::is_of(results) {
+        true => segmentation::rows(results),
+        false => classification::rows(results),
+    });
     rows.push(vec![Section::new(
         "provenance",
         "How it was made",

@@ -83,6 +83,16 @@ pub struct DataSummary {
     pub shape: [usize; 3],
 }
 
+impl DataSummary {
+    /// A class's name; its number where the data set has no name for it.
+    pub fn class_name(&self, class: usize) -> String {
+        match self.classes.get(class) {
+            Some(name) if !name.trim().is_empty() => name.clone(),
+            _ => format!("class {class}"),
+        }
+    }
+}
+
 /// A network and what it costs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NetworkSummary {

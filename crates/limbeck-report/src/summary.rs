@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::headline::{Headline, Verdict, ratio, verdict};
-use super::numbers::{bytes, interval, milliseconds, short, signed, significant};
+use super::numbers::{self, bytes, interval, milliseconds, short, signed, significant};
 use super::side::{Role, decimals, side, student};
 use super::title::unbroken;
 use crate::measure::{AGREEMENT, Measure};
@@ -67,6 +67,14 @@ fn gain(results: &Results) -> Option<Tile> {
         (_, Some([low, high])) => {
             format!("95 % interval {}", interval([low, high], digits))
         }
+    };
+    let note = match &gain.resampled {
+        Some(drawn) if drawn.ci95.iter().all(|end| end.is_finite()) => format!(
+            "{note}, over {} {}",
+            numbers::counted(drawn.units, &drawn.unit),
+            interval(drawn.ci95, digits)
+        ),
+        _ => note,
     };
     let broken = verdict(gain) == Verdict::Broken;
     Some(Tile {

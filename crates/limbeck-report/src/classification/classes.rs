@@ -2,7 +2,6 @@
 
 use maud::{Markup, html};
 
-use super::class_name;
 use crate::numbers::{MISSING, count, fixed, signed};
 use crate::results::Results;
 use crate::side::{Role, Side, sides, swatch};
@@ -118,7 +117,7 @@ fn accuracy(side: &Side, class: usize) -> Option<f64> {
 fn line(results: &Results, row: &Row, largest: f64) -> Markup {
     html! {
         tr {
-            th scope="row" { (class_name(results, row.class)) }
+            th scope="row" { (results.data.class_name(row.class)) }
             @for accuracy in &row.accuracies {
                 td.number { (accuracy.map_or(MISSING.into(), |value| fixed(value, 1))) }
             }

@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::class_name;
 use crate::measure::AGREEMENT;
 use crate::numbers::{count, percent};
+use crate::picture::is_base64;
 use crate::results::{Disagreement, Results};
 use crate::side::{decimals, student};
 
@@ -59,7 +59,7 @@ fn who_is_right(shown: &[Disagreement]) -> String {
 }
 
 fn card(results: &Results, case: &Disagreement) -> Markup {
-    let label = case.label.map(|label| class_name(results, label));
+    let label = case.label.map(|label| results.data.class_name(label));
     let [_, height, width] = results.data.shape;
     let small = height.max(width) <= SMALL;
     let of_class = label
@@ -103,14 +103,9 @@ fn choice(
                     span.verdict aria-hidden="true" { @if right { "✓" } @else { "✗" } }
                     span.unseen { @if right { "right: " } @else { "wrong: " } }
                 }
-                span.name { (class_name(results, class)) }
+                span.name { (results.data.class_name(class)) }
                 span.number { (percent(probability * 100.0, 0)) }
             }
         }
     }
-}
-
-fn is_base64(text: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-    !text.is_empty() && text.bytes().all(letter)
 }

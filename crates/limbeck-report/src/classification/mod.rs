@@ -3,20 +3,20 @@
 
 mod calibration;
 mod classes;
-mod confusion;
 mod disagreements;
 
 use super::numbers::{count, fixed};
 use super::section::Section;
 use super::side::{Side, student};
-use crate::evaluation::{Classification, Confusion};
+use crate::confusion::{self, Given, confused};
+use crate::evaluation::Classification;
 use crate::results::Results;
 
 /// The sections, those beside each other in one row.
 pub fn rows(results: &Results) -> Vec<Vec<Section>> {
     let disagreements = disagreements::disagreements(results);
     let (classes, calibration) = (classes::classes(results), calibration::calibration(results));
-    let confusion = confusion::confusion(results);
+    let confusion = confusion::confusion(results, Given::Images);
     vec![
         vec![Section::new(
             "disagreements",
@@ -49,23 +49,6 @@ fn details<'a>(side: &'a Side) -> impl Iterator<Item = &'a Classification> {
     tests.filter_map(|test| test.details.classification())
 }
 
-/// Confusion of all seeds, added.
-fn confused(side: &Side) -> Confusion {
-    let mut sum = Confusion::new();
-    for confusion in details(side).map(|details| &details.confusion) {
-        if sum.len() < confusion.len() {
-            sum.resize(confusion.len(), Default::default());
-        }
-        for (total, row) in sum.iter_mut().zip(confusion) {
-            for (&chosen, images) in row {
-                let cell: &mut u64 = total.entry(chosen).or_default();
-                *cell = cell.saturating_add(*images);
-            }
-        }
-    }
-    sum
-}
-
 /// Normal approximation of the binomial: 1.96 standard errors of a share over the test images.
 fn few_test_images(results: &Results, side: &Side) -> Option<String> {
     let measure = results.compared_by()?;
@@ -88,22 +71,9 @@ fn few_test_images(results: &Results, side: &Side) -> Option<String> {
 
 /// A student that gives every image the same class.
 fn constant_choice(results: &Results, side: &Side) -> Option<String> {
-    let confusion = confused(side);
-    let mut chosen = confusion.iter().flat_map(|row| row.keys());
-    let first = *chosen.next()?;
-    let several_classes = confusion.iter().filter(|row| !row.is_empty());
-    (several_classes.count() > 1 && chosen.all(|&class| class == first)).then(|| {
-        format!(
-            "The student chooses the same class for every test image: {}.",
-            class_name(results, first)
-        )
-    })
-}
-
-/// A class's name; its number where the data set has no name for it.
-fn class_name(results: &Results, class: usize) -> String {
-    match results.data.classes.get(class) {
-        Some(name) if !name.trim().is_empty() => name.clone(),
-        _ => format!("class {class}"),
-    }
+    let class = confusion::constant_choice(&confused(side))?;
+    Some(format!(
+        "The student chooses the same class for every test image: {}.",
+        results.data.class_name(class)
+    ))
 }

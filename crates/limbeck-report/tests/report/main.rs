@@ -6,6 +6,7 @@ mod compare;
 mod files;
 mod html;
 mod sample;
+mod segmented;
 mod words;
 
 use std::path::PathBuf;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::{class_name, confused};
 use crate::evaluation::Confusion;
 use crate::numbers::{MISSING, count, fixed};
 use crate::results::Results;
@@ -20,8 +19,63 @@ type Row = BTreeMap<usize, u64>;
 /// Pairs that are listed.
 const PAIRS: usize = 12;
 
-/// Confusion of the student, and the pairs of classes that are confused most.
-pub fn confusion(results: &Results) -> Markup {
+/// What is given classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// Images.
+    Images,
+    /// Pixels of images.
+    Pixels,
+}
+
+impl Given {
+    fn one(self) -> &'static str {
+        match self {
+            Self::Images => "image",
+            Self::Pixels => "pixel",
+        }
+    }
+
+    fn several(self) -> &'static str {
+        match self {
+            Self::Images => "images",
+            Self::Pixels => "pixels",
+        }
+    }
+}
+
+/// Confusion of all seeds of a side, added; empty where it was not counted.
+pub fn confused(side: &Side) -> Confusion {
+    let mut sum = Confusion::new();
+    let counted = side
+        .tests
+        .iter()
+        .filter_map(|test| test.details.confusion());
+    for confusion in counted {
+        if sum.len() < confusion.len() {
+            sum.resize(confusion.len(), Default::default());
+        }
+        for (total, row) in sum.iter_mut().zip(confusion) {
+            for (&chosen, number) in row {
+                let cell: &mut u64 = total.entry(chosen).or_default();
+                *cell = cell.saturating_add(*number);
+            }
+        }
+    }
+    sum
+}
+
+/// The class that all of what was given any was given, where it has several.
+pub fn constant_choice(confusion: &Confusion) -> Option<usize> {
+    let mut chosen = confusion.iter().flat_map(|row| row.keys());
+    let first = *chosen.next()?;
+    let several_classes = confusion.iter().filter(|row| !row.is_empty());
+    (several_classes.count() > 1 && chosen.all(|&class| class == first)).then_some(first)
+}
+
+/// Confusion of the student, and the pairs of classes that are confused most, of what was `given`
+/// classes.
+pub fn confusion(results: &Results, given: Given) -> Markup {
     let sides = sides(results);
     let matrices: Vec<(&Side, Confusion)> = sides
         .iter()
@@ -41,7 +95,7 @@ pub fn confusion(results: &Results) -> Markup {
                 @if readable {
                     div {
                         p {
-                            "Of the test images of each class, the share in percent that the "
+                            "Of the test " (given.several()) " of each class, the share in percent that the "
                             (student.title.to_lowercase()) " gives to each class"
                             @if student.tests.len() > 1 { ", over all seeds" }
                             ". Right answers are framed; the stronger the colour of another field, the more often it is \
@@ -50,7 +104,7 @@ pub fn confusion(results: &Results) -> Markup {
                         (table(results, matrix))
                     }
                 }
-                div { (pairs(results, &matrices, matrix)) }
+                div { (pairs(results, &matrices, matrix, given)) }
             }
         }
     }
@@ -68,14 +122,14 @@ fn table(results: &Results, matrix: &[Row]) -> Markup {
                     tr {
                         th.corner scope="col" { "right class" span aria-hidden="true" { " ↓ chosen →" } }
                         @for class in 0..matrix.len() {
-                            th scope="col" { span { (class_name(results, class)) } }
+                            th scope="col" { span { (results.data.class_name(class)) } }
                         }
                     }
                 }
                 tbody {
                     @for (label, row) in matrix.iter().enumerate() {
                         tr {
-                            th scope="row" { (class_name(results, label)) }
+                            th scope="row" { (results.data.class_name(label)) }
                             @for chosen in 0..matrix.len() {
                                 (field(label, chosen, row, most))
                             }
@@ -107,7 +161,12 @@ fn field(label: usize, chosen: usize, row: &Row, most: f64) -> Markup {
     html! { td style={ "--heat:" (format!("{heat:.2}")) } { (text) } }
 }
 
-fn pairs(results: &Results, matrices: &[(&Side, Confusion)], student: &[Row]) -> Markup {
+fn pairs(
+    results: &Results,
+    matrices: &[(&Side, Confusion)],
+    student: &[Row],
+    given: Given,
+) -> Markup {
     let mut pairs: Vec<_> = shares(student)
         .filter(|(label, chosen, share)| label != chosen && *share > 0.0)
         .collect();
@@ -116,9 +175,9 @@ fn pairs(results: &Results, matrices: &[(&Side, Confusion)], student: &[Row]) ->
     html! {
         h3 { "Confused most" }
         @if pairs.is_empty() {
-            p { "No test image was given a wrong class." }
+            p { "No test " (given.one()) " was given a wrong class." }
         } @else {
-            p { "Share of the images of the right class that were given the other one, in percent." }
+            p { "Share of the " (given.several()) " of the right class that were given the other one, in percent." }
             div.scroll tabindex="0" role="region" aria-label="Pairs of classes confused most" {
                 table {
                     thead { tr {
@@ -129,8 +188,8 @@ fn pairs(results: &Results, matrices: &[(&Side, Confusion)], student: &[Row]) ->
                     tbody {
                         @for (label, chosen, _) in &pairs {
                             tr {
-                                th scope="row" { (class_name(results, *label)) }
-                                td { (class_name(results, *chosen)) }
+                                th scope="row" { (results.data.class_name(*label)) }
+                                td { (results.data.class_name(*chosen)) }
                                 @for (_, matrix) in matrices {
                                     td.number { (share_of(matrix, *label, *chosen)) }
                                 }
@@ -139,10 +198,12 @@ fn pairs(results: &Results, matrices: &[(&Side, Confusion)], student: &[Row]) ->
                     }
                 }
             }
-            p.quiet {
-                "Each class has about "
-                (count(results.data.test as u64 / student.len().max(1) as u64))
-                " test images."
+            @if given == Given::Images {
+                p.quiet {
+                    "Each class has about "
+                    (count(results.data.test as u64 / student.len().max(1) as u64))
+                    " test images."
+                }
             }
         }
     }

@@ -1,0 +1,7 @@
+//! Pictures inside a page.
+
+/// Whether a text can stand for a file inside a `data:` address.
+pub fn is_base64(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    !text.is_empty() && text.bytes().all(letter)
+}
