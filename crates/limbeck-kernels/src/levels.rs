@@ -6,7 +6,7 @@ use crate::{
     Activation, AdamWStep, Conv2dOptions, Largest, Pool2dOptions, SgdStep, all_finite,
     attention::{self, Sizes},
     convolution::{Finish, Geometry, forward, input_gradient, weight_gradient},
-    exponentials, gelu, layer_norm,
+    divergence, exponentials, gelu, layer_norm,
     normalisation::{
         Maps, Operand, Output, Read, affine, backward as norm_gradients, forward as norm,
         pair::{self, ReadPair},
@@ -101,6 +101,12 @@ fn results() -> Vec<(String, Vec<f32>)> {
         results.extend(of_poolings(case));
     }
     results.extend(of_steps());
+    for width in [1, 13, 16, 200] {
+        let [x, target] = [1, 2].map(|seed| noise(7 * width, seed));
+        let (sum, slopes) = divergence::rows::divergence(&x, &target, width, 3.0);
+        results.push((format!("divergence, {width}"), vec![sum as f32]));
+        results.push((format!("slopes, {width}"), slopes));
+    }
     for case in RESIZINGS {
         results.extend(of_resizing(case));
     }

@@ -11,6 +11,7 @@ mod channels;
 mod composed;
 mod conv2d;
 mod convolution;
+mod divergence;
 mod elementary;
 mod finite;
 mod flex;
@@ -46,6 +47,7 @@ pub use channels::{channel_shuffle, interleave_channels};
 pub use conv2d::{
     Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_pair, conv2d_weight_gradient, conv2d_with,
 };
+pub use divergence::{divergence, divergence_with_slopes};
 pub use finite::all_finite;
 pub use gelu::gelu;
 pub use largest::Largest;

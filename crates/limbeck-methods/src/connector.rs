@@ -21,6 +21,8 @@ pub(crate) struct Regressor {
 enum Conv {
     Plain(Conv2d),
     Transposed(ConvTranspose2d),
+    /// 1×1, with the map brought to this size.
+    Resizing(Conv2d, [usize; 2]),
 }
 
 /// Which convolution brings a student map to the teacher's size.
@@ -109,11 +111,36 @@ impl Regressor {
         })
     }
 
+    /// As [`Regressor::new`] for maps of any sizes: a 1×1 convolution and [`resize_map`]. Kernels as
+    /// large as maps differ in size would cost too much on the maps of networks that segment.
+    pub fn resizing(
+        builder: &mut Builder<'_>,
+        student: [usize; 3],
+        teacher: [usize; 3],
+        use_relu: bool,
+    ) -> Self {
+        let ([input, ..], [output, height, width]) = (student, teacher);
+        let config = Conv2dConfig::new(input, output, 1).bias();
+        Self {
+            conv: Conv::Resizing(Conv2d::new(builder.sub("conv"), config), [height, width]),
+            bn: BatchNorm2d::new(builder.sub("bn"), output),
+            use_relu,
+        }
+    }
+
     /// Student map → the shape of the teacher's.
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let x = match &self.conv {
             Conv::Plain(conv) => conv.forward(pass, x),
             Conv::Transposed(conv) => conv.forward(pass, x),
+            Conv::Resizing(conv, size) => {
+                // Both are linear: the convolution goes over the smaller map.
+                let [_, _, height, width] = x.dims();
+                match height * width > size[0] * size[1] {
+                    true => conv.forward(pass, resize_map(x, *size)),
+                    false => resize_map(conv.forward(pass, x), *size),
+                }
+            }
         };
         let x = self.bn.forward(pass, x);
         if self.use_relu { relu(x) } else { x }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{DType, Device, Int, Tensor};
 use limbeck_nn::{Outputs, Pass, Tap, Taps};
 
-use crate::{Classifier, Images, MethodError, Normalisation, Supervision};
+use crate::{Classifier, Images, MethodError, Normalisation, Rows, Supervision, TaskKind};
 
 /// What a method is built for: the nets' taps with their shapes, found by running them once.
 #[derive(Clone, Debug)]
@@ -157,6 +157,14 @@ pub trait Criterion: Send + std::fmt::Debug {
     }
 }
 
+impl Probe {
+    /// Whether the student segments, by the kind of its logits.
+    pub(crate) fn segments(&self) -> bool {
+        let logits = self.student.last().map(|tap| TaskKind::of(&tap.kind));
+        logits == Some(Some(TaskKind::Segmentation))
+    }
+}
+
 impl TrainingPart {
     /// Images of these classes, in the order of their positions.
     pub fn labelled(labels: Vec<i64>) -> Self {
@@ -212,11 +220,38 @@ impl Step<'_> {
     /// # Errors
     /// [`MethodError::NoTeacher`]; predictions that the task cannot compare.
     pub fn rows(&self, method: &'static str) -> Result<(Tensor<2>, Tensor<2>), MethodError> {
+        let (student, teacher, _) = self.compared(method)?;
+        Ok((student, teacher))
+    }
+
+    /// [`Step::rows`] with the class of each, `[R]`; under mixing, the one with the greater share.
+    ///
+    /// # Errors
+    /// As [`Step::rows`], and [`MethodError::NoLabels`].
+    pub fn labelled_rows(
+        &self,
+        method: &'static str,
+    ) -> Result<(Tensor<2>, Tensor<2>, Tensor<1, Int>), MethodError> {
+        let (student, teacher, labels) = self.compared(method)?;
+        let labels = labels.ok_or_else(|| MethodError::NoLabels {
+            reader: format!("method `{method}`"),
+        })?;
+        Ok((student, teacher, labels))
+    }
+
+    fn compared(
+        &self,
+        method: &'static str,
+    ) -> Result<(Tensor<2>, Tensor<2>, Option<Tensor<1, Int>>), MethodError> {
         let Supervision { task, target } = self.supervision;
         let teacher = self.teacher.map(|teacher| &teacher.prediction);
-        let rows = task.rows(&self.student.prediction, teacher, target)?;
-        let teacher = rows.teacher.ok_or(MethodError::NoTeacher { method })?;
-        Ok((rows.student, teacher.inner()))
+        let Rows {
+            student,
+            teacher,
+            labels,
+        } = task.rows(&self.student.prediction, teacher, target)?;
+        let teacher = teacher.ok_or(MethodError::NoTeacher { method })?;
+        Ok((student, teacher.inner(), labels))
     }
 }
 

@@ -12,7 +12,8 @@
 //!
 //! ## Inputs and shapes
 //! Student and teacher logits `[B, K]`, K ≥ 2, labels `[B]`. Under mixing, the target is the class
-//! with the greater share.
+//! with the greater share. Of networks that segment, each pixel that is not void is a row, on the
+//! student's grid.
 //!
 //! ## Parameters
 //! | name | default | range | from |
@@ -147,8 +148,8 @@ impl Criterion for Dkd {
     }
 
     fn terms(&mut self, step: &Step<'_>, _pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError> {
-        let teacher = step.teacher(Self::ID)?.logits();
-        let (target, others) = self.parts(step.student.logits(), teacher, step.labels(Self::ID)?);
+        let (student, teacher, labels) = step.labelled_rows(Self::ID)?;
+        let (target, others) = self.parts(student, teacher, &labels);
         let share = warmup(step.progress, self.config.warmup_epochs);
         Ok(vec![
             Term::new("tckd", target, share * self.config.alpha),

@@ -17,7 +17,8 @@
 //!
 //! ## Inputs and shapes
 //! Images `[B, C, H, W]`, logits `[B, K]` of every network, labels `[B]` or the shares of the
-//! classes `[B, K]`.
+//! classes `[B, K]`. Of networks that segment, each pixel that is not void is a row, on the grid of
+//! the network that learns.
 //!
 //! ## Parameters
 //! | name | default | range | from |
@@ -45,11 +46,11 @@
 pub mod golden;
 
 use burn::tensor::{Tensor, activation::softmax};
-use limbeck_nn::Taps;
+use limbeck_nn::{Outputs, Taps};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Act, Cast, MethodError, Probe, Procedure, STUDENT, Scene, Stage, Term,
+    Act, Cast, MethodError, Probe, Procedure, STUDENT, Scene, Stage, Supervision, Term,
     criterion::{require_positive, require_weight},
     member_seed,
     softmax::{floored_kl, softened_kl},
@@ -201,15 +202,26 @@ impl Dml {
     fn terms(
         &self,
         index: usize,
-        logits: &[Tensor<2>],
+        outputs: &[Outputs],
         scene: &mut Scene<'_>,
-    ) -> Result<[Term; 2], MethodError> {
-        let task = scene.task(logits[index].clone())?;
-        let mutual = self.mutual(index, logits)?;
-        Ok([
-            Term::new(&self.name("task", index), task, 1.0),
-            Term::new(&self.name("mutual", index), mutual, self.config.weight),
-        ])
+    ) -> Result<Vec<Term>, MethodError> {
+        let mut terms = scene.supervise_labelled(&outputs[index], 1.0)?;
+        for term in &mut terms {
+            term.name = self.name(&term.name, index);
+        }
+        // On the grid of the network that learns.
+        let own = &outputs[index].prediction;
+        let Supervision { task, target } = scene.supervision();
+        let logits = outputs.iter().enumerate().map(|(other, outputs)| {
+            let beside = (other != index).then_some(&outputs.prediction);
+            let rows = task.rows(own, beside, target)?;
+            Ok(rows.teacher.unwrap_or(rows.student))
+        });
+        let logits = logits.collect::<Result<Vec<_>, MethodError>>()?;
+        let mutual = self.mutual(index, &logits)?;
+        let name = self.name("mutual", index);
+        terms.push(Term::new(&name, mutual, self.config.weight));
+        Ok(terms)
     }
 }
 
@@ -240,13 +252,13 @@ impl Procedure for Dml {
     ) -> Result<Vec<Term>, MethodError> {
         let images = &scene.batch().images;
         let simultaneous = self.config.update == MutualUpdate::Simultaneous;
-        let mut logits = Vec::new();
+        let mut all = Vec::new();
         for (index, member) in self.members.iter().enumerate() {
             let outputs = match simultaneous || index == act {
                 true => scene.train(member, images.clone(), &Taps::none())?,
                 false => scene.rehearse(member, images.clone(), &Taps::none())?,
             };
-            logits.push(outputs.logits());
+            all.push(outputs);
         }
         let learners = match simultaneous {
             true => 0..self.members.len(),
@@ -254,7 +266,7 @@ impl Procedure for Dml {
         };
         let mut terms = Vec::new();
         for index in learners {
-            terms.extend(self.terms(index, &logits, scene)?);
+            terms.extend(self.terms(index, &all, scene)?);
         }
         Ok(terms)
     }

@@ -305,8 +305,8 @@ impl Criterion for Dpk {
             Term::new("teacher_ratio", mean, 0.0),
         ];
         if self.config.kd_weight > 0.0 {
-            let logits = step.student.logits();
-            let value = softened_kl(logits, outputs.logits(), self.config.temperature);
+            let (own, others) = step.rows(Self::ID)?;
+            let value = softened_kl(own, others, self.config.temperature);
             terms.push(Term::new("kd", value, self.config.kd_weight));
         }
         Ok(terms)

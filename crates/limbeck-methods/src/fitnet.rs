@@ -16,7 +16,9 @@
 //! One student map `[B, C_s, H_s, W_s]` and one teacher map `[B, C_t, H_t, W_t]`; tokens are put
 //! back on their grid. Default: the end of the student's second stage and the teacher's stage that
 //! `limbeck inspect` pairs with it; where no convolution fits that pair, the next deeper pair that
-//! fits, else the next shallower.
+//! fits, else the next shallower. Between networks that segment, whose maps are large, R is a 1×1
+//! convolution, and the student's map is brought to the teacher's size, averaged over adaptive
+//! windows or interpolated bilinearly.
 //!
 //! ## Parameters
 //! | name | default | range | from |
@@ -34,9 +36,10 @@
 //! takes this share of the epochs with weight · mean (R(F_s) − F_t)² alone, which teaches the
 //! student up to the hinted layer, and the second the rest with L = ce_weight · CE(z, y) +
 //! kd_weight · T²/B · Σ_b KL(softmax(u/T) ‖ softmax(z/T)), u: teacher logits; each runs through
-//! the recipe's schedule. The two stages cannot be joined with other methods. A student map smaller than the teacher's is refused unless it is
-//! exactly half of it: no convolution of the definition reaches it. Cost: one convolution,
-//! 9·C_s·C_t or 16·C_s·C_t weights, and one forward pass of the teacher.
+//! the recipe's schedule. The two stages cannot be joined with other methods. Of classifiers, a
+//! student map smaller than the teacher's is refused unless it is exactly half of it: no convolution
+//! of the definition reaches it. Cost: one convolution, 9·C_s·C_t or 16·C_s·C_t weights, and one
+//! forward pass of the teacher.
 //!
 //! ## Reference
 //! Romero, Ballas, Kahou, Chassang, Gatta, Bengio. "FitNets: Hints for Thin Deep Nets". ICLR 2015.
@@ -131,19 +134,22 @@ impl FitNet {
         builder: &mut Builder<'_>,
     ) -> Result<Self, MethodError> {
         check(&config)?;
-        let pair = resolve_pair(Self::ID, probe, hint)?;
+        let segments = probe.segments();
+        let pair = resolve_pair(Self::ID, probe, |student, teacher| match segments {
+            true => middle(propose_pairs(student, teacher)),
+            false => hint(student, teacher),
+        })?;
         let [_, height, width] = pair.teacher_shape;
         if probe.batch * height * width == 1 {
             let reason = "batch norm over a 1×1 map needs at least 2 images a step".to_owned();
             return Err(pair.mismatch(Self::ID, reason));
         }
-        let regressor = Regressor::new(
-            builder,
-            pair.student_shape,
-            pair.teacher_shape,
-            config.use_relu,
-        )
-        .map_err(|reason| pair.mismatch(Self::ID, reason))?;
+        let (student, teacher) = (pair.student_shape, pair.teacher_shape);
+        let regressor = match segments {
+            true => Regressor::resizing(builder, student, teacher, config.use_relu),
+            false => Regressor::new(builder, student, teacher, config.use_relu)
+                .map_err(|reason| pair.mismatch(Self::ID, reason))?,
+        };
         Ok(Self {
             config,
             pair,
@@ -178,10 +184,7 @@ fn check(config: &FitNetConfig) -> Result<(), MethodError> {
 /// regressor bridges it, the nearest one that has a regressor, deeper ones first.
 fn hint(student: &[Tap], teacher: &[Tap]) -> Vec<(String, String)> {
     let pairs = propose_pairs(student, teacher);
-    let preferred = pairs
-        .iter()
-        .position(|(student, _)| student == "stage2")
-        .unwrap_or(pairs.len().saturating_sub(1) / 2);
+    let preferred = preferred(&pairs);
     let shape = |taps: &[Tap], name: &str| {
         let tap = taps.iter().find(|tap| tap.name == name)?;
         map_shape(&tap.kind)
@@ -198,6 +201,19 @@ fn hint(student: &[Tap], teacher: &[Tap]) -> Vec<(String, String)> {
         .cloned()
         .into_iter()
         .collect()
+}
+
+/// The place of the pair of the student's second stage, or in a network without one of the middle
+/// pair.
+fn preferred(pairs: &[(String, String)]) -> usize {
+    let second = pairs.iter().position(|(student, _)| student == "stage2");
+    second.unwrap_or(pairs.len().saturating_sub(1) / 2)
+}
+
+/// The preferred pair alone.
+fn middle(pairs: Vec<(String, String)>) -> Vec<(String, String)> {
+    let preferred = preferred(&pairs);
+    pairs.into_iter().skip(preferred).take(1).collect()
 }
 
 impl Criterion for FitNet {

@@ -9,7 +9,8 @@
 //! soft gradient at the hard one's: ∂/∂z = (T/B)(softmax(z/T) − softmax(u/T)).
 //!
 //! ## Inputs and shapes
-//! Student and teacher logits `[B, K]`, labels `[B]`.
+//! Student and teacher logits `[B, K]`, labels `[B]`. Of networks that segment, each pixel that is
+//! not void is a row, on the student's grid.
 //!
 //! ## Parameters
 //! | name | default | range | from |

@@ -15,6 +15,7 @@ mod cast;
 mod connector;
 mod criterion;
 mod cross_entropy;
+mod dense;
 mod error;
 mod fusion;
 #[cfg(test)]
@@ -39,6 +40,7 @@ mod rampup;
 mod recall;
 #[cfg(test)]
 mod rehearsal;
+mod relations;
 mod rotation;
 mod scene;
 mod separable_conv;
@@ -53,39 +55,55 @@ mod unreached;
 
 methods! {
     baseline none::Baseline(BaselineConfig), teacher: false, labels: false, Labels;
-    criterion at::At(AtConfig), teacher: true, labels: false, Features;
+    criterion at::At(AtConfig), teacher: true, labels: false, Features,
+        serves: [Classification, Segmentation];
     criterion byot::Byot(ByotConfig), teacher: false, labels: true, Labels;
     procedure cakd::Cakd(CakdConfig), teacher: true, labels: false, Features;
+    criterion cirkd::Cirkd(CirkdConfig), teacher: true, labels: settings, Features,
+        serves: [Segmentation];
     criterion crd::Crd(CrdConfig), teacher: true, labels: settings, Features;
     procedure cskd::Cskd(CskdConfig), teacher: false, labels: true, Labels;
+    criterion cwd::Cwd(CwdConfig), teacher: true, labels: false, Features, serves: [Segmentation];
     procedure ddgsd::Ddgsd(DdgsdConfig), teacher: false, labels: true, Labels;
-    criterion dkd::Dkd(DkdConfig), teacher: true, labels: true, Teacher;
+    criterion dkd::Dkd(DkdConfig), teacher: true, labels: true, Teacher,
+        serves: [Classification, Segmentation];
     procedure dlb::Dlb(DlbConfig), teacher: false, labels: true, Labels;
-    procedure dml::Dml(DmlConfig), teacher: false, labels: true, Networks;
-    criterion dpk::Dpk(DpkConfig), teacher: true, labels: false, Features;
+    procedure dml::Dml(DmlConfig), teacher: false, labels: true, Networks,
+        serves: [Classification, Segmentation];
+    criterion dpk::Dpk(DpkConfig), teacher: true, labels: false, Features,
+        serves: [Classification, Segmentation];
     criterion drg::Drg(DrgConfig), teacher: false, labels: true, Labels;
     criterion dsr::Dsr(DsrConfig), teacher: false, labels: false, Labels;
     procedure ffl::Ffl(FflConfig), teacher: false, labels: true, Networks;
-    criterion fitnet::FitNet(FitNetConfig), teacher: true, labels: false, Features, staged: FitNetStages;
+    criterion fitnet::FitNet(FitNetConfig), teacher: true, labels: false, Features, staged: FitNetStages,
+        serves: [Classification, Segmentation];
     procedure hints::Hints(HintsConfig), teacher: true, labels: settings, Features;
     procedure hssakd::Hssakd(HssakdConfig), teacher: true, labels: true, Stages;
     criterion kd::Kd(KdConfig), teacher: true, labels: false, Teacher,
         serves: [Classification, Segmentation];
     procedure kdcl::Kdcl(KdclConfig), teacher: false, labels: true, Networks;
     procedure mfef::Mfef(MfefConfig), teacher: false, labels: true, Networks;
-    criterion mgram::Mgram(MgramConfig), teacher: true, labels: false, Features;
+    criterion mgram::Mgram(MgramConfig), teacher: true, labels: false, Features,
+        serves: [Classification, Segmentation];
     procedure okddip::Okddip(OkddipConfig), teacher: false, labels: true, Networks;
     procedure one::One(OneConfig), teacher: false, labels: true, Networks;
     procedure pixeldistill::Pixeldistill(PixeldistillConfig), teacher: true, labels: false, Stages;
     criterion pskd::Pskd(PskdConfig), teacher: false, labels: true, Labels;
-    criterion reviewkd::ReviewKd(ReviewKdConfig), teacher: true, labels: false, Features;
-    criterion rkd::Rkd(RkdConfig), teacher: true, labels: settings, Features;
-    criterion rtk::Rtk(RtkConfig), teacher: true, labels: false, Features;
+    criterion reviewkd::ReviewKd(ReviewKdConfig), teacher: true, labels: false, Features,
+        serves: [Classification, Segmentation];
+    criterion rkd::Rkd(RkdConfig), teacher: true, labels: settings, Features,
+        serves: [Classification, Segmentation];
+    criterion rtk::Rtk(RtkConfig), teacher: true, labels: false, Features,
+        serves: [Classification, Segmentation];
     procedure sharedhead::SharedHead(SharedHeadConfig), teacher: true, labels: settings, Features;
+    criterion skds::Skds(SkdsConfig), teacher: true, labels: false, Features, staged: SkdsStages,
+        serves: [Segmentation];
     procedure sskd::Sskd(SskdConfig), teacher: true, labels: true, Stages;
     criterion tat::Tat(TatConfig), teacher: true, labels: false, Features;
-    procedure tfkd::Tfkd(TfkdConfig), teacher: false, labels: true, Labels;
-    criterion tinyvit::Tinyvit(TinyvitConfig), teacher: true, labels: false, Teacher;
+    procedure tfkd::Tfkd(TfkdConfig), teacher: false, labels: true, Labels,
+        serves: [Classification, Segmentation];
+    criterion tinyvit::Tinyvit(TinyvitConfig), teacher: true, labels: false, Teacher,
+        serves: [Classification, Segmentation];
     procedure tst::Tst(TstConfig), teacher: true, labels: true, Stages;
     procedure wtakd::Wtakd(WtakdConfig), teacher: true, labels: settings, Stages;
     procedure zipf::Zipf(ZipfConfig), teacher: false, labels: true, Labels;

@@ -222,7 +222,8 @@ impl Criterion for Mgram {
         let teacher = self.parts(self.pair.teacher_map(Self::ID, &outputs)?);
         let student = self.parts(self.pair.student_map(Self::ID, step.student)?);
         let relations = self.relations(student, teacher)?;
-        let soft = self.soft(step.student.logits(), outputs.logits());
+        let (own, others) = step.rows(Self::ID)?;
+        let soft = self.soft(own, others);
         Ok(vec![
             Term::new("gram", relations, self.config.weight),
             Term::new("kd", soft, self.config.kd_weight),

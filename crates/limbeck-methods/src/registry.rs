@@ -251,11 +251,13 @@ pub fn find(id: &str) -> Result<&'static MethodEntry, MethodError> {
         })
 }
 
-/// Names of the methods that need no labels, as long as their settings are the defaults.
+/// Names of the methods that learn from images without labels, which classifiers alone do, as long
+/// as their settings are the defaults.
 pub fn without_labels() -> Vec<&'static str> {
     let fits = |entry: &&MethodEntry| {
         let settings = (entry.defaults)();
-        entry.needs_labels(settings).is_ok_and(|needs| !needs)
+        entry.tasks.contains(&TaskKind::Classification)
+            && entry.needs_labels(settings).is_ok_and(|needs| !needs)
     };
     METHODS.iter().filter(fits).map(|entry| entry.id).collect()
 }

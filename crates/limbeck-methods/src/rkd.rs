@@ -20,7 +20,10 @@
 //!
 //! ## Inputs and shapes
 //! Embeddings `[B, D_s]` and `[B, D_t]` of any widths: by default `pooled` of both networks. Of a
-//! named pair of maps or tokens, the mean over positions or patches is taken.
+//! named pair of maps or tokens, the mean over positions or patches is taken. Of networks that
+//! segment, by default of what the last classifiers read, each class in each image has an embedding:
+//! the mean over its positions, on the smaller grid of the two; masks are needed, and triplets and
+//! batches of whole classes are for classifiers alone.
 //!
 //! ## Parameters
 //! | name | default | range | from |
@@ -61,6 +64,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Balanced, Criterion, Images, MethodError, Needs, Probe, Step, Term,
     criterion::{require_at_least, require_weight},
+    dense::{labels_at, last_features, on_one_grid, regions},
     pairs::{Pair, embeddings, resolve_pair, vector_of},
     triplets::{NegativeSampler, Triplets, sample_triplets, triplet_loss},
 };
@@ -119,6 +123,8 @@ impl Default for RkdConfig {
 pub struct Rkd {
     config: RkdConfig,
     pair: Pair,
+    /// Whether regions are embedded in place of images.
+    regions: bool,
     balanced: Option<Balanced>,
 }
 
@@ -140,7 +146,7 @@ impl Rkd {
         require_weight(Self::ID, "ce_weight", config.ce_weight)?;
         require_weight(Self::ID, "triplet_weight", config.triplet_weight)?;
         require_weight(Self::ID, "margin", config.margin)?;
-        if probe.batch < 2 {
+        if probe.batch < 2 && !probe.segments() {
             return Err(MethodError::Batch {
                 method: Self::ID,
                 reason: format!(
@@ -150,7 +156,17 @@ impl Rkd {
                 ),
             });
         }
-        let pair = resolve_pair(Self::ID, probe, embeddings)?;
+        let regions = probe.segments();
+        if regions && (config.triplet_weight > 0.0 || config.images_per_class.is_some()) {
+            return Err(MethodError::Configuration {
+                method: Self::ID.to_owned(),
+                reason: "`triplet_weight` and `images_per_class` are for classifiers; leave them \
+                         out for networks that segment"
+                    .to_owned(),
+            });
+        }
+        let default = if regions { last_features } else { embeddings };
+        let pair = resolve_pair(Self::ID, probe, default)?;
         let balanced = match config.images_per_class {
             Some(images) => Some(balanced(images, probe.batch)?),
             None => None,
@@ -158,8 +174,27 @@ impl Rkd {
         Ok(Self {
             config,
             pair,
+            regions,
             balanced,
         })
+    }
+
+    /// Embeddings of student and teacher, `[R, D_s]` and `[R, D_t]`: of images, or of the regions of
+    /// images, of which there may be none.
+    fn embeddings(&self, step: &Step<'_>) -> Result<Option<(Tensor<2>, Tensor<2>)>, MethodError> {
+        let teacher = step.teacher(Self::ID)?;
+        if !self.regions {
+            let teacher = vector_of(Self::ID, "teacher", &teacher, &self.pair.teacher.name)?;
+            let student = vector_of(Self::ID, "student", step.student, &self.pair.student.name)?;
+            return Ok(Some((student, teacher)));
+        }
+        let (student, teacher) = on_one_grid(
+            self.pair.student_map(Self::ID, step.student)?,
+            self.pair.teacher_map(Self::ID, &teacher)?,
+        );
+        let [_, _, height, width] = student.dims();
+        let labels = labels_at(Self::ID, step, [height, width])?;
+        Ok(regions(student, teacher, &labels))
     }
 
     /// The student's embeddings as they are compared, `[B, D]`.
@@ -293,9 +328,14 @@ impl Criterion for Rkd {
     }
 
     fn terms(&mut self, step: &Step<'_>, pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError> {
-        let teacher = step.teacher(Self::ID)?;
-        let teacher = vector_of(Self::ID, "teacher", &teacher, &self.pair.teacher.name)?;
-        let student = vector_of(Self::ID, "student", step.student, &self.pair.student.name)?;
+        let Some((student, teacher)) = self.embeddings(step)? else {
+            let map = self.pair.student_map(Self::ID, step.student)?;
+            let nothing = map.sum().mul_scalar(0.0);
+            return Ok(vec![
+                Term::new("distance", nothing.clone(), self.config.distance_weight),
+                Term::new("angle", nothing, self.config.angle_weight),
+            ]);
+        };
         let student = self.embedding(student);
         let [distance, angle] = self.relations(student.clone(), teacher);
         let mut terms = vec![

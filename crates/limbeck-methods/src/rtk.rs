@@ -377,8 +377,8 @@ impl Criterion for Rtk {
         let teacher = teacher.map(|layer| map_of(Self::ID, "teacher", &outputs, &layer.name));
         let teacher = teacher.collect::<Result<Vec<_>, _>>()?;
         let attended = self.attend(pass, &student, &teacher).loss();
-        let logits = step.student.logits();
-        let kd = softened_kl(logits, outputs.logits(), self.config.temperature);
+        let (own, others) = step.rows(Self::ID)?;
+        let kd = softened_kl(own, others, self.config.temperature);
         Ok(vec![
             Term::new("attention", attended, self.config.weight),
             Term::new("kd", kd, self.config.kd_weight),

@@ -307,6 +307,41 @@ impl<'a> Scene<'a> {
         Ok(terms)
     }
 
+    /// [`Scene::supervise`] for methods that learn nothing without labels.
+    ///
+    /// # Errors
+    /// Images without labels, or a prediction that the task cannot use.
+    pub fn supervise_labelled(
+        &mut self,
+        outputs: &Outputs,
+        weight: f64,
+    ) -> Result<Vec<Term>, MethodError> {
+        let terms = self.supervise(outputs, weight)?;
+        match terms.is_empty() {
+            true => Err(MethodError::NoLabels {
+                reader: "the supervised loss".to_owned(),
+            }),
+            false => Ok(terms),
+        }
+    }
+
+    /// Logits `[R, K]` of a network and of another that it learns from, such as the teacher, wherever
+    /// the first one predicts on the batch's images; the second one's are constants.
+    ///
+    /// # Errors
+    /// Predictions that the task cannot compare.
+    pub fn rows(
+        &self,
+        method: &'static str,
+        student: &Outputs,
+        teacher: &Outputs,
+    ) -> Result<(Tensor<2>, Tensor<2>), MethodError> {
+        let Supervision { task, target } = self.supervision();
+        let rows = task.rows(&student.prediction, Some(&teacher.prediction), target)?;
+        let teacher = rows.teacher.ok_or(MethodError::NoTeacher { method })?;
+        Ok((rows.student, teacher.inner()))
+    }
+
     /// The supervised loss `[1]` of `logits` `[R, K]` of other images, of which `target` is known.
     ///
     /// # Errors

@@ -40,7 +40,8 @@ pub trait Task: Send + Sync + std::fmt::Debug {
     fn terms(&self, outputs: &Outputs, target: &Target) -> Result<Vec<Term>, MethodError>;
 
     /// Predictions of both as rows of logits on one grid; places of which nothing is to be learnt
-    /// are left out.
+    /// are left out. Where that leaves none, there is a single row of zeros on both sides, through
+    /// which no gradient passes, so that what compares rows finds no difference.
     ///
     /// # Errors
     /// Predictions that are not the task's, or that have no grid in common.

@@ -1,5 +1,7 @@
 //! What the methods' own tests share.
 
+use std::sync::LazyLock;
+
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 use limbeck_nn::{
     Builder, Feature, Init, InputShape, Mode, Network, Outputs, Pass, Store, Tap, TapKind, Taps,
@@ -7,8 +9,8 @@ use limbeck_nn::{
 };
 
 use crate::{
-    Classification, Classifier, Criterion, MethodError, Normalisation, Probe, Progress, Step,
-    Supervision, Target, Term, TrainingPart,
+    Classification, Classifier, Criterion, MethodError, Normalisation, Probe, Progress,
+    Segmentation, Step, Supervision, Target, Term, TrainingPart,
 };
 
 /// Positions 0, 1, … of as many images as any test has.
@@ -222,6 +224,84 @@ pub fn terms(
     teacher: &Outputs,
 ) -> Vec<Term> {
     terms_at(0, method, store, student, teacher)
+}
+
+/// A probe for networks that segment with these taps: logits of 5 classes at `size`, 4 images a step.
+pub fn dense_probe(size: [usize; 2], student: &[Tap], teacher: &[Tap]) -> Probe {
+    let mut probe = probe(student, teacher);
+    let logits = map("logits", [probe.classes, size[0], size[1]]);
+    let sides = [Some(&mut probe.student), probe.teacher.as_mut()];
+    for last in sides
+        .into_iter()
+        .flatten()
+        .filter_map(|taps| taps.last_mut())
+    {
+        *last = logits.clone();
+    }
+    probe
+}
+
+/// Random outputs of a network that segments: these taps and logits of 5 classes at `size`, 4
+/// images.
+pub fn dense_outputs(name: &str, size: [usize; 2], taps: &[Tap]) -> Outputs {
+    let logits = random(&format!("{name}/logits"), [4, 5, size[0], size[1]]);
+    Outputs {
+        prediction: Feature::Map(logits),
+        ..outputs(name, 4, taps)
+    }
+}
+
+/// Masks `[B, H, W]` of the classes 0 to 4 in turn, every seventh pixel void.
+pub fn masks(shape: [usize; 3]) -> Target {
+    let class = |i: usize| match i % 7 {
+        6 => 255,
+        _ => ((i / 3) % 5) as i64,
+    };
+    let ids = (0..shape.iter().product()).map(class).collect::<Vec<_>>();
+    Target::Masks(Tensor::from_data(
+        TensorData::new(ids, shape),
+        &Device::flex(),
+    ))
+}
+
+/// Segmentation of images of which `target` is known, as it comes.
+pub fn dense_supervision(target: &Target) -> Supervision<'_> {
+    static TASK: LazyLock<Segmentation> = LazyLock::new(Segmentation::default);
+    let task = &*TASK;
+    Supervision { task, target }
+}
+
+/// The terms of a step of networks that segment, with masks of 16 by 20 pixels.
+pub fn dense_terms(
+    method: &mut dyn Criterion,
+    store: &Store,
+    student: &Outputs,
+    teacher: &Outputs,
+) -> Vec<Term> {
+    dense_terms_of(method, store, student, teacher, &masks([4, 16, 20]))
+}
+
+/// The same with this target of 4 images.
+pub fn dense_terms_of(
+    method: &mut dyn Criterion,
+    store: &Store,
+    student: &Outputs,
+    teacher: &Outputs,
+    target: &Target,
+) -> Vec<Term> {
+    let step = Step {
+        student,
+        teacher: Some(teacher),
+        supervision: dense_supervision(target),
+        indices: &POSITIONS[..4],
+        progress: Progress {
+            epoch: 0,
+            epochs: 100,
+            step: 0,
+            steps: 10,
+        },
+    };
+    method.terms(&step, &mut pass(store)).unwrap()
 }
 
 /// What the networks of procedures see in tests: 16×16 pixels in 3 channels, 5 classes.

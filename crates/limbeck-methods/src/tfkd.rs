@@ -17,7 +17,8 @@
 //! student starts from the weights that the copy started from.
 //!
 //! ## Inputs and shapes
-//! Student logits `[B, K]`, labels `[B]` or the shares of the classes `[B, K]`.
+//! Student logits `[B, K]`, labels `[B]` or the shares of the classes `[B, K]`. Of networks that
+//! segment, each pixel that is not void is a row.
 //!
 //! ## Parameters
 //! | name | default | range | from |
@@ -54,7 +55,7 @@ use limbeck_nn::Taps;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Act, Cast, MethodError, Probe, Procedure, STUDENT, Scene, Stage, Term,
+    Act, Cast, MethodError, Probe, Procedure, STUDENT, Scene, Stage, Supervision, Target, Term,
     criterion::{require_at_least, require_positive, require_share, require_weight},
     softmax::{divergence, softened_kl},
 };
@@ -242,23 +243,33 @@ impl Procedure for Tfkd {
         let batch = scene.batch();
         let images = || batch.images.clone();
         if self.form == TfkdForm::Copy && stage == 0 {
-            let logits = scene.train(COPY, images(), &Taps::none())?.logits();
-            return Ok(vec![Term::new("task", scene.task(logits)?, 1.0)]);
+            let copy = scene.train(COPY, images(), &Taps::none())?;
+            return scene.supervise_labelled(&copy, 1.0);
         }
-        let student = scene.train(STUDENT, images(), &Taps::none())?.logits();
+        let student = scene.train(STUDENT, images(), &Taps::none())?;
         let taught = match self.form {
             TfkdForm::Virtual => {
-                let (labels, shares) = batch.target.classes(Self::ID)?;
-                let teacher = self.virtual_teacher(&student, labels, shares);
-                self.towards_virtual(student.clone(), teacher)
+                let Supervision { task, target } = scene.supervision();
+                let rows = task.rows(&student.prediction, None, target)?;
+                let labels = rows.labels.ok_or_else(|| MethodError::NoLabels {
+                    reader: format!("method `{}`", Self::ID),
+                })?;
+                let shares = match target {
+                    Target::Classes { shares, .. } => shares.as_ref(),
+                    Target::None | Target::Masks(_) => None,
+                };
+                let teacher = self.virtual_teacher(&rows.student, &labels, shares);
+                self.towards_virtual(rows.student, teacher)
             }
             TfkdForm::Copy => {
-                let copy = scene.evaluate(COPY, images(), &Taps::none())?.logits();
-                self.towards_copy(student.clone(), copy)
+                let copy = scene.evaluate(COPY, images(), &Taps::none())?;
+                let (student, copy) = scene.rows(Self::ID, &student, &copy)?;
+                self.towards_copy(student, copy)
             }
         };
-        let task = Term::new("task", scene.task(student)?, self.task_weight());
-        Ok(vec![task, taught])
+        let mut terms = scene.supervise_labelled(&student, self.task_weight())?;
+        terms.push(taught);
+        Ok(terms)
     }
 }
 

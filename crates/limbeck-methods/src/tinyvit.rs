@@ -105,9 +105,9 @@ impl Criterion for Tinyvit {
     }
 
     fn terms(&mut self, step: &Step<'_>, _pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError> {
-        let logits = step.teacher(Self::ID)?.logits();
-        let target = SparseTarget::cut(logits, self.topk, self.clamp_minor)?;
-        let value = target.cross_entropy(step.student.logits());
+        let (student, teacher) = step.rows(Self::ID)?;
+        let target = SparseTarget::cut(teacher, self.topk, self.clamp_minor)?;
+        let value = target.cross_entropy(student);
         Ok(vec![Term::new("soft", value, 1.0)])
     }
 }

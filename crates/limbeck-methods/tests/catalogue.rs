@@ -16,5 +16,6 @@ mod catalogue {
     mod rehearsal;
     mod resume;
     mod scene;
+    mod void;
     mod zoo;
 }

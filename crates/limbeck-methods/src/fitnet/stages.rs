@@ -79,11 +79,8 @@ impl Procedure for FitNetStages {
         }
         let teacher = scene.teacher_of_batch(FitNet::ID, &Taps::none())?;
         let student = scene.train(STUDENT, images, &Taps::none())?;
-        let kd = softened_kl(
-            student.logits(),
-            teacher.logits().inner(),
-            self.config.temperature,
-        );
+        let (own, others) = scene.rows(FitNet::ID, &student, &teacher)?;
+        let kd = softened_kl(own, others, self.config.temperature);
         let mut terms = scene.supervise(&student, self.config.ce_weight)?;
         terms.push(Term::new("kd", kd, self.config.kd_weight));
         Ok(terms)

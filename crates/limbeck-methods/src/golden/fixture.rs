@@ -70,16 +70,62 @@ pub fn supervision(target: &Target) -> Supervision<'_> {
 /// The first step of the first epoch of a run of one.
 pub fn step<'a>(student: &'a Outputs, teacher: &'a Outputs, target: &'a Target) -> Step<'a> {
     Step {
+        indices: &POSITIONS[..student.logits().dims()[0]],
+        ..step_of(student, teacher, target)
+    }
+}
+
+fn step_of<'a>(student: &'a Outputs, teacher: &'a Outputs, target: &'a Target) -> Step<'a> {
+    Step {
         student,
         teacher: Some(teacher),
         supervision: supervision(target),
-        indices: &POSITIONS[..student.logits().dims()[0]],
+        indices: &[],
         progress: Progress {
             epoch: 0,
             epochs: 1,
             step: 0,
             steps: 1,
         },
+    }
+}
+
+/// A probe for networks that segment, with logits of these shapes `[B, K, h, w]` besides the taps.
+pub fn dense_probe(
+    student_logits: &Tensor<4>,
+    teacher_logits: &Tensor<4>,
+    student: Vec<(String, TapKind)>,
+    teacher: Vec<(String, TapKind)>,
+) -> Probe {
+    let [batch, classes, ..] = student_logits.dims();
+    let mut probe = probe(classes, batch, student, teacher);
+    let sides = [Some(&mut probe.student), probe.teacher.as_mut()];
+    for (taps, logits) in sides.into_iter().zip([student_logits, teacher_logits]) {
+        if let Some(last) = taps.and_then(|taps| taps.last_mut()) {
+            last.kind = map_kind(logits);
+        }
+    }
+    probe
+}
+
+/// Outputs of a network that segments: `map` `[B, C, H, W]` is its tap `feature` and its logits.
+pub fn dense_outputs(map: Tensor<4>) -> Outputs {
+    Outputs {
+        prediction: Feature::Map(map.clone()),
+        features: [("feature".to_owned(), Feature::Map(map))].into(),
+    }
+}
+
+/// As [`step`], of networks that segment.
+pub fn dense_step<'a>(student: &'a Outputs, teacher: &'a Outputs, target: &'a Target) -> Step<'a> {
+    let batch = match &student.prediction {
+        Feature::Map(logits) => logits.dims()[0],
+        _ => 0,
+    };
+    Step {
+        supervision: testing::dense_supervision(target),
+        indices: &POSITIONS[..batch],
+        ..step_of(student, teacher, target)
     }
 }
 

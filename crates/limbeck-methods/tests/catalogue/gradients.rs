@@ -3,7 +3,7 @@
 use limbeck_nn::Store;
 use serde_json::{Value, json};
 
-use super::scene::{Numbers, Scene, criteria, gradient_of, number, scenes, total};
+use super::scene::{Numbers, Scene, gradient_of, number, scenes, total};
 
 /// Step of the central differences: their error is its square, rounding is divided by it.
 const STEP: f64 = 1e-5;
@@ -46,7 +46,7 @@ fn tried(count: usize) -> impl Iterator<Item = usize> {
 #[test]
 fn gradients_of_student_outputs_agree_with_difference_quotients() {
     for scene in scenes() {
-        for entry in criteria().filter(|entry| entry.id != "none") {
+        for entry in scene.criteria() {
             let mut method = scene.build(entry.id, entry.id, settings(entry.id)).unwrap();
             let numbers = scene.numbers("student");
             let student = scene.student(&numbers);
@@ -77,7 +77,7 @@ fn gradients_of_student_outputs_agree_with_difference_quotients() {
 #[test]
 fn gradients_of_modules_agree_with_difference_quotients() {
     for scene in scenes() {
-        for entry in criteria().filter(|entry| entry.id != "none") {
+        for entry in scene.criteria() {
             let mut method = scene.build(entry.id, entry.id, settings(entry.id)).unwrap();
             let numbers = scene.numbers("student");
             let store = method.store().clone();
@@ -112,7 +112,7 @@ fn gradients_of_modules_agree_with_difference_quotients() {
 #[test]
 fn no_gradient_reaches_the_teacher_even_where_it_records_some() {
     for scene in scenes() {
-        for entry in criteria().filter(|entry| entry.id != "none") {
+        for entry in scene.criteria() {
             let mut method = scene.build_default(entry.id);
             let teacher = scene.teacher(true);
             let student = scene.student(&scene.numbers("student"));
@@ -139,7 +139,7 @@ fn no_gradient_reaches_the_teacher_even_where_it_records_some() {
 #[test]
 fn taps_that_a_method_does_not_need_are_not_read() {
     for scene in scenes() {
-        for entry in criteria() {
+        for entry in scene.criteria() {
             let mut method = scene.build_default(entry.id);
             let needs = method.needs();
             let mut student = scene.student(&scene.numbers("student"));
@@ -156,7 +156,7 @@ fn taps_that_a_method_does_not_need_are_not_read() {
 #[test]
 fn single_precision_gives_the_same_terms_as_double() {
     for scene in scenes() {
-        for entry in criteria().filter(|entry| entry.id != "none") {
+        for entry in scene.criteria() {
             let terms = |dtype| {
                 let scene = Scene {
                     dtype,

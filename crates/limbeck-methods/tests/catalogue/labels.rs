@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use limbeck_methods::{
-    Batch, Classification, HeldOut, Interlude, METHODS, MethodEntry, MethodError, Progress, Scene,
-    Setting, Target, TaskKind, TrainingPart, cast, check_data, without_labels,
+    Batch, Classification, HeldOut, Interlude, MethodEntry, MethodError, Progress, Scene, Setting,
+    Target, TaskKind, TrainingPart, cast, check_data, without_labels,
 };
 use serde_json::{Value, json};
 
 use super::{
     rehearsal::{Asked, Few, FrozenNetwork, batch, network, probe, teacher_of},
-    scene::number,
+    scene::{number, serving},
 };
 
 /// Images of which nothing is known.
@@ -103,7 +103,7 @@ fn play(
 
 #[test]
 fn a_method_goes_on_without_labels_or_says_that_it_needs_them() {
-    for entry in METHODS.iter().filter(|entry| entry.needs_teacher) {
+    for entry in serving(TaskKind::Classification).filter(|entry| entry.needs_teacher) {
         let found = learn(entry, json!({}));
         match (entry.reads_labels(json!({})).unwrap(), found) {
             (false, Ok(names)) => {
@@ -154,7 +154,7 @@ fn data_without_labels_is_refused_with_what_would_fit() {
         );
         checked.map_err(|error| error.to_string())
     };
-    for entry in METHODS {
+    for entry in serving(TaskKind::Classification) {
         assert_eq!(check(entry.id, true), Ok(()), "{}", entry.id);
         let needs = entry.needs_labels(json!({})).unwrap();
         assert_eq!(check(entry.id, false).is_err(), needs, "{}", entry.id);

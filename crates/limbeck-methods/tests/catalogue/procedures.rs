@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use limbeck_methods::{METHODS, MethodEntry, MethodError, cast, entries};
+use limbeck_methods::{MethodEntry, MethodError, TaskKind, cast, entries};
 use serde_json::json;
 
-use super::rehearsal::{Rehearsal, batch, network, numbers, probe};
+use super::{
+    rehearsal::{Rehearsal, batch, network, numbers, probe},
+    scene::serving,
+};
 
 fn procedures() -> impl Iterator<Item = &'static MethodEntry> {
-    METHODS.iter().filter(|entry| entry.is_procedure())
+    serving(TaskKind::Classification).filter(|entry| entry.is_procedure())
 }
 
 fn is_plain(name: &str) -> bool {
@@ -172,8 +175,9 @@ fn procedures_that_learn_from_a_teacher_say_so_without_one() {
 
 #[test]
 fn what_a_method_asks_its_teacher_is_what_it_says() {
-    let mut forms: Vec<(&str, serde_json::Value)> =
-        METHODS.iter().map(|entry| (entry.id, json!({}))).collect();
+    let mut forms: Vec<(&str, serde_json::Value)> = serving(TaskKind::Classification)
+        .map(|entry| (entry.id, json!({})))
+        .collect();
     forms.push(("fitnet", json!({ "hint_share": 0.4 })));
     forms.push((
         "sharedhead",

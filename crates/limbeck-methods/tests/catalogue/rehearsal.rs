@@ -8,7 +8,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use limbeck_methods::{
     Batch, Cast, Classification, Classifier, HeldOut, Interlude, MethodEntry, MethodError,
     Normalisation, Origin, Played, Probe, Procedure, Progress, Scene, Section, Setting, Stage,
-    Target, Teacher, Term, TrainingPart, cast, entries,
+    Target, TaskKind, Teacher, Term, TrainingPart, cast, entries,
 };
 use limbeck_nn::{Init, InputShape, Network, Outputs, Tap, Taps, layer::resize_bilinear, model};
 use serde_json::Value;
@@ -129,10 +129,16 @@ pub fn assemble(entry: &MethodEntry, settings: Value) -> Result<(), MethodError>
 
 /// The same for one or several joined.
 pub fn assemble_named(name: &str, settings: &Settings) -> Result<(), MethodError> {
-    let is_procedure = entries(name)?.iter().any(|entry| entry.is_procedure());
-    let probe = match is_procedure {
+    let entries = entries(name)?;
+    let classify = |entry: &&MethodEntry| entry.tasks.contains(&TaskKind::Classification);
+    let probe = match entries.iter().any(|entry| entry.is_procedure()) {
         true => probe(Some(&network(teacher_of(name), 2))),
-        false => scenes()[0].probe(),
+        false if entries.iter().all(classify) => scenes()[0].probe(),
+        false => {
+            let mut scenes = scenes().into_iter();
+            let dense = scenes.find(|scene| scene.task() == TaskKind::Segmentation);
+            dense.unwrap().probe()
+        }
     };
     cast(name, settings, &probe, network("resnet8", 1)).map(drop)
 }

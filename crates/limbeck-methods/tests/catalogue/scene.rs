@@ -3,16 +3,24 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
+use limbeck_data::VOID;
 use limbeck_methods::{
-    Classification, METHODS, Method, MethodEntry, MethodError, Probe, Progress, Step, Supervision,
-    Target, Term, TrainingPart, build,
+    Classification, METHODS, Method, MethodEntry, MethodError, Probe, Progress, Segmentation, Step,
+    Supervision, Target, Task, TaskKind, Term, TrainingPart, build,
 };
 use limbeck_nn::{Feature, Init, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
 use serde_json::Value;
 
-/// All methods that are criteria.
+/// All methods that serve `task`.
+pub fn serving(task: TaskKind) -> impl Iterator<Item = &'static MethodEntry> {
+    METHODS
+        .iter()
+        .filter(move |entry| entry.tasks.contains(&task))
+}
+
+/// All methods for classifiers that are criteria.
 pub fn criteria() -> impl Iterator<Item = &'static MethodEntry> {
-    METHODS.iter().filter(|entry| !entry.is_procedure())
+    serving(TaskKind::Classification).filter(|entry| !entry.is_procedure())
 }
 
 /// Number of classes in all scenes.
@@ -31,6 +39,9 @@ pub struct Scene {
     pub student: Vec<Tap>,
     /// Taps of the teacher, without logits.
     pub teacher: Vec<Tap>,
+    /// Kinds of the logits of student and teacher: vectors of classifiers, maps of networks that
+    /// segment.
+    pub logits: [TapKind; 2],
     /// Element type of everything.
     pub dtype: DType,
 }
@@ -64,12 +75,64 @@ fn vit(grid: [usize; 2], width: usize) -> Vec<Tap> {
         .collect()
 }
 
-/// Networks alike, networks with other sizes and stage counts, and a ViT as the teacher.
+/// A network that segments: stages, and what its classifier reads.
+fn dense_cnn(stages: &[[usize; 3]], feature: [usize; 3]) -> Vec<Tap> {
+    let stages = (1..).zip(stages).flat_map(|(i, &shape)| {
+        [format!("stage{i}.preact"), format!("stage{i}")]
+            .map(|name| tap(&name, TapKind::Map(shape)))
+    });
+    stages
+        .chain([tap("feature", TapKind::Map(feature))])
+        .collect()
+}
+
+/// A transformer of stages on ever smaller grids.
+fn pyramid(stages: &[(usize, [usize; 2])], feature: [usize; 3]) -> Vec<Tap> {
+    let stages = (1..).zip(stages).map(|(i, &(width, grid))| {
+        let kind = TapKind::Tokens {
+            shape: [grid[0] * grid[1], width],
+            prefix: 0,
+            grid,
+        };
+        tap(&format!("stage{i}"), kind)
+    });
+    stages
+        .chain([tap("feature", TapKind::Map(feature))])
+        .collect()
+}
+
+/// Networks alike, networks with other sizes and stage counts, and a ViT as the teacher; networks
+/// that segment alike, and with other strides, widths and tokens in place of maps.
 pub fn scenes() -> Vec<Scene> {
+    let mut scenes = classifiers();
+    let map = |[height, width]: [usize; 2]| TapKind::Map([CLASSES, height, width]);
+    scenes.push(Scene {
+        name: "equal maps",
+        student: dense_cnn(&[[2, 6, 8], [3, 3, 4], [4, 3, 4]], [4, 3, 4]),
+        teacher: dense_cnn(&[[3, 6, 8], [4, 3, 4], [6, 3, 4]], [6, 3, 4]),
+        logits: [map([3, 4]), map([3, 4])],
+        dtype: DType::F64,
+    });
+    scenes.push(Scene {
+        name: "a pyramid of tokens as the teacher",
+        student: dense_cnn(&[[2, 8, 8], [3, 4, 4], [4, 4, 4], [5, 4, 4]], [4, 4, 4]),
+        teacher: pyramid(
+            &[(3, [8, 8]), (4, [4, 4]), (6, [2, 2]), (8, [2, 2])],
+            [6, 8, 8],
+        ),
+        logits: [map([4, 4]), map([8, 8])],
+        dtype: DType::F64,
+    });
+    scenes
+}
+
+/// The scenes of classifiers.
+pub fn classifiers() -> Vec<Scene> {
     let scene = |name, student, teacher| Scene {
         name,
         student,
         teacher,
+        logits: [TapKind::Vector(CLASSES), TapKind::Vector(CLASSES)],
         dtype: DType::F64,
     };
     vec![
@@ -100,20 +163,33 @@ pub fn draw(name: &str, count: usize) -> Vec<f64> {
 pub type Numbers = BTreeMap<String, Vec<f64>>;
 
 impl Scene {
+    /// What the networks are for.
+    pub fn task(&self) -> TaskKind {
+        TaskKind::of(&self.logits[0]).unwrap()
+    }
+
+    /// All methods for such networks that are criteria and have terms.
+    pub fn criteria(&self) -> impl Iterator<Item = &'static MethodEntry> {
+        serving(self.task()).filter(|entry| !entry.is_procedure() && entry.id != "none")
+    }
+
     /// What a method is built for.
     pub fn probe(&self) -> Probe {
-        let logits = tap("logits", TapKind::Vector(CLASSES));
-        let with_logits = |taps: &[Tap]| [taps, std::slice::from_ref(&logits)].concat();
+        let [student, teacher] = self.logits.clone().map(|kind| tap("logits", kind));
+        let labels = (0..TRAINING).map(|i| (i % CLASSES) as i64).collect();
         Probe {
-            student: with_logits(&self.student),
-            teacher: Some(with_logits(&self.teacher)),
+            student: [&self.student[..], &[student]].concat(),
+            teacher: Some([&self.teacher[..], &[teacher]].concat()),
             classes: CLASSES,
             batch: BATCH,
             pairs: None,
             seed: 5,
             device: Device::flex(),
             dtype: self.dtype,
-            training: TrainingPart::labelled((0..TRAINING).map(|i| (i % CLASSES) as i64).collect()),
+            training: match self.task() {
+                TaskKind::Classification => TrainingPart::labelled(labels),
+                TaskKind::Segmentation => TrainingPart::unlabelled(TRAINING),
+            },
             teacher_classifier: None,
         }
     }
@@ -144,29 +220,33 @@ impl Scene {
                 )
             })
             .collect();
-        let logits = draw(&format!("{name}/logits"), BATCH * CLASSES);
+        let count = BATCH * shape(&self.logits[0]).iter().product::<usize>();
+        let logits = draw(&format!("{name}/logits"), count);
         numbers.insert("logits".to_owned(), logits);
         numbers
     }
 
     /// The student's outputs made of these numbers, every tensor recording its gradient.
     pub fn student(&self, numbers: &Numbers) -> Outputs {
-        outputs(
-            &self.student,
-            self.dtype,
-            |name| numbers[name].clone(),
-            true,
-        )
+        let number_of = |name: &str| numbers[name].clone();
+        outputs(&self.student, &self.logits[0], self.dtype, number_of, true)
     }
 
     /// The teacher's outputs, recording gradients or not.
     pub fn teacher(&self, records: bool) -> Outputs {
         let number_of = |name: &str| {
-            let kind = self.teacher.iter().find(|tap| tap.name == name);
-            let each = kind.map_or(CLASSES, |tap| shape(&tap.kind).iter().product());
+            let tap = self.teacher.iter().find(|tap| tap.name == name);
+            let kind = tap.map_or(&self.logits[1], |tap| &tap.kind);
+            let each: usize = shape(kind).iter().product();
             draw(&format!("teacher/{name}"), BATCH * each)
         };
-        outputs(&self.teacher, self.dtype, number_of, records)
+        outputs(
+            &self.teacher,
+            &self.logits[1],
+            self.dtype,
+            number_of,
+            records,
+        )
     }
 
     /// The terms of the step that follows a first one, in an epoch of which neither is the first.
@@ -194,16 +274,34 @@ impl Scene {
         student: &Outputs,
         teacher: &Outputs,
     ) -> Vec<Term> {
-        let labels: Vec<i64> = (0..BATCH).map(|i| (2 * i % CLASSES) as i64).collect();
-        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [BATCH]), &Device::flex());
-        let target = Target::labels(labels);
+        let target = match self.task() {
+            TaskKind::Classification => classes(),
+            TaskKind::Segmentation => masks(|i| match i % 7 {
+                6 => VOID,
+                _ => (i / 5 % CLASSES) as u8,
+            }),
+        };
+        self.step_on(&target, method, store, student, teacher)
+    }
+
+    /// The same for images of which `target` is known.
+    pub fn step_on(
+        &self,
+        target: &Target,
+        method: &mut Method,
+        store: &Store,
+        student: &Outputs,
+        teacher: &Outputs,
+    ) -> Vec<Term> {
+        let segmentation = Segmentation::default();
+        let task: &dyn Task = match self.task() {
+            TaskKind::Classification => &Classification::PLAIN,
+            TaskKind::Segmentation => &segmentation,
+        };
         let step = Step {
             student,
             teacher: Some(teacher),
-            supervision: Supervision {
-                task: &Classification::PLAIN,
-                target: &target,
-            },
+            supervision: Supervision { task, target },
             indices: &[0, 1, 2, 3],
             progress: Progress {
                 epoch: 3,
@@ -220,6 +318,24 @@ impl Scene {
     }
 }
 
+/// A class of each image.
+fn classes() -> Target {
+    let labels: Vec<i64> = (0..BATCH).map(|i| (2 * i % CLASSES) as i64).collect();
+    let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [BATCH]), &Device::flex());
+    Target::labels(labels)
+}
+
+/// The class that `class` gives each pixel of 12 by 16, counted over all images.
+pub fn masks(class: impl Fn(usize) -> u8) -> Target {
+    let shape = [BATCH, 12, 16];
+    let ids = (0..shape.iter().product()).map(|i| i64::from(class(i)));
+    let ids = ids.collect::<Vec<_>>();
+    Target::Masks(Tensor::from_data(
+        TensorData::new(ids, shape),
+        &Device::flex(),
+    ))
+}
+
 fn shape(kind: &TapKind) -> Vec<usize> {
     match kind {
         TapKind::Map(shape) => shape.to_vec(),
@@ -231,13 +347,14 @@ fn shape(kind: &TapKind) -> Vec<usize> {
 
 fn outputs(
     taps: &[Tap],
+    logits: &TapKind,
     dtype: DType,
     numbers: impl Fn(&str) -> Vec<f64>,
     records: bool,
 ) -> Outputs {
-    let feature = |tap: &Tap| {
-        let numbers = numbers(&tap.name);
-        match tap.kind {
+    let feature = |name: &str, kind: &TapKind| {
+        let numbers = numbers(name);
+        match *kind {
             TapKind::Map([c, h, w]) => {
                 Feature::Map(tensor(numbers, [BATCH, c, h, w], dtype, records))
             }
@@ -257,10 +374,10 @@ fn outputs(
         }
     };
     Outputs {
-        prediction: Feature::Vector(tensor(numbers("logits"), [BATCH, CLASSES], dtype, records)),
+        prediction: feature("logits", logits),
         features: taps
             .iter()
-            .map(|tap| (tap.name.clone(), feature(tap)))
+            .map(|tap| (tap.name.clone(), feature(&tap.name, &tap.kind)))
             .collect(),
     }
 }
@@ -284,12 +401,11 @@ pub fn gradient_of(outputs: &Outputs, name: &str, gradients: &Gradients) -> Opti
         let gradient = leaf.grad(gradients)?;
         Some(gradient.try_into_vec_as().unwrap())
     }
-    match outputs.feature(name) {
-        Some(Feature::Map(map)) => of(map, gradients),
-        Some(Feature::Tokens { tokens, .. }) => of(tokens, gradients),
-        Some(Feature::Vector(vector)) => of(vector, gradients),
-        Some(Feature::Attention(attention)) => of(attention, gradients),
-        None => of(&outputs.logits(), gradients),
+    match outputs.feature(name).unwrap_or(&outputs.prediction) {
+        Feature::Map(map) => of(map, gradients),
+        Feature::Tokens { tokens, .. } => of(tokens, gradients),
+        Feature::Vector(vector) => of(vector, gradients),
+        Feature::Attention(attention) => of(attention, gradients),
     }
 }
 

@@ -11,6 +11,7 @@ mod linear;
 mod pool;
 mod reduced_attention;
 mod resize;
+mod spectral_conv2d;
 mod token_convolution;
 mod transformer_block;
 
@@ -22,11 +23,15 @@ pub use conv2d::{Conv2d, Conv2dConfig, FrozenConvolution};
 pub use dropout::{drop_path, dropout, dropout_channels};
 pub use layer_norm::LayerNorm;
 pub use limbeck_kernels::{
-    Activation, channel_shuffle, interleave_channels, map_to_tokens, relu, tokens_to_map,
+    Activation, channel_shuffle, divergence, divergence_with_slopes, interleave_channels,
+    map_to_tokens, relu, tokens_to_map,
 };
 pub use linear::Linear;
-pub use pool::{adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
+pub use pool::{
+    adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d, max_pool2d_windows,
+};
 pub use reduced_attention::{ReducedAttention, ReducedAttentionConfig};
 pub use resize::{resize_bilinear, resize_nearest};
+pub use spectral_conv2d::SpectralConv2d;
 pub use token_convolution::{DepthwiseTokens, PatchTokens};
 pub use transformer_block::{TransformerBlock, TransformerBlockConfig};

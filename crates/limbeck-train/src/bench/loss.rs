@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use limbeck_methods::{
-    BASELINE, Classification, Classifier, Method, Normalisation, Probe, Progress, Step,
-    Supervision, Target, Term, TrainingPart,
+    BASELINE, Classification, Classifier, Method, Normalisation, Probe, Progress, Segmentation,
+    Step, Supervision, Target, Task, TaskKind, TrainingPart,
 };
 use limbeck_nn::{InputShape, Mode, Outputs, Pass, Taps, model::outline};
 
@@ -45,6 +45,8 @@ impl LossBench<'_> {
         if entries.iter().any(|entry| entry.is_procedure()) {
             return Ok(None);
         }
+        let kind = self.task()?;
+        limbeck_methods::check_data(method, &BTreeMap::new(), kind, true)?;
         let teacher = match limbeck_methods::needs_teacher(method)? {
             true => Some(build(self.teacher, self.input, 0)?),
             false => None,
@@ -77,10 +79,17 @@ impl LossBench<'_> {
                 .teacher
                 .as_deref()
                 .map(|taps| given(taps, &needs.teacher, false)),
-            target: Target::labels(Tensor::from_data(
-                TensorData::new(noise::labels(classes, self.batch), [self.batch]),
-                &probe.device,
-            )),
+            target: match kind {
+                TaskKind::Classification => Target::labels(Tensor::from_data(
+                    TensorData::new(noise::labels(classes, self.batch), [self.batch]),
+                    &probe.device,
+                )),
+                TaskKind::Segmentation => Target::Masks(noise::masks(self.input, self.batch)),
+            },
+            task: match kind {
+                TaskKind::Classification => Box::new(Classification::PLAIN),
+                TaskKind::Segmentation => Box::new(Segmentation::default()),
+            },
             indices: (0..self.batch).collect(),
         };
         // What a method knows of an image from an earlier epoch is there from the second one on.
@@ -91,6 +100,14 @@ impl LossBench<'_> {
             stopwatch.measure(|| (), |()| criterion.learn(1))?;
         }
         Ok(Some(stopwatch.median()))
+    }
+
+    /// What the student is for.
+    ///
+    /// # Errors
+    /// A name that does not exist.
+    pub fn task(&self) -> Result<TaskKind, TrainError> {
+        Ok(limbeck_nn::model::find(self.student)?.task)
     }
 
     /// Median milliseconds of a step of the student on labels alone.
@@ -118,6 +135,7 @@ struct Alone {
     student: Outputs,
     teacher: Option<Outputs>,
     target: Target,
+    task: Box<dyn Task>,
     indices: Vec<usize>,
 }
 
@@ -127,7 +145,7 @@ impl Alone {
         let tracked = self.method.store().tracked();
         let mut pass = Pass::new(&tracked, Mode::Train, Taps::none(), 0);
         let supervision = Supervision {
-            task: &Classification::PLAIN,
+            task: self.task.as_ref(),
             target: &self.target,
         };
         let step = Step {
@@ -144,8 +162,7 @@ impl Alone {
         };
         let mut terms = self.method.terms(&step, &mut pass)?;
         if terms.is_empty() {
-            let task = supervision.loss(self.student.logits())?;
-            terms.push(Term::new("task", task, 1.0));
+            terms = supervision.task.terms(&self.student, supervision.target)?;
         }
         let total = terms
             .into_iter()

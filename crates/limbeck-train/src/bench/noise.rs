@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{DType, Device, Tensor, TensorData, activation::softmax};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData, activation::softmax};
 use limbeck_data::{Batch, Large};
 use limbeck_methods::{Batch as Tensors, HeldOut, Images, MethodError};
 use limbeck_nn::{Feature, InputShape, Outputs, Tap, TapKind, Taps};
@@ -67,12 +67,12 @@ pub(super) fn outputs(taps: &[Tap], wanted: &Taps, batch: usize, tracked: bool) 
         .filter(|tap| tap.name == LOGITS || wanted.wants(&tap.name))
         .map(|tap| (tap.name.clone(), feature(&tap.kind)))
         .collect();
-    let logits = match features.remove(LOGITS) {
-        Some(Feature::Vector(logits)) => logits,
-        _ => leaf(tensor([batch, 1]), tracked),
+    let prediction = match features.remove(LOGITS) {
+        Some(logits) => logits,
+        None => Feature::Vector(leaf(tensor([batch, 1]), tracked)),
     };
     Outputs {
-        prediction: Feature::Vector(logits),
+        prediction,
         features,
     }
 }
@@ -136,6 +136,18 @@ pub(super) fn batch(input: InputShape, count: usize, wanted: Images) -> Batch {
         }),
         ..alone
     }
+}
+
+/// Masks `[B, H, W]` of squares of 16 pixels, the classes in turn.
+pub(super) fn masks(input: InputShape, count: usize) -> Tensor<3, Int> {
+    const SIDE: usize = 16;
+    let shape = [count, input.height, input.width];
+    let class = |i: usize| {
+        let (row, column) = (i / input.width, i % input.width);
+        ((row / SIDE + column / SIDE) % input.classes) as i64
+    };
+    let ids = (0..shape.iter().product()).map(class).collect::<Vec<_>>();
+    Tensor::from_data(TensorData::new(ids, shape), &Device::flex())
 }
 
 /// Classes in turn.

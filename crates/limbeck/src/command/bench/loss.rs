@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 
 use limbeck::methods::{METHODS, entries};
-use limbeck::nn::InputShape;
+use limbeck::nn::{InputShape, model};
 use limbeck::train::{
     TrainError,
     bench::{LossBench, Machine},
@@ -38,8 +38,13 @@ pub fn run(arguments: &LossArguments) -> anyhow::Result<()> {
         check("--classes", classes, MOST_CLASSES)?;
     }
     let [channels, height, width] = parse_input(&arguments.input)?;
+    let task = model::find(&arguments.student)?.task;
     let methods: Vec<&str> = match arguments.methods.as_slice() {
-        [] => METHODS.iter().map(|entry| entry.id).collect(),
+        [] => METHODS
+            .iter()
+            .filter(|entry| entry.tasks.contains(&task))
+            .map(|entry| entry.id)
+            .collect(),
         named => named.iter().map(String::as_str).collect(),
     };
     for method in &methods {

@@ -1,0 +1,22 @@
+//! Divergences on the CPU backend.
+
+use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
+
+use super::{DivergenceOps, composed, rows};
+use crate::flex::{Numbers, tensor};
+
+impl DivergenceOps for Flex {
+    fn kernel_divergence(
+        x: FlexTensor,
+        target: FlexTensor,
+        scale: f64,
+    ) -> (FlexTensor, FlexTensor) {
+        let Some(numbers) = Numbers::new([&x, &target]) else {
+            return composed::divergence::<Self>(x, target, scale);
+        };
+        let [values, targets] = numbers.slices();
+        let shape = x.shape();
+        let (sum, slopes) = rows::divergence(values, targets, shape[1], scale as f32);
+        (tensor(vec![sum as f32], [1]), tensor(slopes, shape))
+    }
+}
