@@ -1,10 +1,13 @@
 //! What methods on maps of predictions share.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
+use limbeck_data::VOID;
 use limbeck_nn::{Feature, Tap, TapKind};
 
 use crate::{
-    MethodError, Probe, Step, TaskKind, connector::resize_map, criterion::require_teacher,
+    MethodError, Probe, Segmentation, Step, TaskKind,
+    connector::{pool_map, resize_map},
+    criterion::require_teacher,
 };
 
 /// The tap that holds what a segmentation network's last classifier reads.

@@ -16,6 +16,7 @@ mod catalogue {
     mod rehearsal;
     mod resume;
     mod scene;
+    mod segmentation;
     mod void;
     mod zoo;
 }

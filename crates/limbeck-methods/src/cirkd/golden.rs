@@ -72,6 +72,10 @@ fn memory(case: &Case) -> BTreeMap<String, Values> {
     let mut run = Run::new(case);
     let student: Tensor<4> = run.input("student_feature");
     let teacher: Tensor<4> = run.input("teacher_feature");
+    let classes = case.count("num_classes");
+    // The file has keys of each class, settings those of all.
+    let drawn = ["pixel_contrast", "region_contrast"].map(|key| case.count(key));
+    let [pixel_contrast, region_contrast] = drawn.map(|each| (each - 1) * classes);
     let config = CirkdConfig {
         temperature: case.number("temperature"),
         memory_temperature: case.number("kd_temperature"),
@@ -79,15 +83,13 @@ fn memory(case: &Case) -> BTreeMap<String, Values> {
         region_weight: case.number("weight_region"),
         pixel_memory: case.count("pixel_memory"),
         region_memory: case.count("region_memory"),
-        pixel_contrast: case.count("pixel_contrast"),
-        region_contrast: case.count("region_contrast"),
+        pixel_contrast,
+        region_contrast,
         pixel_update: case.count("pixel_update"),
         enqueued: Enqueued::FirstPositions,
         ..CirkdConfig::default()
     };
-    let classes = case.count("num_classes");
     let weights = [config.pixel_weight, config.region_weight];
-    let drawn = [config.pixel_contrast, config.region_contrast].map(|all| all / classes + 1);
     let (mut method, mut store) = made(config, classes, &student, &teacher);
 
     // The queues are state, not parameters.

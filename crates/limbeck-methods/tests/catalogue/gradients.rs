@@ -16,6 +16,8 @@ fn settings(id: &str) -> Value {
     match id {
         // The guide is detached; `drg.rs` checks the guidance on its own.
         "drg" => json!({ "weight": 0.0 }),
+        // The lengths are detached.
+        "skds" => json!({ "lengths_learn": true }),
         _ => json!({}),
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use limbeck_data::VOID;
 use limbeck_methods::{
     Batch, Cast, Classification, Classifier, HeldOut, Interlude, MethodEntry, MethodError,
-    Normalisation, Origin, Played, Probe, Procedure, Progress, Scene, Section, Setting, Stage,
-    Target, TaskKind, Teacher, Term, TrainingPart, cast, entries,
+    Normalisation, Origin, Played, Probe, Procedure, Progress, Scene, Section, Segmentation,
+    Setting, Stage, Target, Task, TaskKind, Teacher, Term, TrainingPart, cast, entries,
 };
 use limbeck_nn::{Init, InputShape, Network, Outputs, Tap, Taps, layer::resize_bilinear, model};
 use serde_json::Value;
@@ -186,6 +187,43 @@ pub fn batch(name: &str) -> Batch {
     }
 }
 
+/// What networks that segment see.
+pub const SCENERY: InputShape = InputShape {
+    channels: 3,
+    height: 24,
+    width: 32,
+    classes: 3,
+};
+
+/// A network of the zoo that segments.
+fn segmenter(model: &str, seed: u64) -> Network {
+    model::build(model, SCENERY, seed, &Device::flex(), DType::F32).unwrap()
+}
+
+/// Images with masks, every seventh pixel void.
+fn scenery(name: &str) -> Batch {
+    let InputShape {
+        channels,
+        height,
+        width,
+        classes,
+    } = SCENERY;
+    let shape = [BATCH, channels, height, width];
+    let numbers = Init::Normal(1.0).draw(11, name, shape.iter().product());
+    let device = (&Device::flex(), DType::F32);
+    let class = |i: usize| match i % 7 {
+        6 => i64::from(VOID),
+        _ => (i / 50 % classes) as i64,
+    };
+    let ids = (0..BATCH * height * width).map(class).collect::<Vec<_>>();
+    let masks = TensorData::new(ids, [BATCH, height, width]);
+    Batch::new(
+        Tensor::from_data(TensorData::new(numbers, shape), device),
+        Target::Masks(Tensor::from_data(masks, device.0)),
+        (0..BATCH).collect(),
+    )
+}
+
 /// A method with its cast and teacher, trained by plain gradient descent.
 pub struct Rehearsal {
     /// What happens.
@@ -196,6 +234,8 @@ pub struct Rehearsal {
     pub teacher: FrozenNetwork,
     /// Of three epochs.
     pub stages: Vec<Stage>,
+    /// What is learnt.
+    task: Box<dyn Task>,
 }
 
 impl Rehearsal {
@@ -213,6 +253,45 @@ impl Rehearsal {
             procedure,
             cast,
             teacher: FrozenNetwork(teacher, Asked::default()),
+            task: Box::new(Classification::PLAIN),
+        }
+    }
+
+    /// The method `id` between small networks that segment.
+    pub fn segmenting(id: &str, settings: Value) -> Self {
+        let teacher = segmenter("pspnet_resnet18_x0.06", 2);
+        let student = segmenter("pspnet_resnet18_x0.04", 1);
+        let settings = [(id.to_owned(), settings)].into();
+        let probe = Probe {
+            student: student.taps(),
+            teacher: Some(teacher.taps()),
+            classes: SCENERY.classes,
+            dtype: DType::F32,
+            training: TrainingPart::unlabelled(40),
+            teacher_classifier: None,
+            ..probe(None)
+        };
+        let (procedure, cast) = match cast(id, &settings, &probe, student) {
+            Ok(made) => made,
+            Err(error) => panic!("{id}: {error}"),
+        };
+        Self {
+            stages: procedure.stages(3),
+            procedure,
+            cast,
+            teacher: FrozenNetwork(teacher, Asked::default()),
+            task: Box::new(Segmentation {
+                auxiliary_weight: 0.4,
+                ..Segmentation::default()
+            }),
+        }
+    }
+
+    /// Images with all that is known of them for the task.
+    pub fn batch(&self, name: &str) -> Batch {
+        match self.task.kind() {
+            TaskKind::Classification => batch(name),
+            TaskKind::Segmentation => scenery(name),
         }
     }
 
@@ -252,7 +331,7 @@ impl Rehearsal {
             teacher: Some(&self.teacher),
             stage: progress,
             run: progress,
-            task: &Classification::PLAIN,
+            task: self.task.as_ref(),
             seed: 7,
         });
         let terms = match self.procedure.play(stage, act, &mut scene) {
@@ -265,7 +344,7 @@ impl Rehearsal {
     /// One step of a stage: every act, each followed by an update with a learning rate of 0.01.
     /// Gives the numbers of all terms.
     pub fn step(&mut self, stage: usize, name: &str) -> Vec<f64> {
-        let batch = batch(name);
+        let batch = self.batch(name);
         let mut numbers = Vec::new();
         for act in 0..self.stages[stage].acts.len() {
             let (terms, played) = self.play(stage, act, &batch);

@@ -1,0 +1,140 @@
+//! Every method that serves segmentation, between small real networks.
+
+use std::collections::BTreeSet;
+
+use limbeck_methods::{MethodError, TaskKind, check_data};
+use serde_json::{Value, json};
+
+use super::{
+    rehearsal::{Rehearsal, numbers},
+    scene::serving,
+};
+
+/// All methods with settings, also those that have stages or acts of their own only then.
+fn forms() -> Vec<(&'static str, Value)> {
+    let small = json!({
+        "pixel_memory": 40, "region_memory": 20, "pixel_contrast": 30, "region_contrast": 15,
+    });
+    let settings = |id: &str| match id {
+        "cirkd" => small.clone(),
+        _ => json!({}),
+    };
+    let mut forms: Vec<_> = serving(TaskKind::Segmentation)
+        .map(|entry| (entry.id, settings(entry.id)))
+        .collect();
+    forms.push(("cwd", json!({ "feature_weight": 50.0 })));
+    forms.push(("skds", json!({ "holistic_weight": 0.1 })));
+    forms.push(("fitnet", json!({ "hint_share": 0.4 })));
+    forms.push(("dml", json!({ "update": "simultaneous" })));
+    forms.push(("tfkd", json!({ "form": "self" })));
+    forms
+}
+
+#[test]
+fn steps_give_finite_terms_of_the_same_names_and_change_who_learns_alone() {
+    for (id, settings) in forms() {
+        let mut rehearsal = Rehearsal::segmenting(id, settings.clone());
+        let teacher = |rehearsal: &Rehearsal| -> Vec<Vec<f32>> {
+            let entries = rehearsal.teacher.0.store.entries().iter();
+            entries
+                .map(|entry| entry.value.clone().try_into_vec_as().unwrap())
+                .collect()
+        };
+        let before_teacher = teacher(&rehearsal);
+        for stage in 0..rehearsal.stages.len() {
+            rehearsal.begin(stage);
+            let mut seen: Option<Vec<String>> = None;
+            for step in ["a", "b"] {
+                let mut names = Vec::new();
+                for act in 0..rehearsal.stages[stage].acts.len() {
+                    let batch = rehearsal.batch(step);
+                    let (terms, _) = rehearsal.play(stage, act, &batch);
+                    names.extend(terms.into_iter().map(|term| term.name));
+                }
+                let distinct: BTreeSet<&String> = names.iter().collect();
+                assert_eq!(distinct.len(), names.len(), "{id}: {names:?}");
+                if let Some(seen) = &seen {
+                    assert_eq!(seen, &names, "{id}");
+                }
+                seen = Some(names);
+                let members: Vec<String> = rehearsal
+                    .cast
+                    .members()
+                    .map(|(name, _)| name.to_owned())
+                    .collect();
+                let all = |rehearsal: &Rehearsal| -> Vec<_> {
+                    members
+                        .iter()
+                        .map(|name| numbers(&rehearsal.cast, name))
+                        .collect()
+                };
+                let before = all(&rehearsal);
+                let values = rehearsal.step(stage, step);
+                assert!(
+                    values.iter().all(|value| value.is_finite()),
+                    "{id}: {values:?}"
+                );
+                for ((name, before), after) in members.iter().zip(before).zip(all(&rehearsal)) {
+                    let acts = &rehearsal.stages[stage].acts;
+                    let trained = acts.iter().any(|act| act.trains(name)) && !before.is_empty();
+                    let fixed = !acts.iter().any(|act| act.trains(name));
+                    assert!(
+                        !trained || after != before,
+                        "{id}: {name} has learnt nothing"
+                    );
+                    assert!(!fixed || after == before, "{id}: {name} has changed");
+                }
+            }
+            rehearsal.end_epoch(stage);
+        }
+        assert!(teacher(&rehearsal) == before_teacher, "{id}");
+        let said = rehearsal.procedure.questions();
+        for tap in rehearsal.teacher.1.taps.lock().unwrap().names() {
+            assert!(
+                said.taps.wants(tap),
+                "{id} asks about {tap} and does not say so"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_put_back_makes_the_next_step_bit_for_bit() {
+    for (id, settings) in forms() {
+        let mut first = Rehearsal::segmenting(id, settings.clone());
+        let last = first.stages.len() - 1;
+        first.begin(last);
+        first.step(last, "a");
+        let mut second = Rehearsal::segmenting(id, settings);
+        second.cast = first.cast.clone();
+        let state = first.procedure.state();
+        second.procedure.load_state(state).unwrap();
+        let expected = first.step(last, "b");
+        assert_eq!(second.step(last, "b"), expected, "{id}");
+        let members: Vec<String> = first.cast.members().map(|(n, _)| n.to_owned()).collect();
+        for member in members {
+            let (found, expected) = (
+                numbers(&second.cast, &member),
+                numbers(&first.cast, &member),
+            );
+            assert!(found == expected, "{id}: {member}");
+        }
+    }
+}
+
+#[test]
+fn methods_of_whole_images_are_refused_with_those_that_fit() {
+    let check = |name: &str| check_data(name, &Default::default(), TaskKind::Segmentation, true);
+    for entry in limbeck_methods::METHODS {
+        match entry.tasks.contains(&TaskKind::Segmentation) {
+            true => assert!(check(entry.id).is_ok(), "{}", entry.id),
+            false => {
+                let error = check(entry.id).unwrap_err();
+                assert!(matches!(error, MethodError::Task { .. }), "{error}");
+                let error = error.to_string();
+                assert!(error.contains("cwd") && error.contains("kd, "), "{error}");
+            }
+        }
+    }
+    assert!(check("kd+crd").is_err() && check("kd+cwd").is_ok());
+}
