@@ -1,6 +1,8 @@
 //! The class of each pixel of an image.
 
 use crate::Image;
+use crate::resize::nearest_window;
+use crate::window::Window;
 
 /// The id of pixels whose class is not known or does not count. Nothing is learnt from them, and
 /// nothing is measured on them.
@@ -35,6 +37,15 @@ impl Mask {
     #[must_use]
     pub fn id(&self, x: usize, y: usize) -> u8 {
         self.ids[y * self.width + x]
+    }
+
+    /// The mask at `height` by `width` pixels, both above 0: of each pixel the id at its centre.
+    #[must_use]
+    pub fn resized(&self, height: usize, width: usize) -> Self {
+        nearest_window(
+            self,
+            &Window::whole([self.height, self.width], [height, width]),
+        )
     }
 
     /// The ids as the values of an image of one channel: what moves pixels moves both.

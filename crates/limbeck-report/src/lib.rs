@@ -11,6 +11,7 @@ mod compare;
 mod comparison;
 mod confusion;
 mod curves;
+mod data_page;
 mod evaluation;
 mod file;
 mod gain;
@@ -35,6 +36,7 @@ mod title;
 mod version;
 
 pub use compare::{compare, compare_text};
+pub use data_page::{DataPage, DataPart, DataPicture, data_page};
 pub use evaluation::{Classification, Confusion, Details, Evaluation, Segmentation};
 pub use file::{DETAILS_FILE, RESULTS_FILE, ResultsError, from_files, to_files};
 pub use gain::paired_gain;

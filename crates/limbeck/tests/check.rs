@@ -186,3 +186,44 @@ fn of_pictures_without_labels_a_teacher_says_how_sure_it_is() {
     let sure = told["teacher"]["sure"].as_f64().unwrap();
     assert!((10.0..=100.0).contains(&sure), "{sure}");
 }
+
+#[test]
+fn masks_are_told_by_class_and_drawn_over_their_images() {
+    let place = Place::new();
+    let told = place.succeed(&["check", "scenes:24", "--threads", "2", "--out", "page.html"]);
+    for line in [
+        "scenes (generated)",
+        "train: 24 images",
+        "test: 12 images",
+        "masks          7 classes;",
+        "0  ground ",
+        "6  star ",
+    ] {
+        assert!(told.contains(line), "no `{line}` in\n{told}");
+    }
+    let page = String::from_utf8(bytes(&place.path("page.html"))).unwrap();
+    // Twelve pictures, each with its mask.
+    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 24);
+    assert_eq!(page.matches("class=\"mask\"").count(), 12);
+    let twice = ["check", "scenes:24", "--out", "page.html"];
+    place.fail(&twice, FAILED, &["`page.html` exists"]);
+    let data = &check(&place, &["scenes:24"])["data"];
+    let masks = &data["parts"][0]["masks"];
+    let shares: f64 = masks["classes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["pixels"].as_f64().unwrap())
+        .sum();
+    assert!((shares + masks["void"].as_f64().unwrap() - 100.0).abs() < 1e-6);
+    assert_eq!(data["labels"], true);
+}
+
+#[test]
+fn pictures_of_classes_are_drawn_with_their_class() {
+    let place = Place::new();
+    place.class_folders("set", 3, 4);
+    place.succeed(&["check", "set", "--threads", "2", "--out", "page.html"]);
+    let page = String::from_utf8(bytes(&place.path("page.html"))).unwrap();
+    assert!(page.contains("class2") && !page.contains("class=\"mask\""));
+}

@@ -264,8 +264,7 @@ impl Augment {
         let normalisation = self.normalisation.as_ref();
         write_planes(&view.image, normalisation, large);
         write_planes(&resize(&view.image, height, width), normalisation, small);
-        let window = Window::whole(self.size, [height, width]);
-        view.mask.map(|mask| nearest_window(&mask, &window))
+        view.mask.map(|mask| mask.resized(height, width))
     }
 
     /// All of an image in its own size, normalised: `[C, H, W]` numbers, height and width.

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use super::masks::LookedMask;
 use crate::dataset::reason_of;
 use crate::decode::{decode, read_bounded};
-use crate::source::Source;
+use crate::source::{Annotation, Labelling, Source};
 use crate::{DataError, Image};
 
 /// Standard deviation below which all channels of an image count as near-constant, in levels of 255.
@@ -30,6 +31,8 @@ pub(super) struct Looked {
     /// the same.
     pub sums: [[u64; 3]; 2],
     pub near_constant: bool,
+    /// What its mask holds, where images have masks.
+    pub mask: Option<LookedMask>,
 }
 
 /// Looks at every image of a source, in its order; a reason where one cannot be used.
@@ -73,6 +76,15 @@ fn look(source: &dyn Source, index: usize) -> Result<Looked, String> {
             )
         }
     };
+    let mask = match source.labelling() {
+        Labelling::Masks => match source.annotation(index).map_err(reason)? {
+            Annotation::Mask(mask) => Some(LookedMask::of(&mask)),
+            Annotation::None | Annotation::Class(_) => {
+                return Err(format!("{} has no mask", source.name(index)));
+            }
+        },
+        Labelling::None | Labelling::Classes => None,
+    };
     let Image {
         width,
         height,
@@ -104,6 +116,7 @@ fn look(source: &dyn Source, index: usize) -> Result<Looked, String> {
         ]),
         near_constant: (0..3).all(|colour| deviation(colour) < NEAR_CONSTANT),
         sums,
+        mask,
     })
 }
 

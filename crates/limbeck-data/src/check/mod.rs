@@ -2,6 +2,7 @@
 
 mod duplicates;
 mod image;
+mod masks;
 mod part;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use self::duplicates::{Duplicates, Pair};
+pub use self::masks::{ClassShare, ForeignId, MaskCheck, OtherSize};
 pub use self::part::{ClassCount, PartCheck, Sizes, Unreadable};
 
 use crate::source::{Labelling, Source};
@@ -50,7 +52,7 @@ impl<T> Examples<T> {
 pub struct DataCheck {
     /// For people, such as `fashion-mnist (IDX)`.
     pub name: String,
-    /// Whether the images have labels.
+    /// Whether the images have labels: a class each, or masks.
     pub labels: bool,
     /// What was found besides, and what was left out and why, a line each.
     pub notes: Vec<String>,
@@ -85,7 +87,7 @@ impl Found {
             parts.push(PartCheck::of(name, &**source, &images));
         }
         let labelled =
-            |(_, source): &(&str, &Arc<dyn Source>)| source.labelling() == Labelling::Classes;
+            |(_, source): &(&str, &Arc<dyn Source>)| source.labelling() != Labelling::None;
         Ok(DataCheck {
             name: self.name.clone(),
             labels: self.parts().iter().all(labelled),

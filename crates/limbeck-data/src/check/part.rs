@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Examples;
 use super::image::Looked;
+use super::masks::MaskCheck;
 use crate::source::{Annotation, Labelling, Source};
 
 /// What one part of a data set holds.
@@ -15,8 +16,12 @@ pub struct PartCheck {
     pub part: &'static str,
     /// Number of images.
     pub images: usize,
-    /// Number of images of each class, in the order of the classes; empty where there are no labels.
+    /// Number of images of each class, in the order of the classes; empty where images have no
+    /// class each.
     pub classes: Vec<ClassCount>,
+    /// What the masks hold, where there are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masks: Option<MaskCheck>,
     /// Heights and widths; `None` where no image can be read.
     pub sizes: Option<Sizes>,
     /// How many images are grey.
@@ -28,7 +33,7 @@ pub struct PartCheck {
     pub deviation: Vec<f64>,
     /// Images of one colour, or nearly so.
     pub near_constant: Examples<String>,
-    /// Images that cannot be used, and why.
+    /// Images that cannot be used, they or their masks, and why.
     pub unreadable: Examples<Unreadable>,
 }
 
@@ -79,20 +84,32 @@ impl PartCheck {
         let (mean, deviation) = statistics(&read, if grey == read.len() { 1 } else { 3 });
         let mut near_constant = Examples::default();
         let mut unreadable = Examples::default();
+        let classes = source.classes().len();
         for (index, image) in images.iter().enumerate() {
-            match image {
-                Ok(image) if image.near_constant => near_constant.add(|| source.name(index)),
-                Ok(_) => {}
-                Err(reason) => unreadable.add(|| Unreadable {
+            let reason = match image {
+                Ok(image) => {
+                    if image.near_constant {
+                        near_constant.add(|| source.name(index));
+                    }
+                    let size = [image.shape[1], image.shape[2]];
+                    let mask = image.mask.as_ref();
+                    mask.and_then(|mask| mask.fault(size, classes))
+                        .map(|fault| format!("{}: {fault}", source.name(index)))
+                }
+                Err(reason) => Some(reason.clone()),
+            };
+            if let Some(reason) = reason {
+                unreadable.add(|| Unreadable {
                     image: source.name(index),
-                    reason: reason.clone(),
-                }),
+                    reason,
+                });
             }
         }
         Self {
             part,
             images: images.len(),
             classes: class_counts(source),
+            masks: MaskCheck::of(source, images),
             sizes: Sizes::of(&read),
             grey,
             mean,
@@ -104,7 +121,7 @@ impl PartCheck {
 }
 
 fn class_counts(source: &dyn Source) -> Vec<ClassCount> {
-    if source.labelling() == Labelling::None {
+    if source.labelling() != Labelling::Classes {
         return Vec::new();
     }
     let mut counts = vec![0; source.classes().len()];

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{Annotation, Labelling, Source};
-use crate::resize::nearest_window;
-use crate::window::Window;
 use crate::{DataError, Image, resize};
 
 /// The images of another source with both sides multiplied by a factor.
@@ -75,9 +73,8 @@ impl Source for Scaled {
     fn annotation(&self, index: usize) -> Result<Annotation, DataError> {
         Ok(match self.inner.annotation(index)? {
             Annotation::Mask(mask) if self.masks => {
-                let size = [mask.height, mask.width];
-                let window = Window::whole(size, scaled_sides(size, self.factor));
-                Annotation::Mask(nearest_window(&mask, &window))
+                let [height, width] = scaled_sides([mask.height, mask.width], self.factor);
+                Annotation::Mask(mask.resized(height, width))
             }
             annotation => annotation,
         })

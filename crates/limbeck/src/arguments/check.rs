@@ -1,5 +1,7 @@
 //! `limbeck check`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::TeacherFileArguments;
@@ -7,12 +9,17 @@ use super::TeacherFileArguments;
 /// `limbeck check`.
 #[derive(Debug, Args)]
 pub struct CheckArguments {
-    /// Folder of images (IDX, CIFAR, class folders, images without labels) or `shapes`
+    /// Folder of images (IDX, CIFAR, class folders, images with masks, images without labels),
+    /// `shapes` or `scenes`
     #[arg(value_name = "DATA")]
     pub data: String,
     /// A run folder or a weights file: what it makes of 200 of the images is told too
     #[arg(long, value_name = "TEACHER")]
     pub teacher: Option<String>,
+    /// Write a page with twelve of the images here, their masks over them; an existing file is not
+    /// overwritten
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Threads that read images and compute; results do not depend on them [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::io::{Write, stdout};
 use std::path::Path;
 
-use anyhow::bail;
-use limbeck::data::check::{DataCheck, Duplicates, Examples, PartCheck};
+use anyhow::{Context, bail};
+use limbeck::data::check::{DataCheck, Duplicates, Examples, MaskCheck, PartCheck};
 use limbeck::data::{Found, OpenOptions, find};
-use limbeck::train::TrainError;
 use limbeck::train::chance::at_chance;
 use limbeck::train::evaluate::choices;
 use limbeck::train::metric::Choice;
+use limbeck::train::{TrainError, files};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{classes::by_class_of_model, predict::load_model, threads};
+use super::{classes::by_class_of_model, data_page, predict::load_model, threads};
 use crate::arguments::CheckArguments;
 
 /// Images that a teacher is asked about.
@@ -43,9 +43,19 @@ struct TeacherCheck {
 
 /// Reads everything, and prints what was found.
 pub fn run(arguments: &CheckArguments, quiet: bool) -> anyhow::Result<()> {
+    if let Some(path) = &arguments.out
+        && path.exists()
+    {
+        bail!("`{}` exists; choose another name", path.display());
+    }
     let threads = threads::set(arguments.threads)?;
     let found = find(Path::new(&arguments.data)).map_err(TrainError::from)?;
     let check = found.check(threads).map_err(TrainError::from)?;
+    if let Some(path) = &arguments.out {
+        let page = data_page::of(&found, &check)?;
+        files::write_whole(path, page.as_bytes())
+            .with_context(|| format!("`{}` cannot be written", path.display()))?;
+    }
     let teacher = match &arguments.teacher {
         None => None,
         Some(teacher) => Some(ask(teacher, found, arguments, quiet)?),
@@ -187,7 +197,10 @@ fn print_part(part: &PartCheck, out: &mut impl Write) -> anyhow::Result<()> {
             )?,
         }
     }
-    print_classes(part, out)?;
+    match &part.masks {
+        Some(masks) => print_masks(part, masks, out)?,
+        None => print_classes(part, out)?,
+    }
     let numbers = |values: &[f64]| {
         let texts: Vec<String> = values.iter().map(|value| format!("{value:.4}")).collect();
         texts.join(", ")
@@ -216,6 +229,70 @@ fn print_part(part: &PartCheck, out: &mut impl Write) -> anyhow::Result<()> {
         )?;
     }
     Ok(())
+}
+
+fn print_masks(part: &PartCheck, masks: &MaskCheck, out: &mut impl Write) -> anyhow::Result<()> {
+    writeln!(
+        out,
+        "  masks          {} classes; {:.1} % of the pixels are void",
+        masks.classes.len(),
+        masks.void
+    )?;
+    let names = masks
+        .classes
+        .iter()
+        .map(|class| class.class.chars().count());
+    let width = names.max().unwrap_or(0);
+    for class in &masks.classes {
+        let share = match class.images {
+            0 => "absent".to_owned(),
+            images => format!("{:6.2} % of the pixels, {images} images", class.pixels),
+        };
+        writeln!(out, "    {:>3}  {:width$}  {share}", class.id, class.class)?;
+    }
+    for line in mask_cautions(part, masks) {
+        writeln!(out, "  {line}")?;
+    }
+    Ok(())
+}
+
+/// What is odd about the masks of a part, a line each.
+pub(super) fn mask_cautions(part: &PartCheck, masks: &MaskCheck) -> Vec<String> {
+    let mut lines = Vec::new();
+    for foreign in &masks.foreign_ids {
+        lines.push(format!(
+            "FOREIGN ID     {}, which is no class: {} pixels in {} images, the first of them {}",
+            foreign.id, foreign.pixels, foreign.images, foreign.image
+        ));
+    }
+    if masks.other_size.count > 0 {
+        let text = listed(&masks.other_size, |other| {
+            format!(
+                "{} ({}×{}, its mask {}×{})",
+                other.image, other.size[0], other.size[1], other.mask[0], other.mask[1]
+            )
+        });
+        lines.push(format!(
+            "OTHER SIZE     {} masks: {text}",
+            masks.other_size.count
+        ));
+    }
+    if masks.all_void.count > 0 {
+        lines.push(format!(
+            "ALL VOID       {} masks, from which nothing is learnt: {}",
+            masks.all_void.count,
+            listed(&masks.all_void, Clone::clone)
+        ));
+    }
+    if masks.one_class.count > 0 {
+        lines.push(format!(
+            "one class      {} of {} masks have one class alone, or nearly: {}",
+            masks.one_class.count,
+            part.images,
+            listed(&masks.one_class, Clone::clone)
+        ));
+    }
+    lines
 }
 
 fn print_classes(part: &PartCheck, out: &mut impl Write) -> anyhow::Result<()> {
@@ -282,7 +359,7 @@ fn print_duplicates(duplicates: &Duplicates, out: &mut impl Write) -> anyhow::Re
 }
 
 /// The first few, and that there are more.
-fn listed<T>(examples: &Examples<T>, text: impl Fn(&T) -> String) -> String {
+pub(super) fn listed<T>(examples: &Examples<T>, text: impl Fn(&T) -> String) -> String {
     let mut texts: Vec<String> = examples.examples.iter().map(text).collect();
     if examples.count > texts.len() {
         texts.push(format!("and {} more", examples.count - texts.len()));

@@ -9,6 +9,7 @@ mod compare;
 mod completions;
 mod contract;
 mod costs;
+mod data_page;
 mod demo;
 mod distill;
 mod eval;
