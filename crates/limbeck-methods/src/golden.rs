@@ -63,7 +63,7 @@ static ARCHITECTURES: &[Adapters] = &[
 ];
 
 /// Cases of methods in the catalogue that belong to a task which is not there yet.
-const PENDING: [(&str, &str); 2] = [("tat", "seg"), ("tat", "seg_batch")];
+const PENDING: [(&str, &str); 0] = [];
 
 const FOLDER_VARIABLE: &str = "LIMBECK_GOLDENS";
 

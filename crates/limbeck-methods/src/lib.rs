@@ -79,12 +79,16 @@ methods! {
         serves: [Classification, Segmentation];
     procedure hints::Hints(HintsConfig), teacher: true, labels: settings, Features;
     procedure hssakd::Hssakd(HssakdConfig), teacher: true, labels: true, Stages;
+    criterion idd::Idd(IddConfig), teacher: true, labels: settings, Features,
+        serves: [Segmentation];
     criterion kd::Kd(KdConfig), teacher: true, labels: false, Teacher,
         serves: [Classification, Segmentation];
     procedure kdcl::Kdcl(KdclConfig), teacher: false, labels: true, Networks;
     procedure mfef::Mfef(MfefConfig), teacher: false, labels: true, Networks;
     criterion mgram::Mgram(MgramConfig), teacher: true, labels: false, Features,
         serves: [Classification, Segmentation];
+    criterion nfd::Nfd(NfdConfig), teacher: true, labels: false, Features,
+        serves: [Segmentation];
     procedure okddip::Okddip(OkddipConfig), teacher: false, labels: true, Networks;
     procedure one::One(OneConfig), teacher: false, labels: true, Networks;
     procedure pixeldistill::Pixeldistill(PixeldistillConfig), teacher: true, labels: false, Stages;
@@ -95,15 +99,20 @@ methods! {
         serves: [Classification, Segmentation];
     criterion rtk::Rtk(RtkConfig), teacher: true, labels: false, Features,
         serves: [Classification, Segmentation];
+    procedure sats::Sats(SatsConfig), teacher: true, labels: true, Stages,
+        serves: [Segmentation];
     procedure sharedhead::SharedHead(SharedHeadConfig), teacher: true, labels: settings, Features;
     criterion skds::Skds(SkdsConfig), teacher: true, labels: false, Features, staged: SkdsStages,
         serves: [Segmentation];
     procedure sskd::Sskd(SskdConfig), teacher: true, labels: true, Stages;
-    criterion tat::Tat(TatConfig), teacher: true, labels: false, Features;
+    criterion tat::Tat(TatConfig), teacher: true, labels: false, Features,
+        serves: [Classification, Segmentation];
     procedure tfkd::Tfkd(TfkdConfig), teacher: false, labels: true, Labels,
         serves: [Classification, Segmentation];
     criterion tinyvit::Tinyvit(TinyvitConfig), teacher: true, labels: false, Teacher,
         serves: [Classification, Segmentation];
+    criterion transkd::TransKd(TransKdConfig), teacher: true, labels: false, Features,
+        serves: [Segmentation];
     procedure tst::Tst(TstConfig), teacher: true, labels: true, Stages;
     procedure wtakd::Wtakd(WtakdConfig), teacher: true, labels: settings, Stages;
     procedure zipf::Zipf(ZipfConfig), teacher: false, labels: true, Labels;

@@ -4,7 +4,7 @@
 //! of both networks belong together, the others go where the resolution is closest.
 
 use burn::tensor::Tensor;
-use limbeck_nn::{Feature, Outputs, Tap, TapKind};
+use limbeck_nn::{Feature, IMAGE, Outputs, Tap, TapKind};
 
 use crate::{MethodError, Probe, criterion::require_teacher};
 
@@ -219,7 +219,7 @@ pub(crate) fn find_map(
     let comparable = || {
         taps.iter()
             .filter_map(|tap| Some((tap, map_shape(&tap.kind)?)))
-            .filter(|(tap, _)| tap.name != "logits")
+            .filter(|(tap, _)| ![IMAGE, "logits"].contains(&tap.name.as_str()))
     };
     match comparable().find(|(tap, _)| tap.name == name) {
         Some((tap, shape)) => Ok((tap.clone(), shape)),

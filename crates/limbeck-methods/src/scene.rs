@@ -298,9 +298,21 @@ impl<'a> Scene<'a> {
     /// # Errors
     /// A prediction that the task cannot use.
     pub fn supervise(&mut self, outputs: &Outputs, weight: f64) -> Result<Vec<Term>, MethodError> {
+        self.supervise_with(outputs, &self.setting.batch.target, weight)
+    }
+
+    /// The same with `target` in the place of what is known of the first view.
+    ///
+    /// # Errors
+    /// As [`Scene::supervise`].
+    pub fn supervise_with(
+        &mut self,
+        outputs: &Outputs,
+        target: &Target,
+        weight: f64,
+    ) -> Result<Vec<Term>, MethodError> {
         self.judge(&outputs.prediction);
-        let Supervision { task, target } = self.supervision();
-        let mut terms = task.terms(outputs, target)?;
+        let mut terms = self.setting.task.terms(outputs, target)?;
         for term in &mut terms {
             term.weight *= weight;
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::{
-    Builder, Cost, Feature, Mode, NnError, Outputs, ParameterId, Pass, STEM_CONVOLUTION, Store,
-    Tap, Taps, TaskKind, layer::FrozenConvolution,
+    Builder, Cost, Feature, IMAGE, Mode, NnError, Outputs, ParameterId, Pass, STEM_CONVOLUTION,
+    Store, Tap, Taps, TaskKind, layer::FrozenConvolution,
 };
 
 /// What goes in and how many classes come out.
@@ -93,6 +93,7 @@ impl Network {
     /// images record them.
     pub fn evaluate(&self, images: Tensor<4>, taps: &Taps) -> Outputs {
         let mut pass = Pass::new(&self.store, Mode::Evaluate, taps.clone(), 0);
+        pass.tap_map(IMAGE, &images);
         let prediction = self.architecture.forward(&mut pass, images);
         pass.finish(prediction).0
     }
@@ -107,6 +108,7 @@ impl Network {
         seed: u64,
     ) -> (Outputs, BTreeMap<ParameterId, Tensor<1>>) {
         let mut pass = Pass::new(tracked, Mode::Train, taps.clone(), seed);
+        pass.tap_map(IMAGE, &images);
         let prediction = self.architecture.forward(&mut pass, images);
         pass.finish(prediction)
     }
@@ -146,10 +148,10 @@ impl Network {
         taps
     }
 
-    /// Names of all taps in forward order, `logits` left out: [`STEM_CONVOLUTION`], then those of
-    /// the architecture.
+    /// Names of all taps in forward order, `logits` left out: [`IMAGE`], [`STEM_CONVOLUTION`], then
+    /// those of the architecture.
     pub fn tap_names(&self) -> Vec<String> {
-        let first = [STEM_CONVOLUTION.to_owned()].into_iter();
+        let first = [IMAGE, STEM_CONVOLUTION].map(str::to_owned).into_iter();
         first.chain(self.architecture.tap_names()).collect()
     }
 
@@ -233,7 +235,9 @@ impl Network {
     /// A counting pass over one image.
     fn count(&self, taps: Taps) -> (Outputs, Cost) {
         let mut pass = Pass::counting(&self.store, taps);
-        let prediction = self.architecture.forward(&mut pass, self.blank_image());
+        let image = self.blank_image();
+        pass.tap_map(IMAGE, &image);
+        let prediction = self.architecture.forward(&mut pass, image);
         let cost = pass.cost();
         (pass.finish(prediction).0, cost)
     }

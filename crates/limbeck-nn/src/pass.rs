@@ -14,6 +14,9 @@ use crate::{
 /// anything follows. A network whose first batch norm has been folded into it has no such value.
 pub const STEM_CONVOLUTION: &str = "stem.conv";
 
+/// The tap that every network has: the images that it was given, `[B, C, H, W]`.
+pub const IMAGE: &str = "image";
+
 /// Which statistics batch norms use and whether dropout is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {

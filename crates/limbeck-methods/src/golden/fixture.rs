@@ -39,6 +39,19 @@ pub fn probe(
     }
 }
 
+/// The same for networks that segment: what they predict is a map.
+pub fn segmenting(mut probe: Probe) -> Probe {
+    let both = [Some(&mut probe.student), probe.teacher.as_mut()];
+    for logits in both
+        .into_iter()
+        .flatten()
+        .filter_map(|taps| taps.last_mut())
+    {
+        logits.kind = TapKind::Map([probe.classes, 1, 1]);
+    }
+    probe
+}
+
 /// A method made by its `new`, and the store that its modules are in.
 pub fn build<M>(
     probe: &Probe,

@@ -14,7 +14,7 @@ use limbeck_methods::{
 use limbeck_nn::{Init, InputShape, Network, Outputs, Tap, Taps, layer::resize_bilinear, model};
 use serde_json::Value;
 
-use super::scene::scenes;
+use super::scene::{OF_TRANSFORMERS, scene_of};
 
 /// What the networks see.
 pub const INPUT: InputShape = InputShape {
@@ -132,14 +132,10 @@ pub fn assemble(entry: &MethodEntry, settings: Value) -> Result<(), MethodError>
 pub fn assemble_named(name: &str, settings: &Settings) -> Result<(), MethodError> {
     let entries = entries(name)?;
     let classify = |entry: &&MethodEntry| entry.tasks.contains(&TaskKind::Classification);
-    let probe = match entries.iter().any(|entry| entry.is_procedure()) {
+    let rehearsed = |entry: &&MethodEntry| entry.is_procedure() && classify(entry);
+    let probe = match entries.iter().any(rehearsed) {
         true => probe(Some(&network(teacher_of(name), 2))),
-        false if entries.iter().all(classify) => scenes()[0].probe(),
-        false => {
-            let mut scenes = scenes().into_iter();
-            let dense = scenes.find(|scene| scene.task() == TaskKind::Segmentation);
-            dense.unwrap().probe()
-        }
+        false => scene_of(&entries).probe(),
     };
     cast(name, settings, &probe, network("resnet8", 1)).map(drop)
 }
@@ -259,8 +255,11 @@ impl Rehearsal {
 
     /// The method `id` between small networks that segment.
     pub fn segmenting(id: &str, settings: Value) -> Self {
-        let teacher = segmenter("pspnet_resnet18_x0.06", 2);
-        let student = segmenter("pspnet_resnet18_x0.04", 1);
+        let models = match OF_TRANSFORMERS.contains(&id) {
+            true => ["segformer_b0_x0.25", "segformer_b0_x0.25"],
+            false => ["pspnet_resnet18_x0.06", "pspnet_resnet18_x0.04"],
+        };
+        let (teacher, student) = (segmenter(models[0], 2), segmenter(models[1], 1));
         let settings = [(id.to_owned(), settings)].into();
         let probe = Probe {
             student: student.taps(),

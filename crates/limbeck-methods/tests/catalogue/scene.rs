@@ -18,6 +18,16 @@ pub fn serving(task: TaskKind) -> impl Iterator<Item = &'static MethodEntry> {
         .filter(move |entry| entry.tasks.contains(&task))
 }
 
+/// Methods that compare what hierarchical transformers alone show.
+pub const OF_TRANSFORMERS: [&str; 2] = ["sats", "transkd"];
+
+/// The first scene whose networks all of these methods are made for.
+pub fn scene_of(entries: &[&MethodEntry]) -> Scene {
+    let mut scenes = scenes().into_iter();
+    let found = scenes.find(|scene| entries.iter().all(|entry| scene.takes(entry)));
+    found.unwrap()
+}
+
 /// All methods for classifiers that are criteria.
 pub fn criteria() -> impl Iterator<Item = &'static MethodEntry> {
     serving(TaskKind::Classification).filter(|entry| !entry.is_procedure())
@@ -101,8 +111,31 @@ fn pyramid(stages: &[(usize, [usize; 2])], feature: [usize; 3]) -> Vec<Tap> {
         .collect()
 }
 
+/// The same with all that SegFormer shows: patch embeddings, attention, and stages as maps.
+fn hierarchical(stages: &[(usize, [usize; 2])], feature: [usize; 3]) -> Vec<Tap> {
+    let stages = (1..)
+        .zip(stages)
+        .flat_map(|(i, &(width, [rows, columns]))| {
+            let tokens = TapKind::Tokens {
+                shape: [rows * columns, width],
+                prefix: 0,
+                grid: [rows, columns],
+            };
+            let attention = TapKind::Attention([2, rows * columns, 3]);
+            [
+                tap(&format!("embed{i}"), tokens),
+                tap(&format!("attention{i}"), attention),
+                tap(&format!("stage{i}"), TapKind::Map([width, rows, columns])),
+            ]
+        });
+    stages
+        .chain([tap("feature", TapKind::Map(feature))])
+        .collect()
+}
+
 /// Networks alike, networks with other sizes and stage counts, and a ViT as the teacher; networks
-/// that segment alike, and with other strides, widths and tokens in place of maps.
+/// that segment alike, with other strides, widths and tokens in place of maps, and two transformers
+/// of the same grids.
 pub fn scenes() -> Vec<Scene> {
     let mut scenes = classifiers();
     let map = |[height, width]: [usize; 2]| TapKind::Map([CLASSES, height, width]);
@@ -121,6 +154,18 @@ pub fn scenes() -> Vec<Scene> {
             [6, 8, 8],
         ),
         logits: [map([4, 4]), map([8, 8])],
+        dtype: DType::F64,
+    });
+    let grids = [[8, 8], [4, 4], [2, 2], [2, 2]];
+    let transformer = |widths: [usize; 4], feature| {
+        let stages: Vec<_> = widths.into_iter().zip(grids).collect();
+        hierarchical(&stages, [feature, 8, 8])
+    };
+    scenes.push(Scene {
+        name: "hierarchical transformers",
+        student: transformer([2, 3, 4, 5], 4),
+        teacher: transformer([3, 4, 6, 8], 6),
+        logits: [map([8, 8]), map([8, 8])],
         dtype: DType::F64,
     });
     scenes
@@ -168,9 +213,19 @@ impl Scene {
         TaskKind::of(&self.logits[0]).unwrap()
     }
 
+    /// Whether the method is made for such networks.
+    pub fn takes(&self, entry: &MethodEntry) -> bool {
+        let shows = |taps: &[Tap]| taps.iter().any(|tap| tap.name == "embed1");
+        let transformers = shows(&self.student) && shows(&self.teacher);
+        let fits = transformers || !OF_TRANSFORMERS.contains(&entry.id);
+        fits && entry.tasks.contains(&self.task())
+    }
+
     /// All methods for such networks that are criteria and have terms.
     pub fn criteria(&self) -> impl Iterator<Item = &'static MethodEntry> {
-        serving(self.task()).filter(|entry| !entry.is_procedure() && entry.id != "none")
+        METHODS
+            .iter()
+            .filter(|entry| self.takes(entry) && !entry.is_procedure() && entry.id != "none")
     }
 
     /// What a method is built for.
