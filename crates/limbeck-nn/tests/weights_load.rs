@@ -7,8 +7,8 @@ use std::path::Path;
 use burn::tensor::{DType, Device, Tensor};
 use limbeck_nn::layer::Linear;
 use limbeck_nn::weights::{
-    ImageFit, LoadOptions, LoadReport, ModelFile, Normalisation, StateDict, WeightsError,
-    load_network, load_store, read_metadata, save_safetensors,
+    ImageFit, LoadOptions, LoadReport, ModelFile, Normalisation, SegmentationFacts, StateDict,
+    WeightsError, load_network, load_store, read_metadata, save_safetensors,
 };
 use limbeck_nn::{
     Architecture, Builder, Feature, Init, InputShape, Network, Pass, Role, Store, model,
@@ -365,12 +365,25 @@ fn a_model_file_is_deployable_by_itself() {
         .map(str::to_owned)
         .to_vec();
     let given = (Some(normalisation.clone()), Some(fit.clone()));
-    ModelFile::save(&network, given.0, given.1, names.clone(), &path).unwrap();
+    let segmentation = Some(SegmentationFacts {
+        scale: 0.5,
+        align_corners: true,
+    });
+    ModelFile::save(
+        &network,
+        given.0,
+        given.1,
+        segmentation,
+        names.clone(),
+        &path,
+    )
+    .unwrap();
     let metadata = read_metadata(&path).unwrap();
     assert_eq!(metadata.model, "resnet8");
     assert_eq!(metadata.input, network.input());
     assert_eq!(metadata.normalisation, Some(normalisation));
     assert_eq!(metadata.fit, Some(fit));
+    assert_eq!(metadata.segmentation, segmentation);
     assert_eq!(metadata.class_names, names);
     let file = ModelFile::read(&path).unwrap();
     assert_eq!(file.metadata, metadata);
@@ -398,6 +411,7 @@ fn metadata_that_is_missing_or_wrong_is_refused_with_the_reason() {
         ("limbeck.class_names", Some("[\"a\"]"), "10 names"),
         ("limbeck.fit", Some("stretch"), "go together"),
         ("limbeck.fit_share", Some("0.5"), "go together"),
+        ("limbeck.scale", Some("0.5"), "go together"),
     ];
     for (key, value, reason) in cases {
         let mut pairs: BTreeMap<_, _> = good

@@ -339,8 +339,12 @@ impl Search<'_> {
         if logged.best() != Some(index) {
             return Ok(());
         }
-        self.folder
-            .deploy(&finished.network, &self.plan.augment, &self.plan.classes)
+        self.folder.deploy(
+            &finished.network,
+            &self.plan.augment,
+            None,
+            &self.plan.classes,
+        )
     }
 
     fn write(&self, log: &ContractLog) -> Result<(), TrainError> {

@@ -27,7 +27,10 @@ pub(crate) fn open_data(recipe: &DataRecipe) -> Result<Dataset, TrainError> {
 }
 
 /// Has images reduced when they are read, and masks to learn from with them.
-fn reduce(dataset: &mut Dataset, scale: f64) -> Result<(), TrainError> {
+///
+/// # Errors
+/// A factor out of range.
+pub(crate) fn reduce(dataset: &mut Dataset, scale: f64) -> Result<(), TrainError> {
     let parts = [
         (&mut dataset.train, true),
         (&mut dataset.validation, false),

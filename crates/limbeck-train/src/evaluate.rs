@@ -3,10 +3,12 @@
 mod images;
 mod pixels;
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
-use limbeck_data::{Augment, Part};
+use limbeck_data::{Augment, Part, Scaled};
 use limbeck_methods::{Origin, Section, TaskKind, Teacher};
-use limbeck_nn::{Network, Outputs, Taps};
+use limbeck_nn::{Network, Outputs, Taps, weights::SegmentationFacts};
 use limbeck_report::Evaluation;
 
 use images::ImageSet;
@@ -15,7 +17,8 @@ use pixels::PixelSet;
 use crate::{
     TrainError,
     metric::{Choice, PartAnswers},
-    recipe::ChooseBy,
+    model_source::LoadedModel,
+    recipe::{ChooseBy, EvaluateRecipe},
     segment::Segmenter,
     sweep::{BATCH, Sweep},
 };
@@ -86,6 +89,32 @@ impl EvaluationSet {
             images: Images::Own(pixels),
             section: Section::Test,
         })
+    }
+
+    /// For a model from a file, on images as it was trained on: of one that segments, in their own size
+    /// as `evaluate` says.
+    ///
+    /// # Errors
+    /// What the loader refuses, and a model whose file does not tell its normalisation.
+    pub fn of_model(
+        mut part: Part,
+        model: &LoadedModel,
+        evaluate: &EvaluateRecipe,
+        workers: usize,
+    ) -> Result<Self, TrainError> {
+        let augment = model.augment()?;
+        if model.network.task() != Some(TaskKind::Segmentation) {
+            return Self::new(part, &augment, workers);
+        }
+        let SegmentationFacts {
+            scale,
+            align_corners,
+        } = model.segmentation;
+        if scale != 1.0 {
+            part.source = Arc::new(Scaled::new(Arc::clone(&part.source), scale, false)?);
+        }
+        let segmenter = Segmenter::new(evaluate, augment.size, align_corners);
+        Self::of_pixels(part, &augment, segmenter, evaluate.boundary, workers)
     }
 
     /// Says which part of the data it is; the test part by default.

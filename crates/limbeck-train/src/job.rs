@@ -338,6 +338,7 @@ impl Job<'_> {
 
     fn save_weights(&self, network: &Network, name: &str) -> Result<(), TrainError> {
         let file = self.folder.join(name);
-        model_source::save(network, self.augment, self.classes, &file)
+        let facts = model_source::segmentation_facts(self.recipe, self.validation.task());
+        model_source::save(network, self.augment, facts, self.classes, &file)
     }
 }

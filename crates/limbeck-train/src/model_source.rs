@@ -4,14 +4,17 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use limbeck_data::{Augment, Fit, Normalisation};
-use limbeck_nn::weights::{self, ImageFit, LoadOptions, ModelFile, ModelMetadata, StateDict};
-use limbeck_nn::{InputShape, Network, model};
+use limbeck_nn::weights::{
+    self, ImageFit, LoadOptions, ModelFile, ModelMetadata, SegmentationFacts, StateDict,
+};
+use limbeck_nn::{InputShape, Network, TaskKind, model};
 use sha2::{Digest, Sha256};
 
 use crate::{
     TrainError,
     blueprint::Blueprint,
     model_facts::{ModelFacts, parse_normalisation, read_classes},
+    recipe::Recipe,
 };
 
 /// A trained network with what its file, or its user, says about it.
@@ -25,6 +28,8 @@ pub struct LoadedModel {
     pub fit: Fit,
     /// Which share of the scaled image was kept then.
     pub fit_share: f64,
+    /// How pictures are shown to it, of a network that segments.
+    pub segmentation: SegmentationFacts,
     /// Names of its classes, where they are known.
     pub class_names: Option<Vec<String>>,
     /// Hash of its file, in hexadecimal.
@@ -57,6 +62,21 @@ impl LoadedModel {
             ..Augment::default()
         })
     }
+}
+
+/// Pictures in their own size, and what current PyTorch code makes of logits: what is meant where a
+/// file does not tell.
+const UNTOLD: SegmentationFacts = SegmentationFacts {
+    scale: 1.0,
+    align_corners: false,
+};
+
+/// What a file is to tell of a network that `recipe` trained for `task`.
+pub(crate) fn segmentation_facts(recipe: &Recipe, task: TaskKind) -> Option<SegmentationFacts> {
+    (task == TaskKind::Segmentation).then(|| SegmentationFacts {
+        scale: recipe.data.scale.unwrap_or(1.0),
+        align_corners: recipe.task.align_corners,
+    })
 }
 
 /// Hash of `file`, in hexadecimal, as [`load`] gives it.
@@ -172,6 +192,7 @@ fn with_facts(network: Network, file: ModelFile) -> Result<LoadedModel, TrainErr
     };
     let ModelMetadata {
         normalisation,
+        segmentation,
         class_names,
         ..
     } = file.metadata;
@@ -180,6 +201,7 @@ fn with_facts(network: Network, file: ModelFile) -> Result<LoadedModel, TrainErr
         normalisation: normalisation.as_ref().map(from_file),
         fit,
         fit_share,
+        segmentation: segmentation.unwrap_or(UNTOLD),
         class_names: (!class_names.is_empty()).then_some(class_names),
         sha256: String::new(),
         notes: Vec::new(),
@@ -233,6 +255,7 @@ fn load_untold(
         normalisation: None,
         fit,
         fit_share,
+        segmentation: UNTOLD,
         class_names: None,
         sha256: String::new(),
         notes,
@@ -337,13 +360,15 @@ pub fn load_exactly(network: &mut Network, file: &Path) -> Result<(), TrainError
     Ok(())
 }
 
-/// Writes `network` with all that is needed to use it; `augment` is how its images were prepared.
+/// Writes `network` with all that is needed to use it; `augment` is how its images were prepared, and
+/// `segmentation` how pictures are shown to one that segments.
 ///
 /// # Errors
 /// A file system that refuses.
 pub fn save(
     network: &Network,
     augment: &Augment,
+    segmentation: Option<SegmentationFacts>,
     class_names: &[String],
     file: &Path,
 ) -> Result<(), TrainError> {
@@ -361,6 +386,7 @@ pub fn save(
         network,
         normalisation,
         Some(fit),
+        segmentation,
         class_names.to_vec(),
         file,
     )?;

@@ -17,7 +17,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use limbeck_data::{Augment, Dataset};
-use limbeck_nn::Network;
+use limbeck_nn::{Network, weights::SegmentationFacts};
 use limbeck_report::{
     DETAILS_FILE, RESULTS_FILE, Results, ResultsError, from_files, render, to_files,
 };
@@ -135,13 +135,14 @@ impl RunFolder {
         &self,
         network: &Network,
         augment: &Augment,
+        segmentation: Option<SegmentationFacts>,
         classes: &[String],
     ) -> Result<(), TrainError> {
         let path = self.student();
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(TrainError::io(parent))?;
         }
-        model_source::save(network, augment, classes, &path)
+        model_source::save(network, augment, segmentation, classes, &path)
     }
 
     /// Where the page is written.

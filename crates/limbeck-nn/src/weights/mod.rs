@@ -38,7 +38,9 @@ pub use element::ElementType;
 pub use error::WeightsError;
 pub use input::{ToldInput, told_input};
 pub use load::{LoadOptions, load_network, load_store};
-pub use model_file::{ImageFit, MODEL_KEY, ModelFile, ModelMetadata, Normalisation, read_metadata};
+pub use model_file::{
+    ImageFit, MODEL_KEY, ModelFile, ModelMetadata, Normalisation, SegmentationFacts, read_metadata,
+};
 pub use report::{LoadReport, ShapeMismatch};
 pub use save::save_safetensors;
 pub use state_dict::{FileFormat, StateDict};

@@ -31,6 +31,15 @@ pub struct ImageFit {
     pub share: f64,
 }
 
+/// How pictures are shown to a network that segments, and what is made of its logits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SegmentationFacts {
+    /// Factor by which both sides of pictures were reduced, above 0 and at most 1.
+    pub scale: f64,
+    /// Whether corner pixels keep their places where logits are resized.
+    pub align_corners: bool,
+}
+
 /// What a file says of the network that it is for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelMetadata {
@@ -42,12 +51,20 @@ pub struct ModelMetadata {
     pub normalisation: Option<Normalisation>,
     /// How images are brought to the size of the input; `None` in files that do not tell.
     pub fit: Option<ImageFit>,
+    /// How pictures are shown to a network that segments; `None` of others, and in files that do not
+    /// tell.
+    pub segmentation: Option<SegmentationFacts>,
     /// Names of the classes in the order of the logits; empty where they have none.
     pub class_names: Vec<String>,
 }
 
 /// The key under which a file names its model; files that have it tell the rest too.
 pub const MODEL_KEY: &str = "limbeck.model";
+
+/// Key of [`SegmentationFacts::scale`].
+const SCALE: &str = "limbeck.scale";
+/// Key of [`SegmentationFacts::align_corners`].
+const ALIGN_CORNERS: &str = "limbeck.align_corners";
 
 /// Most channels, rows or columns of an image that a file may ask for.
 const MAX_SIDE: usize = 1 << 13;
@@ -77,6 +94,14 @@ impl ModelMetadata {
         if let Some(ImageFit { name, share }) = &self.fit {
             pairs.insert("limbeck.fit".to_owned(), name.clone());
             pairs.insert("limbeck.fit_share".to_owned(), share.to_string());
+        }
+        if let Some(SegmentationFacts {
+            scale,
+            align_corners,
+        }) = self.segmentation
+        {
+            pairs.insert(SCALE.to_owned(), scale.to_string());
+            pairs.insert(ALIGN_CORNERS.to_owned(), align_corners.to_string());
         }
         if !self.class_names.is_empty() {
             let names = serde_json::json!(self.class_names).to_string();
@@ -150,6 +175,24 @@ impl ModelMetadata {
             (None, None) => None,
             _ => return Err("`limbeck.fit` and `limbeck.fit_share` go together".to_owned()),
         };
+        let segmentation = match (get(SCALE), get(ALIGN_CORNERS)) {
+            (None, None) => None,
+            (Some(scale), Some(align_corners)) => {
+                let number: Option<f64> = scale.parse().ok();
+                let number = number.filter(|scale| *scale > 0.0 && *scale <= 1.0);
+                let (Some(scale), Ok(align_corners)) = (number, align_corners.parse()) else {
+                    return Err(format!(
+                        "`{SCALE}` should be above 0 and at most 1 and `{ALIGN_CORNERS}` true or \
+                         false, found `{scale}` and `{align_corners}`"
+                    ));
+                };
+                Some(SegmentationFacts {
+                    scale,
+                    align_corners,
+                })
+            }
+            _ => return Err(format!("`{SCALE}` and `{ALIGN_CORNERS}` go together")),
+        };
         let class_names = match get("limbeck.class_names") {
             None => Vec::new(),
             Some(text) => serde_json::from_str::<Vec<String>>(text)
@@ -169,6 +212,7 @@ impl ModelMetadata {
             },
             normalisation,
             fit,
+            segmentation,
             class_names,
         })
     }
@@ -261,6 +305,7 @@ impl ModelFile {
         network: &Network,
         normalisation: Option<Normalisation>,
         fit: Option<ImageFit>,
+        segmentation: Option<SegmentationFacts>,
         class_names: Vec<String>,
         path: &Path,
     ) -> Result<(), WeightsError> {
@@ -269,6 +314,7 @@ impl ModelFile {
             input: network.input(),
             normalisation,
             fit,
+            segmentation,
             class_names,
         };
         save_safetensors(&network.store, path, &metadata.to_pairs())

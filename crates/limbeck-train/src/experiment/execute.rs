@@ -387,8 +387,10 @@ impl<'a> Run<'a> {
                 best
             }
         });
+        let plan = self.plan;
+        let facts = model_source::segmentation_facts(&plan.recipe, plan.task);
         self.folder
-            .deploy(&best.network, &self.plan.augment, &self.plan.classes)
+            .deploy(&best.network, &plan.augment, facts, &plan.classes)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use limbeck_data::{DataError, Dataset};
+use limbeck_data::{DataError, Dataset, Labelling};
 use rayon::prelude::*;
 
 use crate::{TrainError, observer::Observer};
@@ -12,7 +12,7 @@ use crate::{TrainError, observer::Observer};
 /// A reading that took longer is told.
 const TOLD: Duration = Duration::from_secs(3);
 
-/// Reads and decodes all images once, on all cores; those that lie decoded in memory cannot be
+/// Reads and decodes all images and their masks once, on all cores; those that lie decoded in memory cannot be
 /// damaged and are left out. False if it was interrupted.
 ///
 /// # Errors
@@ -32,7 +32,10 @@ pub(crate) fn check_images(
         let found: Vec<DataError> = (0..part.len())
             .into_par_iter()
             .filter(|_| !interrupt.load(Ordering::Relaxed))
-            .filter_map(|position| part.image(position).err())
+            .filter_map(|position| match part.labelling() {
+                Labelling::Masks => part.pair(position).err(),
+                Labelling::None | Labelling::Classes => part.image(position).err(),
+            })
             .collect();
         if interrupt.load(Ordering::Relaxed) {
             return Ok(false);

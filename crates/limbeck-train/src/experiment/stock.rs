@@ -11,7 +11,7 @@ use super::chosen_method::ChosenMethod;
 use crate::{
     TrainError,
     blueprint::Blueprint,
-    data::open_data,
+    data::{open_data, reduce},
     named_model::ModelSource,
     recipe::{DataRecipe, Recipe, TeacherRecipe},
     run_teacher::RunTeacher,
@@ -133,7 +133,12 @@ impl Stock {
     /// Data that cannot be read or split.
     pub(super) fn dataset(&mut self, recipe: &DataRecipe) -> Result<Arc<Dataset>, TrainError> {
         if let Some(own) = &self.dataset {
-            return Ok(Arc::clone(own));
+            let Some(scale) = recipe.scale else {
+                return Ok(Arc::clone(own));
+            };
+            let mut reduced = own.as_ref().clone();
+            reduce(&mut reduced, scale)?;
+            return Ok(Arc::new(reduced));
         }
         let parts = |of: &DataRecipe| {
             let path = of.path.clone();

@@ -2,9 +2,11 @@
 //! measured and used.
 
 mod choose;
+mod picture_segmenter;
 mod run_length;
 mod segmenter;
 
 pub use choose::{Chosen, choose};
+pub use picture_segmenter::PictureSegmenter;
 pub use run_length::RunLengths;
 pub use segmenter::Segmenter;

@@ -6,7 +6,7 @@ use limbeck_nn::layer::resize_bilinear;
 
 use crate::{
     TrainError,
-    recipe::{EvaluateMode, Recipe},
+    recipe::{EvaluateMode, EvaluateRecipe, Recipe},
 };
 
 /// How a picture is shown to a network. The default shows it once, whole and in its own size.
@@ -24,15 +24,21 @@ pub struct Segmenter {
 impl Segmenter {
     /// As a recipe says, whose `augment.size` is settled.
     pub fn of(recipe: &Recipe) -> Self {
-        let evaluate = &recipe.evaluate;
-        let window = evaluate.window.unwrap_or(recipe.augment.size);
+        let align_corners = recipe.task.align_corners;
+        Self::new(&recipe.evaluate, recipe.augment.size, align_corners)
+    }
+
+    /// As `evaluate` says, with windows of `size` where it leaves them open; `align_corners` as the
+    /// network was trained.
+    pub fn new(evaluate: &EvaluateRecipe, size: [usize; 2], align_corners: bool) -> Self {
+        let window = evaluate.window.unwrap_or(size);
         let thirds = window.map(|side| (side * 2 / 3).max(1));
         Self {
             windows: (evaluate.mode == EvaluateMode::Sliding)
                 .then(|| (window, evaluate.stride.unwrap_or(thirds))),
             scales: evaluate.scales.clone(),
             flip: evaluate.flip,
-            align_corners: recipe.task.align_corners,
+            align_corners,
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use limbeck::data::{Labelling, Measured, OpenOptions, find};
 use limbeck::train::TrainError;
 use limbeck::train::evaluate::EvaluationSet;
+use limbeck::train::recipe::EvaluateRecipe;
 use limbeck::train::run_folder;
 use serde_json::json;
 
@@ -71,7 +72,7 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
     let model = load_model(&arguments.model, &arguments.file.facts(), images, quiet)?;
     let part = by_class_of_model(part, &model, &arguments.model)?;
     let images = part.len();
-    let set = EvaluationSet::new(part, &model.augment()?, 1)?;
+    let set = EvaluationSet::of_model(part, &model, &EvaluateRecipe::default(), 1)?;
     let (evaluation, _) = threads::compute(|| set.measure(&model.network, None))?;
     let mut out = stdout().lock();
     if arguments.json {
