@@ -186,7 +186,7 @@ pub fn batch(name: &str) -> Batch {
 /// What networks that segment see.
 pub const SCENERY: InputShape = InputShape {
     channels: 3,
-    height: 24,
+    height: 32,
     width: 32,
     classes: 3,
 };
