@@ -56,6 +56,8 @@ static ARCHITECTURES: &[Adapters] = &[
     ("arch_cifar_shufflenet", arch_cifar_shufflenet::ADAPTERS),
     ("arch_cifar_vgg", arch_cifar_vgg::ADAPTERS),
     ("arch_cifar_wrn", arch_cifar_wrn::ADAPTERS),
+    ("arch_deeplabv3", arch_segmentation::DEEPLABV3),
+    ("arch_deeplabv3plus", arch_segmentation::DEEPLABV3PLUS),
     ("arch_pspnet", arch_segmentation::PSPNET),
     ("arch_segformer", arch_segformer::ADAPTERS),
     ("arch_torchvision", arch_torchvision::ADAPTERS),

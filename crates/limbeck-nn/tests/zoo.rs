@@ -192,6 +192,38 @@ const PUBLISHED_SEGMENTATION: &[PublishedSegmentation] = &[
         451.3,
         Some(1024),
     ),
+    (
+        "deeplabv3_resnet18_deep",
+        [1024, 2048],
+        19,
+        13_607_974,
+        517.5,
+        Some(256),
+    ),
+    (
+        "deeplabv3_resnet101_deep",
+        [1024, 2048],
+        19,
+        61_118_950,
+        2063.3,
+        Some(1024),
+    ),
+    (
+        "deeplabv3plus_resnet50",
+        [513, 513],
+        21,
+        39_761_845,
+        62.4,
+        None,
+    ),
+    (
+        "deeplabv3plus_resnet101",
+        [513, 513],
+        21,
+        58_753_973,
+        83.0,
+        None,
+    ),
 ];
 
 #[test]

@@ -4,9 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device};
-use limbeck_nn::{Architecture, Builder, InputShape, Network, NnError, TaskKind, model};
+use limbeck_nn::{
+    Architecture, Builder, InputShape, Network, NnError, TaskKind, model,
+    weights::{self, StateDict},
+};
 
-use crate::TrainError;
+use crate::{TrainError, model_source, named_model::ModelSource};
 
 /// Makes the parameters and the architecture.
 type Build =
@@ -20,6 +23,8 @@ pub struct Blueprint {
     identity: String,
     /// What it solves, where that is known without building it.
     task: Option<TaskKind>,
+    /// What its backbone starts from.
+    backbone: Option<Arc<StateDict>>,
     build: Arc<Build>,
 }
 
@@ -35,6 +40,7 @@ impl Blueprint {
             size: model.size,
             identity: String::new(),
             task: Some(model.task),
+            backbone: None,
             build: Arc::new(move |builder, input| model.build(builder, input)),
         })
     }
@@ -56,20 +62,64 @@ impl Blueprint {
             size,
             identity: identity.to_owned(),
             task: None,
+            backbone: None,
             build: Arc::new(build),
         }
+    }
+
+    /// The same with a backbone that starts from the weights of a classifier: what `source` names, a
+    /// run folder or a weights file; those under `key` if one is named.
+    ///
+    /// # Errors
+    /// A source that is neither, or a file that cannot be read.
+    pub fn with_backbone(mut self, source: &str, key: Option<&str>) -> Result<Self, TrainError> {
+        let file = match ModelSource::recognise(source)? {
+            ModelSource::File(file) => file,
+            ModelSource::Zoo(name) => {
+                return Err(TrainError::ModelSource(format!(
+                    "a backbone cannot start from `{name}`, a model of the zoo without weights; name \
+                     a weights file or a run folder"
+                )));
+            }
+        };
+        self.backbone = Some(Arc::new(StateDict::read_under(&file, key)?));
+        let hash = model_source::sha256(&file)?;
+        self.identity = format!(
+            "{}backbone {hash} {}",
+            self.identity,
+            key.unwrap_or_default()
+        );
+        Ok(self)
     }
 
     /// The network on the CPU in single precision, with numbers drawn from `seed`.
     ///
     /// # Errors
-    /// An input that it does not take.
+    /// An input that it does not take; weights of another body than its backbone.
     pub fn network(&self, input: InputShape, seed: u64) -> Result<Network, TrainError> {
         let (device, dtype) = (Device::flex(), DType::F32);
         let build = |builder: &mut Builder<'_>, input| (self.build)(builder, input);
-        Ok(Network::new(
-            &self.name, input, seed, &device, dtype, build,
-        )?)
+        let mut network = Network::new(&self.name, input, seed, &device, dtype, build)?;
+        if let Some(state) = &self.backbone {
+            weights::load_backbone(&mut network, state)?;
+        }
+        Ok(network)
+    }
+
+    /// What its backbone takes from the file that it starts from, in a sentence; `None` where there
+    /// is no such file.
+    ///
+    /// # Errors
+    /// As [`Blueprint::network`].
+    pub fn start(&self, input: InputShape) -> Result<Option<String>, TrainError> {
+        let Some(state) = &self.backbone else {
+            return Ok(None);
+        };
+        let (device, dtype) = (Device::flex(), DType::F32);
+        let build = |builder: &mut Builder<'_>, input| (self.build)(builder, input);
+        let mut network = Network::blank(&self.name, input, &device, dtype, build)?;
+        let report = weights::load_backbone(&mut network, state)?;
+        Ok(Some(format!("`{}` starts with {report}", self.name)))
     }
 
     /// What the network solves; `None` where it cannot be built for colour images of its own size, or
@@ -99,7 +149,7 @@ impl Blueprint {
         self.size
     }
 
-    /// What tells it from others of its name; empty for a model of the zoo.
+    /// What tells it from others of its name; empty for a model of the zoo that is drawn whole.
     pub fn identity(&self) -> &str {
         &self.identity
     }

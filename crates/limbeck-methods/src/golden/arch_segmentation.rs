@@ -4,7 +4,14 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor, TensorData};
-use limbeck_nn::{Feature, InputShape, Network, Outputs, Taps, model};
+use limbeck_nn::{
+    Feature, InputShape, Network, Outputs, Taps,
+    layer::resize_bilinear,
+    model::{
+        self, BackboneKind, OutputStride,
+        deeplabv3::{DeepLabV3, DeepLabV3Config},
+    },
+};
 
 use super::{
     Adapter,
@@ -18,8 +25,79 @@ use super::{
 pub const PSPNET: &[Adapter] = &[Adapter {
     case: "full",
     tolerance: TOLERANCE,
-    run: |case| all(case, "pspnet", cirkd_backbone, cirkd_output),
+    run: |case| all(case, "pspnet", pspnet, cirkd_output),
 }];
+
+/// All cases of `arch_deeplabv3`.
+pub const DEEPLABV3: &[Adapter] = &[Adapter {
+    case: "full",
+    tolerance: TOLERANCE,
+    run: |case| all(case, "deeplabv3", deeplabv3, cirkd_output),
+}];
+
+/// All cases of `arch_deeplabv3plus`.
+pub const DEEPLABV3PLUS: &[Adapter] = &[Adapter {
+    case: "full",
+    tolerance: TOLERANCE,
+    run: |case| all(case, "deeplabv3plus", deeplabv3plus, vainf_output),
+}];
+
+/// Builds the network that a file has under a backbone's name.
+type Blank = fn(&Case, &str, InputShape) -> Network;
+
+fn zoo(name: &str, input: InputShape) -> Network {
+    model::blank(name, input, &Case::device(), DType::F64).unwrap()
+}
+
+fn pspnet(_: &Case, net: &str, input: InputShape) -> Network {
+    zoo(&format!("pspnet_{}", cirkd_backbone(net)), input)
+}
+
+/// The files' pyramids have as many channels as CIRKD's code, not its paper, has; `feature` shows
+/// how many.
+fn deeplabv3(case: &Case, net: &str, input: InputShape) -> Network {
+    let backbone = match net {
+        "resnet18" => BackboneKind::RESNET18.deep(),
+        "resnet18_vanilla" => BackboneKind::RESNET18,
+        "resnet50" => BackboneKind::RESNET50.deep(),
+        "resnet50_vanilla" => BackboneKind::RESNET50,
+        "resnet101" => BackboneKind::RESNET101.deep(),
+        "resnet101_vanilla" => BackboneKind::RESNET101,
+        other => panic!("no backbone `{other}`"),
+    };
+    let feature: [usize; 4] = shape(case, &format!("{net}.feature.shape"));
+    let config = DeepLabV3Config {
+        backbone,
+        output_stride: OutputStride::Eight,
+        aspp_channels: feature[1],
+    };
+    Network::blank(
+        "deeplabv3",
+        input,
+        &Case::device(),
+        DType::F64,
+        |builder, input| Ok(Box::new(DeepLabV3::new(builder, input, config)?)),
+    )
+    .unwrap()
+}
+
+fn deeplabv3plus(case: &Case, net: &str, input: InputShape) -> Network {
+    let stride = case.count("output_stride");
+    zoo(&format!("deeplabv3plus_{net}_os{stride}"), input)
+}
+
+fn vainf_output(outputs: &Outputs, output: &str, size: [usize; 2]) -> Values {
+    match (output, &outputs.prediction) {
+        ("low_level", _) => feature(outputs, "stage1"),
+        ("out", _) => feature(outputs, "stage4"),
+        ("logits", Feature::Map(logits)) => values(&resize_bilinear(logits.clone(), size, false)),
+        (_, prediction) => map(prediction),
+    }
+}
+
+fn shape(case: &Case, key: &str) -> [usize; 4] {
+    serde_json::from_value(case.setting(key).clone()).unwrap()
+}
 
 /// CIRKD's backbones have the deep stem, but for those that it calls vanilla.
 fn cirkd_backbone(net: &str) -> String {
@@ -45,18 +123,19 @@ fn map(prediction: &Feature) -> Values {
     }
 }
 
-/// Every net of the file. `backbone` translates its names of backbones, `read` finds an output by
-/// the file's name of it, for images of that height and width.
+/// Every net of the file. `read` finds an output by the file's name of it, for images of that height
+/// and width.
 fn all(
     case: &Case,
     family: &str,
-    backbone: fn(&str) -> String,
+    blank: Blank,
     read: fn(&Outputs, &str, [usize; 2]) -> Values,
 ) -> BTreeMap<String, Values> {
     let mut found = BTreeMap::from([no_loss()]);
     for net in nets(case) {
-        let name = format!("{family}_{}", backbone(net));
-        let (network, images) = filled(case, &format!("{family}_{net}"), &name);
+        let (network, images) = filled_as(case, &format!("{family}_{net}"), |input| {
+            blank(case, net, input)
+        });
         let [_, _, height, width] = images.dims();
         let outputs = network.evaluate(images, &Taps::all());
         let prefix = format!("out.{net}.");
@@ -72,22 +151,30 @@ fn all(
 
 /// The zoo's network `name` filled as `net`, and the images it is fed with.
 pub fn filled(case: &Case, net: &str, name: &str) -> (Network, Tensor<4>) {
-    let shape: [usize; 4] = serde_json::from_value(case.setting("input").clone()).unwrap();
-    let [_, channels, height, width] = shape;
+    filled_as(case, net, |input| zoo(name, input))
+}
+
+/// What `blank` makes, filled as `net`, and the images it is fed with.
+fn filled_as(
+    case: &Case,
+    net: &str,
+    blank: impl FnOnce(InputShape) -> Network,
+) -> (Network, Tensor<4>) {
+    let [batch, channels, height, width] = shape(case, "input");
     let input = InputShape {
         channels,
         height,
         width,
         classes: case.count("num_classes"),
     };
-    let mut network = model::blank(name, input, &Case::device(), DType::F64).unwrap();
+    let mut network = blank(input);
     let salt = case.text("salt");
     fill(&mut network.store, &format!("{salt}/{net}/"));
     let pixels = stream(&format!("{salt}/input"))
-        .take(shape.iter().product())
+        .take(batch * channels * height * width)
         .collect();
     let images = Tensor::from_data(
-        TensorData::new::<f64, _>(pixels, shape),
+        TensorData::new::<f64, _>(pixels, [batch, channels, height, width]),
         (&Case::device(), DType::F64),
     );
     (network, images)

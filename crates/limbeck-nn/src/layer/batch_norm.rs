@@ -108,10 +108,12 @@ impl BatchNorm2d {
             pass.count(0, x.shape().num_elements());
         }
         if pass.is_counting() {
+            // Zeros stay zeros.
             let [_, _, height, width] = x.dims();
             pass.normalise(height * width);
+            return x;
         }
-        if folded || pass.is_counting() {
+        if folded {
             return activation.apply(match residual {
                 Some(residual) => x + residual,
                 None => x,

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 
 use super::{
     Block,
+    mobilenet_v2_body::MobileNetV2Body,
     residual_body::{BodyConfig, ResidualBody, Stem},
 };
 use crate::{Builder, Pass};
@@ -40,20 +41,46 @@ pub enum BackboneKind {
         /// Three 3×3 convolutions in place of the 7×7 one.
         deep_stem: bool,
     },
+    /// ImageNet's MobileNetV2 up to its last block.
+    MobileNetV2,
 }
 
 impl BackboneKind {
-    /// Channels inside CIRKD's heads: fewer where the backbone's last map has few.
-    pub(crate) fn head_channels(self) -> usize {
+    /// ResNet-18 with torchvision's stem.
+    pub const RESNET18: Self = Self::resnet(Block::Basic, [2, 2, 2, 2]);
+    /// ResNet-50 with torchvision's stem.
+    pub const RESNET50: Self = Self::resnet(Block::Bottleneck, [3, 4, 6, 3]);
+    /// ResNet-101 with torchvision's stem.
+    pub const RESNET101: Self = Self::resnet(Block::Bottleneck, [3, 4, 23, 3]);
+
+    const fn resnet(block: Block, blocks: [usize; 4]) -> Self {
+        Self::ResNet {
+            block,
+            blocks,
+            deep_stem: false,
+        }
+    }
+
+    /// A ResNet with the deep stem; others are as they are.
+    pub const fn deep(self) -> Self {
         match self {
-            Self::ResNet {
-                block: Block::Basic,
-                ..
-            } => 128,
+            Self::ResNet { block, blocks, .. } => Self::ResNet {
+                block,
+                blocks,
+                deep_stem: true,
+            },
+            other => other,
+        }
+    }
+
+    /// Channels inside CIRKD's heads: fewer where the backbone's last map has few.
+    pub(crate) const fn head_channels(self) -> usize {
+        match self {
             Self::ResNet {
                 block: Block::Bottleneck,
                 ..
             } => 256,
+            _ => 128,
         }
     }
 }
@@ -68,6 +95,7 @@ pub(crate) struct Backbone {
 #[derive(Debug)]
 enum Body {
     ResNet(ResidualBody),
+    MobileNetV2(MobileNetV2Body),
 }
 
 impl Backbone {
@@ -99,6 +127,13 @@ impl Backbone {
                     widths: inner.map(|width| width * block.expansion()),
                 }
             }
+            BackboneKind::MobileNetV2 => {
+                let body = MobileNetV2Body::new(builder, channels, stride.dilated());
+                Self {
+                    widths: body.stage_widths(),
+                    body: Body::MobileNetV2(body),
+                }
+            }
         }
     }
 
@@ -111,19 +146,27 @@ impl Backbone {
     pub(crate) fn tap_names(&self) -> Vec<String> {
         match &self.body {
             Body::ResNet(body) => body.tap_names(),
+            Body::MobileNetV2(body) => body.tap_names(),
         }
     }
 
-    /// `[B, C, H, W]` → the last stage's map; `see` is shown what each stage gives out, by its
-    /// number from 1.
+    /// `[B, C, H, W]` → the maps of the stage with the number `stage`, from 1, and of the last one.
     pub(crate) fn forward(
         &self,
         pass: &mut Pass<'_>,
         images: Tensor<4>,
-        see: &mut dyn FnMut(usize, &Tensor<4>),
-    ) -> Tensor<4> {
-        match &self.body {
-            Body::ResNet(body) => body.forward(pass, images, see),
-        }
+        stage: usize,
+    ) -> [Tensor<4>; 2] {
+        let mut kept = None;
+        let mut see = |number: usize, map: &Tensor<4>| {
+            if number == stage {
+                kept = Some(map.clone());
+            }
+        };
+        let last = match &self.body {
+            Body::ResNet(body) => body.forward(pass, images, &mut see),
+            Body::MobileNetV2(body) => body.forward(pass, images, &mut see),
+        };
+        [kept.unwrap_or_else(|| last.clone()), last]
     }
 }

@@ -80,6 +80,7 @@ impl CifarMobileNetV2 {
                     output,
                     expansion,
                     stride: if i == 0 { stride } else { 1 },
+                    dilation: 1,
                 };
                 stage.push(InvertedResidual::new(
                     builder.sub(format!("blocks.{s}.{i}.conv")),

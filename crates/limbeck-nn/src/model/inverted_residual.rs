@@ -18,6 +18,8 @@ pub(crate) struct InvertedShape {
     pub expansion: usize,
     /// Stride of the depthwise convolution.
     pub stride: usize,
+    /// Dilation of the depthwise convolution.
+    pub dilation: usize,
 }
 
 /// 1×1 to more channels, depthwise 3×3, 1×1 to few channels without activation; the input is
@@ -47,7 +49,8 @@ impl InvertedResidual {
             Conv2dConfig::new(shape.input, inner, 1),
             Conv2dConfig::new(inner, inner, 3)
                 .stride(shape.stride)
-                .padding(1)
+                .padding(shape.dilation)
+                .dilation(shape.dilation)
                 .groups(inner),
             Conv2dConfig::new(inner, shape.output, 1),
         ];

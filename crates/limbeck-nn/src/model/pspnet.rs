@@ -12,7 +12,7 @@
 use burn::tensor::Tensor;
 
 use super::{
-    Block, ImageSizes, ModelEntry,
+    ImageSizes, ModelEntry,
     backbone::{Backbone, BackboneKind, OutputStride},
     segmentation_head::{AuxiliaryHead, ClassifierBlock},
 };
@@ -27,7 +27,7 @@ const SIZES: ImageSizes = ImageSizes::AtLeast(17);
 const BINS: [usize; 4] = [1, 2, 3, 6];
 
 macro_rules! entry {
-    ($name:literal, $block:ident, $blocks:expr, $deep:literal, $aliases:expr) => {
+    ($name:literal, $backbone:expr, $aliases:expr) => {
         ModelEntry {
             name: $name,
             aliases: $aliases,
@@ -36,14 +36,7 @@ macro_rules! entry {
             size: 512,
             classes: 19,
             sizes: SIZES,
-            build: |builder, input| {
-                let backbone = BackboneKind::ResNet {
-                    block: Block::$block,
-                    blocks: $blocks,
-                    deep_stem: $deep,
-                };
-                Ok(Box::new(PspNet::new(builder, input, backbone)?))
-            },
+            build: |builder, input| Ok(Box::new(PspNet::new(builder, input, $backbone)?)),
         }
     };
 }
@@ -52,34 +45,23 @@ macro_rules! entry {
 pub static MODELS: &[ModelEntry] = &[
     entry!(
         "pspnet_resnet18",
-        Basic,
-        [2, 2, 2, 2],
-        false,
+        BackboneKind::RESNET18,
         &["pspnet_resnet18_vanilla"]
     ),
     entry!(
         "pspnet_resnet50",
-        Bottleneck,
-        [3, 4, 6, 3],
-        false,
+        BackboneKind::RESNET50,
         &["pspnet_resnet50_vanilla"]
     ),
     entry!(
         "pspnet_resnet101",
-        Bottleneck,
-        [3, 4, 23, 3],
-        false,
+        BackboneKind::RESNET101,
         &["pspnet_resnet101_vanilla"]
     ),
-    entry!("pspnet_resnet18_deep", Basic, [2, 2, 2, 2], true, &[]),
-    entry!("pspnet_resnet50_deep", Bottleneck, [3, 4, 6, 3], true, &[]),
-    entry!(
-        "pspnet_resnet101_deep",
-        Bottleneck,
-        [3, 4, 23, 3],
-        true,
-        &[]
-    ),
+    entry!("pspnet_mobilenet_v2", BackboneKind::MobileNetV2, &[]),
+    entry!("pspnet_resnet18_deep", BackboneKind::RESNET18.deep(), &[]),
+    entry!("pspnet_resnet50_deep", BackboneKind::RESNET50.deep(), &[]),
+    entry!("pspnet_resnet101_deep", BackboneKind::RESNET101.deep(), &[]),
 ];
 
 /// A dilated backbone, a pyramid of averages beside its last map, and two classifiers.
@@ -137,13 +119,7 @@ impl Architecture for PspNet {
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
-        let mut third = None;
-        let wanted = pass.wants(AuxiliaryHead::TAP);
-        let x = self.backbone.forward(pass, images, &mut |stage, map| {
-            if wanted && stage == AuxiliaryHead::STAGE {
-                third = Some(map.clone());
-            }
-        });
+        let [third, x] = self.backbone.forward(pass, images, AuxiliaryHead::STAGE);
         let [_, _, height, width] = x.dims();
         let mut maps = vec![x.clone()];
         for (level, bins) in self.pyramid.iter().zip(BINS) {

@@ -4,8 +4,8 @@ use burn::tensor::{DType, Device};
 
 use super::{
     ImageSizes, cifar_mobilenetv2, cifar_resnet, cifar_resnet50, cifar_shufflenet_v1,
-    cifar_shufflenet_v2, cifar_vgg, cifar_wrn, mobilenet_v1, mobilenet_v2, pspnet, resnet,
-    segformer,
+    cifar_shufflenet_v2, cifar_vgg, cifar_wrn, deeplabv3, deeplabv3plus, lraspp, mobilenet_v1,
+    mobilenet_v2, pspnet, resnet, segformer,
     tinyvit::{self, TinyVit, TinyVitFactors},
     vit, width,
 };
@@ -141,6 +141,9 @@ pub static MODELS: &[&[ModelEntry]] = &[
     vit::MODELS,
     tinyvit::MODELS,
     pspnet::MODELS,
+    deeplabv3::MODELS,
+    deeplabv3plus::MODELS,
+    lraspp::MODELS,
     segformer::MODELS,
 ];
 

@@ -69,10 +69,10 @@ impl AuxiliaryHead {
         Self(ClassifierBlock::new(builder, channels, "block.4"))
     }
 
-    /// Records the logits for the third stage's map `[B, C, h, w]`. Run it after the head: what
+    /// Records the logits, where they are asked for, of the third stage's map `[B, C, h, w]`. Run it after the head: what
     /// dropout draws there is then the same with and without it.
-    pub(crate) fn run(&self, pass: &mut Pass<'_>, stage: Option<Tensor<4>>) {
-        if let Some(stage) = stage {
+    pub(crate) fn run(&self, pass: &mut Pass<'_>, stage: Tensor<4>) {
+        if pass.wants(Self::TAP) {
             let logits = self.0.forward(pass, stage, None);
             pass.tap(Self::TAP, || Feature::Map(logits));
         }

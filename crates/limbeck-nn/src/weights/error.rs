@@ -98,6 +98,26 @@ pub enum WeightsError {
     /// Names or shapes do not fit the network.
     #[error("{0}")]
     Mismatch(Box<LoadReport>),
+    /// A network that does not tell its backbone from its head.
+    #[error(
+        "`{network}` does not tell a backbone from a head: start all of it from a file (student.weights, --weights)"
+    )]
+    NoBackbone {
+        /// The network.
+        network: String,
+    },
+    /// Weights of another body than the backbone.
+    #[error("`{}` has {percent}% of the numbers of the backbone of `{network}`, it must have half of them: it is of another network, or of another width{mismatch}", path.display())]
+    OtherBackbone {
+        /// The file.
+        path: PathBuf,
+        /// The network.
+        network: String,
+        /// How much of the backbone's trained numbers fits, in percent.
+        percent: usize,
+        /// The first name that is there with another shape, if one is.
+        mismatch: String,
+    },
     /// A safetensors file that does not say which network it is for.
     #[error("`{}` does not say which network it is for ({reason}): name the model", path.display())]
     NoMetadata {

@@ -9,8 +9,24 @@ const HEADS: &[&str] = &[
     "classifier",
     "classifier.0",
     "classifier.1",
+    // Networks that segment.
+    "head.classifier",
+    "head.block.4",
+    "auxlayer.block.4",
+    "classifier.classifier.3",
+    "classifier.low_classifier",
+    "classifier.high_classifier",
     "decode_head.linear_pred",
 ];
+
+/// What names of an auxiliary classifier begin with. It serves training alone, so a file may lack
+/// it.
+const AUXILIARY: &str = "auxlayer.";
+
+/// Whether `name` belongs to an auxiliary classifier.
+pub(super) fn is_auxiliary(name: &str) -> bool {
+    name.starts_with(AUXILIARY)
+}
 
 /// Whether `name` of `shape` belongs to the classifier of a network for `classes` classes: a
 /// weight `[K, D]` or bias `[K]` of a layer that is called as one.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::head::is_head;
+use super::head::{is_auxiliary, is_head};
 use super::names::in_network_names;
 use super::position::{Position, Resize};
 use super::prefix::{networks_below, prefix_of};
@@ -31,8 +31,8 @@ impl Default for LoadOptions {
 
 /// Puts `state` into `network`.
 ///
-/// Names are the network's or those of another common source, which are translated, after a common prefix such as `module.` is left out. Counters of batch
-/// norms may be missing. The positional embedding of a vision transformer is resized where the
+/// Names are the network's or those of another common source, which are translated, after a common
+/// prefix such as `module.` is left out. Counters of batch norms may be missing. The positional embedding of a vision transformer is resized where the
 /// file's is for another grid. On an error the network is as before.
 ///
 /// # Errors
@@ -164,7 +164,7 @@ impl Target<'_> {
             .input
             .is_some_and(|input| is_head(&entry.name, &entry.shape, input.classes));
         let Some(tensor) = in_file.get(entry.name.as_str()) else {
-            if is_head && options.fresh_head {
+            if (is_head || is_auxiliary(&entry.name)) && options.fresh_head {
                 report.fresh.push(entry.name.clone());
             } else if entry.role != Role::Counter {
                 report.missing.push(entry.name.clone());

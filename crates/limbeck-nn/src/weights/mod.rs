@@ -9,6 +9,7 @@
 //! is for, so that [`ModelFile`] rebuilds the network from the file alone.
 
 mod adopt;
+mod backbone;
 mod bicubic;
 mod element;
 mod error;
@@ -24,6 +25,7 @@ mod report;
 mod safetensors_file;
 mod save;
 mod segformer;
+mod sources;
 mod state_dict;
 mod stored_tensor;
 mod torch_legacy;
@@ -33,6 +35,7 @@ mod torch_zip;
 mod whole_file;
 
 pub use adopt::adopt;
+pub use backbone::{BackboneReport, load_backbone};
 pub use bicubic::resize_bicubic;
 pub use element::ElementType;
 pub use error::WeightsError;

@@ -7,7 +7,13 @@ use crate::Store;
 
 /// Left out where names match without them: data parallelism, training frameworks, networks made
 /// of a backbone and a head, `torch.compile`.
-const PREFIXES: &[&str] = &["module.", "model.", "backbone.", "_orig_mod."];
+const PREFIXES: &[&str] = &[
+    "module.",
+    "model.",
+    "backbone.",
+    "pretrained.",
+    "_orig_mod.",
+];
 
 /// How many may stand before one name.
 const MAX_PREFIXES: usize = 4;
@@ -48,7 +54,7 @@ fn count(state: &StateDict, store: &Store, prefix: &str) -> usize {
 
 /// The combination of known prefixes without which the most names are `known`; the shortest of
 /// equals, which is none at all where nothing is gained.
-fn common_prefix<'a>(
+pub(super) fn common_prefix<'a>(
     names: impl Iterator<Item = &'a str>,
     known: impl Fn(&str) -> bool,
 ) -> &'a str {

@@ -259,7 +259,7 @@ impl Plan {
     fn start(&self, seed: u64) -> Result<(Network, Vec<String>), TrainError> {
         let mut network = self.blueprint.network(self.input, seed)?;
         let notes = match &self.recipe.student.weights {
-            None => Vec::new(),
+            None => self.blueprint.start(self.input)?.into_iter().collect(),
             Some(weights) => {
                 let key = self.recipe.student.weights_key.as_deref();
                 model_source::load_start(&mut network, Path::new(weights), key)?

@@ -157,11 +157,15 @@ impl Stock {
     /// The student of `recipe`.
     ///
     /// # Errors
-    /// An unknown model.
+    /// An unknown model; a backbone's file that cannot be read.
     pub(super) fn student(&self, recipe: &Recipe) -> Result<Blueprint, TrainError> {
-        match &self.student {
-            Some(own) => Ok(own.clone()),
-            None => Blueprint::of_zoo(&recipe.student.model),
+        let blueprint = match &self.student {
+            Some(own) => own.clone(),
+            None => Blueprint::of_zoo(&recipe.student.model)?,
+        };
+        match &recipe.student.backbone {
+            Some(source) => blueprint.with_backbone(source, recipe.student.weights_key.as_deref()),
+            None => Ok(blueprint),
         }
     }
 
@@ -183,30 +187,37 @@ impl Stock {
     ) -> Result<Option<RunTeacher>, TrainError> {
         let needed = self.method(recipe)?.needs_teacher();
         let labelled = dataset.labelling != Labelling::None;
-        let untrained = |blueprint: Blueprint, warnings: &mut Vec<String>| {
-            if !labelled {
-                return Err(TrainError::ModelSource(format!(
-                    "`{}` is a network without weights, and the images of {} have no labels to \
+        let untrained =
+            |blueprint: Blueprint, notes: &mut Vec<String>, warnings: &mut Vec<String>| {
+                if !labelled {
+                    return Err(TrainError::ModelSource(format!(
+                        "`{}` is a network without weights, and the images of {} have no labels to \
                      train it with; name a trained teacher: a run folder or a weights file",
-                    blueprint.name(),
-                    dataset.name
-                )));
-            }
-            if needed {
-                let seed = recipe.train.seed;
-                return RunTeacher::untrained(blueprint, input, seed, normalisation).map(Some);
-            }
-            warnings.push(format!(
+                        blueprint.name(),
+                        dataset.name
+                    )));
+                }
+                if needed {
+                    let blueprint = match &recipe.teacher.backbone {
+                        Some(source) => blueprint
+                            .with_backbone(source, recipe.teacher.weights_key.as_deref())?,
+                        None => blueprint,
+                    };
+                    notes.extend(blueprint.start(input)?);
+                    let seed = recipe.train.seed;
+                    return RunTeacher::untrained(blueprint, input, seed, normalisation).map(Some);
+                }
+                warnings.push(format!(
                 "the method `{}` reads no teacher, so no `{}` is trained; name a trained one to \
                  see how far the student agrees with it",
                 recipe.method.name,
                 blueprint.name()
             ));
-            Ok(None)
-        };
+                Ok(None)
+            };
         if let Some(own) = &self.teacher {
             return match own {
-                OwnTeacher::Untrained(blueprint) => untrained(blueprint.clone(), warnings),
+                OwnTeacher::Untrained(blueprint) => untrained(blueprint.clone(), notes, warnings),
                 OwnTeacher::Trained { network, .. }
                     if labelled && network.input().classes != input.classes =>
                 {
@@ -239,9 +250,17 @@ impl Stock {
             )));
         };
         let file = match ModelSource::recognise(source)? {
-            ModelSource::Zoo(name) => return untrained(Blueprint::of_zoo(&name)?, warnings),
+            ModelSource::Zoo(name) => {
+                return untrained(Blueprint::of_zoo(&name)?, notes, warnings);
+            }
             ModelSource::File(file) => file,
         };
+        if let Some(backbone) = &recipe.teacher.backbone {
+            return Err(TrainError::Setting(format!(
+                "teacher.backbone is `{backbone}`, and the teacher `{source}` is trained already; \
+                 leave the backbone out, or name a model of the zoo as the teacher"
+            )));
+        }
         let found = self.teachers.iter().position(|loaded| {
             loaded.recipe == recipe.teacher
                 && loaded.augment == recipe.augment

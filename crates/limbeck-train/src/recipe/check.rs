@@ -117,6 +117,15 @@ impl Recipe {
         let share = data.validation;
         text("data.path", &data.path)?;
         text("student.model", &self.student.model)?;
+        if let (Some(backbone), Some(_)) = (&self.student.backbone, &self.student.weights) {
+            return Err(Mistake::Refused {
+                key: "student.backbone".to_owned(),
+                reason: format!(
+                    "found `{backbone}`, and student.weights, from which all of the student starts; \
+                     leave one of them out"
+                ),
+            });
+        }
         number(
             "data.validation",
             share,

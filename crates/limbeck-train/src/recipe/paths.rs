@@ -17,7 +17,9 @@ impl Recipe {
         let named = [
             &mut recipe.teacher.source,
             &mut recipe.teacher.classes,
+            &mut recipe.teacher.backbone,
             &mut recipe.student.weights,
+            &mut recipe.student.backbone,
         ];
         for name in named.into_iter().flatten() {
             *name = match name.strip_prefix(CACHE) {

@@ -157,6 +157,9 @@ pub struct TeacherRecipe {
     /// weights tell or what its model is meant for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
+    /// What the backbone of a teacher that is trained first starts from: see `student.backbone`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<String>,
     /// Outputs of the teacher, such as `["logits"]`, that are kept for all students of a run or a
     /// series, so that the teacher runs once over each view; `[]` lets it run for each student.
     /// Where missing, `limbeck distill` decides.
@@ -186,6 +189,10 @@ pub struct StudentRecipe {
     /// A weights file to start from; drawn from the seed where missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
+    /// A weights file or the run folder of a classifier with the same body, from which the backbone
+    /// of a network that segments starts; its head is drawn from the seed. Drawn too where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<String>,
     /// Which state dict of that file is read; see `teacher.weights_key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights_key: Option<String>,
@@ -196,6 +203,7 @@ impl Default for StudentRecipe {
         Self {
             model: "resnet8".to_owned(),
             weights: None,
+            backbone: None,
             weights_key: None,
         }
     }

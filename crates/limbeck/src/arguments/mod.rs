@@ -157,10 +157,13 @@ pub struct TrainArguments {
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// Start from these weights
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "start")]
     pub weights: Option<PathBuf>,
+    /// Start the backbone of a network that segments from a classifier's weights
+    #[arg(long, value_name = "RUN|FILE", group = "start")]
+    pub backbone: Option<PathBuf>,
     /// Which weights of that file, where it holds several
-    #[arg(long, value_name = "KEY", requires = "weights")]
+    #[arg(long, value_name = "KEY", requires = "start")]
     pub weights_key: Option<String>,
     /// The rest
     #[command(flatten)]
@@ -181,11 +184,17 @@ pub struct DistillArguments {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub student: Vec<String>,
     /// Start the student from these weights
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "start")]
     pub weights: Option<PathBuf>,
+    /// Start the backbone of a student that segments from a classifier's weights
+    #[arg(long, value_name = "RUN|FILE", group = "start")]
+    pub backbone: Option<PathBuf>,
     /// Which weights of that file, where it holds several
-    #[arg(long, value_name = "KEY", requires = "weights")]
+    #[arg(long, value_name = "KEY", requires = "start")]
     pub weights_key: Option<String>,
+    /// The same for the backbone of a teacher that is trained first
+    #[arg(long, value_name = "RUN|FILE")]
+    pub teacher_backbone: Option<PathBuf>,
     /// Method (see `limbeck methods`); joined by + where one run adds the terms of several, with
     /// commas where each gets a run of its own
     #[arg(long, value_name = "NAME", value_delimiter = ',')]

@@ -15,6 +15,9 @@ pub fn run(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
             flags.teacher_file(&arguments.teacher_file);
             flags.put("student", "model", student);
             flags.path("student", "weights", arguments.weights.as_deref());
+            flags.path("student", "backbone", arguments.backbone.as_deref());
+            let teacher_backbone = arguments.teacher_backbone.as_deref();
+            flags.path("teacher", "backbone", teacher_backbone);
             flags.put("student", "weights_key", arguments.weights_key.as_deref());
             flags.put("method", "name", method);
             flags.put("train", "baseline", arguments.baseline.then_some(true));

@@ -12,6 +12,7 @@ pub fn run(arguments: &TrainArguments, quiet: bool) -> anyhow::Result<()> {
     flags.put("data", "path", arguments.data.as_deref());
     flags.put("student", "model", arguments.model.as_deref());
     flags.path("student", "weights", arguments.weights.as_deref());
+    flags.path("student", "backbone", arguments.backbone.as_deref());
     flags.put("student", "weights_key", arguments.weights_key.as_deref());
     flags.put("method", "name", Some(BASELINE));
     flags.put("train", "baseline", Some(false));

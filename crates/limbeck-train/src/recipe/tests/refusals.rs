@@ -21,7 +21,7 @@ fn unknown_keys_name_file_line_column_and_the_nearest_key() {
     );
     assert_eq!(
         message("[teacher]\ncolour = 1"),
-        "recipe.toml:2:1: unknown key `colour` in [teacher]; known: source, model, normalisation, classes, weights_key, size, shared"
+        "recipe.toml:2:1: unknown key `colour` in [teacher]; known: source, model, normalisation, classes, weights_key, size, backbone, shared"
     );
 }
 

@@ -33,6 +33,7 @@ pub fn run(arguments: &CacheVerifyArguments, quiet: bool) -> anyhow::Result<()> 
             .map(|path| path.to_string_lossy().into_owned()),
         weights_key: file.teacher_weights_key.clone(),
         size: file.teacher_size,
+        backbone: None,
         shared: None,
     };
     let source = CacheSource {
