@@ -6,5 +6,7 @@ mod camvid;
 mod content;
 #[path = "masks/folders.rs"]
 mod folders;
+#[path = "masks/known.rs"]
+mod known;
 #[path = "masks/made.rs"]
 mod made;

@@ -1,6 +1,7 @@
 //! Mask files to the ids that they store.
 
 mod from_bmp;
+mod from_matlab;
 mod from_png;
 mod from_pnm;
 
@@ -71,7 +72,7 @@ pub fn decode_mask_file(path: &Path) -> Result<RawMask, DataError> {
     decode_mask(&read_bounded(path)?, path)
 }
 
-/// Decodes a mask from PNG, BMP, PGM (PBM, PPM) or TIFF, told apart by content, at the depth that
+/// Decodes a mask from PNG, BMP, PGM (PBM, PPM), TIFF or a MATLAB file of SBD, told apart by content, at the depth that
 /// it is stored in: 1, 2, 4, 8 or 16 bits. Palettes are not resolved and levels are not scaled: the
 /// number that the file has for a pixel is its id. `path` is for messages.
 ///
@@ -109,6 +110,9 @@ pub fn decode_mask(bytes: &[u8], path: &Path) -> Result<RawMask, DataError> {
 fn decode_by_content(bytes: &[u8], path: &Path) -> Result<RawMask, DataError> {
     if bytes.starts_with(b"\x89PNG") {
         return from_png::decode(bytes, path);
+    }
+    if from_matlab::is_matlab(bytes) {
+        return from_matlab::decode(bytes, path);
     }
     if let Some(mask) = from_bmp::decode_indexed(bytes, path)? {
         return Ok(mask);

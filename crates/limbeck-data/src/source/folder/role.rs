@@ -33,7 +33,12 @@ impl Role {
 
     /// What `folder` is for, if its name says so.
     pub fn of(folder: &Tree) -> Option<Self> {
-        let name = folder.name.to_str()?.to_lowercase();
+        Self::named(folder.name.to_str()?)
+    }
+
+    /// What a folder of that name is for.
+    pub fn named(name: &str) -> Option<Self> {
+        let name = name.to_lowercase();
         Self::ALL
             .into_iter()
             .find(|role| role.names().contains(&name.as_str()))

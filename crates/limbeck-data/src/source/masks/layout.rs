@@ -5,18 +5,21 @@ use std::sync::Arc;
 
 use super::class_file::ClassFile;
 use super::encoding::Encoding;
-use super::pairing::{Files, Pairing, pair};
+use super::pairing::{Files, Pairing, of_one_kind, pair};
 use super::sample::Sample;
 use super::settle::{Settled, settle};
-use super::{Pairs, camvid};
+use super::{Pairs, Reader, ade20k, camvid, cityscapes, coco_stuff, labelme, voc};
 use crate::source::Source;
 use crate::source::folder::{LeftOut, Reason, Role, Tree};
 use crate::source::kept::Room;
 use crate::{DataError, Found};
 
 /// Names of folders of images, in lower case.
-const IMAGE_FOLDERS: [&str; 10] = [
+const IMAGE_FOLDERS: [&str; 13] = [
     "images",
+    "leftimg8bit",
+    "701_stillsraw_full",
+    "stillsraw_full",
     "image",
     "imgs",
     "img",
@@ -29,9 +32,14 @@ const IMAGE_FOLDERS: [&str; 10] = [
 ];
 
 /// Names of folders of masks, in lower case, in the order in which they are chosen.
-const MASK_FOLDERS: [&str; 21] = [
+const MASK_FOLDERS: [&str; 26] = [
     "masks",
     "mask",
+    "gtfine",
+    "gtcoarse",
+    "stuffthingmaps",
+    "labeledapproved_full",
+    "labelled",
     "segmentationclass",
     "segmentation",
     "segmentations",
@@ -76,17 +84,24 @@ struct Sides<'a> {
 }
 
 /// A part whose files are in pairs.
-struct Paired {
-    role: Option<Role>,
-    files: Files,
-    pairing: Pairing,
+pub(super) struct Paired {
+    pub role: Option<Role>,
+    pub files: Files,
+    pub pairing: Pairing,
 }
 
 /// Looks for images with masks.
 pub(crate) fn find_masks(folder: &Path) -> Result<Option<Found>, DataError> {
+    if let Some(found) = voc::find(folder)? {
+        return Ok(Some(found));
+    }
     let tree = Tree::read(folder)?;
-    let Some((place, tree)) = place_of_masks(folder.to_owned(), &tree, MAX_WRAPPED) else {
+    if tree.run {
         return Ok(None);
+    }
+    ade20k::refuse_full(folder, &files_of(&tree))?;
+    let Some((place, tree)) = place_of_masks(folder.to_owned(), &tree, MAX_WRAPPED) else {
+        return labelme::find(folder, &tree);
     };
     let sides = sides(&place, tree);
     let mut left_out = LeftOut::default();
@@ -95,13 +110,11 @@ pub(crate) fn find_masks(folder: &Path) -> Result<Option<Found>, DataError> {
     for sides in &sides {
         parts.extend(paired(&place, sides, &mut left_out, &mut notes)?);
     }
-    if parts.iter().all(|part| part.files.is_empty()) {
+    parts.retain(|part| !part.files.is_empty());
+    if parts.is_empty() {
         return Err(unmatched(&place, &sides));
     }
-    let masks: Vec<&Path> = parts
-        .iter()
-        .flat_map(|part| part.files.iter().map(|(_, mask)| mask.as_path()))
-        .collect();
+    tell_beside(&place, tree, &sides, &mut left_out);
     let mask_folders = sides
         .iter()
         .filter_map(|sides| Some(&sides.masks.as_ref()?.0));
@@ -111,23 +124,72 @@ pub(crate) fn find_masks(folder: &Path) -> Result<Option<Found>, DataError> {
             .flat_map(|masks| [Some(masks.as_path()), masks.parent()])
             .flatten(),
     );
-    let file = ClassFile::find(&places)?;
-    let settled = if file.is_none()
-        && let Some(settled) = camvid::settle_segnet(&masks)?
-    {
-        settled
-    } else {
-        let sample = Sample::of(&masks, file.is_some());
-        settle(&place, &sample, file)?
-    };
+    let settled = settle_parts(&place, &places, &mut parts, &mut notes)?;
     notes.extend(settled.notes.iter().cloned());
     if place != folder {
         notes.push(format!("the data set lies in {}", place.display()));
     }
     let name = format!("{} (images and masks)", crate::open::folder_name(folder));
-    let mut found = assemble(name, parts, settled, notes);
+    let mut found = assemble(name, parts, settled, Reader::Files, notes);
     found.notes.extend(left_out.lines());
     Ok(Some(found))
+}
+
+/// Settles the classes: by a file in one of `places`, as the files' names say of well-known data sets,
+/// or by what the masks hold. Parts that cannot be used are taken away.
+fn settle_parts(
+    place: &Path,
+    places: &[&Path],
+    parts: &mut Vec<Paired>,
+    notes: &mut Vec<String>,
+) -> Result<Settled, DataError> {
+    let file = ClassFile::find(places)?;
+    let pairs = || parts.iter().flat_map(|part| &part.files);
+    let images: Vec<&Path> = pairs().map(|(image, _)| image.as_path()).collect();
+    let masks: Vec<&Path> = pairs().map(|(_, mask)| mask.as_path()).collect();
+    if file.is_some() {
+        return settle(place, &Sample::of(&masks, true), file);
+    }
+    if let Some(settled) = camvid::settle(&masks)? {
+        return Ok(settled);
+    }
+    if let Some(settled) = ade20k::settle(place, &images, &masks)? {
+        return Ok(settled);
+    }
+    if let Some(settled) = coco_stuff::settle(&images, &masks)? {
+        return Ok(settled);
+    }
+    let files: Vec<&[(PathBuf, PathBuf)]> =
+        parts.iter().map(|part| part.files.as_slice()).collect();
+    if let Some(found) = cityscapes::settle(place, &files)? {
+        let mut dummies = found.dummies.into_iter();
+        parts.retain(|part| {
+            let dummy = dummies.next().unwrap_or(false);
+            if dummy {
+                notes.push(format!(
+                    "left out: {}, whose masks are dummies (the car itself and borders alone)",
+                    part.role.map_or("images", Role::name)
+                ));
+            }
+            !dummy
+        });
+        return Ok(found.settled);
+    }
+    settle(place, &Sample::of(&masks, false), None)
+}
+
+/// Adds the folders with images that are neither images nor masks of a part.
+fn tell_beside(place: &Path, tree: &Tree, sides: &[Sides], left_out: &mut LeftOut) {
+    for folder in tree.folders_with_images() {
+        let path = place.join(&folder.name);
+        let within = |other: &Path| other.starts_with(&path);
+        let used = sides.iter().any(|sides| {
+            within(&sides.images.0) || sides.masks.as_ref().is_some_and(|masks| within(&masks.0))
+        });
+        if !used {
+            left_out.add(Reason::Beside, Path::new(&folder.name));
+        }
+    }
 }
 
 /// The folder in which images and masks lie side by side, which may be some folders down.
@@ -161,6 +223,16 @@ fn named<'a>(tree: &'a Tree, names: &[&str]) -> Option<&'a Tree> {
     })
 }
 
+/// What a folder's name says that it is for; COCO's have a year behind it.
+fn role_of(folder: &Tree) -> Option<Role> {
+    let name = folder.name.to_str()?;
+    let plain = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_' || c == '-');
+    match name.len() - plain.len() {
+        4 | 5 => Role::named(plain),
+        _ => Role::of(folder),
+    }
+}
+
 /// The folders of images and of masks in a folder; none where they do not lie side by side.
 fn sides<'a>(place: &Path, tree: &'a Tree) -> Vec<Sides<'a>> {
     // images/ and masks/, with parts in both or without.
@@ -168,7 +240,7 @@ fn sides<'a>(place: &Path, tree: &'a Tree) -> Vec<Sides<'a>> {
         let (image_place, mask_place) = (place.join(&images.name), place.join(&masks.name));
         let with_roles: Vec<(Role, &Tree)> = images
             .folders_with_images()
-            .filter_map(|folder| Some((Role::of(folder)?, folder)))
+            .filter_map(|folder| Some((role_of(folder)?, folder)))
             .collect();
         if with_roles.is_empty() || !images.images.is_empty() {
             return vec![Sides {
@@ -182,7 +254,7 @@ fn sides<'a>(place: &Path, tree: &'a Tree) -> Vec<Sides<'a>> {
             .map(|(role, folder)| {
                 let masks = masks
                     .folders_with_images()
-                    .find(|masks| Role::of(masks) == Some(role));
+                    .find(|masks| role_of(masks) == Some(role));
                 Sides {
                     role: Some(role),
                     images: (image_place.join(&folder.name), folder),
@@ -193,7 +265,7 @@ fn sides<'a>(place: &Path, tree: &'a Tree) -> Vec<Sides<'a>> {
     }
     let mut parts = Vec::new();
     for folder in tree.folders_with_images() {
-        let Some(role) = Role::of(folder) else {
+        let Some(role) = role_of(folder) else {
             continue;
         };
         let inside = place.join(&folder.name);
@@ -242,7 +314,9 @@ fn paired(
         return Ok(None);
     };
     masks.tell_left_out(&relative(mask_place), left_out);
-    let (files, pairing) = pair(place, &files_of(images), &files_of(masks))?;
+    let (kept, others) = of_one_kind(files_of(masks));
+    let (files, mut pairing) = pair(place, &files_of(images), &kept)?;
+    pairing.others.extend(others);
     let part = sides.role.map_or("images", Role::name);
     notes.extend(pairing.notes(part));
     let absolute =
@@ -283,8 +357,14 @@ fn unmatched(place: &Path, sides: &[Sides]) -> DataError {
     }
 }
 
-/// The parts as sources. A lone validation part is what is reported on, so it becomes the test part.
-fn assemble(name: String, parts: Vec<Paired>, settled: Settled, notes: Vec<String>) -> Found {
+/// The parts that have files as sources. A lone validation part is what is reported on, so it becomes the test part.
+pub(super) fn assemble(
+    name: String,
+    parts: Vec<Paired>,
+    settled: Settled,
+    reader: Reader,
+    notes: Vec<String>,
+) -> Found {
     let encoding: Arc<Encoding> = Arc::new(settled.encoding);
     let room = Room::new();
     let mut found = Found {
@@ -301,6 +381,7 @@ fn assemble(name: String, parts: Vec<Paired>, settled: Settled, notes: Vec<Strin
         let source: Arc<dyn Source> = Arc::new(Pairs::new(
             settled.classes.clone(),
             Arc::clone(&encoding),
+            reader.clone(),
             part.files,
             part.pairing,
             room.clone(),

@@ -1,12 +1,17 @@
 //! Images with masks, in files.
 
+mod ade20k;
 mod camvid;
+mod cityscapes;
 mod class_file;
+mod coco_stuff;
 mod encoding;
+mod labelme;
 mod layout;
 mod pairing;
 mod sample;
 mod settle;
+mod voc;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -16,7 +21,7 @@ use sha2::{Digest, Sha256};
 use super::folder::common_shape;
 use super::kept::Room;
 use super::{Annotation, Labelling, Source};
-use crate::decode::{decode_file, decode_mask_file, dimensions, is_turned, upright};
+use crate::decode::{RawMask, decode_file, decode_mask_file, dimensions, is_turned, upright};
 use crate::{DataError, Image, Mask};
 use encoding::Encoding;
 pub(crate) use layout::find_masks;
@@ -28,9 +33,28 @@ pub struct Pairs {
     classes: Vec<String>,
     pairs: Vec<Pair>,
     encoding: Arc<Encoding>,
+    reader: Reader,
     shape: Option<[usize; 3]>,
     pairing: Pairing,
     room: Room,
+}
+
+/// How masks are read.
+#[derive(Clone, Debug)]
+enum Reader {
+    /// Pictures of ids or colours, and MATLAB's files of SBD.
+    Files,
+    /// LabelMe's shapes, drawn with these ids.
+    Shapes(labelme::Labels),
+}
+
+impl Reader {
+    fn read(&self, path: &Path) -> Result<RawMask, DataError> {
+        match self {
+            Self::Files => decode_mask_file(path),
+            Self::Shapes(labels) => labelme::mask_of(path, labels),
+        }
+    }
 }
 
 /// An image and its mask.
@@ -46,6 +70,7 @@ impl Pairs {
     fn new(
         classes: Vec<String>,
         encoding: Arc<Encoding>,
+        reader: Reader,
         files: Vec<(PathBuf, PathBuf)>,
         pairing: Pairing,
         room: Room,
@@ -61,6 +86,7 @@ impl Pairs {
             classes,
             pairs: files.into_iter().map(pair).collect(),
             encoding,
+            reader,
             shape,
             pairing,
             room,
@@ -120,7 +146,7 @@ impl Source for Pairs {
         }
         let mask = self
             .encoding
-            .apply(decode_mask_file(&pair.mask)?, &pair.mask)?;
+            .apply(self.reader.read(&pair.mask)?, &pair.mask)?;
         pair.fits(&mask)?;
         self.room.keep(&pair.kept_mask, &mask, mask.ids.len());
         Ok(Annotation::Mask(mask))

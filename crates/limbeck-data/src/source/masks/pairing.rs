@@ -103,6 +103,23 @@ impl Pairing {
     }
 }
 
+/// Of masks of which every one is there by label ids and by train ids, those that are there more
+/// often, train ids if equally often; and the others.
+pub(super) fn of_one_kind(masks: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let ends = |mask: &PathBuf, end: &str| without_end(&stem(mask), &[end]).is_some();
+    let count = |end: &str| masks.iter().filter(|mask| ends(mask, end)).count();
+    let (train, label) = (count("_labelTrainIds"), count("_labelIds"));
+    if train == 0 || label == 0 {
+        return (masks, Vec::new());
+    }
+    let dropped = if train >= label {
+        "_labelIds"
+    } else {
+        "_labelTrainIds"
+    };
+    masks.into_iter().partition(|mask| !ends(mask, dropped))
+}
+
 /// Files of images and of masks in pairs, in the order of the images.
 pub(super) type Files = Vec<(PathBuf, PathBuf)>;
 
