@@ -31,8 +31,9 @@ pub enum DataError {
     /// No data set of a known layout is in the folder.
     #[error(
         "{} is not a data set of a known layout; looked for IDX files \
-         (train-images-idx3-ubyte[.gz], …), CIFAR-10 or CIFAR-100 (binary or Python version), and \
-         folders of images, one for each class (train/CLASS/*.jpg, or CLASS/*.jpg); found {found}",
+         (train-images-idx3-ubyte[.gz], …), CIFAR-10 or CIFAR-100 (binary or Python version), images with \
+         masks (images/*.jpg and masks/*.png), and folders of images, one for each class \
+         (train/CLASS/*.jpg, or CLASS/*.jpg); found {found}",
         path.display()
     )]
     NotRecognised {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::dataset::Dataset;
-use crate::source::{find_cifar, find_folder, find_idx, find_masks, find_scenes, find_shapes};
+use crate::source::{find_cifar, find_files, find_idx, find_scenes, find_shapes};
 use crate::{DataError, Found};
 
 /// How a data set is opened.
@@ -95,10 +95,7 @@ pub fn find(path: &Path) -> Result<Found, DataError> {
             return Ok(found);
         }
     }
-    if let Some(found) = find_masks(path)? {
-        return Ok(found);
-    }
-    find_folder(path)?.ok_or_else(|| not_recognised(path))
+    find_files(path)?.ok_or_else(|| not_recognised(path))
 }
 
 /// The only visible folder in a folder, as archives leave one around a data set.

@@ -13,7 +13,7 @@ use image::error::{ImageFormatHint, UnsupportedErrorKind};
 use image::{DynamicImage, ImageError, ImageReader, Limits};
 
 pub use self::mask::{RawMask, RawPixels, decode_mask, decode_mask_file};
-pub(crate) use self::orientation::{is_turned, upright};
+pub(crate) use self::orientation::{is_marked, is_turned, upright};
 use crate::{DataError, Image};
 
 /// Greatest width or height, in pixels: the most that JPEG can express.

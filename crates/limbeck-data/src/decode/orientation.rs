@@ -1,11 +1,10 @@
 //! How a camera was held, which image files of cameras say beside their pixels.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::Image;
 
@@ -32,6 +31,11 @@ fn exchanges_sides(orientation: Orientation) -> bool {
 /// Whether the sides of an image change places when it is turned as its file says.
 pub(crate) fn is_turned(path: &Path) -> bool {
     exchanges_sides(orientation(path))
+}
+
+/// Whether a file says that its image is not to be shown as it is stored.
+pub(crate) fn is_marked(path: &Path) -> bool {
+    orientation(path) != Orientation::NoTransforms
 }
 
 /// A colour image turned as its file says, unless its mask, of `mask` width and height, lies over it

@@ -14,17 +14,17 @@ mod scenes;
 mod shapes;
 
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 pub use annotation::{Annotation, Labelling};
 pub(crate) use cifar::find_cifar;
-pub(crate) use folder::find_folder;
 pub use folder::{Folder, images_below};
+use folder::{Tree, find_folder};
 pub(crate) use idx::find_idx;
 pub(crate) use joined::Joined;
-pub(crate) use masks::find_masks;
+use masks::find_masks;
 pub use masks::{Pairing, Pairs};
 pub use packed::Packed;
 pub use relabelled::Relabelled;
@@ -35,7 +35,16 @@ pub use scenes::{SceneBox, SceneDifficulty, Scenes};
 pub(crate) use shapes::find_shapes;
 pub use shapes::{Difficulty, Shapes};
 
-use crate::{DataError, Image};
+use crate::{DataError, Found, Image};
+
+/// Looks for image files: with masks, in folders of classes, or without labels.
+pub(crate) fn find_files(folder: &Path) -> Result<Option<Found>, DataError> {
+    let tree = Tree::read(folder)?;
+    match find_masks(folder, &tree)? {
+        Some(found) => Ok(Some(found)),
+        None => find_folder(folder, tree),
+    }
+}
 
 /// Images, counted from 0, and what is known of them.
 pub trait Source: Send + Sync + Debug {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Annotation, Labelling, Source};
+use super::{Annotation, Labelling, Pairing, Source};
 use crate::{DataError, Image, resize};
 
 /// The images of another source with both sides multiplied by a factor.
@@ -112,6 +112,14 @@ impl Source for Scaled {
 
     fn file(&self, index: usize) -> Option<PathBuf> {
         self.inner.file(index).filter(|_| self.factor == 1.0)
+    }
+
+    fn mask_file(&self, index: usize) -> Option<PathBuf> {
+        self.inner.mask_file(index)
+    }
+
+    fn pairing(&self) -> Option<&Pairing> {
+        self.inner.pairing()
     }
 
     fn digest(&self) -> [u8; 32] {

@@ -179,3 +179,47 @@ fn damaged_masks_are_named() {
     let error = source.annotation(3).unwrap_err().to_string();
     assert!(error.contains("3.png is damaged"), "{error}");
 }
+
+/// A JPEG file of an image that is red in its upper half, with a camera's mark that it was held upright.
+fn turned_photo(width: u32, height: u32) -> Vec<u8> {
+    let image = image::RgbImage::from_fn(width, height, |_, y| {
+        image::Rgb(if y < height / 2 {
+            [250, 0, 0]
+        } else {
+            [0, 0, 250]
+        })
+    });
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image
+        .write_to(&mut bytes, image::ImageFormat::Jpeg)
+        .unwrap();
+    // One entry: tag 0x112, a number of 16 bits, 6 (turn by a quarter to the right).
+    let exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    let mut marked = vec![0xff, 0xd8, 0xff, 0xe1, 0, exif.len() as u8 + 2];
+    marked.extend(exif);
+    marked.extend(&bytes.into_inner()[2..]);
+    marked
+}
+
+#[test]
+fn photographs_are_turned_as_their_masks_were_drawn() {
+    let made = Made::new();
+    for (name, size) in [("upright", [16, 32]), ("stored", [32, 16])] {
+        std::fs::write(
+            made.place(&format!("images/{name}.jpg")),
+            turned_photo(32, 16),
+        )
+        .unwrap();
+        let mask = image::GrayImage::from_fn(size[0], size[1], |x, _| image::Luma([x as u8 % 2]));
+        mask.save(made.place(&format!("masks/{name}.png"))).unwrap();
+    }
+    let source = made.found().train.unwrap();
+    let (stored, upright) = (source.image(0).unwrap(), source.image(1).unwrap());
+    assert_eq!((stored.width, stored.height), (32, 16));
+    assert_eq!((upright.width, upright.height), (16, 32));
+    // The upper half is the right one after a quarter turn to the right.
+    assert!(stored.pixel(16, 2)[0] > 200 && upright.pixel(13, 16)[0] > 200);
+    assert!(upright.pixel(2, 16)[2] > 200);
+    assert!(source.annotation(0).is_ok() && source.annotation(1).is_ok());
+    assert!(source.file(1).is_none());
+}

@@ -61,6 +61,25 @@ fn parts_lie_in_both_folders_or_around_them_or_side_by_side() {
 }
 
 #[test]
+fn images_and_masks_may_lie_in_one_folder() {
+    for (images, masks) in [
+        ("", "NAME_mask.png"),
+        ("", "NAME.png"),
+        ("train/", "NAME-seg.png"),
+    ] {
+        let made = Made::new();
+        for number in 0..5 {
+            let name = format!("{images}{number}");
+            made.image(&format!("{name}.jpg"))
+                .mask(&masks.replace("NAME", &name), &[0, 1]);
+        }
+        let found = made.found();
+        assert_eq!(parts(&found), [("train", 5)], "{masks}");
+        assert_eq!(found.train.unwrap().labelling(), Labelling::Masks);
+    }
+}
+
+#[test]
 fn a_part_without_masks_is_left_out_and_said() {
     let made = Made::new();
     made.pairs("images/train", "masks/train", 4, &[0, 1]);

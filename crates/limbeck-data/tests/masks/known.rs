@@ -89,6 +89,15 @@ fn coco_stuff_leaves_unused_numbers_out() {
     assert_eq!(parts(&found), [("train", 1), ("test", 1)]);
     assert_eq!(classes(&found).len(), 171);
     assert_eq!(first_ids(&found, 5), [0, 10, 11, 170, 255]);
+    // Its own list counts from 1 what the masks count from 0.
+    let names = (0..183).map(|id| match id {
+        0 => "0: unlabeled".to_owned(),
+        1 => "1: person".to_owned(),
+        182 => "182: wood".to_owned(),
+        id => format!("{id}: thing {id}"),
+    });
+    made.text("labels.txt", &names.collect::<Vec<_>>().join("\n"));
+    assert_eq!(first_ids(&made.found(), 5), [0, 10, 11, 170, 255]);
 }
 
 #[test]

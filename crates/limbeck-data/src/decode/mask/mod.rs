@@ -72,9 +72,9 @@ pub fn decode_mask_file(path: &Path) -> Result<RawMask, DataError> {
     decode_mask(&read_bounded(path)?, path)
 }
 
-/// Decodes a mask from PNG, BMP, PGM (PBM, PPM), TIFF or a MATLAB file of SBD, told apart by content, at the depth that
-/// it is stored in: 1, 2, 4, 8 or 16 bits. Palettes are not resolved and levels are not scaled: the
-/// number that the file has for a pixel is its id. `path` is for messages.
+/// Decodes a mask from PNG, BMP, PGM (PBM, PPM), TIFF or a MATLAB file of SBD, told apart by content,
+/// at the depth that it is stored in: 1, 2, 4, 8 or 16 bits. Palettes are not resolved and levels are
+/// not scaled: the number that the file has for a pixel is its id. `path` is for messages.
 ///
 /// An alpha channel that is the same everywhere is dropped.
 ///

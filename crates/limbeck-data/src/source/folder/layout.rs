@@ -18,8 +18,10 @@ const MAX_WRAPPED: usize = 2;
 
 /// Looks for `train/CLASS/…` with the other parts beside it, `CLASS/…` alone, or images without
 /// class folders.
-pub(crate) fn find_folder(folder: &Path) -> Result<Option<Found>, DataError> {
-    let tree = Tree::read(folder)?;
+pub(in crate::source) fn find_folder(
+    folder: &Path,
+    tree: Tree,
+) -> Result<Option<Found>, DataError> {
     if tree.run {
         return Err(layout(
             folder,

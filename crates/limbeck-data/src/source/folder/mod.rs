@@ -16,7 +16,7 @@ use super::kept::Room;
 use super::{Annotation, Labelling, Source};
 use crate::decode::{IMAGE_EXTENSIONS, decode_file, dimensions};
 use crate::{DataError, Image};
-pub(crate) use layout::find_folder;
+pub(super) use layout::find_folder;
 pub(super) use left_out::{LeftOut, Reason};
 pub(super) use role::Role;
 pub(super) use tree::Tree;

@@ -101,6 +101,18 @@ impl Tree {
         !self.images.is_empty() || self.folders.iter().any(Self::holds_images)
     }
 
+    /// True if there is a file at any depth that is no image and whose name ends so.
+    pub fn holds_ending(&self, ending: &str) -> bool {
+        let here = |(reason, name): &(Reason, OsString)| {
+            *reason == Reason::NoImage && Path::new(name).extension() == Some(OsStr::new(ending))
+        };
+        self.left_out.iter().any(here)
+            || self
+                .folders
+                .iter()
+                .any(|folder| folder.holds_ending(ending))
+    }
+
     /// The folders directly in it that hold images at any depth.
     pub fn folders_with_images(&self) -> impl Iterator<Item = &Self> {
         self.folders.iter().filter(|folder| folder.holds_images())

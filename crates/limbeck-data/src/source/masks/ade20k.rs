@@ -1,12 +1,14 @@
 //! ADE20K as in its scene parsing challenge (ADEChallengeData2016; Zhou et al., 2017), known by the
 //! names of its files.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use super::encoding::Encoding;
 use super::pairing::stem;
 use super::sample::Sample;
 use super::settle::Settled;
+use crate::source::folder::Tree;
 use crate::{DataError, VOID};
 
 /// Number of classes; masks have them from 1 on, and 0 for everything else.
@@ -34,19 +36,24 @@ fn is_named_so(path: &Path) -> bool {
 }
 
 /// Refuses the full release, whose masks are colours of parts and instances.
-pub(super) fn refuse_full(place: &Path, files: &[std::path::PathBuf]) -> Result<(), DataError> {
-    let full = |path: &&std::path::PathBuf| is_named_so(path) && stem(path).ends_with("_seg");
-    match files.iter().find(full) {
-        Some(path) => Err(DataError::Layout {
+pub(super) fn refuse_full(place: &Path, tree: &Tree) -> Result<(), DataError> {
+    let full = |name: &&OsString| {
+        let path = Path::new(name);
+        is_named_so(path) && stem(path).ends_with("_seg")
+    };
+    if let Some(name) = tree.images.iter().find(full) {
+        return Err(DataError::Layout {
             path: place.to_owned(),
             reason: format!(
                 "it is the full release of ADE20K ({}), which is not read; take the one with 150 \
                  classes, ADEChallengeData2016",
-                path.display()
+                name.display()
             ),
-        }),
-        None => Ok(()),
+        });
     }
+    tree.folders
+        .iter()
+        .try_for_each(|folder| refuse_full(place, folder))
 }
 
 /// The classes, if all images are named as those of ADE20K.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::class_file::ClassFile;
 use super::encoding::Encoding;
 use super::pairing::stem;
 use super::sample::Sample;
@@ -34,6 +35,13 @@ const LAST: u16 = 181;
 
 /// Number of classes, and one more than the greatest train id.
 const COUNT: u16 = 171;
+
+/// Whether a file is COCO-Stuff's own list, which counts from 1 what masks count from 0.
+pub(super) fn is_own_list(file: &ClassFile) -> bool {
+    let name = |at: usize| file.entries.get(at).map(|entry| entry.name.as_str());
+    file.entries.len() == usize::from(LAST) + 2
+        && (name(0), name(1), name(182)) == (Some("unlabeled"), Some("person"), Some("wood"))
+}
 
 /// The classes, if all images are named as those of COCO and the masks hold stuff.
 pub(super) fn settle(images: &[&Path], masks: &[&Path]) -> Result<Option<Settled>, DataError> {

@@ -57,17 +57,20 @@ impl Encoding {
     /// Ids or colours that belong to no class, and how many pixels have each.
     pub fn apply(&self, raw: RawMask, path: &Path) -> Result<Mask, DataError> {
         let mut unknown = Unknown::default();
+        let mut by_id = |ids: &[u16]| -> Vec<u8> {
+            let class = |id: &u16| match self.table.get(usize::from(*id)) {
+                Some(&class) if class != UNKNOWN => class as u8,
+                _ => {
+                    *unknown.ids.entry(*id).or_default() += 1;
+                    VOID
+                }
+            };
+            ids.iter().map(class).collect()
+        };
         let ids = match (&raw.pixels, self.colours.is_empty()) {
-            (_, true) => {
-                let ids = raw.ids().map_err(|[x, y]| not_grey(path, x, y))?;
-                let class = |id: &u16| match self.table.get(usize::from(*id)) {
-                    Some(&class) if class != UNKNOWN => class as u8,
-                    _ => {
-                        *unknown.ids.entry(*id).or_default() += 1;
-                        VOID
-                    }
-                };
-                ids.iter().map(class).collect()
+            (RawPixels::Ids { ids, .. }, true) => by_id(ids),
+            (RawPixels::Colours(_), true) => {
+                by_id(&raw.ids().map_err(|[x, y]| not_grey(path, x, y))?)
             }
             (RawPixels::Colours(colours), false) => colours
                 .iter()

@@ -45,6 +45,9 @@ pub(super) struct Labels(HashMap<String, u16>);
 
 /// Looks for images with LabelMe's files beside them: in the folder, or in its parts.
 pub(super) fn find(folder: &Path, tree: &Tree) -> Result<Option<Found>, DataError> {
+    if !tree.holds_ending("json") {
+        return Ok(None);
+    }
     let with_roles: Vec<(Role, &Tree)> = tree
         .folders_with_images()
         .filter_map(|folder| Some((Role::of(folder)?, folder)))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::class_file::ClassFile;
 use super::encoding::Encoding;
-use super::pairing::{Files, Pairing, of_one_kind, pair};
+use super::pairing::{Files, Pairing, apart, of_one_kind, pair};
 use super::sample::Sample;
 use super::settle::{Settled, settle};
 use super::{Pairs, Reader, ade20k, camvid, cityscapes, coco_stuff, labelme, voc};
@@ -90,18 +90,20 @@ pub(super) struct Paired {
     pub pairing: Pairing,
 }
 
-/// Looks for images with masks.
-pub(crate) fn find_masks(folder: &Path) -> Result<Option<Found>, DataError> {
-    if let Some(found) = voc::find(folder)? {
-        return Ok(Some(found));
-    }
-    let tree = Tree::read(folder)?;
+/// Looks for images with masks in a folder and all that is below it.
+pub(in crate::source) fn find_masks(
+    folder: &Path,
+    tree: &Tree,
+) -> Result<Option<Found>, DataError> {
     if tree.run {
         return Ok(None);
     }
-    ade20k::refuse_full(folder, &files_of(&tree))?;
-    let Some((place, tree)) = place_of_masks(folder.to_owned(), &tree, MAX_WRAPPED) else {
-        return labelme::find(folder, &tree);
+    if let Some(found) = voc::find(folder)? {
+        return Ok(Some(found));
+    }
+    ade20k::refuse_full(folder, tree)?;
+    let Some((place, tree)) = place_of_masks(folder.to_owned(), tree, MAX_WRAPPED) else {
+        return labelme::find(folder, tree);
     };
     let sides = sides(&place, tree);
     let mut left_out = LeftOut::default();
@@ -143,7 +145,7 @@ fn settle_parts(
     parts: &mut Vec<Paired>,
     notes: &mut Vec<String>,
 ) -> Result<Settled, DataError> {
-    let file = ClassFile::find(places)?;
+    let file = ClassFile::find(places)?.filter(|file| !coco_stuff::is_own_list(file));
     let pairs = || parts.iter().flat_map(|part| &part.files);
     let images: Vec<&Path> = pairs().map(|(image, _)| image.as_path()).collect();
     let masks: Vec<&Path> = pairs().map(|(_, mask)| mask.as_path()).collect();
@@ -287,11 +289,20 @@ fn sides<'a>(place: &Path, tree: &'a Tree) -> Vec<Sides<'a>> {
             .folders_with_images()
             .find(|masks| ends.contains(&plain_name(masks)));
         let masks = masks.map(|masks| (place.join(&masks.name), masks));
+        // Both in train.
+        let masks = masks.or_else(|| apart(&files_of(folder)).map(|_| (inside.clone(), folder)));
         parts.push(Sides {
             role: Some(role),
             images: (inside, folder),
             masks,
         });
+    }
+    if parts.is_empty() && !tree.images.is_empty() && apart(&files_of(tree)).is_some() {
+        return vec![Sides {
+            role: None,
+            images: (place.to_owned(), tree),
+            masks: Some((place.to_owned(), tree)),
+        }];
     }
     if parts.iter().all(|sides| sides.masks.is_none()) {
         return Vec::new();
@@ -313,9 +324,16 @@ fn paired(
         left_out.add(Reason::WithoutMasks, &relative(image_place));
         return Ok(None);
     };
-    masks.tell_left_out(&relative(mask_place), left_out);
-    let (kept, others) = of_one_kind(files_of(masks));
-    let (files, mut pairing) = pair(place, &files_of(images), &kept)?;
+    let (images, masks) = match std::ptr::eq(*images, *masks) {
+        // Both lie in one folder.
+        true => apart(&files_of(images)).unwrap_or_default(),
+        false => {
+            masks.tell_left_out(&relative(mask_place), left_out);
+            (files_of(images), files_of(masks))
+        }
+    };
+    let (kept, others) = of_one_kind(masks);
+    let (files, mut pairing) = pair(place, &images, &kept)?;
     pairing.others.extend(others);
     let part = sides.role.map_or("images", Role::name);
     notes.extend(pairing.notes(part));

@@ -21,10 +21,12 @@ use sha2::{Digest, Sha256};
 use super::folder::common_shape;
 use super::kept::Room;
 use super::{Annotation, Labelling, Source};
-use crate::decode::{RawMask, decode_file, decode_mask_file, dimensions, is_turned, upright};
+use crate::decode::{
+    RawMask, decode_file, decode_mask_file, dimensions, is_marked, is_turned, upright,
+};
 use crate::{DataError, Image, Mask};
 use encoding::Encoding;
-pub(crate) use layout::find_masks;
+pub(super) use layout::find_masks;
 pub use pairing::Pairing;
 
 /// Images with the class of each pixel, a mask file for each. All images are given in colour.
@@ -172,7 +174,9 @@ impl Source for Pairs {
     }
 
     fn file(&self, index: usize) -> Option<PathBuf> {
-        Some(self.pairs[index].image.clone())
+        // What is turned is not what decoding the file gives.
+        let path = &self.pairs[index].image;
+        (!is_marked(path)).then(|| path.clone())
     }
 
     fn mask_file(&self, index: usize) -> Option<PathBuf> {

@@ -103,6 +103,29 @@ impl Pairing {
     }
 }
 
+/// The images and the masks of a folder in which both lie, if nine of ten images have a mask: the same
+/// name with an end such as `_mask`, or a PNG file of the name of a JPEG file.
+pub(super) fn apart(files: &[PathBuf]) -> Option<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let place = |path: &Path, stem: &str| path.with_file_name(stem);
+    let jpegs: BTreeSet<PathBuf> = files
+        .iter()
+        .filter(|path| is_named_jpeg(path))
+        .map(|path| place(path, &stem(path)))
+        .collect();
+    let stems: BTreeSet<PathBuf> = files.iter().map(|path| place(path, &stem(path))).collect();
+    let is_mask = |path: &PathBuf| {
+        let name = stem(path);
+        let ends = MASK_ENDS.iter().chain(&OTHER_ENDS);
+        let cut = ends.filter_map(|end| without_end(&name, &[end]));
+        let of_another = cut
+            .into_iter()
+            .any(|core| stems.contains(&place(path, core)));
+        of_another || !is_named_jpeg(path) && jpegs.contains(&place(path, &name))
+    };
+    let (masks, images): (Vec<PathBuf>, Vec<PathBuf>) = files.iter().cloned().partition(is_mask);
+    (!masks.is_empty() && 10 * masks.len() >= 9 * images.len()).then_some((images, masks))
+}
+
 /// Of masks of which every one is there by label ids and by train ids, those that are there more
 /// often, train ids if equally often; and the others.
 pub(super) fn of_one_kind(masks: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
@@ -288,6 +311,22 @@ mod tests {
     fn equal_names_in_other_folders_are_other_files() {
         let masks = masks_of(&["x/1.jpg", "y/1.jpg"], &["y/1.png", "x/1.png"]);
         assert_eq!(masks, ["x/1.png", "y/1.png"]);
+    }
+
+    #[test]
+    fn images_and_masks_in_one_folder_are_told_apart() {
+        let files = paths(&[
+            "a.jpg",
+            "a.png",
+            "b.jpg",
+            "b_mask.png",
+            "in/c.png",
+            "in/c_seg.png",
+        ]);
+        let (images, masks) = apart(&files).unwrap();
+        assert_eq!(images, paths(&["a.jpg", "b.jpg", "in/c.png"]));
+        assert_eq!(masks, paths(&["a.png", "b_mask.png", "in/c_seg.png"]));
+        assert_eq!(apart(&paths(&["a.jpg", "b.png", "the_label.png"])), None);
     }
 
     #[test]

@@ -69,10 +69,10 @@ pub(super) fn settle(
     Ok(settled)
 }
 
-/// True of masks that hold 0 and 255, or 255 alone.
+/// True of masks that hold 0 and 255 and nothing else.
 fn is_binary(sample: &Sample) -> bool {
     sample.coloured.is_none()
-        && sample.ids.contains_key(&255)
+        && [0, 255].iter().all(|id| sample.ids.contains_key(id))
         && sample.ids.keys().all(|&id| id == 0 || id == 255)
 }
 
