@@ -16,7 +16,8 @@ use crate::{DataError, Part};
 /// - everything else stands for itself.
 ///
 /// A pattern is held against the whole name of a file, without extension; one with `/` against the
-/// folders before it as well. Where several readings fit, earlier texts are as long as possible.
+/// folders before it as well. Where several readings fit, earlier texts are as long as possible, but
+/// numbers are read whole: `{drive}{frame:900}` fits `0001TP_008550` and `Seq05VD_f00000`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockPattern {
     pieces: Vec<Piece>,
@@ -199,6 +200,12 @@ impl BlockPattern {
                     .map(|(at, c)| at + c.len_utf8())
                     .collect();
                 ends.reverse();
+                if let Some(Piece::Number { .. }) = self.pieces.get(piece + 1) {
+                    // A number is read whole: no digit of it belongs to the text before it.
+                    let digit = |at: Option<&u8>| at.is_some_and(u8::is_ascii_digit);
+                    let name = rest.as_bytes();
+                    ends.retain(|&end| !(digit(name.get(end - 1)) && digit(name.get(end))));
+                }
                 ends.into_iter()
                     .any(|end| go_on(end, counts.then(|| rest[..end].to_owned()), block))
             }
@@ -253,6 +260,10 @@ mod tests {
             block("{drive}_f{frame:1000}", "Seq05VD_f02010.png").as_deref(),
             Some("Seq05VD/2")
         );
+        let either = |name| block("{drive}{frame:900}", name);
+        assert_eq!(either("Seq05VD_f02010.png").as_deref(), Some("Seq05VD_f/2"));
+        assert_eq!(either("0001TP_008550.jpg").as_deref(), Some("0001TP_/9"));
+        assert_eq!(either("0001TP_").as_deref(), None);
     }
 
     #[test]

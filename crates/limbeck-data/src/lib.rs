@@ -80,7 +80,8 @@ pub use self::augment::{
 pub use self::blocks::BlockPattern;
 pub use self::dataset::{Dataset, Part};
 pub use self::decode::{
-    IMAGE_EXTENSIONS, RawMask, RawPixels, decode, decode_file, decode_mask, decode_mask_file,
+    IMAGE_EXTENSIONS, RawMask, RawPixels, decode, decode_file, decode_file_upright, decode_mask,
+    decode_mask_file,
 };
 pub use self::error::DataError;
 pub use self::found::Found;

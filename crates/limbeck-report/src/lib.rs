@@ -41,7 +41,7 @@ pub use evaluation::{Classification, Confusion, Details, Evaluation, Segmentatio
 pub use file::{DETAILS_FILE, RESULTS_FILE, ResultsError, from_files, to_files};
 pub use gain::paired_gain;
 pub use headline::{Headline, Verdict, headline, verdict};
-pub use mask_png::{MaskPngError, mask_png};
+pub use mask_png::{MaskPngError, mask_png, overlay_png};
 pub use measure::{AGREEMENT, Better, Measure};
 pub use numbers::count;
 pub use page::render;

@@ -62,6 +62,59 @@ pub fn mask_png(
     Ok(bytes)
 }
 
+/// A picture under its mask as a PNG file: of each pixel the mean of its own colour and its class's,
+/// white where two classes meet. `rgb` is red, green, blue of each pixel, row after row; `ids` as for
+/// [`mask_png`]. Void pixels stay as they are.
+///
+/// # Errors
+/// Sizes that do not fit together.
+pub fn overlay_png(
+    rgb: &[u8],
+    ids: &[u8],
+    [height, width]: [usize; 2],
+    palette: &Palette,
+) -> Result<Vec<u8>, MaskPngError> {
+    let size = || MaskPngError::Size {
+        width,
+        height,
+        ids: ids.len(),
+    };
+    let fits = height.checked_mul(width) == Some(ids.len()) && rgb.len() / 3 == ids.len();
+    if !fits || ids.is_empty() || !rgb.len().is_multiple_of(3) {
+        return Err(size());
+    }
+    let side = |side: usize| u32::try_from(side).map_err(|_| size());
+    let mut mixed = Vec::with_capacity(rgb.len());
+    for (place, (pixel, &id)) in rgb.chunks_exact(3).zip(ids).enumerate() {
+        let right = (place % width + 1 < width).then_some(place + 1);
+        let meets = [right, Some(place + width)]
+            .into_iter()
+            .flatten()
+            .filter_map(|other| ids.get(other))
+            .any(|other| *other != id);
+        let colour = match usize::from(id) {
+            VOID => None,
+            class => Some(palette.colour(class)),
+        };
+        match (meets, colour) {
+            (true, _) => mixed.extend([255; 3]),
+            (false, None) => mixed.extend(pixel),
+            (false, Some(colour)) => {
+                let mean = |(own, class): (&u8, u8)| own.midpoint(class);
+                mixed.extend(pixel.iter().zip(colour).map(mean));
+            }
+        }
+    }
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, side(width)?, side(height)?);
+    encoder.set_color(ColorType::Rgb);
+    encoder.set_depth(BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&mixed)?;
+    writer.finish()?;
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use image::{DynamicImage, Rgba};
@@ -96,6 +149,19 @@ mod tests {
             (ColorType::Indexed, BitDepth::Eight)
         );
         assert_eq!(found, ids);
+    }
+
+    #[test]
+    fn an_overlay_mixes_the_colours_and_marks_where_classes_meet() {
+        let palette = Palette::of(&["background", "disc"]);
+        let (grey, ids) = ([100; 18], [0, 0, 1, 1, 255, 255]);
+        let file = overlay_png(&grey, &ids, [1, 6], &palette).unwrap();
+        let seen = image::load_from_memory(&file).unwrap().into_rgb8();
+        let row: Vec<[u8; 3]> = seen.pixels().map(|pixel| pixel.0).collect();
+        let (white, own) = ([255; 3], [100; 3]);
+        assert_eq!(row, [[50; 3], white, [114, 50, 50], white, own, own]);
+        assert!(overlay_png(&grey[..17], &ids, [1, 6], &palette).is_err());
+        assert!(overlay_png(&grey, &ids, [2, 6], &palette).is_err());
     }
 
     #[test]

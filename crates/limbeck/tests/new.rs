@@ -30,6 +30,7 @@ fn a_recipe_is_written_for_each_kind_of_data_and_runs_as_written() {
         ("pictures", "flip = 0.5"),
         ("digits", "flip = 0.0"),
         ("shapes:60", "flip = 0.0"),
+        ("scenes:40", "flip = 0.5"),
     ] {
         let out = format!("{}.toml", data.replace(':', "-"));
         place.succeed(&["new", data, "--out", &out]);

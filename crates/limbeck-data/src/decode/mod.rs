@@ -44,6 +44,15 @@ pub fn decode_file(path: &Path) -> Result<Image, DataError> {
     decode(&read_bounded(path)?, path)
 }
 
+/// The same turned upright as a camera's mark says, which is how pictures with masks are read. A grey
+/// image stays as it is stored.
+///
+/// # Errors
+/// Those of [`decode_file`].
+pub fn decode_file_upright(path: &Path) -> Result<Image, DataError> {
+    Ok(upright(decode_file(path)?, path, || None))
+}
+
 /// The bytes of an image file, one more than is allowed at the most.
 pub(crate) fn read_bounded(path: &Path) -> Result<Vec<u8>, DataError> {
     let metadata = std::fs::metadata(path).map_err(|e| DataError::io(path, e))?;

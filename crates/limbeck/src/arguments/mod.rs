@@ -51,7 +51,7 @@ pub enum Command {
     Contract(ContractArguments),
     /// Measure a model on a part of a data set
     Eval(EvalArguments),
-    /// Label images with a model
+    /// Label images with a model, or their pixels with one that segments
     Predict(PredictArguments),
     /// Show a network's taps, shapes, parameters and MACs; of two, the layer pairs too
     Inspect(InspectArguments),
@@ -118,7 +118,7 @@ pub struct RunArguments {
 /// `limbeck new`.
 #[derive(Debug, Args)]
 pub struct NewArguments {
-    /// Folder of images (IDX, CIFAR, class folders, images without labels) or `shapes`
+    /// Folder of images (IDX, CIFAR, class folders, masks, images without labels), `shapes` or `scenes`
     #[arg(value_name = "DATA")]
     pub data: String,
     /// A run folder, a weights file, or the name of a model, which is then trained first [default:
@@ -133,9 +133,22 @@ pub struct NewArguments {
     pub out: PathBuf,
 }
 
+/// What networks are for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TaskName {
+    /// A class for each image
+    #[default]
+    Classification,
+    /// A class for each pixel
+    Segmentation,
+}
+
 /// `limbeck demo`.
 #[derive(Debug, Args)]
 pub struct DemoArguments {
+    /// What is shown
+    #[arg(long, value_enum, default_value_t)]
+    pub task: TaskName,
     /// Compute threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -150,7 +163,7 @@ pub struct DemoArguments {
 /// `limbeck train`.
 #[derive(Debug, Args)]
 pub struct TrainArguments {
-    /// Folder of images (IDX, CIFAR, class folders) or `shapes` [default: the recipe's]
+    /// Folder of images (IDX, CIFAR, class folders, masks), `shapes` or `scenes` [default: the recipe's]
     #[arg(value_name = "DATA")]
     pub data: Option<String>,
     /// Network to train (see `limbeck models`)
@@ -173,7 +186,7 @@ pub struct TrainArguments {
 /// `limbeck distill`.
 #[derive(Debug, Args)]
 pub struct DistillArguments {
-    /// Folder of images (IDX, CIFAR, class folders) or `shapes` [default: the recipe's]
+    /// Folder of images (IDX, CIFAR, class folders, masks), `shapes` or `scenes` [default: the recipe's]
     #[arg(value_name = "DATA")]
     pub data: Option<String>,
     /// A run folder, a weights file, the name of a model, which is then trained first, or cache:DIR
@@ -213,7 +226,7 @@ pub struct DistillArguments {
 /// `limbeck contract`.
 #[derive(Debug, Args)]
 pub struct ContractArguments {
-    /// Folder of images (IDX, CIFAR, class folders) or `shapes` [default: the recipe's]
+    /// Folder of images (IDX, CIFAR, class folders, masks), `shapes` or `scenes` [default: the recipe's]
     #[arg(value_name = "DATA")]
     pub data: Option<String>,
     /// TinyViT to begin with: its name, a run folder or a weights file
@@ -239,7 +252,7 @@ pub struct ContractArguments {
 /// `limbeck eval`.
 #[derive(Debug, Args)]
 pub struct EvalArguments {
-    /// Folder of images or `shapes`
+    /// Folder of images, `shapes` or `scenes`
     #[arg(value_name = "DATA")]
     pub data: String,
     /// A run folder or a weights file
@@ -282,9 +295,10 @@ pub struct PredictArguments {
     /// A run folder or a weights file
     #[arg(long, value_name = "MODEL")]
     pub model: String,
-    /// How many classes to print for each image, or `all`
-    #[arg(long, value_name = "K", default_value = "1", value_parser = Top::parse)]
-    pub top: Top,
+    /// How many classes to tell for each image, or `all` [default: 1; of a model that segments, all
+    /// that occur]
+    #[arg(long, value_name = "K", value_parser = Top::parse)]
+    pub top: Option<Top>,
     /// Print the logit of each class too
     #[arg(long)]
     pub logits: bool,
@@ -294,8 +308,9 @@ pub struct PredictArguments {
     /// The same as --format json
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
-    /// Write here instead of standard output; an existing file is not overwritten
-    #[arg(long, value_name = "FILE")]
+    /// Write here instead of standard output: a file, or of a model that segments a new folder, with
+    /// a mask of class ids and an overlay for each image, and shares.json; nothing is overwritten
+    #[arg(long, value_name = "FILE|DIR")]
     pub out: Option<PathBuf>,
     /// Compute threads [default: all cores]
     #[arg(long, value_name = "N")]

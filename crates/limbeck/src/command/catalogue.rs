@@ -2,7 +2,7 @@
 
 use std::io::{Write, stdout};
 
-use limbeck::methods::{Group, METHODS, MethodEntry, entries};
+use limbeck::methods::{Group, METHODS, MethodEntry, TaskKind, entries};
 use serde_json::{Value, json};
 
 use super::costs::Costs;
@@ -27,7 +27,10 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
             } else {
                 let pages: Vec<String> = entries
                     .iter()
-                    .map(|entry| format!("{}\n\n{}", entry.page(), measured(entry, &costs)))
+                    .map(|entry| {
+                        let (tasks, cost) = (served(entry), measured(entry, &costs));
+                        format!("{}\n\n{tasks}\n{cost}", entry.page())
+                    })
                     .collect();
                 writeln!(out, "{}", pages.join("\n\n"))?;
             }
@@ -56,9 +59,10 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
                     let title = title_of(entry);
                     let cost = costs.of(entry.id).map(ToString::to_string);
                     let cost = cost.unwrap_or("not measured".to_owned());
+                    let tasks = letters(entry);
                     writeln!(
                         out,
-                        "{mark} {:width$}  {:COST_WIDTH$}  {title}{teacher}",
+                        "{mark} {:width$}  {tasks}  {:COST_WIDTH$}  {title}{teacher}",
                         entry.id, cost
                     )?;
                 }
@@ -66,7 +70,8 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
             writeln!(
                 out,
                 "\nSeveral are joined by +, such as drg+dsr, but those with * stand alone: they have training \
-                 steps of their own. Page of one: limbeck methods NAME\n\nTime and memory of a \
+                 steps of their own. c: for classification, s: for segmentation. Page of one: limbeck methods \
+                 NAME\n\nTime and memory of a \
                  training step are multiples of the baseline's with the same student: {}. Times are \
                  rough: the page of a method has their range.",
                 costs.setting(None)
@@ -78,6 +83,25 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
 
 /// Room for `step ×10.0, memory ×10.0`.
 const COST_WIDTH: usize = 25;
+
+/// A letter for each task, a dash for what a method does not serve.
+fn letters(entry: &MethodEntry) -> String {
+    let tasks = [
+        (TaskKind::Classification, 'c'),
+        (TaskKind::Segmentation, 's'),
+    ];
+    let letter = |(task, letter): (TaskKind, char)| match entry.tasks.contains(&task) {
+        true => letter,
+        false => '-',
+    };
+    tasks.map(letter).iter().collect()
+}
+
+/// The tasks that a method serves, as a line of its page.
+fn served(entry: &MethodEntry) -> String {
+    let tasks: Vec<String> = entry.tasks.iter().map(ToString::to_string).collect();
+    format!("Tasks: {}.", tasks.join(", "))
+}
 
 /// What a step costs, as the last line of a page.
 fn measured(entry: &MethodEntry, costs: &Costs) -> String {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use limbeck::data::{Part, Relabelled};
+use limbeck::data::{Labelling, Part, Relabelled};
 use limbeck::train::TrainError;
 use limbeck::train::model_facts::name_difference;
 use limbeck::train::model_source::LoadedModel;
@@ -43,7 +43,8 @@ pub fn by_class_of_model(part: Part, model: &LoadedModel, text: &str) -> anyhow:
                 .filter(|name| !images(name))
                 .map(String::as_str)
                 .collect();
-            if !missing.is_empty() {
+            // What masks hold is not known before they are read; what they lack is said as absent.
+            if part.labelling() == Labelling::Classes && !missing.is_empty() {
                 eprintln!(
                     "note: classes are matched by name; the data has no images of {}",
                     listed(&missing)

@@ -3,15 +3,20 @@
 use limbeck::train::recipe::Layers;
 
 use super::runs;
-use crate::arguments::{DemoArguments, RunArguments};
+use crate::arguments::{DemoArguments, RunArguments, TaskName};
 
-/// The demo's recipe; also an example of one.
-const RECIPE: &str = include_str!("demo.toml");
+/// The demo's recipes; also examples of such.
+const CLASSIFICATION: &str = include_str!("demo.toml");
+const SEGMENTATION: &str = include_str!("demo-segmentation.toml");
 
-/// Trains a teacher, distils it with five seeds next to the baseline, and writes the report.
+/// Trains a teacher, distils it with several seeds next to the baseline, and writes the report.
 pub fn run(arguments: &DemoArguments, quiet: bool) -> anyhow::Result<()> {
     let mut layers = Layers::new();
-    layers.parse(RECIPE, "the demo's recipe")?;
+    let recipe = match arguments.task {
+        TaskName::Classification => CLASSIFICATION,
+        TaskName::Segmentation => SEGMENTATION,
+    };
+    layers.parse(recipe, "the demo's recipe")?;
     if let Some(threads) = arguments.threads {
         layers.set(&format!("train.threads={threads}"))?;
     }

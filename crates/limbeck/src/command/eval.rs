@@ -4,6 +4,7 @@ use std::io::{Write, stdout};
 use std::path::Path;
 
 use limbeck::data::{Labelling, Measured, OpenOptions, find};
+use limbeck::nn::TaskKind;
 use limbeck::train::TrainError;
 use limbeck::train::evaluate::EvaluationSet;
 use limbeck::train::recipe::EvaluateRecipe;
@@ -25,6 +26,12 @@ pub fn split_of(model: &str) -> anyhow::Result<OpenOptions> {
             limit: None,
         }),
     )
+}
+
+/// How the run in the folder `model` showed pictures to a network that segments; whole for a file.
+pub fn shown_as(model: &str) -> anyhow::Result<EvaluateRecipe> {
+    let recipe = run_folder::recipe_of(Path::new(model))?;
+    Ok(recipe.map(|recipe| recipe.evaluate).unwrap_or_default())
 }
 
 /// Whether the run in the folder `model` was trained on the data at `data`.
@@ -70,9 +77,23 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
         .usual_shape()
         .map(|[_, height, width]| [height, width]);
     let model = load_model(&arguments.model, &arguments.file.facts(), images, quiet)?;
+    let labels = match part.labelling() {
+        Labelling::Masks => TaskKind::Segmentation,
+        Labelling::None | Labelling::Classes => TaskKind::Classification,
+    };
+    if let Some(task) = model.network.task().filter(|task| *task != labels) {
+        return Err(Usage(format!(
+            "`{}` is for {task}, and {name} has the labels of {labels}; measure it on other data, or \
+             another model on this",
+            arguments.model
+        ))
+        .into());
+    }
     let part = by_class_of_model(part, &model, &arguments.model)?;
     let images = part.len();
-    let set = EvaluationSet::of_model(part, &model, &EvaluateRecipe::default(), 1)?;
+    let classes = part.classes().to_vec();
+    let evaluate = shown_as(&arguments.model)?;
+    let set = EvaluationSet::of_model(part, &model, &evaluate, 1)?;
     let (evaluation, _) = threads::compute(|| set.measure(&model.network, None))?;
     let mut out = stdout().lock();
     if arguments.json {
@@ -81,6 +102,7 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
             "data": name,
             "part": which.name(),
             "images": images,
+            "classes": classes,
             "per_class": evaluation.per_class,
             "details": evaluation.details,
             "params": model.network.store.trained_count(),
@@ -113,6 +135,27 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
             "  {:<width$}  {number:>8} {}",
             measure.title, measure.unit
         )?;
+    }
+    if labels == TaskKind::Segmentation {
+        print_classes(&mut out, &classes, &evaluation.per_class)?;
+    }
+    Ok(())
+}
+
+/// IoU of each class, those that do not occur by name.
+fn print_classes(
+    out: &mut impl Write,
+    classes: &[String],
+    per_class: &[Option<f64>],
+) -> anyhow::Result<()> {
+    let width = classes.iter().map(|name| name.chars().count()).max();
+    let width = width.unwrap_or(0);
+    writeln!(out, "\n  IoU of each class")?;
+    for (name, iou) in classes.iter().zip(per_class) {
+        match iou {
+            Some(iou) => writeln!(out, "  {name:<width$}  {iou:>8.2} %")?,
+            None => writeln!(out, "  {name:<width$}    absent")?,
+        }
     }
     Ok(())
 }

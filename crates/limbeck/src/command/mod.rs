@@ -15,6 +15,7 @@ mod distill;
 mod eval;
 mod inspect;
 mod interrupt;
+mod masks;
 mod models;
 mod network;
 mod new;

@@ -2,6 +2,7 @@
 
 use std::io::{Write, stdout};
 
+use limbeck::nn::TaskKind;
 use limbeck::nn::model::{MODELS, find};
 use serde_json::{Value, json};
 
@@ -24,6 +25,7 @@ pub fn run(arguments: &NamedArguments) -> anyhow::Result<()> {
                     json!({
                         "name": entry.name,
                         "family": entry.family,
+                        "task": entry.task.to_string(),
                         "size": entry.size,
                         "classes": entry.classes,
                     })
@@ -32,18 +34,39 @@ pub fn run(arguments: &NamedArguments) -> anyhow::Result<()> {
             writeln!(out, "{:#}", Value::Array(all))?;
         }
         None => {
-            for family in MODELS {
-                let Some(first) = family.first() else {
-                    continue;
-                };
-                let names: Vec<&str> = family.iter().map(|entry| entry.name).collect();
-                writeln!(out, "{} ({}×{})", first.family, first.size, first.size)?;
-                for row in names.chunks(6) {
-                    writeln!(out, "  {}", row.join("  "))?;
+            for task in [TaskKind::Classification, TaskKind::Segmentation] {
+                let families = MODELS.iter().filter_map(|family| {
+                    let first = family.first()?;
+                    (first.task == task).then_some((first, family))
+                });
+                for (place, (first, family)) in families.enumerate() {
+                    if place == 0 {
+                        writeln!(out, "{}", heading(task))?;
+                    }
+                    let names: Vec<&str> = family.iter().map(|entry| entry.name).collect();
+                    writeln!(out, "  {} ({}×{})", first.family, first.size, first.size)?;
+                    for row in names.chunks(if task == TaskKind::Classification {
+                        6
+                    } else {
+                        3
+                    }) {
+                        writeln!(out, "    {}", row.join("  "))?;
+                    }
                 }
             }
-            writeln!(out, "\nFacts of one: limbeck models NAME")?;
+            writeln!(
+                out,
+                "\nModels for segmentation come in any width, such as pspnet_resnet18_x0.25, and take images \
+                 of any size.\nFacts of one: limbeck models NAME"
+            )?;
         }
     }
     Ok(())
+}
+
+fn heading(task: TaskKind) -> &'static str {
+    match task {
+        TaskKind::Classification => "classification: a class for each image",
+        TaskKind::Segmentation => "\nsegmentation: a class for each pixel",
+    }
 }

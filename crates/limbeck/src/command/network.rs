@@ -34,6 +34,9 @@ pub fn print_network(out: &mut impl Write, network: &Network, json: bool) -> any
     } = network.input();
     let cost = network.cost();
     writeln!(out, "{}", network.name())?;
+    if let Some(task) = network.task() {
+        writeln!(out, "  task         {task}")?;
+    }
     writeln!(
         out,
         "  input        {channels}×{height}×{width}, {classes} classes"
@@ -68,6 +71,7 @@ pub fn describe(network: &Network) -> Value {
         .collect();
     json!({
         "model": network.name(),
+        "task": network.task().map(|task| task.to_string()),
         "input": [input.channels, input.height, input.width],
         "classes": input.classes,
         "params": network.store.trained_count(),

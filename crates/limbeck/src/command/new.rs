@@ -6,13 +6,16 @@ use std::path::Path;
 
 use anyhow::Context;
 use limbeck::data::{Dataset, Labelling, OpenOptions, open};
-use limbeck::nn::model;
+use limbeck::nn::{TaskKind, model};
 use limbeck::train::named_model::ModelSource;
 use limbeck::train::recipe::Recipe;
 use limbeck::train::{TrainError, files};
 
 use crate::arguments::NewArguments;
 use crate::exit::Usage;
+
+/// Greatest side of crops of images with masks: mmsegmentation's for ADE20K.
+const LARGEST_CROP: usize = 512;
 
 /// Images of which the sizes are looked at.
 const LOOKED_AT: usize = 32;
@@ -57,6 +60,8 @@ struct Facts {
     found: String,
     path: String,
     labelled: bool,
+    /// Whether the labels are masks.
+    masks: bool,
     /// Images to train on.
     train: usize,
     /// Height and width if all images have the same.
@@ -74,6 +79,7 @@ struct Facts {
 impl Facts {
     fn of(data: &Dataset, arguments: &NewArguments) -> anyhow::Result<Self> {
         let labelled = data.labelling != Labelling::None;
+        let masks = data.labelling == Labelling::Masks;
         let common = data.shape.map(|[_, height, width]| [height, width]);
         let usual = match common {
             Some([height, width]) => height.min(width),
@@ -85,13 +91,15 @@ impl Facts {
             _ => 128,
         };
         let is_small = common.map_or(side, |[height, width]| height.max(width)) <= 64;
-        let (teacher, student) = match is_small {
-            true => ("resnet56", "resnet20"),
-            false => ("resnet50", "mobilenet_v2"),
+        let (teacher, student) = match (masks, is_small) {
+            (false, true) => ("resnet56", "resnet20"),
+            (false, false) => ("resnet50", "mobilenet_v2"),
+            (true, true) => ("pspnet_resnet18_x0.5", "pspnet_resnet18_x0.125"),
+            (true, false) => ("pspnet_resnet50", "pspnet_resnet18_x0.5"),
         };
         let (teacher, teacher_is_file) = match &arguments.teacher {
             Some(given) => match ModelSource::recognise(given)? {
-                ModelSource::Zoo(name) if labelled => (name, false),
+                ModelSource::Zoo(name) if labelled => (of_task(&name, data)?, false),
                 ModelSource::Zoo(name) => return Err(needs_trained(&name).into()),
                 ModelSource::File(_) => (given.clone(), Path::new(given).is_file()),
             },
@@ -99,6 +107,7 @@ impl Facts {
             None => return Err(needs_trained(teacher).into()),
         };
         let student = match &arguments.student {
+            Some(given) if labelled => of_task(given, data)?,
             Some(given) => model::find(given).map_err(TrainError::from)?.name,
             None => student.to_owned(),
         };
@@ -106,9 +115,10 @@ impl Facts {
             Some([height, width]) => format!("all {height}×{width}"),
             None => format!("of several sizes, usually about {usual} pixels"),
         };
-        let classes = match labelled {
-            true => format!("{} classes", data.classes.len()),
-            false => "no labels".to_owned(),
+        let classes = match data.labelling {
+            Labelling::Classes => format!("{} classes", data.classes.len()),
+            Labelling::Masks => format!("masks of {} classes", data.classes.len()),
+            Labelling::None => "no labels".to_owned(),
         };
         Ok(Self {
             found: format!(
@@ -120,6 +130,7 @@ impl Facts {
             ),
             path: arguments.data.clone(),
             labelled,
+            masks,
             train: data.train.len(),
             common,
             side,
@@ -156,6 +167,9 @@ impl Facts {
     fn data(&self) -> String {
         let batch = self.batch();
         let why = match batch {
+            _ if self.masks => {
+                "images of one step; under 4 batch norms have too little to go by (task.frozen_norms helps)"
+            }
             64 => "images of one step; the usual number for small images",
             _ => "images of one step; with few images, enough steps an epoch matter more",
         };
@@ -168,13 +182,35 @@ impl Facts {
         )
     }
 
-    /// As many as leave ten steps an epoch, 8 to 64.
+    /// As many as leave ten steps an epoch, 8 to 64; of masks 8, as is usual.
     fn batch(&self) -> usize {
+        if self.masks {
+            return 8;
+        }
         let most = (self.train / 10).clamp(8, 64);
         1 << most.ilog2()
     }
 
+    /// Of images with masks.
+    fn crops(&self) -> String {
+        let [height, width] = self.common.unwrap_or([LARGEST_CROP; 2]);
+        let [height, width] = [height, width].map(|side| side.min(LARGEST_CROP));
+        let flip = match self.mirrors {
+            true => "flip = 0.5  # half of the images mirrored, their masks with them",
+            false => "flip = 0.0  # not mirrored: mirrored signs and sides are other ones",
+        };
+        format!(
+            "[augment]\n\
+             size = [{height}, {width}]  # height and width of the crops that are trained on; tests see images whole\n\
+             {flip}\n\
+             random_scale = {{ range = [0.5, 2.0] }}  # made smaller or larger before the crop, as usual for masks\n"
+        )
+    }
+
     fn augment(&self) -> String {
+        if self.masks {
+            return self.crops();
+        }
         let mut text = "[augment]\n".to_owned();
         let shown = match self.common {
             Some([height, width]) => {
@@ -243,28 +279,67 @@ impl Facts {
              # classes = \"classes.txt\"  # its class names, one a line\n",
             );
         }
+        let narrower = match self.masks {
+            true => "; _x0.25 at the end of a name makes it narrower",
+            false => "",
+        };
         let _ = writeln!(
             text,
-            "\n[student]\nmodel = {}  # what is kept in the end; others: limbeck models",
+            "\n[student]\nmodel = {}  # what is kept in the end; others: limbeck models{narrower}",
             quoted(&self.student)
         );
-        text.push_str(
-            "\n[method]\nname = \"kd\"  # softened predictions, the plainest; others: limbeck methods\n",
+        let predictions = match self.masks {
+            true => "softened predictions of each pixel",
+            false => "softened predictions",
+        };
+        let _ = writeln!(
+            text,
+            "\n[method]\nname = \"kd\"  # {predictions}, the plainest; others: limbeck methods"
         );
         text
+    }
+
+    /// How networks that segment learn from masks.
+    fn descent(&self) -> &'static str {
+        match self.student.starts_with("segformer") {
+            true => {
+                "[optimizer]\n\
+                 name = \"adamw\"  # transformers learn badly with plain gradients\n\
+                 learning_rate = 0.0005  # from no trained weights; a tenth of it from trained ones\n\
+                 \n\
+                 [schedule]\n\
+                 name = \"polynomial\"  # falls to nothing at the end, as usual for masks\n\
+                 power = 1.0  # in a straight line\n\
+                 warmup_epochs = 1.0  # a rising start keeps the first steps from going astray\n"
+            }
+            false => {
+                "[optimizer]\n\
+                 name = \"sgd\"  # with momentum 0.9\n\
+                 learning_rate = 0.01  # lower it where the loss becomes NaN\n\
+                 \n\
+                 [schedule]\n\
+                 name = \"polynomial\"  # falls to nothing at the end, as usual for masks\n\
+                 power = 0.9  # nearly in a straight line\n"
+            }
+        }
     }
 
     fn training(&self) -> String {
         // About as many steps as small sets need to converge and large ones take in hours.
         let epochs = (150_000 / self.train.max(1)).clamp(15, 60);
+        let descent = match self.masks {
+            true => self.descent(),
+            false => {
+                "[optimizer]\n\
+                 learning_rate = 0.05  # of SGD with momentum 0.9; lower it where the loss becomes NaN\n\
+                 \n\
+                 [schedule]\n\
+                 name = \"cosine\"  # falls smoothly to nothing at the end, whatever the length\n\
+                 warmup_epochs = 1.0  # a rising start keeps the first steps from going astray\n"
+            }
+        };
         let mut text = format!(
-            "[optimizer]\n\
-             learning_rate = 0.05  # of SGD with momentum 0.9; lower it where the loss becomes NaN\n\
-             \n\
-             [schedule]\n\
-             name = \"cosine\"  # falls smoothly to nothing at the end, whatever the length\n\
-             warmup_epochs = 1.0  # a rising start keeps the first steps from going astray\n\
-             \n\
+            "{descent}\n\
              [train]\n\
              epochs = {epochs}  # passes over the {} images; a shorter run shows sooner what is wrong\n",
             self.train
@@ -281,6 +356,23 @@ impl Facts {
         });
         text
     }
+}
+
+/// The name in the zoo of a model that learns from what `data` has.
+fn of_task(name: &str, data: &Dataset) -> anyhow::Result<String> {
+    let found = model::find(name).map_err(TrainError::from)?;
+    let task = match data.labelling {
+        Labelling::Masks => TaskKind::Segmentation,
+        Labelling::Classes | Labelling::None => TaskKind::Classification,
+    };
+    if found.task == task {
+        return Ok(found.name);
+    }
+    Err(Usage(format!(
+        "`{}` is for {}, and {} is for {task}; `limbeck models` lists those that fit",
+        found.name, found.task, data.name
+    ))
+    .into())
 }
 
 fn needs_trained(name: &str) -> Usage {

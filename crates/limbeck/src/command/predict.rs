@@ -1,4 +1,5 @@
-//! `limbeck predict`: images in, labels and probabilities out.
+//! `limbeck predict`: images in; of a model that classifies labels and probabilities out, of one that
+//! segments masks.
 
 use std::io::{BufWriter, Write, stdout};
 use std::path::PathBuf;
@@ -6,19 +7,27 @@ use std::path::PathBuf;
 use anyhow::bail;
 use burn::tensor::{Tensor, TensorData, activation::softmax};
 use limbeck::data::{IMAGE_EXTENSIONS, decode_file, images_below};
-use limbeck::nn::Taps;
+use limbeck::nn::{Taps, TaskKind};
 use limbeck::train::TrainError;
 use limbeck::train::model_facts::ModelFacts;
 use limbeck::train::model_source::{self, LoadedModel};
 use limbeck::train::named_model::ModelSource;
 use serde_json::{Value, json};
 
-use super::threads;
+use super::{masks, threads};
 use crate::arguments::{PredictArguments, PredictFormat, Top};
 use crate::exit::Usage;
 
 /// Images of one forward pass.
 const BATCH: usize = 32;
+
+/// An image to look at.
+pub struct Found {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The same from the folder that was named, or its name alone where it was named itself.
+    pub below: PathBuf,
+}
 
 /// The most probable classes of an image, the first the most probable.
 struct Labelled {
@@ -38,6 +47,9 @@ pub fn run(arguments: &PredictArguments, quiet: bool) -> anyhow::Result<()> {
     threads::set(arguments.threads)?;
     let model = load_model(&arguments.model, &arguments.file.facts(), None, quiet)?;
     let images = collect(&arguments.images, quiet)?;
+    if model.network.task() == Some(TaskKind::Segmentation) {
+        return masks::run(&model, &images, arguments, quiet);
+    }
     if let Some(path) = arguments.out.as_ref().filter(|path| path.exists()) {
         return Err(Usage(format!("`{}` exists; choose another name", path.display())).into());
     }
@@ -82,13 +94,14 @@ pub fn load_model(
 
 fn print(
     model: &LoadedModel,
-    images: &[PathBuf],
+    images: &[Found],
     arguments: &PredictArguments,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let top = match arguments.top {
-        Top::Some(count) => count,
-        Top::All => model.network.input().classes,
+        None => 1,
+        Some(Top::Some(count)) => count,
+        Some(Top::All) => model.network.input().classes,
     };
     let (labelled, damaged) = threads::compute(|| label(model, images, top))?;
     let format = match arguments.json {
@@ -152,7 +165,7 @@ fn print(
 /// The labels of all images that can be read, and the number of those that cannot.
 fn label(
     model: &LoadedModel,
-    images: &[PathBuf],
+    images: &[Found],
     top: usize,
 ) -> anyhow::Result<(Vec<Labelled>, usize)> {
     let network = model.network.frozen();
@@ -163,8 +176,8 @@ fn label(
     for files in images.chunks(BATCH) {
         let mut decoded = Vec::new();
         for file in files {
-            match decode_file(file) {
-                Ok(image) => decoded.push((file, image)),
+            match decode_file(&file.path) {
+                Ok(image) => decoded.push((&file.path, image)),
                 Err(error) => {
                     damaged += 1;
                     eprintln!("error: {error}");
@@ -219,7 +232,7 @@ fn label(
 
 /// The files named, and the images in the folders named, at any depth, in order of their names. Says
 /// what is left out of folders, unless `quiet`.
-fn collect(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<PathBuf>> {
+fn collect(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<Found>> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
@@ -234,9 +247,15 @@ fn collect(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<PathBuf>> {
                     IMAGE_EXTENSIONS.join(", ")
                 );
             }
-            files.extend(images);
+            files.extend(images.into_iter().map(|image| Found {
+                below: image.strip_prefix(path).unwrap_or(&image).to_owned(),
+                path: image,
+            }));
         } else if path.is_file() {
-            files.push(path.clone());
+            files.push(Found {
+                path: path.clone(),
+                below: path.file_name().unwrap_or_default().into(),
+            });
         } else if path.exists() {
             bail!(
                 "`{}` is neither a file nor a folder; name an image or a folder of images",
@@ -253,7 +272,7 @@ fn collect(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// A field of a CSV row (RFC 4180).
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

@@ -105,7 +105,7 @@ impl Flags {
 }
 
 /// What DATA is, where it is missing.
-pub const DATA: &str = "DATA (a folder of images, or `shapes` for the generated set)";
+pub const DATA: &str = "DATA (a folder of images, or `shapes` or `scenes` for the generated sets)";
 
 /// Refuses a recipe that says nothing of `key`, which `flag` would have given.
 pub fn require(layers: &Layers, key: &str, flag: &str) -> anyhow::Result<()> {
