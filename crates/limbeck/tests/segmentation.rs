@@ -1,16 +1,20 @@
 //! Networks that segment are trained, chosen, measured and resumed as those that classify.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use limbeck::burn::tensor::Tensor;
+use limbeck::data::{
+    Annotation, DataError, Found, Image, Labelling, Normalisation, OpenOptions, Source, open,
+};
 use limbeck::nn::layer::{Conv2d, Conv2dConfig};
 use limbeck::nn::{Architecture, Builder, Feature, InputShape, NnError, Pass};
 use limbeck::report::{Details, Results};
 use limbeck::train::blueprint::Blueprint;
 use limbeck::train::experiment::{OwnTeacher, Plan, RunEnd, Stock, execute, run};
 use limbeck::train::observer::{Moment, Observer, Silent};
-use limbeck::train::recipe::Recipe;
+use limbeck::train::recipe::{Recipe, ScheduleName};
 use limbeck::train::run_folder::RunFolder;
 
 /// Two convolutions, the first with stride 2; an auxiliary head reads the first.
@@ -195,4 +199,104 @@ fn networks_and_methods_of_another_task_are_refused_with_those_that_fit() {
     let classes = &mut Stock::new().with_student(blueprint(4));
     let error = told(&|recipe| recipe.data.path = "shapes:40".to_owned(), classes);
     assert!(error.contains("`tiny` is for segmentation"), "{error}");
+}
+
+/// Counts steps.
+struct Count(usize);
+
+impl Observer for Count {
+    fn step(&mut self, _moment: &Moment) {
+        self.0 += 1;
+    }
+}
+
+#[test]
+fn iterations_end_within_an_epoch() {
+    let out = tempfile::tempdir().unwrap();
+    let mut recipe = recipe();
+    recipe.method.name = "none".to_owned();
+    recipe.train.baseline = false;
+    recipe.train.iterations = Some(11);
+    recipe.schedule.name = ScheduleName::Polynomial;
+    recipe.schedule.power = 1.0;
+    let mut stock = Stock::new().with_student(blueprint(4));
+    let mut counted = Count(0);
+    let results = run(
+        recipe.clone(),
+        &mut stock,
+        &out.path().join("run"),
+        &mut counted,
+    )
+    .unwrap();
+    assert_eq!(counted.0, 11);
+    let steps = results.data.train / recipe.data.batch;
+    let epochs = &results.students[0].epochs;
+    assert_eq!(epochs.len(), 11_usize.div_ceil(steps));
+    let last = epochs.last().unwrap().learning_rate;
+    let expected = recipe.optimizer.learning_rate / 11.0;
+    assert!((last - expected).abs() < 1e-12, "{last} {expected}");
+}
+
+/// The pictures of a source, of which nothing is known.
+#[derive(Debug)]
+struct Unlabelled(Arc<dyn Source>);
+
+impl Source for Unlabelled {
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+
+    fn labelling(&self) -> Labelling {
+        Labelling::None
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn annotation(&self, _index: usize) -> Result<Annotation, DataError> {
+        Ok(Annotation::None)
+    }
+
+    fn image(&self, index: usize) -> Result<Image, DataError> {
+        self.0.image(index)
+    }
+}
+
+#[test]
+fn pictures_without_labels_are_learnt_from_a_teacher_and_chosen_by_agreement_of_pixels() {
+    let out = tempfile::tempdir().unwrap();
+    let scenes = open(Path::new("scenes:30"), &OpenOptions::default()).unwrap();
+    let pictures = Unlabelled(scenes.train.source);
+    let data = Found::whole("pictures", pictures);
+    let data = data.split(&OpenOptions::default()).unwrap();
+    let input = InputShape {
+        channels: 3,
+        height: 48,
+        width: 48,
+        classes: 5,
+    };
+    let teacher = OwnTeacher::Trained {
+        network: Box::new(blueprint(12).network(input, 7).unwrap()),
+        normalisation: Normalisation::new(&[0.4; 3], &[0.3; 3]),
+        identity: "drawn from 7".to_owned(),
+    };
+    let stock = Stock::new().with_data(data).with_student(blueprint(4));
+    let mut recipe = recipe();
+    recipe.train.baseline = false;
+    let folder = out.path().join("run");
+    let results = run(
+        recipe,
+        &mut stock.with_teacher(teacher),
+        &folder,
+        &mut Silent,
+    )
+    .unwrap();
+    let test = &results.students[0].test;
+    assert_eq!(test.first().unwrap().name, "agreement");
+    assert!(test.value("miou_with_teacher").is_some() && test.value("miou").is_none());
+    assert_eq!(results.data.classes.len(), 5);
+    assert!(results.students[0].epochs[0].terms.keys().eq(["kd"]));
+    let first = &results.segmented[0];
+    assert!(first.truth.is_none() && first.teacher.is_some() && first.student.is_some());
 }

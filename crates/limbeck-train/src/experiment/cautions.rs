@@ -43,9 +43,10 @@ fn of_norms(plan: &Plan, student: &Network) -> Option<String> {
     let fewest = student.fewest_normalised()?;
     let batch = recipe.data.batch.min(plan.dataset.train.len());
     if recipe.task.frozen_norms {
-        return recipe.student.weights.is_none().then(|| {
+        let drawn = recipe.student.weights.is_none() && recipe.student.backbone.is_none();
+        return drawn.then(|| {
             "task.frozen_norms keeps the statistics of batch norms as they are drawn, mean 0 and \
-             variance 1, since the student starts from no trained weights (student.weights): they \
+             variance 1, since the student starts from no trained weights (student.weights, student.backbone): they \
              normalise nothing"
                 .to_owned()
         });

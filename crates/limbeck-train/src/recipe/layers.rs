@@ -225,7 +225,7 @@ impl Recipe {
         Self::defaults(Grounds {
             model: &self.student.model,
             kind: self.task.kind,
-            starts_trained: self.student.weights.is_some(),
+            starts_trained: self.student.weights.is_some() || self.student.backbone.is_some(),
         })
     }
 
