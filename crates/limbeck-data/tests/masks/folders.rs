@@ -94,6 +94,26 @@ fn a_part_without_masks_is_left_out_and_said() {
 }
 
 #[test]
+fn one_folder_of_masks_serves_all_parts() {
+    let made = Made::new();
+    made.image("images/train/a.jpg").image("images/val/b.jpg");
+    made.mask("masks/a.png", &[0, 1])
+        .mask("masks/b.png", &[0, 1]);
+    let found = made.found();
+    assert_eq!(parts(&found), [("train", 1), ("test", 1)]);
+    assert!(
+        !notes(&found).contains("without an image"),
+        "{}",
+        notes(&found)
+    );
+    let made = Made::new();
+    made.image("images/train/a.jpg")
+        .mask("masks/val/a.png", &[0, 1]);
+    let error = made.error();
+    assert!(error.contains("none of the parts"), "{error}");
+}
+
+#[test]
 fn missing_and_extra_files_are_told() {
     let made = Made::new();
     made.pairs("images", "masks", 4, &[0, 1]);

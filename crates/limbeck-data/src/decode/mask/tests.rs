@@ -238,10 +238,10 @@ proptest! {
             bytes[place % len] = value;
         }
         bytes.truncate(keep % bytes.len() * 8);
-        if let Ok(mask) = decode_mask(&bytes, Path::new("x")) {
-            if let Ok(ids) = mask.ids() {
-                prop_assert_eq!(ids.len(), mask.width * mask.height);
-            }
+        if let Ok(mask) = decode_mask(&bytes, Path::new("x"))
+            && let Ok(ids) = mask.ids()
+        {
+            prop_assert_eq!(ids.len(), mask.width * mask.height);
         }
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn settle(images: &[&Path], masks: &[&Path]) -> Result<Option<Settled
     let sample = Sample::of(masks, true);
     let ids = sample.ids_besides_255();
     let last = ids.last().copied().unwrap_or(0);
-    if sample.coloured.is_some() || last < FIRST_STUFF || last > LAST {
+    if sample.coloured.is_some() || !(FIRST_STUFF..=LAST).contains(&last) {
         return Ok(None);
     }
     let used: Vec<(u16, &str)> = (0..)

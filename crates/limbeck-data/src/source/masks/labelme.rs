@@ -9,7 +9,8 @@ use base64::Engine;
 use serde_json::Value;
 
 use super::encoding::Encoding;
-use super::layout::{Paired, assemble};
+use super::find::assemble;
+use super::layout::Paired;
 use super::pairing::Pairing;
 use super::settle::Settled;
 use super::{Reader, class_file};

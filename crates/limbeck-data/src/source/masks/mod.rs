@@ -6,6 +6,7 @@ mod cityscapes;
 mod class_file;
 mod coco_stuff;
 mod encoding;
+mod find;
 mod labelme;
 mod layout;
 mod pairing;
@@ -26,7 +27,7 @@ use crate::decode::{
 };
 use crate::{DataError, Image, Mask};
 use encoding::Encoding;
-pub(super) use layout::find_masks;
+pub(super) use find::find_masks;
 pub use pairing::Pairing;
 
 /// Images with the class of each pixel, a mask file for each. All images are given in colour.

@@ -208,7 +208,7 @@ fn pair_in(
             continue;
         };
         let [mask] = found.as_slice() else {
-            return Err(twice(place, "masks", image, &found[0], &found[1]));
+            return Err(twice(place, "masks", image, found[0], found[1]));
         };
         if let Some(other) = taken.insert(mask, image) {
             return Err(twice(place, "images", mask, other, image));

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::encoding::Encoding;
-use super::layout::{Paired, assemble};
+use super::find::assemble;
+use super::layout::Paired;
 use super::pairing::Pairing;
 use super::settle::Settled;
 use super::{Reader, class_file};

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -72,4 +73,29 @@ fn what_cannot_be_drawn_is_refused() {
         assert!(error.contains(reason), "{error}");
     }
     assert!(drawn(json!({})).unwrap_err().contains("no list `shapes`"));
+}
+
+proptest! {
+    #[test]
+    fn changed_files_never_panic(
+        changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..6),
+    ) {
+        let mut bytes = json!({"imageWidth": 6, "imageHeight": 4, "shapes": [
+            {"label": "cat", "points": [[0.5, 0], [3, 1e3], [3, -3]], "shape_type": "polygon"},
+            {"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "circle"},
+            {"label": "cat", "points": [[1, 1], [2, 2], [0, 7]], "shape_type": "linestrip"},
+            {"label": "cat", "points": [[1, 1]], "shape_type": "point"},
+        ]}).to_string().into_bytes();
+        for (place, value) in changes {
+            let len = bytes.len();
+            bytes[place % len] = value;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        std::fs::write(&path, bytes).unwrap();
+        let labels = Labels([("cat".to_owned(), 1)].into_iter().collect());
+        if let Ok(mask) = mask_of(&path, &labels) {
+            prop_assert_eq!(mask.ids().unwrap().len(), mask.width * mask.height);
+        }
+    }
 }
