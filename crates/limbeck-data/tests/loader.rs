@@ -385,7 +385,7 @@ fn masks_come_with_their_images_whatever_the_number_of_workers() {
         assert_eq!(batch.masks.len(), batch.indices.len() * 48 * 48);
         assert!(batch.labels.is_empty() && batch.targets.is_none());
         assert!(batch.masks.iter().all(|&id| id < 7 || id == VOID));
-        assert!(batch.masks.iter().any(|&id| id == 0));
+        assert!(batch.masks.contains(&0));
     }
     for workers in [1, 2, 4] {
         assert_eq!(batches(&masks(workers), 1, 0), alone, "{workers} workers");
