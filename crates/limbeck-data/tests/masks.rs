@@ -1,5 +1,7 @@
 //! Folders of images with masks, by how they lie and what is in them.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 #[path = "masks/camvid.rs"]
 mod camvid;
 #[path = "masks/content.rs"]
