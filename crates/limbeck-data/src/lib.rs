@@ -56,6 +56,7 @@
 mod augment;
 mod blocks;
 pub mod check;
+mod continual;
 mod dataset;
 mod decode;
 mod error;
@@ -78,6 +79,7 @@ pub use self::augment::{
     RandomErasing, RandomResizedCrop, RandomScale,
 };
 pub use self::blocks::BlockPattern;
+pub use self::continual::{ContinualSetting, ShownClasses, SplitError, TaskSplit};
 pub use self::dataset::{Dataset, Part};
 pub use self::decode::{
     IMAGE_EXTENSIONS, RawMask, RawPixels, decode, decode_file, decode_file_upright, decode_mask,

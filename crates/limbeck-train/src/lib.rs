@@ -8,6 +8,7 @@ pub mod cache;
 pub mod chance;
 pub mod checkpoint;
 pub mod clip;
+pub mod continual;
 pub mod contract;
 mod data;
 pub mod environment;

@@ -13,6 +13,7 @@ mod backbone;
 mod bicubic;
 mod element;
 mod error;
+mod grow;
 mod head;
 mod input;
 mod load;
@@ -39,6 +40,7 @@ pub use backbone::{BackboneReport, load_backbone};
 pub use bicubic::resize_bicubic;
 pub use element::ElementType;
 pub use error::WeightsError;
+pub use grow::grow_classes;
 pub use input::{ToldInput, told_input};
 pub use load::{LoadOptions, load_network, load_store};
 pub use model_file::{

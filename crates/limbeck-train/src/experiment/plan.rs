@@ -93,6 +93,13 @@ impl Plan {
             true => recipe.check_but_method()?,
             false => recipe.check()?,
         }
+        if recipe.task.continual.is_some() {
+            return Err(TrainError::Setting(
+                "task.continual makes a sequence of trainings of one: `limbeck distill` with --tasks \
+                 goes through it, no other command"
+                    .to_owned(),
+            ));
+        }
         let method = stock.method(&recipe)?;
         let dataset = stock.dataset(&recipe.data)?;
         let labelled = dataset.labelling != Labelling::None;
@@ -281,17 +288,24 @@ impl Plan {
         name: &str,
         teacher: Option<&Network>,
     ) -> Result<(Box<dyn Procedure>, Cast), TrainError> {
+        let mut probe = self.probe(&student, seed, teacher);
+        if name != BASELINE {
+            probe.pairs.clone_from(&self.recipe.method.pairs);
+        }
+        let settings = self.recipe.method.values();
+        self.method.cast(name, &settings, &probe, student)
+    }
+
+    /// What a method is built for that trains `student`, without layer pairs.
+    pub(crate) fn probe(&self, student: &Network, seed: u64, teacher: Option<&Network>) -> Probe {
         let teacher = teacher.or(self.teacher.as_ref().map(RunTeacher::network));
         let train = &self.dataset.train;
-        let probe = Probe {
+        Probe {
             student: student.taps(),
             teacher: teacher.map(Network::taps),
             classes: self.input.classes,
             batch: self.recipe.data.batch.min(train.len()),
-            pairs: match name {
-                BASELINE => None,
-                _ => self.recipe.method.pairs.clone(),
-            },
+            pairs: None,
             seed,
             device: student.store.device().clone(),
             dtype: student.store.dtype(),
@@ -303,9 +317,7 @@ impl Plan {
                 normalisation: self.normalisation.clone(),
             },
             teacher_classifier: teacher.and_then(Classifier::of),
-        };
-        let settings = self.recipe.method.values();
-        self.method.cast(name, &settings, &probe, student)
+        }
     }
 
     /// What is to be learnt from the data.

@@ -51,6 +51,9 @@ impl Recipe {
         for weight in weights {
             at_least_zero("task.class_weights", weight)?;
         }
+        if let Some(rate) = it.later_rate {
+            positive("task.later_rate", rate)?;
+        }
         let Some(ohem) = it.ohem else {
             return Ok(());
         };

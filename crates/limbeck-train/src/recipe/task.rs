@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use limbeck_data::ContinualSetting;
 use limbeck_methods::TaskKind;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,18 @@ pub struct TaskRecipe {
     /// To learn from hard pixels alone; all where missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ohem: Option<OhemRecipe>,
+    /// To learn the classes in steps, such as `15-1`: 15 besides background first, then one in each
+    /// step; all at once where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continual: Option<String>,
+    /// Read with `continual`: `overlapped` (default: all images that show a class of the step) or
+    /// `disjoint` (those of them without a class of a later step).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setting: Option<ContinualSetting>,
+    /// Read with `continual`: factor of the learning rate in all steps but the first. 0.1 where missing
+    /// (SATS' code, MiB).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub later_rate: Option<f64>,
     /// Whether corner pixels keep their places where logits are brought to the size of masks. Default
     /// false, as in current PyTorch code; networks of before 2019 were trained with true.
     pub align_corners: bool,
@@ -58,6 +71,9 @@ impl Default for TaskRecipe {
             auxiliary_weight: 0.4,
             class_weights: None,
             ohem: None,
+            continual: None,
+            setting: None,
+            later_rate: None,
             align_corners: false,
             frozen_norms: false,
         }

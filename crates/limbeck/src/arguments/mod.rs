@@ -215,6 +215,11 @@ pub struct DistillArguments {
     /// Also train the same student on labels alone: same seeds, data order, weights and budget
     #[arg(long)]
     pub baseline: bool,
+    /// Learn the classes of masks in steps, the network of each teaching the next: classes besides
+    /// background of the first and of each further step, such as 15-1; with --baseline next to
+    /// fine-tuning and to learning all at once
+    #[arg(long, value_name = "SPLIT")]
+    pub tasks: Option<String>,
     /// The rest
     #[command(flatten)]
     pub run: RunArguments,

@@ -1,8 +1,11 @@
 //! `limbeck distill`.
 
+use limbeck::train::continual::Continual;
+
 use super::runs::{Flags, resolve, start};
-use super::series;
+use super::{continual, series};
 use crate::arguments::DistillArguments;
+use crate::exit::Usage;
 
 /// One run, or one for each method and student.
 pub fn run(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
@@ -21,10 +24,17 @@ pub fn run(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
             flags.put("student", "weights_key", arguments.weights_key.as_deref());
             flags.put("method", "name", method);
             flags.put("train", "baseline", arguments.baseline.then_some(true));
+            flags.put("task", "continual", arguments.tasks.as_deref());
             recipes.push(resolve(flags, &arguments.run, "--student")?);
         }
     }
+    let steps = recipes.iter().any(Continual::is_asked_for);
     match recipes.len() {
+        1 if steps => continual::start(recipes.remove(0), &arguments.run, quiet),
+        _ if steps => Err(Usage(
+            "classes are learnt in steps by one method and one student at a time".to_owned(),
+        )
+        .into()),
         1 => start(recipes.remove(0), &arguments.run, quiet),
         _ => series::start(recipes, &arguments.run, quiet),
     }

@@ -7,6 +7,7 @@ mod check;
 mod classes;
 mod compare;
 mod completions;
+mod continual;
 mod contract;
 mod costs;
 mod data_page;

@@ -1,11 +1,12 @@
 //! `limbeck resume`.
 
+use limbeck::train::continual::Continual;
 use limbeck::train::contract::Request;
 use limbeck::train::experiment::{Plan, Series, find_data};
 use limbeck::train::run_folder::{self, RunFolder};
 
 use super::runs::{STOPPING, as_json, go_on, print_json};
-use super::{contract, interrupt, series, threads};
+use super::{continual, contract, interrupt, series, threads};
 use crate::arguments::ResumeArguments;
 
 /// Goes on with a run, a series or a search.
@@ -28,6 +29,11 @@ pub fn run(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
     if let Some(request) = Request::read(&arguments.run)? {
         let folder = RunFolder::open(&arguments.run)?;
         return contract::resume(&request, &folder, arguments, quiet);
+    }
+    let folder = RunFolder::open(&arguments.run)?;
+    let recipe = folder.recipe()?;
+    if Continual::is_asked_for(&recipe) {
+        return continual::resume(recipe, &folder, arguments, quiet);
     }
     let interrupt = interrupt::watch(STOPPING)?;
     let plan = |folder: &RunFolder| {
