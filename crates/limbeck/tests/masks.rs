@@ -1,0 +1,230 @@
+//! Segmentation through the binary: training, masks of one's own pictures, figures for machines, and
+//! what is refused.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests end by panicking"
+)]
+
+mod support;
+
+use serde_json::Value;
+use support::{Place, bytes};
+
+const USAGE: i32 = 2;
+
+/// A distilled run of small scenes in the folder `run`; what `--json` says of it.
+fn distilled(place: &Place) -> Value {
+    let told = place.succeed(&[
+        "distill",
+        "scenes:40",
+        "--teacher",
+        "pspnet_resnet18_x0.125",
+        "--student",
+        "pspnet_resnet18_x0.0625",
+        "--method",
+        "kd",
+        "--baseline",
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+        "--out",
+        "run",
+        "--json",
+        "--quiet",
+    ]);
+    serde_json::from_str(&told).unwrap()
+}
+
+/// Writes a picture of `height` rows that gets darker to the right.
+fn picture(place: &Place, name: &str, [height, width]: [usize; 2]) {
+    let mut file = format!("P6\n{width} {height}\n255\n").into_bytes();
+    for pixel in 0..height * width {
+        let shade = (255 - 255 * (pixel % width) / width) as u8;
+        file.extend([shade, 90, 255 - shade]);
+    }
+    place.write(name, file);
+}
+
+/// Width, height, depth and colour type of a PNG file: type 3 has a palette, 2 colours.
+fn header(file: &[u8]) -> (u32, u32, u8, u8) {
+    assert_eq!(&file[1..4], b"PNG");
+    let number = |at: usize| u32::from_be_bytes(file[at..at + 4].try_into().unwrap());
+    (number(16), number(20), file[24], file[25])
+}
+
+#[test]
+fn a_run_is_told_in_iou_and_its_model_segments_pictures_of_any_size() {
+    let place = Place::new();
+    let told = distilled(&place);
+    for who in ["student", "baseline"] {
+        let miou = told[who]["miou"].as_array().unwrap();
+        assert_eq!(miou.len(), 1);
+        assert!((0.0..=100.0).contains(&miou[0].as_f64().unwrap()));
+    }
+    assert!(told["teacher"]["miou"].is_f64() && told["gain"]["mean"].is_f64());
+    let page = String::from_utf8(bytes(&place.path("run/report.html"))).unwrap();
+    for part in [
+        "mean IoU on the test images",
+        "id=\"pictures\"",
+        "id=\"classes\"",
+        "test pixels of each class",
+    ] {
+        assert!(page.contains(part), "{part} is missing");
+    }
+
+    let measured = place.succeed(&["eval", "scenes:40", "--model", "run", "--json"]);
+    let measured: Value = serde_json::from_str(&measured).unwrap();
+    assert_eq!(measured["miou"], told["student"]["miou"][0]);
+    assert_eq!(
+        measured["classes"].as_array().unwrap().len(),
+        measured["per_class"].as_array().unwrap().len()
+    );
+    let text = place.succeed(&["eval", "scenes:40", "--model", "run"]);
+    assert!(
+        text.contains("IoU of each class") && text.contains("triangle"),
+        "{text}"
+    );
+
+    picture(&place, "pictures/a.ppm", [30, 50]);
+    picture(&place, "pictures/sub/a.ppm", [64, 40]);
+    place.succeed(&["predict", "pictures", "--model", "run", "--out", "out"]);
+    for (name, size) in [("a.png", (50, 30)), ("sub/a.png", (40, 64))] {
+        let mask = bytes(&place.path(&format!("out/masks/{name}")));
+        let overlay = bytes(&place.path(&format!("out/overlays/{name}")));
+        assert_eq!(header(&mask), (size.0, size.1, 8, 3));
+        assert_eq!(header(&overlay), (size.0, size.1, 8, 2));
+    }
+    let shares = String::from_utf8(bytes(&place.path("out/shares.json"))).unwrap();
+    let shares: Value = serde_json::from_str(&shares).unwrap();
+    for image in shares.as_array().unwrap() {
+        let classes = image["classes"].as_array().unwrap();
+        let sum: f64 = classes
+            .iter()
+            .map(|class| class["share"].as_f64().unwrap())
+            .sum();
+        assert!((sum - 1.0).abs() < 1e-9, "{image}");
+        let pixels: u64 = classes
+            .iter()
+            .map(|class| class["pixels"].as_u64().unwrap())
+            .sum();
+        let sides = ["height", "width"].map(|side| image[side].as_u64().unwrap());
+        assert_eq!(pixels, sides[0] * sides[1]);
+        assert!(
+            place
+                .path("out")
+                .join(image["mask"].as_str().unwrap())
+                .is_file()
+        );
+    }
+    let rows = place.succeed(&["predict", "pictures/a.ppm", "--model", "run", "--top", "1"]);
+    let rows: Vec<&str> = rows.lines().collect();
+    assert_eq!((rows[0], rows.len()), ("image,rank,label,share", 2));
+
+    let again = ["predict", "pictures", "--model", "run", "--out", "out"];
+    place.fail(&again, USAGE, &["`out` exists"]);
+    let logits = ["predict", "pictures", "--model", "run", "--logits"];
+    place.fail(&logits, USAGE, &["--logits"]);
+    let other = ["eval", "shapes:40", "--model", "run"];
+    place.fail(
+        &other,
+        USAGE,
+        &["`run` is for segmentation", "classification"],
+    );
+    place.write("broken.ppm", b"P6\n9 9\n255\nxx");
+    let damaged = [
+        "predict",
+        "pictures/a.ppm",
+        "broken.ppm",
+        "--model",
+        "run",
+        "--out",
+        "half",
+    ];
+    place.fail(
+        &damaged,
+        1,
+        &["broken.ppm", "1 of 2 images could not be read"],
+    );
+    assert!(place.path("half/masks/a.png").is_file());
+}
+
+#[test]
+fn what_does_not_serve_masks_is_refused_with_what_does() {
+    let place = Place::new();
+    let run = |student: &'static str, method: &'static str| {
+        let mut all = vec![
+            "distill",
+            "scenes:40",
+            "--teacher",
+            "pspnet_resnet18_x0.125",
+        ];
+        all.extend(["--student", student, "--method", method, "--dry-run"]);
+        all
+    };
+    place.fail(
+        &run("resnet8", "kd"),
+        USAGE,
+        &["`resnet8` is for classification", "pspnet_resnet18"],
+    );
+    place.fail(
+        &run("pspnet_resnet18_x0.0625", "crd"),
+        USAGE,
+        &["crd", "kd"],
+    );
+    place.fail(
+        &[
+            "distill",
+            "shapes:40",
+            "--teacher",
+            "resnet8",
+            "--student",
+            "pspnet_resnet18",
+            "--dry-run",
+        ],
+        USAGE,
+        &["`pspnet_resnet18` is for segmentation"],
+    );
+    let new = ["new", "scenes:40", "--student", "resnet8", "--out", "-"];
+    place.fail(
+        &new,
+        USAGE,
+        &["`resnet8` is for classification", "limbeck models"],
+    );
+}
+
+#[test]
+fn lists_say_which_task_is_served() {
+    let place = Place::new();
+    let models = place.succeed(&["models"]);
+    let (classifiers, segmenters) = models.split_once("segmentation:").unwrap();
+    assert!(classifiers.contains("resnet8x4") && !classifiers.contains("pspnet_resnet18"));
+    assert!(segmenters.contains("pspnet_resnet18") && segmenters.contains("segformer_b0"));
+    let listed: Value = serde_json::from_str(&place.succeed(&["models", "--json"])).unwrap();
+    let task = |name: &str| {
+        let mut all = listed.as_array().unwrap().iter();
+        all.find(|model| model["name"] == name).unwrap()["task"].clone()
+    };
+    assert_eq!(
+        (task("resnet8"), task("segformer_b0")),
+        ("classification".into(), "segmentation".into())
+    );
+    let methods = place.succeed(&["methods"]);
+    let line = |id: &str| {
+        let mut lines = methods
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>());
+        lines
+            .find(|words| words.first() == Some(&id) || words.get(1) == Some(&id))
+            .unwrap()
+    };
+    assert!(line("kd").contains(&"cs") && line("crd").contains(&"c-"));
+    assert!(
+        place
+            .succeed(&["methods", "kd"])
+            .contains("Tasks: classification, segmentation.")
+    );
+}
