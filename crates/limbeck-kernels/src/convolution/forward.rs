@@ -8,6 +8,7 @@ use super::{
     pack::Weights,
     pointwise::Product,
     source::{Source, images_per_vector},
+    spread::{Spread, Trimmed},
     winograd,
 };
 
@@ -71,8 +72,22 @@ pub(crate) fn forward(
     finish: Finish<'_>,
     geometry: &Geometry,
 ) -> Vec<f32> {
+    if let Some(trimmed) = Trimmed::of(geometry) {
+        return forward(x, &trimmed.weight(weight), finish, &trimmed.geometry);
+    }
     if winograd::fits(geometry) {
         return winograd::forward(x, weight, finish, geometry);
+    }
+    if let Some(spread) = Spread::of(geometry) {
+        let residual = finish.residual;
+        let residual = residual.map(|residual| spread.apart(residual, geometry.outputs));
+        let finish = Finish {
+            residual: residual.as_deref(),
+            ..finish
+        };
+        let x = spread.apart(x, geometry.channels);
+        let y = winograd::forward(&x, weight, finish, &spread.geometry);
+        return spread.together(&y, geometry.outputs);
     }
     if geometry.is_pointwise() && !geometry.is_depthwise() {
         return pointwise(x, weight, finish, geometry);

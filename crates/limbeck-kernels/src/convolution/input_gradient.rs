@@ -10,6 +10,7 @@ use super::{
     pack::Weights,
     pointwise::Product,
     source::{Source, images_per_vector},
+    spread::{Spread, Trimmed},
     winograd,
 };
 use crate::simd::{self, Kernel, Simd, as_room};
@@ -81,8 +82,16 @@ impl Axis {
 
 /// `gradient` `[B, O, H', W']` of the output, `weight` `[O, C / groups, kh, kw]` → `[B, C, H, W]`.
 pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geometry) -> Vec<f32> {
+    if let Some(trimmed) = Trimmed::of(geometry) {
+        return input_gradient(gradient, &trimmed.weight(weight), &trimmed.geometry);
+    }
     if winograd::fits(geometry) {
         return winograd::input_gradient(gradient, weight, geometry);
+    }
+    if let Some(spread) = Spread::of(geometry) {
+        let gradient = spread.apart(gradient, geometry.outputs);
+        let dx = winograd::input_gradient(&gradient, weight, &spread.geometry);
+        return spread.together(&dx, geometry.channels);
     }
     if geometry.is_pointwise() && !geometry.is_depthwise() {
         return pointwise(gradient, weight, geometry, Finish::default());

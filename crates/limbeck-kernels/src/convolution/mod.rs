@@ -8,7 +8,8 @@
 //! input channels and kernel elements, so that nothing but the finished tile is ever written.
 //! Maps that are too narrow for the vectors are interleaved with those of other images.
 //!
-//! Some kernels have ways of their own: 1×1 ones are a product without any copy ([`pointwise`]),
+//! Dilated kernels are taken for ordinary ones where that can be ([`spread`]). Some kernels have
+//! ways of their own: 1×1 ones are a product without any copy ([`pointwise`]),
 //! depthwise ones on small maps hold one image to a lane ([`depthwise_lanes`]), the weight gradient
 //! of kernels that do not overlap is a product with copied patches ([`patch_weight`]), and that of
 //! others with enough channels a product for every kernel element ([`element_weight`]).
@@ -34,6 +35,7 @@ mod pack;
 mod patch_weight;
 mod pointwise;
 mod source;
+mod spread;
 mod sums;
 mod tile;
 mod weight_gradient;

@@ -9,6 +9,7 @@ use super::{
     forward::{input_source, output_grid},
     patch_weight,
     source::{Source, images_per_vector},
+    spread::{Spread, Trimmed},
     sums::{add_all, images_per_chunk},
     weight_plan::Plan,
     winograd,
@@ -30,9 +31,17 @@ const TILE_WEIGHTS: usize = 3;
 
 /// `x` `[B, C, H, W]`, `gradient` `[B, O, H', W']` of the output → `[O, C / groups, kh, kw]`.
 pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
+    if let Some(trimmed) = Trimmed::of(geometry) {
+        return trimmed.whole(&weight_gradient(x, gradient, &trimmed.geometry));
+    }
     // With stride 2 the sums at the points would be too many to pay.
     if winograd::fits(geometry) && geometry.stride == [1, 1] {
         return winograd::weight_gradient(x, gradient, geometry);
+    }
+    if let Some(spread) = Spread::of(geometry) {
+        let x = spread.apart(x, geometry.channels);
+        let gradient = spread.apart(gradient, geometry.outputs);
+        return winograd::weight_gradient(&x, &gradient, &spread.geometry);
     }
     if geometry.is_patchwise() && !geometry.is_depthwise() {
         return patch_weight::weight_gradient(x, gradient, geometry);
@@ -115,7 +124,9 @@ pub(crate) fn weight_gradients(
     gradients: [&[f32]; 2],
     [geometry, beside]: [&Geometry; 2],
 ) -> Option<[Vec<f32>; 2]> {
-    let alone = winograd::fits(geometry) && geometry.stride == [1, 1];
+    let alone = (winograd::fits(geometry) && geometry.stride == [1, 1])
+        || Trimmed::of(geometry).is_some()
+        || Spread::of(geometry).is_some();
     (!alone && !geometry.is_patchwise() && element_weight::fits_beside(geometry, beside))
         .then(|| element_weight::weight_gradients(x, gradients, geometry))
 }

@@ -150,6 +150,18 @@ fn every_usual_layer_of_a_network_follows_the_definition() {
             ..PLAIN
         },
     });
+    // Dilated: of a size that the dilation divides, of one that it does not, beyond the map.
+    for (size, dilation) in [(24, 2), (24, 4), (23, 4), (12, 12), (9, 36)] {
+        cases.push(Case {
+            x: [2, 16, size, size],
+            weight: [20, 16, 3, 3],
+            options: Conv2dOptions {
+                padding: [dilation; 2],
+                dilation: [dilation; 2],
+                ..PLAIN
+            },
+        });
+    }
     for (seed, case) in cases.into_iter().enumerate() {
         check(case, seed as u64);
     }

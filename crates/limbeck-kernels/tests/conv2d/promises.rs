@@ -23,7 +23,15 @@ fn what_follows_a_convolution_is_the_same_in_its_write_out() {
     let mut depthwise = square(3, 11, 11, 7, 3);
     depthwise.weight[1] = 1;
     depthwise.options.groups = 11;
+    // Taken apart, and without the elements that read padding alone.
+    let [mut dilated, mut trimmed] = [square(2, 14, 16, 11, 3), square(2, 14, 16, 5, 3)];
+    for (case, dilation) in [(&mut dilated, 2), (&mut trimmed, 6)] {
+        case.options.padding = [dilation; 2];
+        case.options.dilation = [dilation; 2];
+    }
     for case in [
+        dilated,
+        trimmed,
         square(2, 3, 17, 9, 3),
         square(3, 21, 18, 9, 3),
         square(2, 13, 50, 9, 3),

@@ -71,12 +71,39 @@ fn any_wide_case() -> impl Strategy<Value = Case> {
     })
 }
 
+/// A dilated 3×3 that keeps the size, with enough channels for minimal filtering of the maps taken
+/// apart, and in some of them elements that read padding alone.
+fn any_dilated_case() -> impl Strategy<Value = Case> {
+    (
+        (1usize..=3, 12usize..=30, 12usize..=40),
+        [1usize..=23, 1usize..=23],
+        2usize..=13,
+    )
+        .prop_map(|((batch, channels, outputs), size, dilation)| Case {
+            x: [batch, channels, size[0], size[1]],
+            weight: [outputs, channels, 3, 3],
+            options: Conv2dOptions {
+                padding: [dilation; 2],
+                dilation: [dilation; 2],
+                ..PLAIN
+            },
+        })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn any_filtered_convolution_follows_the_definition(
         case in any_filtered_case(),
+        seed in 1u64..1 << 32,
+    ) {
+        check(case, seed);
+    }
+
+    #[test]
+    fn any_dilated_convolution_follows_the_definition(
+        case in any_dilated_case(),
         seed in 1u64..1 << 32,
     ) {
         check(case, seed);
