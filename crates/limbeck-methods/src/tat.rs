@@ -166,6 +166,10 @@ pub struct Tat {
 
 /// What is rebuilt at once.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a method has one, which is never moved"
+)]
 enum Form {
     /// The map.
     Whole(Whole),
