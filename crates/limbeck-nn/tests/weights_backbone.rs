@@ -147,6 +147,9 @@ fn renamed<'a>(pairs: &'a [(&str, &str)]) -> impl Fn(&str) -> String + 'a {
     }
 }
 
+/// Another source's name for one of ours.
+type Renaming<'a> = &'a dyn Fn(&str) -> String;
+
 /// Names as in torchvision's and VainF's state dicts.
 #[test]
 fn names_of_other_sources_are_read() {
@@ -173,7 +176,7 @@ fn names_of_other_sources_are_read() {
         };
         format!("backbone.{part}.{rest}")
     };
-    let cases: [(&str, &dyn Fn(&str) -> String, &str); 3] = [
+    let cases: [(&str, Renaming<'_>, &str); 3] = [
         (
             "deeplabv3_resnet50_x0.125",
             &deeplab,
