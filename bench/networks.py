@@ -1,6 +1,7 @@
 """The networks of Limbeck's zoo that are compared, in PyTorch.
 
-Layer by layer as in crates/limbeck-nn/src/model: cifar_resnet.rs, cifar_mobilenetv2.rs, vit.rs.
+Layer by layer as in crates/limbeck-nn/src/model: cifar_resnet.rs, cifar_mobilenetv2.rs, vit.rs,
+deeplabv3.rs, segformer.rs.
 """
 
 import torch
@@ -143,8 +144,92 @@ class ViTTiny(nn.Module):
         return self.head(self.norm(self.blocks(x))[:, 0])
 
 
-# By Limbeck's name: how it is made, side of the images, classes.
+class DilatedBlock(nn.Module):
+    def __init__(self, inputs, outputs, stride, dilation):
+        super().__init__()
+        pad = dilation
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, pad, dilation, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, pad, dilation, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        same = stride == 1 and inputs == outputs
+        self.shortcut = nn.Identity() if same else conv_norm(inputs, outputs, 1, stride)
+
+    def forward(self, x):
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+def conv_norm_relu(inputs, outputs, kernel, dilation=1):
+    pad = dilation * (kernel // 2)
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, 1, pad, dilation, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+class DeepLabV3ResNet18(nn.Module):
+    """deeplabv3_resnet18: CIRKD's head on torchvision's ResNet-18 at an output stride of 8."""
+
+    def __init__(self, classes=19, width=128):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 64, 7, 2, 3, bias=False),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2, 1),
+        )
+        stages, channels = [], 64
+        for outputs, stride, dilation in ((64, 1, 1), (128, 2, 1), (256, 1, 2), (512, 1, 4)):
+            first = DilatedBlock(channels, outputs, stride, dilation)
+            stages.append(nn.Sequential(first, DilatedBlock(outputs, outputs, 1, dilation)))
+            channels = outputs
+        self.stages = nn.ModuleList(stages)
+        kernels = ((1, 1), (3, 12), (3, 24), (3, 36))
+        self.branches = nn.ModuleList(
+            conv_norm_relu(channels, width, kernel, dilation) for kernel, dilation in kernels
+        )
+        self.pooled = conv_norm_relu(channels, width, 1)
+        self.project = nn.Sequential(conv_norm_relu(5 * width, width, 1), nn.Dropout(0.5))
+        self.head = nn.Sequential(
+            conv_norm_relu(width, width, 3), nn.Dropout(0.1), nn.Conv2d(width, classes, 1)
+        )
+        self.auxiliary = nn.Sequential(
+            conv_norm_relu(256, 64, 3), nn.Dropout(0.1), nn.Conv2d(64, classes, 1)
+        )
+
+    def forward(self, x):
+        maps = [self.stem(x)]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        last = maps[-1]
+        pooled = self.pooled(last.mean((2, 3), keepdim=True)).expand(-1, -1, *last.shape[2:])
+        joined = torch.cat([branch(last) for branch in self.branches] + [pooled], 1)
+        return self.head(self.project(joined)), self.auxiliary(maps[3])
+
+
+class SegFormer(nn.Module):
+    """segformer_b0, as Hugging Face's transformers has it, with random weights."""
+
+    def __init__(self, classes=19):
+        super().__init__()
+        from transformers import SegformerConfig, SegformerForSemanticSegmentation
+
+        self.network = SegformerForSemanticSegmentation(SegformerConfig(num_labels=classes))
+
+    def forward(self, x):
+        return (self.network(pixel_values=x).logits,)
+
+
+# By Limbeck's name: how it is made, side of the images, classes. Those that segment give logits
+# and, where they have one, those of an auxiliary head.
+SEGMENTATION = {
+    "segformer_b0": (SegFormer, 256, 19),
+    "deeplabv3_resnet18": (DeepLabV3ResNet18, 192, 19),
+}
 NETWORKS = {
+    **SEGMENTATION,
     "resnet8x4": (lambda: ResNetX4(8), 32, 100),
     "resnet32x4": (lambda: ResNetX4(32), 32, 100),
     "mobilenetv2": (MobileNetV2, 32, 100),

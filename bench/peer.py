@@ -4,7 +4,9 @@
 peer.py conv < CASES       forward, input gradient and weight gradient of each convolution; CASES
                            is the list `convolutions` of `limbeck bench conv --json`
 peer.py inference NETWORK  forward pass in evaluation mode without gradients
-peer.py training NETWORK   cross entropy, backward pass, update
+peer.py training NETWORK   cross entropy, backward pass, update; of networks that segment the cross
+                           entropy of pixels at the images' size, 0.4 times that of an auxiliary head
+peer.py terms METHOD       terms of a method that compares networks that segment, and their gradients
 peer.py step               distillation resnet32x4 -> resnet8x4 with the KD loss
 """
 
@@ -17,7 +19,8 @@ import time
 import torch
 import torch.nn.functional as F
 
-from networks import NETWORKS
+from networks import NETWORKS, SEGMENTATION
+from terms import TERMS
 
 LONG_MS = 1000
 
@@ -106,15 +109,38 @@ def inference(name, batch, runs):
     return {"inference_ms": watch.median(), "params": parameters(network)}
 
 
+def pixels_loss(batch, size, classes):
+    """Squares of 16 pixels, the classes in turn, and the loss of maps of logits."""
+    places = torch.arange(size) // 16
+    mask = (places[:, None] + places[None]) % classes
+    masks = mask.expand(batch, -1, -1)
+
+    def one(logits):
+        logits = F.interpolate(logits, (size, size), mode="bilinear", align_corners=False)
+        return F.cross_entropy(logits, masks, ignore_index=255)
+
+    def loss(logits):
+        main, *auxiliary = logits
+        return one(main) + sum(0.4 * one(more) for more in auxiliary)
+
+    return loss
+
+
 def training(name, batch, runs, optimizer_name):
     make, size, classes = NETWORKS[name]
     network = make()
     optimizer = optimizer_of(network, optimizer_name)
     x = torch.randn(batch, 3, size, size)
-    labels = torch.arange(batch) % classes
+    if name in SEGMENTATION:
+        loss_of = pixels_loss(batch, size, classes)
+    else:
+        labels = torch.arange(batch) % classes
+
+        def loss_of(logits):
+            return F.cross_entropy(logits, labels)
 
     def learn():
-        loss = F.cross_entropy(network(x), labels)
+        loss = loss_of(network(x))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -123,6 +149,14 @@ def training(name, batch, runs, optimizer_name):
     for _ in range(runs):
         watch.measure(learn)
     return {"training_ms": watch.median(), "params": parameters(network)}
+
+
+def terms(name, batch, runs):
+    method = TERMS[name](batch)
+    watch = Stopwatch()
+    for _ in range(runs):
+        watch.measure(lambda: method.loss().backward())
+    return {"terms_ms": watch.median()}
 
 
 def step(batch, runs, temperature=4.0):
@@ -156,15 +190,17 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("conv", "inference", "training", "step"))
-    parser.add_argument("network", nargs="?", choices=sorted(NETWORKS))
+    parser.add_argument("what", choices=("conv", "inference", "training", "terms", "step"))
+    names = sorted([*NETWORKS, *TERMS])
+    parser.add_argument("network", nargs="?", choices=names, metavar="NETWORK or METHOD")
     parser.add_argument("--optimizer", choices=("sgd", "adamw"), default="sgd")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=11)
     asked = parser.parse_args()
-    if asked.what in ("inference", "training") and asked.network is None:
-        parser.error(f"{asked.what} needs a network")
+    known = {"inference": NETWORKS, "training": NETWORKS, "terms": TERMS}.get(asked.what)
+    if known is not None and asked.network not in known:
+        parser.error(f"{asked.what} needs one of {', '.join(known)}")
     imported = peak_memory()
     torch.set_num_threads(asked.threads)
     torch.manual_seed(0)
@@ -174,6 +210,8 @@ def main():
         result = inference(asked.network, asked.batch, asked.runs)
     elif asked.what == "training":
         result = training(asked.network, asked.batch, asked.runs, asked.optimizer)
+    elif asked.what == "terms":
+        result = terms(asked.network, asked.batch, asked.runs)
     else:
         result = step(asked.batch, asked.runs)
     result["torch"] = torch.__version__

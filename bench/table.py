@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 
+from sizes import CLASSES, PAIRS, SIZE
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Records that both sides of the store write and read.
 RECORDS = 131072
@@ -70,19 +72,19 @@ class Runner:
             sys.exit(f"{shlex.join(command)} failed with exit code {done.returncode}")
         return json.loads(done.stdout)
 
-    def ours(self, what, runs, batched=True, threads=None):
+    def ours(self, what, runs, batched=True, threads=None, batch=None):
         threads = threads or self.asked.threads
         options = ["--threads", str(threads), "--runs", str(runs), "--json"]
-        batch = ["--batch", str(self.asked.batch)] if batched else []
+        batch = ["--batch", str(batch or self.asked.batch)] if batched else []
         found = self.start([self.asked.limbeck, "bench", *what, *batch, *options])
         if threads == self.asked.threads:
             self.machine = found["machine"]
             self.peaks.append(self.machine["peak_gflops"])
         return found
 
-    def theirs(self, what, runs, stdin=None):
+    def theirs(self, what, runs, stdin=None, batch=None):
         options = ["--threads", str(self.asked.threads), "--runs", str(runs)]
-        batch = ["--batch", str(self.asked.batch)]
+        batch = ["--batch", str(batch or self.asked.batch)]
         script = os.path.join(HERE, "peer.py")
         command = [sys.executable, script, *what, *batch, *options]
         found = self.start(command, stdin, self.peer_environment)
@@ -164,17 +166,20 @@ class Convolutions:
 class Network:
     """One part of one network."""
 
-    def __init__(self, label, target, part, name, runs, optimizer="sgd"):
+    def __init__(self, label, target, part, name, runs, optimizer="sgd", sizes=(), batch=None):
+        """`sizes` are options of `limbeck bench net` where the zoo's sizes are not those compared."""
         self.part, self.name, self.runs, self.optimizer = part, name, runs, optimizer
+        self.sizes, self.batch = list(sizes), batch
         self.row = Row(label, target)
 
     def round(self, runner, number):
         runs = min(self.runs, runner.asked.runs)
         optimizer = ["--optimizer", self.optimizer]
+        what = ["net", self.name, "--only", self.part, *self.sizes, *optimizer]
         ours, theirs = in_turn(
             number,
-            lambda: runner.ours(["net", self.name, "--only", self.part, *optimizer], runs),
-            lambda: runner.theirs([self.part, self.name, *optimizer], runs),
+            lambda: runner.ours(what, runs, batch=self.batch),
+            lambda: runner.theirs([self.part, self.name, *optimizer], runs, batch=self.batch),
         )
         if ours["params"] != theirs["params"]:
             sys.exit(f"{self.name} has {ours['params']} numbers here, {theirs['params']} there")
@@ -183,6 +188,38 @@ class Network:
 
     def rows(self):
         return [self.row]
+
+
+class Terms:
+    """Terms of a method, forward and backward, from made-up outputs; and the memory that it takes."""
+
+    BATCH = 4
+
+    def __init__(self, method, memory=None):
+        self.method = method
+        self.time = Row(f"{method.upper()}'s terms (256x256, batch {self.BATCH})", 0.8)
+        name = f"peak memory of {method.upper()}'s terms, whole process"
+        self.memory = Row(name, memory, " MB")
+
+    def round(self, runner, number):
+        teacher, student = PAIRS[self.method]
+        networks = ["--teacher", teacher, "--student", student]
+        sizes = ["--input", f"3x{SIZE}x{SIZE}", "--classes", str(CLASSES)]
+        runs = runner.asked.runs
+        ours, theirs = in_turn(
+            number,
+            lambda: runner.ours(["loss", self.method, *networks, *sizes], runs, batch=self.BATCH),
+            lambda: runner.theirs(["terms", self.method], runs, batch=self.BATCH),
+        )
+        self.time.ours.append(ours["losses"][0]["ms"])
+        self.time.theirs.append(theirs["terms_ms"])
+        if ours["peak_memory_bytes"] and theirs["peak_memory_bytes"]:
+            self.memory.ours.append(ours["peak_memory_bytes"] / 1e6)
+            self.memory.theirs.append(theirs["peak_memory_bytes"] / 1e6)
+
+    def rows(self):
+        with_memory = self.memory.target is not None and self.memory.ours
+        return [self.time] + ([self.memory] if with_memory else [])
 
 
 class Step:
@@ -301,6 +338,29 @@ def works():
         "vit": Network(
             "ViT-tiny (224), training step", 1.2, "training", "deit_tiny_patch16_224", 1, "adamw"
         ),
+        "segformer": Network(
+            "SegFormer-B0 (256x256, batch 4), training step",
+            0.9,
+            "training",
+            "segformer_b0",
+            5,
+            "adamw",
+            ("--input", "3x256x256", "--classes", "19"),
+            4,
+        ),
+        "deeplab": Network(
+            "DeepLabV3-R18 (output stride 8, 192x192, batch 4), training step",
+            0.9,
+            "training",
+            "deeplabv3_resnet18",
+            5,
+            "sgd",
+            ("--input", "3x192x192", "--classes", "19"),
+            4,
+        ),
+        "cwd": Terms("cwd"),
+        "cirkd": Terms("cirkd", 0.6),
+        "transkd": Terms("transkd"),
     }
 
 
@@ -348,7 +408,7 @@ def print_table(runner, measured):
         print("- PyTorch's allocator is as installed; --keep-memory lets it keep freed memory")
     print(f"- Python {python}; {datetime.date.today().isoformat()}")
     print(
-        f"- {asked.threads} threads each; batch {asked.batch}; medians over rounds in which the "
+        f"- {asked.threads} threads each; batch {asked.batch} where nothing else is said; medians over rounds in which the "
         f"two take turns ({asked.rounds}); ratio: ours / PyTorch"
     )
     step = measured.get("kd")

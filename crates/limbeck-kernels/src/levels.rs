@@ -7,6 +7,7 @@ use crate::{
     attention::{self, Sizes},
     convolution::{Finish, Geometry, forward, input_gradient, weight_gradient},
     divergence, exponentials, gelu, layer_norm,
+    likelihood::maps,
     normalisation::{
         Maps, Operand, Output, Read, affine, backward as norm_gradients, forward as norm,
         pair::{self, ReadPair},
@@ -380,6 +381,25 @@ fn transformers(results: &mut Vec<(String, Vec<f32>)>) {
         add("dw", weight);
         add("db", bias);
         add("transposed", transposed(&x, [rows * columns, channels]));
+    }
+    for [classes, pixels] in [[1, 1], [5, 37], [19, 64]] {
+        let sizes = maps::Sizes {
+            batch: 2,
+            classes,
+            pixels,
+        };
+        let logits = noise(2 * classes * pixels, 1);
+        let gradient = noise(2 * pixels, 2);
+        let ids: Vec<u16> = (0..2 * pixels).map(|i| (i % classes) as u16).collect();
+        let mut add = |name: &str, values| {
+            results.push((format!("{name} of {classes} by {pixels}"), values));
+        };
+        let [likelihoods, logarithms] = maps::forward(&logits, &ids, sizes);
+        add(
+            "slope of likelihoods",
+            maps::backward(&logits, &ids, &logarithms, &gradient, sizes),
+        );
+        add("likelihoods", likelihoods);
     }
     for [rows, width] in [[1, 3], [5, 16], [70, 37]] {
         let (x, gradient) = (noise(rows * width, 1), noise(rows * width, 2));

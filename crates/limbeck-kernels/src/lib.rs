@@ -20,6 +20,7 @@ mod largest;
 mod layer_norm;
 #[cfg(test)]
 mod levels;
+mod likelihood;
 mod linear;
 mod mapped_file;
 mod memory;
@@ -52,6 +53,7 @@ pub use finite::all_finite;
 pub use gelu::gelu;
 pub use largest::Largest;
 pub use layer_norm::layer_norm;
+pub use likelihood::pixel_log_likelihood;
 pub use linear::linear;
 pub use mapped_file::MappedFile;
 pub use memory::{AlignedAllocator, keep_freed_memory};

@@ -1,12 +1,10 @@
 //! One class of each pixel.
 
-use burn::tensor::{
-    Bool, DType, IndexingUpdateOp, Int, Tensor, TensorData, activation::log_softmax,
-};
+use burn::tensor::{Bool, DType, Int, Tensor, TensorData, activation::log_softmax};
 use limbeck_data::VOID;
 use limbeck_nn::{
     Feature, Outputs, Taps, TaskKind,
-    layer::{resize_bilinear, resize_nearest},
+    layer::{pixel_log_likelihood, resize_bilinear, resize_nearest},
 };
 
 use super::{Rows, Task};
@@ -92,27 +90,22 @@ impl Segmentation {
         let [images, classes, ..] = logits.dims();
         self.check([images, classes], masks)?;
         let logits = resize_bilinear(logits, [height, width], self.align_corners);
-        // The gradient is known: (p − y) in its weights. It is made here, of plain numbers, so that
-        // nothing of the size of the logits but itself is kept for the backward pass.
-        let plain = logits.clone().inner();
-        let options = (&plain.device(), plain.dtype());
-        let log_p = log_softmax(plain, 1);
-        let shape = [batch, 1, height, width];
+        let options = (&logits.device(), logits.dtype());
         let void: Tensor<3, Bool> = masks.clone().equal_elem(VOID);
-        let index = masks.clone().mask_fill(void.clone(), 0).reshape(shape);
-        let known = void.bool_not().float().cast(options.1).reshape(shape);
-        let right = log_p.clone().gather(1, index.clone());
+        let index = masks.clone().mask_fill(void.clone(), 0);
+        let known = void.bool_not().float().cast(options.1);
+        let right = pixel_log_likelihood(logits.clone(), index.clone());
         let kept = match self.ohem {
             None => known,
-            Some(ohem) => hard(ohem, &right, known),
+            Some(ohem) => hard(ohem, &right.clone().inner(), known),
         };
         let table = (!self.class_weights.is_empty())
             .then(|| Tensor::<1>::from_data(TensorData::from(&self.class_weights[..]), options));
         let weights = match &table {
             None => kept.clone(),
             Some(table) => {
-                let of_label = table.clone().select(0, index.clone().flatten::<1>(0, 3));
-                kept.clone() * of_label.reshape(shape)
+                let of_label = table.clone().select(0, index.flatten::<1>(0, 2));
+                kept.clone() * of_label.reshape([batch, height, width])
             }
         };
         let whole = weights.clone().sum().into_scalar::<f64>();
@@ -120,22 +113,15 @@ impl Segmentation {
             return Ok(logits.sum().mul_scalar(0.0));
         }
         let smoothing = self.label_smoothing;
-        let mut value = (right * weights.clone()).sum().mul_scalar(smoothing - 1.0);
-        let p = log_p.clone().exp();
-        let ones = Tensor::<4>::ones(shape, options).neg();
-        let slope = p.clone().scatter(1, index, ones, IndexingUpdateOp::Add);
-        let mut slope = slope * weights.mul_scalar(1.0 - smoothing);
-        if smoothing > 0.0 {
-            let table = table.unwrap_or_else(|| Tensor::ones([classes], options));
-            let sum = table.clone().sum().into_scalar::<f64>();
-            let table = table.reshape([1, classes, 1, 1]);
-            let share = smoothing / classes as f64;
-            let spread = (log_p * table.clone()).sum_dim(1) * kept.clone();
-            value = value - spread.sum().mul_scalar(share);
-            slope = slope + (p.mul_scalar(sum) - table) * kept.mul_scalar(share);
+        let loss = (right * weights)
+            .sum()
+            .mul_scalar((smoothing - 1.0) / whole);
+        if smoothing == 0.0 {
+            return Ok(loss);
         }
-        let pull = (logits * slope.mul_scalar(1.0 / whole)).sum();
-        Ok(pull.clone() - pull.inner() + value.mul_scalar(1.0 / whole))
+        let table = table.unwrap_or_else(|| Tensor::ones([classes], options));
+        let kept = kept.mul_scalar(smoothing / classes as f64 / whole);
+        Ok(loss + spread(logits, table, kept))
     }
 
     /// Refuses logits of another number of images, or of fewer classes than masks or weights have.
@@ -183,10 +169,28 @@ impl Segmentation {
     }
 }
 
-/// Of the `known` pixels `[B, 1, H, W]` (1, else 0) those that are hard: with the log-probabilities
+/// Σ s Σ_k w_k (−log p_k) `[1]` over the pixels of logits `[B, K, H, W]`, with the weights w of
+/// classes, `[K]`, and the share s of each pixel, `[B, H, W]`.
+fn spread(logits: Tensor<4>, weights: Tensor<1>, share: Tensor<3>) -> Tensor<1> {
+    // The gradient is known: s (p Σ w − w). It is made here, of plain numbers, so that nothing of
+    // the size of the logits but itself is kept for the backward pass.
+    let log_p = log_softmax(logits.clone().inner(), 1);
+    let classes = weights.dims()[0];
+    let sum = weights.clone().sum().into_scalar::<f64>();
+    let (weights, share) = (
+        weights.reshape([1, classes, 1, 1]),
+        share.unsqueeze_dim::<4>(1),
+    );
+    let value = ((log_p.clone() * weights.clone()).sum_dim(1) * share.clone()).sum();
+    let slope = (log_p.exp().mul_scalar(sum) - weights) * share;
+    let pull = (logits * slope).sum();
+    pull.clone() - pull.inner() - value
+}
+
+/// Of the `known` pixels `[B, H, W]` (1, else 0) those that are hard: with the log-probabilities
 /// `right` of their classes, of the same shape.
-fn hard(ohem: Ohem, right: &Tensor<4>, known: Tensor<4>) -> Tensor<4> {
-    let numbers = |tensor: &Tensor<4>| tensor.to_data().iter::<f64>().collect::<Vec<f64>>();
+fn hard(ohem: Ohem, right: &Tensor<3>, known: Tensor<3>) -> Tensor<3> {
+    let numbers = |tensor: &Tensor<3>| tensor.to_data().iter::<f64>().collect::<Vec<f64>>();
     let counted = numbers(&known);
     let mut all: Vec<f64> = (numbers(right).into_iter().zip(counted))
         .filter_map(|(right, known)| (known > 0.0).then_some(right))

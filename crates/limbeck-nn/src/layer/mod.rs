@@ -24,7 +24,7 @@ pub use dropout::{drop_path, dropout, dropout_channels};
 pub use layer_norm::LayerNorm;
 pub use limbeck_kernels::{
     Activation, channel_shuffle, divergence, divergence_with_slopes, interleave_channels,
-    map_to_tokens, relu, tokens_to_map,
+    map_to_tokens, pixel_log_likelihood, relu, tokens_to_map,
 };
 pub use linear::Linear;
 pub use pool::{

@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 
 use limbeck_data::Batch;
-use limbeck_methods::{
-    Classification, Classifier, HeldOut, Images, Normalisation, Probe, Progress, Questions,
-    STUDENT, Teacher, TrainingPart,
-};
-use limbeck_nn::Network;
+use limbeck_methods::{Classifier, HeldOut, Images, Probe, Progress, Questions, STUDENT, Teacher};
+use limbeck_nn::{Network, TaskKind};
 use serde_json::Value;
 
 use super::noise;
@@ -54,6 +51,7 @@ impl BenchLearner {
             ..Recipe::default()
         };
         let input = student.input();
+        let kind = student.task().unwrap_or(TaskKind::Classification);
         let images = noise::TRAINING_IMAGES.max(batch);
         let probe = Probe {
             student: student.taps(),
@@ -64,20 +62,11 @@ impl BenchLearner {
             seed: 0,
             device: student.store.device().clone(),
             dtype: student.store.dtype(),
-            training: TrainingPart {
-                normalisation: Normalisation::identity(input.channels),
-                ..TrainingPart::labelled(noise::labels(input.classes, images))
-            },
+            training: noise::training_part(kind, input, images),
             teacher_classifier: teacher.and_then(|(network, _)| Classifier::of(network)),
         };
         let (procedure, cast) = limbeck_methods::cast(method, settings, &probe, student)?;
-        let mut learner = Learner::new(
-            method,
-            procedure,
-            cast,
-            Box::new(Classification::PLAIN),
-            &recipe,
-        )?;
+        let mut learner = Learner::new(method, procedure, cast, noise::task(kind), &recipe)?;
         let trains_student = |index: &usize| {
             let acts = &learner.stages[*index].acts;
             acts.iter().any(|act| act.trains(STUDENT))
@@ -85,14 +74,14 @@ impl BenchLearner {
         let last = learner.stages.len() - 1;
         let stage = (0..=last).rev().find(trains_student).unwrap_or(last);
         learner.enter(stage)?;
-        let looked_at = noise::Looked::new(input, batch, learner.procedure.sampled());
+        let looked_at = noise::Looked::new(kind, input, batch, learner.procedure.sampled());
         let looked_at: &dyn HeldOut = &looked_at;
         let teacher = teacher.map(|(_, teacher)| teacher);
         for pause in [Pause::Stage, Pause::Epoch] {
             learner.pause(teacher, Some(looked_at), pause)?;
         }
         Ok(Self {
-            batch: noise::batch(input, batch, learner.stage().images),
+            batch: noise::batch(kind, input, batch, learner.stage().images),
             learner,
             steps: images.div_ceil(batch),
             step: 0,

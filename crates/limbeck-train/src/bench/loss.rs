@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use limbeck_methods::{
-    BASELINE, Classification, Classifier, Method, Normalisation, Probe, Progress, Segmentation,
-    Step, Supervision, Target, Task, TaskKind, TrainingPart,
+    BASELINE, Classifier, Method, Probe, Progress, Step, Supervision, Target, Task,
 };
-use limbeck_nn::{InputShape, Mode, Outputs, Pass, Taps, model::outline};
+use limbeck_nn::{InputShape, Mode, Outputs, Pass, Taps, TaskKind, model::outline};
 
 use super::{learner::BenchLearner, noise, stopwatch::Stopwatch};
 use crate::{TrainError, blueprint::build, recipe::OptimizerRecipe};
@@ -62,10 +61,7 @@ impl LossBench<'_> {
             seed: 0,
             device: Device::flex(),
             dtype: DType::F32,
-            training: TrainingPart {
-                normalisation: Normalisation::identity(self.input.channels),
-                ..TrainingPart::labelled(noise::labels(classes, images))
-            },
+            training: noise::training_part(kind, self.input, images),
             teacher_classifier: teacher.as_ref().and_then(Classifier::of),
         };
         drop(teacher);
@@ -84,12 +80,14 @@ impl LossBench<'_> {
                     TensorData::new(noise::labels(classes, self.batch), [self.batch]),
                     &probe.device,
                 )),
-                TaskKind::Segmentation => Target::Masks(noise::masks(self.input, self.batch)),
+                TaskKind::Segmentation => {
+                    let masks = noise::masks(self.input, self.batch).into_iter();
+                    let shape = [self.batch, self.input.height, self.input.width];
+                    let masks = TensorData::new(masks.map(i64::from).collect(), shape);
+                    Target::Masks(Tensor::from_data(masks, &probe.device))
+                }
             },
-            task: match kind {
-                TaskKind::Classification => Box::new(Classification::PLAIN),
-                TaskKind::Segmentation => Box::new(Segmentation::default()),
-            },
+            task: noise::task(kind),
             indices: (0..self.batch).collect(),
         };
         // What a method knows of an image from an earlier epoch is there from the second one on.
@@ -145,7 +143,7 @@ impl Alone {
         let tracked = self.method.store().tracked();
         let mut pass = Pass::new(&tracked, Mode::Train, Taps::none(), 0);
         let supervision = Supervision {
-            task: self.task.as_ref(),
+            task: &*self.task,
             target: &self.target,
         };
         let step = Step {
@@ -162,7 +160,7 @@ impl Alone {
         };
         let mut terms = self.method.terms(&step, &mut pass)?;
         if terms.is_empty() {
-            terms = supervision.task.terms(&self.student, supervision.target)?;
+            terms = self.task.terms(&self.student, &self.target)?;
         }
         let total = terms
             .into_iter()

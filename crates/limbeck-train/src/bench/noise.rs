@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData, activation::softmax};
-use limbeck_data::{Batch, Large};
-use limbeck_methods::{Batch as Tensors, HeldOut, Images, MethodError};
-use limbeck_nn::{Feature, InputShape, Outputs, Tap, TapKind, Taps};
+use burn::tensor::{DType, Device, Tensor, TensorData, activation::softmax};
+use limbeck_data::{Batch, Large, MAX_MASK_CLASSES};
+use limbeck_methods::{
+    Batch as Tensors, Classification, HeldOut, Images, MethodError, Normalisation, Segmentation,
+    Task, TrainingPart,
+};
+use limbeck_nn::{Feature, InputShape, Outputs, Tap, TapKind, Taps, TaskKind};
 
-use crate::cache::LOGITS;
+use crate::{cache::LOGITS, recipe::Recipe};
 
 /// Images of the made-up training part: as many as CIFAR's, since banks of what was seen of each
 /// image cost time and memory by their number.
@@ -28,6 +31,33 @@ fn values(count: usize) -> Vec<f32> {
 pub(super) fn tensor<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     let values = values(shape.iter().product());
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+}
+
+/// The task as recipes have it where they say nothing of it.
+pub(super) fn task(kind: TaskKind) -> Box<dyn Task> {
+    match kind {
+        TaskKind::Classification => Box::new(Classification::PLAIN),
+        TaskKind::Segmentation => Box::new(Segmentation {
+            auxiliary_weight: Recipe::default().task.auxiliary_weight,
+            ..Segmentation::default()
+        }),
+    }
+}
+
+/// The part that `count` images are of.
+pub(super) fn training_part(kind: TaskKind, input: InputShape, count: usize) -> TrainingPart {
+    let normalisation = Normalisation::identity(input.channels);
+    match kind {
+        TaskKind::Classification => TrainingPart {
+            normalisation,
+            ..TrainingPart::labelled(labels(input.classes, count))
+        },
+        TaskKind::Segmentation => TrainingPart {
+            images: count,
+            labels: None,
+            normalisation,
+        },
+    }
 }
 
 /// The images of a batch on the CPU, `[B, C, H, W]`.
@@ -67,10 +97,9 @@ pub(super) fn outputs(taps: &[Tap], wanted: &Taps, batch: usize, tracked: bool) 
         .filter(|tap| tap.name == LOGITS || wanted.wants(&tap.name))
         .map(|tap| (tap.name.clone(), feature(&tap.kind)))
         .collect();
-    let prediction = match features.remove(LOGITS) {
-        Some(logits) => logits,
-        None => Feature::Vector(leaf(tensor([batch, 1]), tracked)),
-    };
+    let prediction = features
+        .remove(LOGITS)
+        .unwrap_or_else(|| Feature::Vector(leaf(tensor([batch, 1]), tracked)));
     Outputs {
         prediction,
         features,
@@ -86,8 +115,8 @@ pub(super) struct Looked {
 
 impl Looked {
     /// At least `count` images, in batches of `batch`.
-    pub fn new(input: InputShape, batch: usize, count: usize) -> Self {
-        let images = self::batch(input, batch, Images::default());
+    pub fn new(kind: TaskKind, input: InputShape, batch: usize, count: usize) -> Self {
+        let images = self::batch(kind, input, batch, Images::default());
         Self {
             batch: Tensors::on_device(images, &Device::flex(), DType::F32),
             times: count.div_ceil(batch).max(1),
@@ -104,9 +133,13 @@ impl HeldOut for Looked {
     }
 }
 
-/// Images of noise with labels in turn, and whatever else of them a stage wants.
-pub(super) fn batch(input: InputShape, count: usize, wanted: Images) -> Batch {
+/// Images of noise with labels in turn or masks, and whatever else of them a stage wants.
+pub(super) fn batch(kind: TaskKind, input: InputShape, count: usize, wanted: Images) -> Batch {
     let shape = [count, input.channels, input.height, input.width];
+    let (labels, masks) = match kind {
+        TaskKind::Classification => (labels(input.classes, count), Vec::new()),
+        TaskKind::Segmentation => (Vec::new(), masks(input, count)),
+    };
     let indices: Vec<usize> = (0..count).collect();
     let alone = Batch {
         shape,
@@ -120,8 +153,8 @@ pub(super) fn batch(input: InputShape, count: usize, wanted: Images) -> Batch {
         large: None,
         indices,
         images: values(shape.iter().product()),
-        labels: labels(input.classes, count),
-        masks: Vec::new(),
+        labels,
+        masks,
     };
     let size = [input.height, input.width];
     let largest = wanted.largest(size);
@@ -138,19 +171,28 @@ pub(super) fn batch(input: InputShape, count: usize, wanted: Images) -> Batch {
     }
 }
 
-/// Masks `[B, H, W]` of squares of 16 pixels, the classes in turn.
-pub(super) fn masks(input: InputShape, count: usize) -> Tensor<3, Int> {
-    const SIDE: usize = 16;
-    let shape = [count, input.height, input.width];
-    let class = |i: usize| {
-        let (row, column) = (i / input.width, i % input.width);
-        ((row / SIDE + column / SIDE) % input.classes) as i64
-    };
-    let ids = (0..shape.iter().product()).map(class).collect::<Vec<_>>();
-    Tensor::from_data(TensorData::new(ids, shape), &Device::flex())
-}
-
 /// Classes in turn.
 pub(super) fn labels(classes: usize, count: usize) -> Vec<i64> {
     (0..count).map(|i| (i % classes) as i64).collect()
 }
+
+/// Masks `[count, H, W]` of squares of [`SQUARE`] pixels, the classes in turn.
+pub(super) fn masks(input: InputShape, count: usize) -> Vec<u8> {
+    let InputShape {
+        height,
+        width,
+        classes,
+        ..
+    } = input;
+    let place = |index: usize| [index / width % height, index % width].map(|i| i / SQUARE);
+    let classes = classes.clamp(1, MAX_MASK_CLASSES);
+    (0..count * height * width)
+        .map(|index| {
+            let [row, column] = place(index);
+            ((row + column) % classes) as u8
+        })
+        .collect()
+}
+
+/// Side of a square of one class in masks.
+const SQUARE: usize = 16;
