@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Numbers for crates/limbeck-train/src/metric/pixels/tests.rs, from other people's code.
+"""Numbers for crates/limbeck-train/tests/segmentation_metrics.rs, from other people's code.
 
     pip install numpy scikit-learn opencv-python-headless
     python bench/segmentation_metrics.py

@@ -1,5 +1,11 @@
 //! Networks that segment are trained, chosen, measured and resumed as those that classify.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "all of this crate is tests"
+)]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -25,6 +25,3 @@ pub use meter::{PixelMeter, Segmented};
 pub(crate) use pixel_accuracy::counted;
 pub use pixel_accuracy::pixel_accuracy;
 pub(crate) use resampling::{class_intervals, gain_over_images, groups};
-
-#[cfg(test)]
-mod tests;

@@ -1,10 +1,15 @@
-//! All measures against other people's code: numbers from `bench/segmentation_metrics.py`, which has
+//! All measures of segmentation against other people's code: numbers from `bench/segmentation_metrics.py`, which has
 //! the same generator of masks.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "all of this crate is tests"
+)]
 
 use limbeck_data::{Mask, VOID};
 use limbeck_report::Evaluation;
-
-use super::{PixelMeter, Segmented};
+use limbeck_train::metric::pixels::{PixelMeter, Segmented};
 
 /// The linear congruential generator of ANSI C.
 struct Draws(u64);
