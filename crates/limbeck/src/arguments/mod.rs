@@ -36,6 +36,7 @@ pub struct Arguments {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "a program is given one")]
 pub enum Command {
     /// Write a recipe for a data set, each line with its reason
     New(NewArguments),
