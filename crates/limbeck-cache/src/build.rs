@@ -272,7 +272,12 @@ impl ShardWriter<'_> {
             }
             self.collected.resize(start + place.start, 0);
             (described.encoding)
-                .encode(numbers, &mut self.room, &mut self.collected)
+                .encode(
+                    &described.shape,
+                    numbers,
+                    &mut self.room,
+                    &mut self.collected,
+                )
                 .map_err(|value| CacheError::Value {
                     output: described.name.clone(),
                     position: self.next,

@@ -162,7 +162,7 @@ impl<'a> Record<'a> {
     }
 
     /// Decodes an output (its index in the manifest) into `into`, which has as many numbers as it.
-    /// Sparse logits become the probabilities of all classes.
+    /// Sparse logits become the probabilities of all classes, in the output's own shape.
     ///
     /// # Errors
     /// An output that there is not, a room of another length, bytes that nobody can have stored.
@@ -196,7 +196,7 @@ impl<'a> Record<'a> {
             });
         }
         (described.encoding)
-            .decode(bytes, minor, into)
+            .decode(&described.shape, bytes, minor, into)
             .ok_or_else(|| {
                 let number = self.position / self.cache.layout.shard_records;
                 let position = self.position;

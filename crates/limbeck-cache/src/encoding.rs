@@ -21,8 +21,9 @@ pub enum Encoding {
     /// One scale for the whole output, max |v| / 127 (4 bytes), and a byte each: absolute error at
     /// most half the scale.
     I8,
-    /// Of logits only: the K most probable classes with their probabilities; see
-    /// [`Minor`] for the rest. 4 bytes a class, 6 where there are more than 65,536 classes.
+    /// Of logits only: the K most probable classes with their probabilities, of maps those of each
+    /// position; see [`Minor`] for the rest. 4 bytes a class, 6 where there are more than 65,536
+    /// classes.
     TopK(usize),
 }
 
@@ -38,22 +39,32 @@ impl fmt::Display for Encoding {
 }
 
 impl Encoding {
-    /// Bytes of `numbers` numbers; `None` where that overflows.
-    pub(crate) fn bytes(self, numbers: usize) -> Option<usize> {
+    /// Bytes of an output of `shape`; `None` where that overflows.
+    pub(crate) fn bytes(self, shape: &[usize]) -> Option<usize> {
+        let product = |sides: &[usize]| {
+            let mut sides = sides.iter();
+            sides.try_fold(1_usize, |product, &side| product.checked_mul(side))
+        };
+        let numbers = product(shape)?;
         match self {
             Self::F32 => numbers.checked_mul(4),
             Self::F16 => numbers.checked_mul(2),
             Self::I8 => numbers.checked_add(4),
-            Self::TopK(k) => k.checked_mul(sparse::entry_bytes(sparse::is_wide(numbers))),
+            Self::TopK(k) => {
+                let (&classes, positions) = shape.split_first()?;
+                let each = k.checked_mul(sparse::entry_bytes(sparse::is_wide(classes)))?;
+                each.checked_mul(product(positions)?)
+            }
         }
     }
 
     /// Whether an output of this shape can be stored so.
     pub(crate) fn check(self, shape: &[usize]) -> Result<(), String> {
         let Self::TopK(k) = self else { return Ok(()) };
-        let &[classes] = shape else {
+        let (&[classes] | &[classes, _, _]) = shape else {
             return Err(format!(
-                "only logits, of shape [classes], can be stored as top-{k}, not {shape:?}"
+                "only logits, of shape [classes] or [classes, height, width], can be stored as \
+                 top-{k}, not {shape:?}"
             ));
         };
         if k == 0 || k >= classes {
@@ -64,10 +75,11 @@ impl Encoding {
         Ok(())
     }
 
-    /// Appends `numbers`. The first number that cannot be stored is given back, and what was
-    /// appended is then worth nothing.
+    /// Appends `numbers`, an output of `shape`. The first number that cannot be stored is given
+    /// back, and what was appended is then worth nothing.
     pub(crate) fn encode(
         self,
+        shape: &[usize],
         numbers: &[f32],
         room: &mut sparse::Room,
         into: &mut Vec<u8>,
@@ -100,14 +112,23 @@ impl Encoding {
                 let inverse = if scale.is_normal() { 1.0 / scale } else { 0.0 };
                 into.extend((numbers.iter()).map(|number| (number * inverse).round() as i8 as u8));
             }
-            Self::TopK(k) => sparse::encode(numbers, k, sparse::is_wide(numbers.len()), room, into),
+            Self::TopK(k) => match *shape {
+                [classes, _, _] => sparse::encode_map(numbers, classes, k, room, into),
+                _ => sparse::encode(numbers, k, sparse::is_wide(numbers.len()), room, into),
+            },
         }
         Ok(())
     }
 
-    /// Decodes what [`Encoding::encode`] wrote for `into.len()` numbers; `None` for bytes that it
-    /// cannot have written.
-    pub(crate) fn decode(self, bytes: &[u8], minor: Minor, into: &mut [f32]) -> Option<()> {
+    /// Decodes what [`Encoding::encode`] wrote for an output of `shape`, which has `into.len()`
+    /// numbers; `None` for bytes that it cannot have written.
+    pub(crate) fn decode(
+        self,
+        shape: &[usize],
+        bytes: &[u8],
+        minor: Minor,
+        into: &mut [f32],
+    ) -> Option<()> {
         match self {
             Self::F32 => {
                 for (number, bytes) in into.iter_mut().zip(bytes.as_chunks().0) {
@@ -123,8 +144,11 @@ impl Encoding {
                 }
             }
             Self::TopK(k) => {
-                return Entries::new(bytes, k, sparse::is_wide(into.len()))
-                    .and_then(|entries| entries.decode(minor, into));
+                return match *shape {
+                    [classes, _, _] => sparse::decode_map(bytes, classes, k, minor, into),
+                    _ => Entries::new(bytes, k, sparse::is_wide(into.len()))
+                        .and_then(|entries| entries.decode(minor, into)),
+                };
             }
         }
         Some(())

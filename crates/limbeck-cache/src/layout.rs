@@ -28,6 +28,9 @@ const TARGET_BYTES: u64 = 8 << 20;
 /// Records of a shard at the least, so that header and file stay below a thousandth of the records,
 /// and the steps of a build long beside the start of one.
 const FEWEST_RECORDS: u64 = 256;
+/// Bytes up to which a shard is made larger for the sake of the fewest records: maps of logits take
+/// megabytes each, of which header and file are nothing, and a kill loses a shard.
+const LARGEST_BYTES: u64 = 256 << 20;
 /// Records of a shard at the most, as long as there are few shards: a killed build loses the shard
 /// in progress, and a large teacher needs minutes for so many images; but a disk takes some
 /// milliseconds to sync each shard, in which thousands of small records are encoded.
@@ -47,12 +50,15 @@ const LARGEST_RECORD: usize = 1 << 30;
 const LARGEST_SHARD: u64 = 1 << 40;
 
 /// How many records each shard should have, for records of `record_bytes` and `records` in all:
-/// about 8 MiB of them, but 256 at the least; 16,384 at the most while that makes no more than
-/// 16,384 shards.
+/// about 8 MiB of them, but 256 at the least as long as these take no more than 256 MiB; 16,384 at
+/// the most while that makes no more than 16,384 shards.
 pub fn shard_records(record_bytes: u64, records: u64) -> u64 {
     let by_size = TARGET_BYTES / record_bytes.max(1);
+    let fewest = FEWEST_RECORDS
+        .min(LARGEST_BYTES / record_bytes.max(1))
+        .max(1);
     by_size
-        .clamp(FEWEST_RECORDS, MOST_RECORDS)
+        .clamp(fewest, MOST_RECORDS)
         .max(records.div_ceil(MOST_SHARDS))
 }
 
@@ -69,8 +75,7 @@ pub fn record_bytes(outputs: &[Output]) -> u64 {
 
 /// Bytes of an output in a record, with what aligns the next; `None` where that overflows.
 fn output_bytes(output: &Output) -> Option<usize> {
-    let numbers = (output.shape.iter()).try_fold(1_usize, |n, &side| n.checked_mul(side))?;
-    let bytes = output.encoding.bytes(numbers)?;
+    let bytes = output.encoding.bytes(&output.shape)?;
     bytes.checked_next_multiple_of(ALIGNMENT)
 }
 
@@ -178,7 +183,7 @@ fn place_outputs(outputs: &[Output]) -> Result<(Vec<Range<usize>>, usize), Strin
     let mut places = Vec::with_capacity(outputs.len());
     let mut end = 0_usize;
     for output in outputs {
-        let numbers = (output.shape.iter())
+        (output.shape.iter())
             .try_fold(1_usize, |product, &side| product.checked_mul(side))
             .filter(|numbers| (1..=MOST_NUMBERS).contains(numbers))
             .ok_or_else(|| {
@@ -192,7 +197,7 @@ fn place_outputs(outputs: &[Output]) -> Result<(Vec<Range<usize>>, usize), Strin
             .check(&output.shape)
             .map_err(|reason| format!("`{}`: {reason}", output.name))?;
         let too_large = || format!("records of more than {LARGEST_RECORD} bytes");
-        let bytes = output.encoding.bytes(numbers).ok_or_else(too_large)?;
+        let bytes = (output.encoding.bytes(&output.shape)).ok_or_else(too_large)?;
         places.push(end..end + bytes);
         end = (end + bytes).next_multiple_of(ALIGNMENT);
         if end > LARGEST_RECORD {

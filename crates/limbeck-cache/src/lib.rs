@@ -9,6 +9,9 @@
 //! shards/000001.cache    …
 //! ```
 //!
+//! What a teacher that segments gives out for a view is a map `[K, h, w]`, stored as numbers are, or the
+//! most probable classes of each of its positions.
+//!
 //! Every record has a position: sections (training, validation, test images) follow one another,
 //! within a section view follows view, within a view sample follows sample. A record holds the
 //! outputs one after the other, each starting at a multiple of 4 bytes, and a CRC-32 of its

@@ -71,6 +71,10 @@ pub struct Manifest {
     pub data: DataFacts,
     /// How views are made, as the recipe tells it.
     pub augment: Value,
+    /// How pictures are shown to a teacher that segments when it is measured, as the recipe tells it.
+    /// Missing where it is not measured, or classifies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluate: Option<Value>,
     /// Seed of the views. A view is a function of seed, number and sample, so nothing is stored
     /// for it.
     pub view_seed: u64,
@@ -177,6 +181,7 @@ impl Manifest {
                 ("data", value(serde_json::to_value(manifest.data))),
                 ("teacher", value(serde_json::to_value(manifest.teacher))),
                 ("augment", manifest.augment),
+                ("evaluate", manifest.evaluate.unwrap_or_default()),
                 ("view_seed", manifest.view_seed.into()),
                 ("sections", value(serde_json::to_value(manifest.sections))),
                 ("outputs", value(serde_json::to_value(manifest.outputs))),

@@ -22,12 +22,16 @@ pub struct Section {
 pub struct Output {
     /// `logits`, or the name of a tap.
     pub name: String,
-    /// `map`, `tokens` or `vector`.
+    /// `map`, `tokens`, `vector` or `attention`.
     pub kind: String,
-    /// Without the batch: `[classes]`, `[C, H, W]`, `[T, D]` or `[D]`.
+    /// Without the batch: `[classes]`, `[C, H, W]` (of logits `[classes, h, w]`), `[T, D]` or `[D]`.
     pub shape: Vec<usize>,
     /// How it is stored.
     pub encoding: Encoding,
+    /// Of a map that was reduced: rows and columns of the image for each of its own. Missing where it
+    /// is stored as it was given out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stride: Option<usize>,
 }
 
 impl Output {

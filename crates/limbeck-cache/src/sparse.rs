@@ -42,6 +42,8 @@ pub fn is_wide(classes: usize) -> bool {
 pub struct Room {
     largest: Largest,
     chosen: Vec<f32>,
+    /// The logits of a position of a map.
+    row: Vec<f32>,
 }
 
 /// Appends K indices, then K probabilities: the K most probable classes by descending probability,
@@ -79,6 +81,44 @@ pub fn encode(logits: &[f32], k: usize, wide: bool, room: &mut Room, into: &mut 
             *bytes = value.to_le_bytes();
         }
     }
+}
+
+/// Appends what [`encode`] does for each position of a map `[K, h, w]` of logits, row by row.
+pub fn encode_map(logits: &[f32], classes: usize, k: usize, room: &mut Room, into: &mut Vec<u8>) {
+    let positions = logits.len() / classes.max(1);
+    let mut row = std::mem::take(&mut room.row);
+    for position in 0..positions {
+        row.clear();
+        row.extend(logits.iter().skip(position).step_by(positions));
+        encode(&row, k, is_wide(classes), room, into);
+    }
+    room.row = row;
+}
+
+/// Decodes what [`encode_map`] wrote to the probabilities of all classes `[K, h, w]`; `None` for bytes
+/// that it cannot have written.
+pub fn decode_map(
+    bytes: &[u8],
+    classes: usize,
+    k: usize,
+    rule: Minor,
+    into: &mut [f32],
+) -> Option<()> {
+    let wide = is_wide(classes);
+    let each = k.checked_mul(entry_bytes(wide)).filter(|&each| each > 0)?;
+    let positions = into.len() / classes.max(1);
+    if bytes.len() != each.checked_mul(positions)? {
+        return None;
+    }
+    let mut row = vec![0.0; classes];
+    for (position, bytes) in bytes.chunks_exact(each).enumerate() {
+        Entries::new(bytes, k, wide)?.decode(rule, &mut row)?;
+        let places = into.iter_mut().skip(position).step_by(positions);
+        for (place, &probability) in places.zip(&row) {
+            *place = probability;
+        }
+    }
+    Some(())
 }
 
 /// K classes and their probabilities, as they are stored.

@@ -132,7 +132,16 @@ impl Network {
 
     /// All taps with their shapes, `logits` last.
     pub fn taps(&self) -> Vec<Tap> {
-        let (outputs, _) = self.count(Taps::all());
+        self.taps_at([self.input.height, self.input.width])
+    }
+
+    /// The same for images of another size, `[height, width]`, which networks that segment take.
+    pub fn taps_at(&self, [height, width]: [usize; 2]) -> Vec<Tap> {
+        let image = Tensor::zeros(
+            [1, self.input.channels, height, width],
+            (self.store.device(), self.store.dtype()),
+        );
+        let (outputs, _) = self.count_over(image, Taps::all());
         let mut taps: Vec<Tap> = self
             .tap_names()
             .into_iter()
@@ -234,8 +243,12 @@ impl Network {
 
     /// A counting pass over one image.
     fn count(&self, taps: Taps) -> (Outputs, Cost) {
+        self.count_over(self.blank_image(), taps)
+    }
+
+    /// A counting pass over `image` `[1, C, H, W]`.
+    fn count_over(&self, image: Tensor<4>, taps: Taps) -> (Outputs, Cost) {
         let mut pass = Pass::counting(&self.store, taps);
-        let image = self.blank_image();
         pass.tap_map(IMAGE, &image);
         let prediction = self.architecture.forward(&mut pass, image);
         let cost = pass.cost();

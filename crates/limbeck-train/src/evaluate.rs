@@ -171,6 +171,29 @@ impl EvaluationSet {
         }
     }
 
+    /// What a teacher of `classes` classes that segments reaches by what it chose for the images
+    /// earlier: what [`EvaluationSet::measure_teacher`] has given then, to the bit.
+    ///
+    /// # Errors
+    /// An image that cannot be read, or for which nothing was chosen; images to classify.
+    pub fn measure_chosen(
+        &self,
+        chosen: &PartAnswers,
+        classes: usize,
+    ) -> Result<(Evaluation, PartAnswers), TrainError> {
+        match &self.images {
+            Images::Own(pixels) => pixels.recall(chosen, classes),
+            Images::Fitted(_) => Err(TrainError::Setting(
+                "stored masks tell nothing of images that are classified".to_owned(),
+            )),
+        }
+    }
+
+    /// Which part of the data it is.
+    pub fn section(&self) -> Section {
+        self.section
+    }
+
     /// Measures `teacher` on the images as the student of `network` sees them, or in its own size
     /// where the set has them in two.
     ///

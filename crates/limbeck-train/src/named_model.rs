@@ -45,6 +45,14 @@ impl ModelSource {
     }
 }
 
+/// Name of the model that `source` names, where its file tells.
+pub fn told_model(source: &str) -> Option<String> {
+    match ModelSource::recognise(source).ok()? {
+        ModelSource::File(file) => Some(weights::read_metadata(&file).ok()?.model),
+        ModelSource::Zoo(name) => Some(name.to_owned()),
+    }
+}
+
 /// How the images of the model that `source` names were fitted, where its file tells.
 pub fn told_fit(source: &str) -> Option<(Fit, f64)> {
     let Ok(ModelSource::File(file)) = ModelSource::recognise(source) else {

@@ -6,8 +6,12 @@ use std::sync::Arc;
 use limbeck_data::Normalisation;
 use limbeck_methods::Teacher;
 use limbeck_nn::{InputShape, Network};
+use limbeck_report::Evaluation;
 
-use crate::{TrainError, blueprint::Blueprint, teacher::FrozenTeacher};
+use crate::{
+    TrainError, blueprint::Blueprint, cache::StoredAnswers, evaluate::EvaluationSet,
+    metric::PartAnswers, teacher::FrozenTeacher,
+};
 
 /// The teacher of a run: there already, or trained first on the same data. A clone shares all
 /// numbers.
@@ -16,6 +20,8 @@ pub struct RunTeacher {
     network: Network,
     normalisation: Normalisation,
     classes: Option<Vec<String>>,
+    /// What it chose for the images that are measured on, where it cannot be shown them.
+    answers: Option<Arc<StoredAnswers>>,
     state: State,
 }
 
@@ -45,6 +51,7 @@ impl RunTeacher {
             network: blueprint.network(input, seed)?,
             normalisation: normalisation.clone(),
             classes: None,
+            answers: None,
             state: State::Untrained(blueprint),
         })
     }
@@ -73,6 +80,7 @@ impl RunTeacher {
             network,
             normalisation,
             classes: None,
+            answers: None,
             state: State::Trained { outputs, identity },
         }
     }
@@ -82,6 +90,36 @@ impl RunTeacher {
     pub fn with_classes(mut self, classes: Option<Vec<String>>) -> Self {
         self.classes = classes;
         self
+    }
+
+    /// With what it chose for the images that are measured on, which stands for being shown them.
+    #[must_use]
+    pub fn with_answers(mut self, answers: Option<StoredAnswers>) -> Self {
+        self.answers = answers.map(Arc::new);
+        self
+    }
+
+    /// What it reaches on the images of `set`, as the student of `student` sees them, and what it
+    /// answers; `None` as long as it has to be trained first.
+    ///
+    /// # Errors
+    /// An image that cannot be read, outputs that are not finite or not stored.
+    pub fn measured_on(
+        &self,
+        set: &EvaluationSet,
+        student: &Network,
+    ) -> Result<Option<(Evaluation, PartAnswers)>, TrainError> {
+        let Some(outputs) = self.outputs() else {
+            return Ok(None);
+        };
+        let stored = self.answers.as_ref();
+        Ok(Some(match stored.and_then(|it| it.of(set.section())) {
+            None => set.measure_teacher(outputs, student)?,
+            Some(chosen) => {
+                let classes = self.network.input().classes;
+                set.measure_chosen(chosen, classes)?
+            }
+        }))
     }
 
     /// Names of its classes; their numbers where the names are not known.

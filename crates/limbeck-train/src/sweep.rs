@@ -47,7 +47,8 @@ impl Sweep {
         })
     }
 
-    /// The view of that number, drawn from `seed`, as training shows it before images are mixed.
+    /// The view of that number, drawn from `seed`, as training shows it before images are mixed, in
+    /// batches of `batch` images.
     ///
     /// # Errors
     /// An empty part, or settings out of range.
@@ -56,6 +57,7 @@ impl Sweep {
         augment: &Augment,
         view: usize,
         seed: u64,
+        batch: usize,
         workers: usize,
     ) -> Result<Self, DataError> {
         let single = Augment {
@@ -64,7 +66,7 @@ impl Sweep {
             ..augment.clone()
         };
         let config = LoaderConfig {
-            batch: BATCH,
+            batch,
             seed,
             workers,
             ..LoaderConfig::default()

@@ -19,6 +19,7 @@ pub fn manifest() -> Manifest {
         kind: kind.to_owned(),
         shape: shape.to_vec(),
         encoding,
+        stride: None,
     };
     let section = |name: &str, samples, views| Section {
         name: name.to_owned(),
@@ -45,6 +46,7 @@ pub fn manifest() -> Manifest {
             classes: names("c", CLASSES),
         },
         augment: serde_json::json!({"crop": {"padding": 4, "scale": 0.1}, "flip": true}),
+        evaluate: None,
         view_seed: 7,
         sections: vec![
             section("train", 7, 3),

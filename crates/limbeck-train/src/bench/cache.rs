@@ -135,6 +135,7 @@ impl CacheBench {
             kind: "vector".to_owned(),
             shape: vec![self.classes],
             encoding: Encoding::TopK(self.topk),
+            stride: None,
         }];
         Manifest {
             format: FORMAT,
@@ -156,6 +157,7 @@ impl CacheBench {
                 classes,
             },
             augment: serde_json::Value::Null,
+            evaluate: None,
             view_seed: 0,
             sections: vec![Section {
                 name: "train".to_owned(),

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::noise;
 use crate::{
     TrainError,
-    cache::{CacheContents, StoredTeacher},
+    cache::{CacheContents, StoredTeacher, taps_for},
     teacher::FrozenTeacher,
 };
 
@@ -31,7 +31,8 @@ pub(super) fn cached(
     batch: &Batch,
     contents: &CacheContents,
 ) -> Result<StoredTeacher, TrainError> {
-    let outputs = contents.outputs(&network.taps())?;
+    let size = [batch.shape[2], batch.shape[3]];
+    let outputs = contents.outputs(&taps_for(network, size), size)?;
     let (samples, views) = (batch.samples.len() as u64, contents.views as u64);
     let manifest = Manifest {
         format: FORMAT,
@@ -53,6 +54,7 @@ pub(super) fn cached(
             classes: Vec::new(),
         },
         augment: Value::Null,
+        evaluate: None,
         view_seed: 0,
         sections: vec![Section {
             name: "train".to_owned(),
@@ -83,7 +85,7 @@ pub(super) fn cached(
         writer.finish()?;
     }
     let samples = [batch.samples.clone(), Vec::new(), Vec::new()];
-    StoredTeacher::of(Cache::open(folder)?, network, samples)
+    StoredTeacher::of(Cache::open(folder)?, network, size, samples)
 }
 
 /// How the outputs of a measured step are stored: logits in half precision, or the most probable
@@ -94,5 +96,6 @@ pub(super) fn contents(top: Option<usize>, taps: Vec<String>, views: usize) -> C
         logits: top.map_or(Encoding::F16, Encoding::TopK),
         taps,
         features: Encoding::F16,
+        stride: None,
     }
 }

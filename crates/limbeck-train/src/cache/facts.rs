@@ -2,10 +2,11 @@
 
 use limbeck_cache::{DataFacts, Section};
 use limbeck_data::{Augment, Dataset};
-use limbeck_methods::Section as Part;
+use limbeck_methods::{Section as Part, TaskKind};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::recipe::DataRecipe;
+use crate::recipe::{DataRecipe, EvaluateMode, EvaluateRecipe, Recipe};
 
 /// Name of a part of the data in a manifest.
 pub(super) fn section_name(section: Part) -> &'static str {
@@ -16,16 +17,20 @@ pub(super) fn section_name(section: Part) -> &'static str {
     }
 }
 
-/// The images: fingerprint of the whole set, and how it is split.
+/// The images: fingerprint of the whole set, how it is split, and how large they are read.
 pub(super) fn data(dataset: &Dataset, recipe: &DataRecipe) -> DataFacts {
+    let mut split = json!({
+        "split_seed": recipe.split_seed,
+        "validation": recipe.validation,
+        "limit": recipe.limit,
+    });
+    if let Some(scale) = recipe.scale {
+        split["scale"] = json!(scale);
+    }
     DataFacts {
         name: dataset.name.clone(),
         fingerprint: dataset.fingerprint.clone(),
-        split: json!({
-            "split_seed": recipe.split_seed,
-            "validation": recipe.validation,
-            "limit": recipe.limit,
-        }),
+        split,
         classes: dataset.classes.clone(),
     }
 }
@@ -46,14 +51,74 @@ pub(super) fn augment(augment: &Augment) -> Value {
     value
 }
 
-/// The training images in so many views, and the images that are only measured on.
-pub(super) fn sections(dataset: &Dataset, views: u64) -> Vec<Section> {
+/// How a picture is shown to a teacher that segments when it is measured.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shown {
+    align_corners: bool,
+    mode: EvaluateMode,
+    window: Option<[usize; 2]>,
+    stride: Option<[usize; 2]>,
+    scales: Vec<f64>,
+    flip: bool,
+}
+
+/// How pictures are shown to a teacher that segments when it is measured.
+pub(super) fn evaluate(recipe: &Recipe) -> Value {
+    let EvaluateRecipe {
+        mode,
+        window,
+        stride,
+        scales,
+        flip,
+        // What boundaries are is asked of what it chose, not of the teacher.
+        boundary: _,
+    } = recipe.evaluate.clone();
+    let shown = Shown {
+        align_corners: recipe.task.align_corners,
+        mode,
+        window,
+        stride,
+        scales,
+        flip,
+    };
+    serde_json::to_value(shown).unwrap_or_default()
+}
+
+/// Puts into `recipe` what [`evaluate`] says of it.
+///
+/// # Errors
+/// A value that it does not give.
+pub(super) fn take_over_evaluate(
+    value: &Value,
+    recipe: &mut Recipe,
+) -> Result<(), serde_json::Error> {
+    let shown = Shown::deserialize(value)?;
+    recipe.task.align_corners = shown.align_corners;
+    recipe.evaluate = EvaluateRecipe {
+        mode: shown.mode,
+        window: shown.window,
+        stride: shown.stride,
+        scales: shown.scales,
+        flip: shown.flip,
+        boundary: recipe.evaluate.boundary,
+    };
+    Ok(())
+}
+
+/// The training images in so many views, and the images that are only measured on, which networks
+/// that segment (`task`) see in their own sizes: of these no outputs are stored.
+pub(super) fn sections(dataset: &Dataset, views: u64, task: TaskKind) -> Vec<Section> {
     let parts = [
         (Part::Train, &dataset.train, views),
         (Part::Validation, &dataset.validation, 1),
         (Part::Test, &dataset.test, 1),
     ];
-    let sections = parts.into_iter().map(|(section, part, views)| Section {
+    let parts = match task {
+        TaskKind::Classification => &parts[..],
+        TaskKind::Segmentation => &parts[..1],
+    };
+    let sections = parts.iter().map(|&(section, part, views)| Section {
         name: section_name(section).to_owned(),
         samples: part.len() as u64,
         views,

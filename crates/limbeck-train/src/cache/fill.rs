@@ -6,13 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use limbeck_cache::{Build, Finisher, ShardWriter};
 use limbeck_data::Part;
-use limbeck_nn::{Outputs, Taps};
+use limbeck_nn::{Outputs, Taps, TaskKind};
 
-use super::{CacheContents, CachePlan};
+use super::{
+    CacheContents, CachePlan,
+    answers::{self, Written},
+    contents::images_of,
+};
 use crate::{
     TrainError,
     sweep::{BATCH, Sweep},
 };
+
+/// Pixels of a forward pass of a network that segments, at the most: its maps stay in memory.
+const PIXELS: usize = 1 << 19;
 
 /// How far a build is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +42,8 @@ pub enum FillEnd {
 }
 
 /// Writes the shards that are missing in the share of `build`, which is in `folder`, and tells
-/// `progress` after each batch. The disk takes a shard while the teacher works for the next.
+/// `progress` after each batch. The disk takes a shard while the teacher works for the next. What a
+/// teacher that segments chooses for the pictures to measure on comes last.
 ///
 /// # Errors
 /// Images that cannot be read, outputs that cannot be stored, a file system that refuses. Finished
@@ -88,6 +96,24 @@ pub fn fill(
             count => FillEnd::InOtherHands(count),
         })
     })
+    .and_then(|end| match end {
+        FillEnd::Whole => Ok(
+            match answers::write(folder, build.manifest(), plan, interrupt)? {
+                Written::Whole => end,
+                Written::Interrupted => FillEnd::Interrupted,
+            },
+        ),
+        _ => Ok(end),
+    })
+}
+
+/// Images of a batch of the teacher's.
+fn batch_of(plan: &CachePlan) -> usize {
+    let [height, width] = plan.augment.size;
+    match plan.task {
+        TaskKind::Classification => BATCH,
+        TaskKind::Segmentation => (PIXELS / (height * width).max(1)).clamp(1, BATCH),
+    }
 }
 
 /// Images one after the other in one view: as much of a section as lies within a shard.
@@ -138,13 +164,13 @@ impl Run {
         plan: &'a CachePlan,
     ) -> Result<impl Iterator<Item = Result<Outputs, TrainError>> + use<'a>, TrainError> {
         let (part, augment) = (self.part.clone(), &plan.augment);
-        let workers = plan.recipe.data.workers;
+        let (batch, workers) = (batch_of(plan), plan.recipe.data.workers);
         let sweep = match self.augments {
             true => {
                 let seed = plan.manifest.view_seed;
-                Sweep::of_view(part, augment, self.view as usize, seed, workers)?
+                Sweep::of_view(part, augment, self.view as usize, seed, batch, workers)?
             }
-            false => Sweep::new(part, augment, BATCH, workers)?,
+            false => Sweep::new(part, augment, batch, workers)?,
         };
         let taps = Taps::from_iter(plan.manifest.outputs.iter().map(|output| &output.name));
         let store = &plan.teacher.network().store;
@@ -155,7 +181,7 @@ impl Run {
 
 /// Writes the records of a batch; gives their number.
 fn push(writer: &mut ShardWriter, plan: &CachePlan, outputs: Outputs) -> Result<u64, TrainError> {
-    let [batch, _] = outputs.logits().dims();
+    let batch = images_of(&outputs);
     let numbers = CacheContents::numbers(&plan.manifest.outputs, &outputs)?;
     for row in 0..batch {
         let record: Vec<&[f32]> = numbers

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device};
 use limbeck_cache::{Cache, Difference, Manifest};
 use limbeck_data::{Augment, Dataset, Fit};
-use limbeck_nn::{InputShape, Network, model};
+use limbeck_nn::{InputShape, Network, TaskKind, model};
 use sha2::{Digest, Sha256};
 
-use super::{StoredTeacher, classifier, facts};
+use super::{StoredAnswers, StoredTeacher, answers, classifier, facts};
 use crate::{TrainError, model_source::hex, recipe::Recipe};
 
 /// What a teacher's source begins with where its outputs are stored: `cache:DIR`.
@@ -128,7 +128,8 @@ impl FittedCache {
             data: facts::data(dataset, &recipe.data),
             augment: facts::augment(augment),
             view_seed: recipe.data.view_seed.unwrap_or(recipe.train.seed),
-            sections: facts::sections(dataset, self.views() as u64),
+            evaluate: cache.evaluate.as_ref().map(|_| facts::evaluate(recipe)),
+            sections: facts::sections(dataset, self.views() as u64, self.task()),
             ..cache.clone()
         };
         match cache.difference(&run) {
@@ -141,12 +142,38 @@ impl FittedCache {
         }
     }
 
+    /// What its teacher is for.
+    fn task(&self) -> TaskKind {
+        match self.manifest().evaluate {
+            Some(_) => TaskKind::Segmentation,
+            None => TaskKind::Classification,
+        }
+    }
+
+    /// What its teacher chose for the pictures of `dataset` that are measured on; `None` of a
+    /// classifier, whose outputs for these are stored as all are.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    pub fn answers(&self, dataset: &Dataset) -> Result<Option<StoredAnswers>, TrainError> {
+        match self.task() {
+            TaskKind::Classification => Ok(None),
+            TaskKind::Segmentation => {
+                answers::read(&self.folder, self.manifest(), dataset).map(Some)
+            }
+        }
+    }
+
     /// The teacher's network without its numbers, those of its classifier excepted, and what
     /// answers in its place for the images of `dataset`.
     ///
     /// # Errors
     /// A cache of a network that is not known, or that says other things than its network.
     pub fn teacher(self, dataset: &Dataset) -> Result<(Network, StoredTeacher), TrainError> {
+        let size = self.augment()?.size;
+        if size.iter().any(|side| *side == 0 || *side > MAX_SIDE) {
+            return Err(self.unusable(format!("its views have {}×{} pixels", size[0], size[1])));
+        }
         let facts = &self.manifest().teacher;
         let [channels, height, width] = facts.input;
         if [height, width].iter().any(|side| *side > MAX_SIDE) || channels > 3 {
@@ -160,7 +187,7 @@ impl FittedCache {
         };
         let mut network = model::blank(&facts.name, input, &Device::flex(), DType::F32)?;
         classifier::read(&self.folder, &mut network, &facts.weights_sha256)?;
-        let teacher = StoredTeacher::new(self.cache, &network, dataset)?;
+        let teacher = StoredTeacher::new(self.cache, &network, size, dataset)?;
         Ok((network, teacher))
     }
 
@@ -184,7 +211,10 @@ fn mend(difference: &Difference) -> String {
     let field = &difference.field;
     let setting = match field.strip_prefix("data.split.") {
         Some(split) => Some(format!("data.{split}")),
-        None if field.starts_with("augment.") => Some(field.clone()),
+        None if field == "evaluate.align_corners" => Some("task.align_corners".to_owned()),
+        None if field.starts_with("augment.") || field.starts_with("evaluate.") => {
+            Some(field.clone())
+        }
         None => None,
     };
     match setting {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use limbeck_cache::{Cache, CacheError, Damage};
 
-use super::classifier;
+use super::{answers, classifier};
 use crate::{TrainError, files};
 
 /// What was put together.
@@ -39,6 +39,7 @@ pub fn merge(out: &Path, caches: &[&Path]) -> Result<Merged, TrainError> {
             }
         }
         classifier::copy(folder, out)?;
+        answers::copy(folder, out)?;
     }
     Ok(Merged {
         copied,

@@ -11,10 +11,15 @@ use limbeck_cache::{
 use limbeck_data::{Augment, Dataset, Labelling};
 use limbeck_nn::{InputShape, Outputs, Taps, TaskKind};
 
-use super::{CacheContents, contents::LOGITS, facts};
+use super::{
+    CacheContents,
+    contents::{LOGITS, taps_for},
+    facts,
+};
 use crate::{
     TrainError, augmentation,
     data::{input_shape, open_data},
+    experiment::check_teacher,
     model_source,
     named_model::ModelSource,
     recipe::{Recipe, TeacherRecipe},
@@ -33,20 +38,14 @@ pub struct CachePlan {
     pub augment: Augment,
     /// What gives outputs.
     pub teacher: RunTeacher,
+    /// What it is for.
+    pub task: TaskKind,
     /// What the cache is.
     pub manifest: Manifest,
     /// Choices that were made for the user, a line each.
     pub notes: Vec<String>,
     /// Things that look wrong, a line each.
     pub warnings: Vec<String>,
-}
-
-/// What is said of data or a teacher for segmentation.
-fn maps_are_not_stored(name: &str) -> TrainError {
-    TrainError::Setting(format!(
-        "`{name}` is for segmentation, and maps of logits are not stored: they would take as many \
-         numbers for each class as the pictures have pixels; give the teacher itself with --teacher"
-    ))
 }
 
 impl CachePlan {
@@ -59,21 +58,20 @@ impl CachePlan {
     pub fn new(mut recipe: Recipe, contents: &CacheContents) -> Result<Self, TrainError> {
         recipe.check()?;
         let dataset = Arc::new(open_data(&recipe.data)?);
-        if dataset.labelling == Labelling::Masks {
-            return Err(maps_are_not_stored(&dataset.name));
-        }
         let file = teacher_file(&recipe)?;
+        let network = model_source::load(&file, &recipe.teacher.facts(), None)?.network;
+        let of_teacher = network.task().unwrap_or(TaskKind::Classification);
+        let task = match dataset.labelling {
+            Labelling::None => of_teacher,
+            Labelling::Classes => TaskKind::Classification,
+            Labelling::Masks => TaskKind::Segmentation,
+        };
+        check_teacher(network.name(), Some(of_teacher), task)?;
         let size = match dataset.shape {
             Some(_) => 0,
-            None => {
-                model_source::load(&file, &recipe.teacher.facts(), None)?
-                    .network
-                    .input()
-                    .height
-            }
+            None => network.input().height,
         };
-        let (augment, normalisation) =
-            augmentation::settle(&mut recipe, &dataset, size, TaskKind::Classification)?;
+        let (augment, normalisation) = augmentation::settle(&mut recipe, &dataset, size, task)?;
         let input = input_shape(&augment, &dataset);
         let (mut notes, mut warnings) = (Vec::new(), Vec::new());
         let teacher = load_teacher(
@@ -85,14 +83,13 @@ impl CachePlan {
             &mut notes,
             &mut warnings,
         )?;
-        if teacher.network().task() == Some(TaskKind::Segmentation) {
-            return Err(maps_are_not_stored(teacher.network().name()));
-        }
         let material = Material {
             recipe,
             dataset,
             augment,
             teacher,
+            task,
+            measured: true,
         };
         let mut plan = Self::of(material, contents)?;
         plan.notes = notes;
@@ -110,11 +107,15 @@ impl CachePlan {
             dataset,
             augment,
             teacher,
+            task,
+            measured,
         } = material;
         let view_seed = recipe.data.view_seed.unwrap_or(recipe.train.seed);
         recipe.data.view_seed = Some(view_seed);
-        let outputs = contents.outputs(&teacher.network().taps())?;
-        let sections = facts::sections(&dataset, contents.views as u64);
+        let taps = taps_for(teacher.network(), augment.size);
+        let outputs = contents.outputs(&taps, augment.size)?;
+        let sections = facts::sections(&dataset, contents.views as u64, task);
+        let measured = measured && task == TaskKind::Segmentation;
         let records = sections
             .iter()
             .map(|section| section.samples.saturating_mul(section.views))
@@ -125,6 +126,7 @@ impl CachePlan {
             teacher: teacher_facts(&teacher, &dataset),
             data: facts::data(&dataset, &recipe.data),
             augment: facts::augment(&augment),
+            evaluate: measured.then(|| facts::evaluate(&recipe)),
             view_seed,
             sections,
             shard_records: shard_records(record_bytes(&outputs), records),
@@ -136,6 +138,7 @@ impl CachePlan {
             dataset,
             augment,
             teacher,
+            task,
             manifest,
             notes: Vec::new(),
             warnings: Vec::new(),
@@ -189,6 +192,11 @@ pub(crate) struct Material {
     pub augment: Augment,
     /// A trained one.
     pub teacher: RunTeacher,
+    /// What it is for.
+    pub task: TaskKind,
+    /// Whether what one that segments chooses for the pictures to measure on is kept too, for runs that
+    /// do not have it at hand.
+    pub measured: bool,
 }
 
 /// Where the teacher and the images of a cache are.
@@ -207,6 +215,8 @@ struct Split {
     split_seed: u64,
     validation: f64,
     limit: Option<usize>,
+    #[serde(default)]
+    scale: Option<f64>,
 }
 
 /// The recipe under which the cache of `manifest` was built, and what it holds.
@@ -216,8 +226,12 @@ fn asked_for(manifest: &Manifest) -> Result<(Recipe, CacheContents), serde_json:
     recipe.data.split_seed = split.split_seed;
     recipe.data.validation = split.validation;
     recipe.data.limit = split.limit;
+    recipe.data.scale = split.scale;
     recipe.data.view_seed = Some(manifest.view_seed);
     recipe.augment = serde_json::from_value(manifest.augment.clone())?;
+    if let Some(evaluate) = &manifest.evaluate {
+        facts::take_over_evaluate(evaluate, &mut recipe)?;
+    }
     let (logits, taps): (Vec<_>, Vec<_>) = manifest
         .outputs
         .iter()
@@ -230,6 +244,7 @@ fn asked_for(manifest: &Manifest) -> Result<(Recipe, CacheContents), serde_json:
             .map_or(Encoding::F32, |output| output.encoding),
         features: taps.first().map_or(Encoding::F32, |output| output.encoding),
         taps: taps.into_iter().map(|output| output.name.clone()).collect(),
+        stride: logits.first().and_then(|output| output.stride),
     };
     Ok((recipe, contents))
 }

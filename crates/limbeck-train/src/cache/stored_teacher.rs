@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Tensor, TensorData, activation::softmax};
-use limbeck_cache::{Cache, CacheError, Encoding, Minor, Record};
+use limbeck_cache::{Cache, CacheError, Encoding, Minor, Output, Record};
 use limbeck_data::Dataset;
 use limbeck_methods::{MethodError, Origin, Teacher};
 use limbeck_nn::{Feature, Network, Outputs, Tap, TapKind, Taps};
 use rayon::prelude::*;
 
 use super::{
-    contents::{LOGITS, shape_of},
+    contents::{LOGITS, shape_of, taps_for},
     facts::section_name,
 };
 use crate::TrainError;
@@ -33,13 +33,19 @@ pub struct StoredTeacher {
 }
 
 impl StoredTeacher {
-    /// Answers for the images of `dataset` with the outputs of `network`.
+    /// Answers for the images of `dataset`, which training shows in `size` `[height, width]`, with the
+    /// outputs of `network`.
     ///
     /// # Errors
     /// Outputs that the network does not have, or in other shapes.
-    pub fn new(cache: Cache, network: &Network, dataset: &Dataset) -> Result<Self, TrainError> {
+    pub fn new(
+        cache: Cache,
+        network: &Network,
+        size: [usize; 2],
+        dataset: &Dataset,
+    ) -> Result<Self, TrainError> {
         let parts = [&dataset.train, &dataset.validation, &dataset.test];
-        Self::of(cache, network, parts.map(|part| part.indices.clone()))
+        Self::of(cache, network, size, parts.map(|part| part.indices.clone()))
     }
 
     /// The same for images with these numbers in their sources, ascending: those to train on, to
@@ -50,14 +56,15 @@ impl StoredTeacher {
     pub fn of(
         cache: Cache,
         network: &Network,
+        size: [usize; 2],
         samples: [Vec<usize>; 3],
     ) -> Result<Self, TrainError> {
-        let known = network.taps();
+        let known = taps_for(network, size);
         let mut taps = Vec::new();
         for output in &cache.manifest().outputs {
             let tap = known.iter().find(|tap| tap.name == output.name);
-            match tap.filter(|tap| shape_of(&tap.kind) == output.shape) {
-                Some(tap) => taps.push(tap.clone()),
+            match tap.and_then(|tap| as_stored(tap, output)) {
+                Some(tap) => taps.push(tap),
                 None => {
                     return Err(TrainError::CacheFile {
                         path: cache.folder().to_owned(),
@@ -168,7 +175,8 @@ impl Teacher for StoredTeacher {
         }
         let records = self.records(origin)?;
         let options = (&images.device(), images.dtype());
-        let mut logits = Tensor::zeros([records.len(), 0], options);
+        let empty = Tensor::zeros([records.len(), 0], options);
+        let mut prediction = Feature::Vector(empty);
         let mut features = BTreeMap::new();
         for (output, tap) in self.taps.iter().enumerate() {
             let is_logits = tap.name == LOGITS;
@@ -176,22 +184,43 @@ impl Teacher for StoredTeacher {
                 continue;
             }
             let values = self.decode(&records, output)?;
-            if is_logits {
-                let shape = [records.len(), values.len() / records.len().max(1)];
-                logits = Tensor::from_data(TensorData::new(values, shape), options);
-                continue;
-            }
             let feature = feature(&tap.kind, values, records.len(), options);
-            features.insert(tap.name.clone(), feature);
+            if is_logits {
+                prediction = feature;
+            } else {
+                features.insert(tap.name.clone(), feature);
+            }
         }
         if let Some(share) = origin.share {
-            logits = mixed(logits, share);
+            prediction = match prediction {
+                Feature::Vector(logits) => Feature::Vector(mixed(logits, share)),
+                _ => return Err(self.refuse("its images are mixed, its maps are not".to_owned())),
+            };
         }
         Ok(Outputs {
-            prediction: Feature::Vector(logits),
+            prediction,
             features,
         })
     }
+}
+
+/// `tap` as `output` holds it: in its own shape, or a map of logits that was reduced; `None` where it is
+/// another.
+fn as_stored(tap: &Tap, output: &Output) -> Option<Tap> {
+    if shape_of(&tap.kind) == output.shape {
+        return Some(tap.clone());
+    }
+    let (TapKind::Map([classes, height, width]), Some(_)) = (&tap.kind, output.stride) else {
+        return None;
+    };
+    let &[own, rows, columns] = output.shape.as_slice() else {
+        return None;
+    };
+    let smaller = tap.name == LOGITS && own == *classes && rows <= *height && columns <= *width;
+    smaller.then(|| Tap {
+        name: tap.name.clone(),
+        kind: TapKind::Map([own, rows, columns]),
+    })
 }
 
 /// Numbers as the value of a tap for a batch.

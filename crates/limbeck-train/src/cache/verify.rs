@@ -3,7 +3,11 @@
 use limbeck_cache::{Cache, Damage, Encoding, Minor};
 use limbeck_data::{Purpose, Stream};
 
-use super::{CacheContents, CachePlan, contents::LOGITS, fill::Run};
+use super::{
+    CacheContents, CachePlan, answers,
+    contents::{LOGITS, images_of},
+    fill::Run,
+};
 use crate::TrainError;
 
 /// How far what is stored is from what the teacher gives out now.
@@ -25,7 +29,7 @@ pub struct OutputDifference {
 pub struct Comparison {
     /// Records that were compared.
     pub records: usize,
-    /// Share of them whose most probable class is another one.
+    /// Share of them, of maps of their positions, whose most probable class is another one.
     pub other_choice: f64,
     /// One for each output.
     pub outputs: Vec<OutputDifference>,
@@ -68,16 +72,19 @@ pub fn damage(
 /// # Errors
 /// Records that cannot be read, and images likewise.
 pub fn compare(plan: &CachePlan, cache: &Cache, samples: usize) -> Result<Comparison, TrainError> {
+    if cache.manifest().evaluate.is_some() {
+        answers::read(cache.folder(), cache.manifest(), &plan.dataset)?;
+    }
     let mut positions = drawn(cache.records(), samples);
     positions.sort_unstable();
     let outputs = &cache.manifest().outputs;
     let mut differences = vec![Difference::default(); outputs.len()];
-    let mut others = 0;
+    let (mut others, mut choices) = (0, 0);
     let mut next = positions.iter();
     for run in runs(plan, &positions)? {
         for answer in run.outputs(plan)? {
             let answer = answer?;
-            let [batch, _] = answer.logits().dims();
+            let batch = images_of(&answer);
             let numbers = CacheContents::numbers(outputs, &answer)?;
             for (row, &position) in next.by_ref().take(batch).enumerate() {
                 let record = cache.record(position)?;
@@ -86,11 +93,13 @@ pub fn compare(plan: &CachePlan, cache: &Cache, samples: usize) -> Result<Compar
                     let mut stored = vec![0.0; each];
                     record.decode_with(index, Minor::ClampedAtZero, &mut stored)?;
                     let mut asked = values[row * each..(row + 1) * each].to_vec();
-                    if output.name == LOGITS && choice(&asked) != choice(&stored) {
-                        others += 1;
-                    }
-                    if let Encoding::TopK(k) = output.encoding {
-                        keep_most_probable(&mut asked, k);
+                    if output.name == LOGITS {
+                        let positions = each / output.shape.first().copied().unwrap_or(1).max(1);
+                        others += other_choices(&asked, &stored, positions);
+                        choices += positions as u64;
+                        if let Encoding::TopK(k) = output.encoding {
+                            keep_most_probable(&mut asked, k, positions);
+                        }
                     }
                     differences[index].add(&asked, &stored, output.encoding);
                 }
@@ -100,7 +109,7 @@ pub fn compare(plan: &CachePlan, cache: &Cache, samples: usize) -> Result<Compar
     let found = outputs.iter().zip(differences);
     Ok(Comparison {
         records: positions.len(),
-        other_choice: f64::from(others) / positions.len().max(1) as f64,
+        other_choice: others as f64 / choices.max(1) as f64,
         outputs: found
             .map(|(output, difference)| OutputDifference {
                 output: output.name.clone(),
@@ -139,20 +148,43 @@ fn runs(plan: &CachePlan, positions: &[u64]) -> Result<Vec<Run>, TrainError> {
     Ok(runs)
 }
 
-/// Index of the largest number, the first of equal ones.
-fn choice(values: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, value) in values.iter().enumerate() {
-        if *value > values[best] {
-            best = index;
+/// At how many of the positions of two maps `[K, positions]` the largest number is that of another
+/// class, the first of equal ones.
+fn other_choices(asked: &[f32], stored: &[f32], positions: usize) -> u64 {
+    let choice = |values: &[f32], position: usize| {
+        let mut best = (0, f32::NEG_INFINITY);
+        for (class, &value) in (values.iter().skip(position))
+            .step_by(positions.max(1))
+            .enumerate()
+        {
+            if value > best.1 {
+                best = (class, value);
+            }
         }
-    }
-    best
+        best.0
+    };
+    let differ = |position: &usize| choice(asked, *position) != choice(stored, *position);
+    (0..positions).filter(differ).count() as u64
 }
 
-/// Logits to what is decoded where the `k` most probable classes alone are stored: their
-/// probabilities, and the mean of the others for each of those.
-fn keep_most_probable(logits: &mut [f32], k: usize) {
+/// Logits `[K, positions]` to what is decoded where the `k` most probable classes of each position alone
+/// are stored.
+fn keep_most_probable(logits: &mut [f32], k: usize, positions: usize) {
+    for position in 0..positions {
+        let row = |logits: &mut [f32]| -> Vec<f32> {
+            let row = logits.iter().skip(position).step_by(positions.max(1));
+            row.copied().collect()
+        };
+        let mut kept = row(logits);
+        keep_of_row(&mut kept, k);
+        let places = logits.iter_mut().skip(position).step_by(positions.max(1));
+        places.zip(kept).for_each(|(place, value)| *place = value);
+    }
+}
+
+/// Logits to the probabilities of the `k` most probable classes, and the mean of the others for each of
+/// those.
+fn keep_of_row(logits: &mut [f32], k: usize) {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exponentials: Vec<f64> = logits
         .iter()

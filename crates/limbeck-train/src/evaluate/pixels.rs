@@ -95,6 +95,43 @@ impl PixelSet {
         Ok((meter.finish(), answers))
     }
 
+    /// Measures what a network chose for the images earlier, which is what [`PixelSet::run`] has given:
+    /// to the same bits.
+    pub fn recall(
+        &self,
+        chosen: &PartAnswers,
+        classes: usize,
+    ) -> Result<(Evaluation, PartAnswers), TrainError> {
+        let mut meter = PixelMeter::new(classes, self.boundary);
+        let mut answers = chosen.clone();
+        let images = WholeImages::new(self.part.clone(), self.augment.clone(), self.workers)?;
+        for picture in images {
+            let picture = picture?;
+            let truth = picture.mask.as_ref();
+            let [_, height, width] = picture.shape;
+            let size = truth.map_or([height, width], |mask| [mask.height, mask.width]);
+            let at = picture.position;
+            let known = chosen.masks.get(at).zip(chosen.losses.get(at));
+            let Some((mask, &loss)) = known.filter(|(mask, _)| mask.size() == size) else {
+                return Err(TrainError::Setting(format!(
+                    "what the teacher chose for `{}` is not stored, or in another size than its \
+                     {height}×{width} pixels; build the cache anew with `limbeck cache build`",
+                    self.part.name(at)
+                )));
+            };
+            let pixels = meter.add(&Segmented {
+                truth,
+                chosen: &mask.mask(),
+                teacher: None,
+                loss,
+            });
+            if truth.is_some() {
+                answers.pixels.push(pixels);
+            }
+        }
+        Ok((meter.finish(), answers))
+    }
+
     /// Measures images of one size.
     fn close(
         &self,
@@ -155,6 +192,7 @@ impl PixelSet {
                 loss: (chosen.loss, chosen.known),
             });
             answers.masks.push(RunLengths::of(&chosen.mask));
+            answers.losses.push((chosen.loss, chosen.known));
             if truth.is_some() {
                 answers.pixels.push(pixels);
             }

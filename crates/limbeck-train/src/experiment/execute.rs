@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use limbeck_methods::{BASELINE, Section, TaskKind, Teacher};
+use limbeck_methods::{BASELINE, Section, TaskKind};
 use limbeck_nn::Network;
 use limbeck_report::{Evaluation, Results};
 
@@ -79,10 +79,9 @@ fn perform(
         teacher = Some(run.taught(&finished)?);
         teacher_job = Some(finished);
     }
-    let knowledge = teacher.as_ref().and_then(RunTeacher::outputs);
-    let validation_answers = match knowledge {
+    let validation_answers = match &teacher {
         None => None,
-        Some(teacher) => Some(run.introduce(teacher, observer)?),
+        Some(teacher) => run.introduce(teacher, observer)?,
     };
 
     let seeds = seeds(&plan.recipe);
@@ -133,9 +132,9 @@ fn perform(
     run.deploy(&students)?;
     observer.note("\ntesting");
     let test = plan.evaluation_set(Section::Test)?;
-    let taught = match knowledge {
+    let taught = match &teacher {
         None => None,
-        Some(teacher) => Some(test.measure_teacher(teacher, &students[0].network)?),
+        Some(teacher) => teacher.measured_on(&test, &students[0].network)?,
     };
     let taught_answers = taught.as_ref().map(|(_, answers)| answers);
     let mut student_answers = Vec::new();
@@ -285,21 +284,23 @@ impl<'a> Run<'a> {
         ))
     }
 
-    /// Measures the teacher on the validation part and says what it reaches.
+    /// Measures the teacher, which is trained, on the validation part and says what it reaches.
     fn introduce(
         &self,
-        teacher: &dyn Teacher,
+        teacher: &RunTeacher,
         observer: &mut dyn Observer,
-    ) -> Result<PartAnswers, TrainError> {
+    ) -> Result<Option<PartAnswers>, TrainError> {
         let student = self.plan.student(self.plan.recipe.train.seed)?;
-        let (measured, answers) = self.validation.measure_teacher(teacher, &student)?;
+        let Some((measured, answers)) = teacher.measured_on(&self.validation, &student)? else {
+            return Ok(None);
+        };
         let Some(measure) = measured.first() else {
-            return Ok(answers);
+            return Ok(Some(answers));
         };
         let value = measure.write(measure.value, 2);
         observer.note(&format!(
             "teacher {}: {value} {} on the validation part",
-            teacher.name(),
+            teacher.network().name(),
             measure.title
         ));
         let validation = &self.plan.dataset.validation;
@@ -312,7 +313,7 @@ impl<'a> Run<'a> {
                 }
             ));
         }
-        Ok(answers)
+        Ok(Some(answers))
     }
 
     /// Trains the student under `seed` with `method`; `None` if interrupted.

@@ -26,3 +26,4 @@ pub use run::run;
 pub use series::Series;
 pub use sharing::arrange;
 pub use stock::{OwnTeacher, Stock};
+pub(crate) use task::check_teacher;

@@ -162,11 +162,12 @@ impl Plan {
                 notes.push(cache.note(&recipe));
                 let sha256 = cache.sha256();
                 let names = cache.manifest().teacher.classes.clone();
+                let answers = cache.answers(&dataset)?;
                 let (network, stored) = cache.teacher(&dataset)?;
                 let stored = Arc::new(stored);
                 let own = normalisation.clone();
                 let teacher = RunTeacher::answering(network, own, stored, sha256);
-                Some(teacher.with_classes(Some(names)))
+                Some(teacher.with_classes(Some(names)).with_answers(answers))
             }
         };
         let data_fingerprint = match stock.owns_data() {

@@ -28,6 +28,14 @@ pub(super) fn check_questions(plan: &Plan, procedure: &dyn Procedure) -> Result<
              for the images of their cache alone; give the teacher itself with --teacher"
         )));
     }
+    if plan.augment.mixes() && plan.task == TaskKind::Segmentation {
+        return Err(TrainError::Setting(
+            "images are mixed, and the maps of mixed images cannot be told from stored ones; set \
+             augment.mixup_alpha and augment.cutmix_alpha to 0, or give the teacher itself with \
+             --teacher"
+                .to_owned(),
+        ));
+    }
     if plan.augment.mixes()
         && network
             .taps()
@@ -74,10 +82,6 @@ pub(super) fn storable(
         let outputs = teacher.outputs();
         outputs.is_none_or(|outputs| outputs.looks_at_images())
     };
-    // Maps of logits are too large to be kept for all views.
-    if plan.task == TaskKind::Segmentation {
-        return Ok(None);
-    }
     let Some(teacher) = plan.teacher.as_ref().filter(looks) else {
         return Ok(None);
     };

@@ -10,11 +10,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use limbeck_cache::{Build, Cache, Encoding, Share, record_bytes};
+use limbeck_nn::TaskKind;
 
 use super::{Plan, series_folder::SeriesFolder};
 use crate::{
     TrainError,
-    cache::{CacheContents, CachePlan, FillEnd, LOGITS, Material, StoredTeacher, fill},
+    cache::{CacheContents, CachePlan, FillEnd, LOGITS, Material, StoredTeacher, fill, taps_for},
     observer::Observer,
     run_folder::RunFolder,
     run_teacher::RunTeacher,
@@ -110,10 +111,16 @@ fn stored_bytes(plan: &Plan, outputs: &[String]) -> Result<u64, TrainError> {
     let Some(teacher) = &plan.teacher else {
         return Ok(0);
     };
-    let outputs = contents(outputs, 1).outputs(&teacher.network().taps())?;
+    let size = plan.augment.size;
+    let taps = taps_for(teacher.network(), size);
+    let outputs = contents(outputs, 1).outputs(&taps, size)?;
     let views = plan.recipe.data.views.unwrap_or(plan.epochs);
     let data = &plan.dataset;
-    let records = data.train.len() * views + data.validation.len() + data.test.len();
+    let measured = match plan.task {
+        TaskKind::Classification => data.validation.len() + data.test.len(),
+        TaskKind::Segmentation => 0,
+    };
+    let records = data.train.len() * views + measured;
     Ok(record_bytes(&outputs).saturating_mul(records as u64))
 }
 
@@ -124,6 +131,7 @@ fn contents(outputs: &[String], views: usize) -> CacheContents {
         logits: Encoding::F32,
         taps: taps.cloned().collect(),
         features: Encoding::F32,
+        stride: None,
     }
 }
 
@@ -154,6 +162,8 @@ pub fn share(
         dataset: Arc::clone(&plan.dataset),
         augment: plan.augment.clone(),
         teacher: teacher.clone(),
+        task: plan.task,
+        measured: false,
     };
     let stored = CachePlan::of(material, &contents(outputs, views))?;
     let (path, students) = place(folder, plan)?;
@@ -185,7 +195,7 @@ pub fn share(
     }
     let cache = Cache::open(&path)?;
     let network = teacher.network().clone();
-    let stored = StoredTeacher::new(cache, &network, &plan.dataset)?;
+    let stored = StoredTeacher::new(cache, &network, plan.augment.size, &plan.dataset)?;
     Ok(Some(RunTeacher::answering(
         network,
         teacher.normalisation().clone(),

@@ -44,7 +44,7 @@ pub(super) fn kind_of(
 ///
 /// # Errors
 /// Which task it is for, and models that fit.
-pub(super) fn check_teacher(
+pub(crate) fn check_teacher(
     name: &str,
     found: Option<TaskKind>,
     kind: TaskKind,

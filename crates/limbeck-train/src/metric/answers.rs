@@ -15,7 +15,7 @@ pub struct Choice {
 }
 
 /// What a network answered for the images of a part, in their order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartAnswers {
     /// Of a classifier, one for each image.
     pub choices: Vec<Choice>,
@@ -23,6 +23,9 @@ pub struct PartAnswers {
     pub logits: Vec<f32>,
     /// Of a network that segments, the mask of each image in the size that it is measured in.
     pub masks: Vec<RunLengths>,
+    /// Of these, the pixels' cross entropies with the right mask, added, and the number of pixels that
+    /// are not void.
+    pub losses: Vec<(f64, u64)>,
     /// Of these, the pixels of the classes that are in each image or were chosen; empty where no right
     /// masks are known.
     pub pixels: Vec<Vec<ClassPixels>>,

@@ -33,6 +33,33 @@ impl RunLengths {
         }
     }
 
+    /// From its parts; `None` where the runs do not fill `size` `[height, width]`.
+    pub fn new([height, width]: [usize; 2], ids: Vec<u8>, lengths: Vec<u32>) -> Option<Self> {
+        let filled: u64 = lengths.iter().map(|&length| u64::from(length)).sum();
+        let pixels = height.checked_mul(width)? as u64;
+        (ids.len() == lengths.len() && filled == pixels).then_some(Self {
+            width,
+            height,
+            ids,
+            lengths,
+        })
+    }
+
+    /// Height and width.
+    pub fn size(&self) -> [usize; 2] {
+        [self.height, self.width]
+    }
+
+    /// The id of each run.
+    pub fn ids(&self) -> &[u8] {
+        &self.ids
+    }
+
+    /// How many pixels it covers.
+    pub fn lengths(&self) -> &[u32] {
+        &self.lengths
+    }
+
     /// The mask.
     pub fn mask(&self) -> Mask {
         let mut ids = Vec::with_capacity(self.width * self.height);

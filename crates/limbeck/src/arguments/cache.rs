@@ -31,7 +31,8 @@ pub enum CacheCommand {
 #[derive(Debug, Args)]
 #[command(after_long_help = BUILD_NOTES)]
 pub struct CacheBuildArguments {
-    /// Folder of images (IDX, CIFAR, class folders) or `shapes` [default: the recipe's]
+    /// Folder of images (IDX, CIFAR, class folders, images and masks), `shapes` or `scenes` [default:
+    /// the recipe's]
     #[arg(value_name = "DATA")]
     pub data: Option<String>,
     /// A run folder or a weights file
@@ -43,9 +44,14 @@ pub struct CacheBuildArguments {
     /// The same: one view for each epoch
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
-    /// Of the logits, store the K most probable classes alone
+    /// Of the logits, store the K most probable classes alone, of a teacher that segments those of each
+    /// position
     #[arg(long, value_name = "K")]
     pub topk: Option<usize>,
+    /// Of a teacher that segments, store a map of logits with 1/N of the rows and columns of its images,
+    /// averaged over what it gives out [default: its own]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub at: Option<u16>,
     /// Store these taps too (see `limbeck inspect`), joined by commas
     #[arg(long, value_name = "TAP,…", value_delimiter = ',')]
     pub taps: Vec<String>,
@@ -94,7 +100,9 @@ A build can be stopped at any moment: the same command goes on with it, and seve
 the work. Students learn from the cache with `limbeck distill --teacher cache:DIR`; they see the \
 views that are stored. With --dtype f32 they get the same bits as with the teacher itself, unless \
 augment.mixup_alpha or augment.cutmix_alpha are set: stored outputs of mixed images are mixtures of \
-those of the two images, where the teacher itself looks at the mixed one.";
+those of the two images, where the teacher itself looks at the mixed one.\n\nOf a teacher that segments, what \
+it chooses for the images to choose epochs by and to test on is stored too, as evaluate.* says; \
+students are measured alike.";
 
 /// How numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

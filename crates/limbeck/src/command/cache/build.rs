@@ -3,8 +3,10 @@
 use std::io::{Write, stdout};
 
 use limbeck::cache::{Build, Encoding, Manifest, Share};
+use limbeck::nn::{TaskKind, model};
 use limbeck::train::TrainError;
 use limbeck::train::cache::{CacheContents, CachePlan, FillEnd, fill};
+use limbeck::train::named_model::told_model;
 use limbeck::train::recipe::Recipe;
 use serde_json::{Value, json};
 
@@ -89,14 +91,31 @@ fn recipe(arguments: &CacheBuildArguments) -> anyhow::Result<Recipe> {
     flags.number("data", "workers", arguments.workers);
     flags.number("train", "threads", arguments.threads);
     flags.put("train", "seed", arguments.seed.map(|seed| seed as i64));
-    let layers = flags.over(arguments.recipe.as_deref(), &arguments.set)?;
+    let mut layers = flags.over(arguments.recipe.as_deref(), &arguments.set)?;
     runs::require(&layers, "data.path", runs::DATA)?;
     let mut recipe = layers.resolve()?;
+    // Students of a teacher that segments see other views where nothing is said of them.
+    if let Some(model) = segmenting(&recipe)
+        && !layers.asks_for("student.model")
+    {
+        flags.put("student", "model", Some(model));
+        layers = flags.over(arguments.recipe.as_deref(), &arguments.set)?;
+        recipe = layers.resolve()?;
+    }
     runs::fit_as_teacher(&layers, &mut recipe);
     if arguments.seed.is_some() {
         recipe.data.view_seed = arguments.seed;
     }
     Ok(recipe)
+}
+
+/// Name of the recipe's teacher, where that is known for one that segments.
+fn segmenting(recipe: &Recipe) -> Option<String> {
+    let teacher = &recipe.teacher;
+    let told = || told_model(teacher.source.as_deref()?);
+    let name = teacher.model.clone().or_else(told)?;
+    let entry = model::find(&name).ok()?;
+    (entry.task == TaskKind::Segmentation).then_some(name)
 }
 
 fn contents(arguments: &CacheBuildArguments, views: usize) -> anyhow::Result<CacheContents> {
@@ -113,6 +132,7 @@ fn contents(arguments: &CacheBuildArguments, views: usize) -> anyhow::Result<Cac
         logits: arguments.topk.map_or(numbers, Encoding::TopK),
         taps: arguments.taps.clone(),
         features: numbers,
+        stride: arguments.at.map(usize::from),
     })
 }
 
@@ -147,9 +167,22 @@ pub fn describe(manifest: &Manifest) -> anyhow::Result<String> {
     }
     for output in &manifest.outputs {
         lines.push(format!(
-            "output:  {} {:?} as {}",
-            output.name, output.shape, output.encoding
+            "output:  {} {:?} as {}{}",
+            output.name,
+            output.shape,
+            output.encoding,
+            output
+                .stride
+                .map(|stride| format!(", at 1/{stride} of the images"))
+                .unwrap_or_default()
         ));
+    }
+    if manifest.evaluate.is_some() {
+        lines.push(
+            "besides: what it chooses for the images to choose epochs by and to test on, as runs of \
+             pixels; small, and not in the size"
+                .to_owned(),
+        );
     }
     lines.push(format!("views:   drawn from seed {}", manifest.view_seed));
     let (records, bytes) = (manifest.records()?, manifest.bytes()?);
