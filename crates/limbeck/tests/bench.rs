@@ -40,6 +40,26 @@ fn assert_measured(report: &Value, name: &str) {
 }
 
 #[test]
+fn reading_of_images_with_masks_is_measured() {
+    let arguments = [
+        "bench",
+        "data",
+        "scenes:40",
+        "--size",
+        "48x48",
+        "--runs",
+        "1",
+        "--json",
+    ];
+    let report: Value = serde_json::from_str(&Place::new().succeed(&arguments)).unwrap();
+    assert_eq!(report["images"], 36);
+    assert_eq!(report["masks"], true);
+    for key in ["first_per_second", "later_per_second"] {
+        assert!(report[key].as_f64().unwrap() > 0.0, "{key}");
+    }
+}
+
+#[test]
 fn a_step_is_measured() {
     let report = report(&[
         "step",

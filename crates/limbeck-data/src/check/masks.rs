@@ -1,11 +1,13 @@
 //! What the masks of one part hold.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use super::Examples;
 use super::image::Looked;
 use crate::VOID;
-use crate::source::{Labelling, Source};
+use crate::source::{Labelling, Pairing, Source};
 
 /// Share of the pixels with a class from which a mask counts as one of a single class.
 const ONE_CLASS: f64 = 0.995;
@@ -19,6 +21,12 @@ pub struct MaskCheck {
     pub void: f64,
     /// Ids that are neither a class nor void.
     pub foreign_ids: Vec<ForeignId>,
+    /// Images that have no mask, which are left out.
+    pub images_without_mask: Examples<String>,
+    /// Masks that have no image, which are left out.
+    pub masks_without_image: Examples<String>,
+    /// Masks in JPEG files, which blurs ids into others: a data set with such masks is refused.
+    pub jpeg: Examples<String>,
     /// Images whose masks have another size than they, and both sizes.
     pub other_size: Examples<OtherSize>,
     /// Images whose masks know no pixel's class: nothing is learnt from them.
@@ -155,6 +163,13 @@ impl MaskCheck {
                 one_class.add(|| source.name(index));
             }
         }
+        let paths = |paths: fn(&Pairing) -> &[PathBuf]| {
+            let mut examples = Examples::default();
+            for path in source.pairing().map_or(&[][..], paths) {
+                examples.add(|| path.display().to_string());
+            }
+            examples
+        };
         let total: u64 = pixels.iter().sum();
         let percent = |id: u8| 100.0 * pixels[usize::from(id)] as f64 / total.max(1) as f64;
         let ids = || 0..VOID;
@@ -180,6 +195,9 @@ impl MaskCheck {
                     })
                 })
                 .collect(),
+            images_without_mask: paths(|pairing| &pairing.images_without_mask),
+            masks_without_image: paths(|pairing| &pairing.masks_without_image),
+            jpeg: paths(|pairing| &pairing.lossy),
             other_size,
             all_void,
             one_class,

@@ -84,6 +84,10 @@ impl Source for Joined {
         source.file(index)
     }
 
+    fn reduction(&self) -> f64 {
+        self.sources[0].reduction()
+    }
+
     fn mask_file(&self, index: usize) -> Option<PathBuf> {
         let (source, index) = self.find(index);
         source.mask_file(index)

@@ -92,6 +92,10 @@ impl Source for Relabelled {
         self.source.file(index)
     }
 
+    fn reduction(&self) -> f64 {
+        self.source.reduction()
+    }
+
     fn mask_file(&self, index: usize) -> Option<PathBuf> {
         self.source.mask_file(index)
     }

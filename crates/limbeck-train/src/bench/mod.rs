@@ -7,6 +7,7 @@
 mod cache;
 mod cached_teacher;
 mod convolution;
+mod data;
 mod learner;
 mod loss;
 mod machine;
@@ -18,6 +19,7 @@ mod stored;
 
 pub use cache::{CacheBench, CacheTimes};
 pub use convolution::{Convolution, ConvolutionTimes, measure_convolutions};
+pub use data::{DataBench, DataRates};
 pub use loss::LossBench;
 pub use machine::{Machine, peak_memory};
 pub use network::{NetworkBench, NetworkTimes};

@@ -28,6 +28,9 @@ pub enum Bench {
     /// Stored outputs of a teacher: written, read in random order, opened
     #[command(after_long_help = CACHE_KEYS)]
     Cache(CacheBenchArguments),
+    /// Reading and varying of images, with their masks where they have some
+    #[command(after_long_help = DATA_KEYS)]
+    Data(DataBenchArguments),
 }
 
 /// What every measurement takes.
@@ -172,6 +175,30 @@ pub struct CacheBenchArguments {
     pub measure: MeasureArguments,
 }
 
+/// `limbeck bench data`.
+#[derive(Debug, Args)]
+pub struct DataBenchArguments {
+    /// A data set, whose training part is read
+    #[arg(value_name = "DATA")]
+    pub data: String,
+    /// What a network would see: images with masks are scaled by 0.5 to 2 and cropped to it, others
+    /// cropped and resized
+    #[arg(long, value_name = "HxW", default_value = "360x360")]
+    pub size: String,
+    /// Images of a batch
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub batch: usize,
+    /// Threads that load [default: 2]
+    #[arg(long, value_name = "N", default_value_t = 2, hide_default_value = true)]
+    pub workers: usize,
+    /// Timed runs, of which the median is given; each opens the data set anew and reads it twice
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub runs: usize,
+    /// Print one JSON object on standard output (--help tells its keys)
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `limbeck bench loss`.
 #[derive(Debug, Args)]
 pub struct LossArguments {
@@ -270,5 +297,14 @@ const CACHE_KEYS: &str = keys!(
   read_per_second     records read in random order, checked, and decoded to all classes
   bytes_per_view      bytes on the disk, headers and manifest included
   open_ms             opening a cache of ten million views and reading one record
+"
+);
+
+const DATA_KEYS: &str = keys!(
+    "  images, masks       images of the training part, and whether they have masks
+  size, batch, workers
+                      what was asked for
+  first_per_second    images in a second in the first epoch, in which every file is decoded
+  later_per_second    the same in the second epoch, in which decoded images may be at hand
 "
 );

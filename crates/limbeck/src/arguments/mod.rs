@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use bench::{
-    Bench, BenchArguments, CacheBenchArguments, ConvolutionArguments, LossArguments,
-    NetworkArguments, NetworkOptimizer, NetworkPart, StepArguments,
+    Bench, BenchArguments, CacheBenchArguments, ConvolutionArguments, DataBenchArguments,
+    LossArguments, NetworkArguments, NetworkOptimizer, NetworkPart, StepArguments,
 };
 
 pub use cache::{

@@ -265,6 +265,19 @@ pub(super) fn mask_cautions(part: &PartCheck, masks: &MaskCheck) -> Vec<String> 
             foreign.id, foreign.pixels, foreign.images, foreign.image
         ));
     }
+    for (what, paths) in [
+        ("NO MASK        ", &masks.images_without_mask),
+        ("NO IMAGE       ", &masks.masks_without_image),
+        ("JPEG MASKS     ", &masks.jpeg),
+    ] {
+        if paths.count > 0 {
+            lines.push(format!(
+                "{what}{}: {}",
+                paths.count,
+                listed(paths, Clone::clone)
+            ));
+        }
+    }
     if masks.other_size.count > 0 {
         let text = listed(&masks.other_size, |other| {
             format!(

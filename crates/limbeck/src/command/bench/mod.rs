@@ -2,6 +2,7 @@
 
 mod cache;
 mod convolution;
+mod data;
 mod loss;
 mod network;
 mod report;
@@ -20,6 +21,7 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
     match &arguments.what {
         Bench::Cache(arguments) => cache::run(arguments),
         Bench::Conv(arguments) => convolution::run(arguments),
+        Bench::Data(arguments) => data::run(arguments),
         Bench::Loss(arguments) => loss::run(arguments),
         Bench::Net(arguments) => network::run(arguments),
         Bench::Step(arguments) => step::run(arguments),
