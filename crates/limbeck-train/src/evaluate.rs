@@ -36,7 +36,7 @@ enum Images {
     /// In the network's size: what is in them.
     Fitted(ImageSet),
     /// In their own size: what each of their pixels belongs to.
-    Own(PixelSet),
+    Own(Box<PixelSet>),
 }
 
 /// What gives outputs for images `[B, C, H, W]` with these numbers in their source.
@@ -86,7 +86,7 @@ impl EvaluationSet {
     ) -> Result<Self, TrainError> {
         let pixels = PixelSet::new(part, augment, segmenter, boundary, workers)?;
         Ok(Self {
-            images: Images::Own(pixels),
+            images: Images::Own(Box::new(pixels)),
             section: Section::Test,
         })
     }

@@ -1,6 +1,6 @@
 //! Laws of `skds`.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, s};
 use limbeck_nn::{Store, TapKind};
 
 use super::*;
@@ -74,7 +74,7 @@ fn windows_are_maxima_and_the_last_may_be_smaller() {
 #[test]
 fn the_teacher_gets_no_gradient_and_zeros_no_infinite_one() {
     for form in FORMS.map(form) {
-        let zeros = random::<4>("s", [2, 3, 4, 5]).slice_fill([0..1], 0.0);
+        let zeros = random::<4>("s", [2, 3, 4, 5]).slice_fill(s![0..1], 0.0);
         let (student, teacher) = (leaf(zeros), leaf(random("t", [2, 6, 4, 5])));
         let method = made(form).unwrap().0;
         let loss = method.pairs_of_windows(student.clone(), teacher.clone().inner());

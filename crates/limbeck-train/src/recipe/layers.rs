@@ -233,10 +233,7 @@ impl Recipe {
     fn filled(&self) -> Self {
         let mut recipe = self.clone();
         if self.own_defaults().augment.random_scale.is_some() {
-            let off = RandomScale {
-                range: NO_SCALE,
-                ..RandomScale::default()
-            };
+            let off = RandomScale { range: NO_SCALE };
             recipe.augment.random_scale.get_or_insert(off);
         }
         recipe.augment.pad_crop.get_or_insert(PadCrop {
