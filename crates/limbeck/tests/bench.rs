@@ -106,6 +106,39 @@ fn a_step_of_every_method_is_measured() {
 }
 
 #[test]
+fn steps_of_networks_that_segment_are_measured() {
+    for (method, student, teacher) in [
+        ("none", "deeplabv3_resnet18_x0.06", "pspnet_resnet18_x0.06"),
+        ("cwd", "pspnet_resnet18_x0.06", "segformer_b0_x0.25"),
+        ("cirkd", "segformer_b0_x0.25", "pspnet_resnet18_x0.06"),
+        ("transkd", "segformer_b0_x0.25", "segformer_b0_x0.25"),
+    ] {
+        let report = report(&[
+            "step",
+            "--student",
+            student,
+            "--teacher",
+            teacher,
+            "--method",
+            method,
+            "--batch",
+            "2",
+            "--classes",
+            "5",
+            "--input",
+            "3x64x64",
+        ]);
+        assert_measured(&report, "step");
+        assert_eq!(report["teacher_ms"].is_null(), method == "none");
+    }
+    let net = ["net", "segformer_b0_x0.25", "--input", "3x64x64"];
+    let report = report(&[&net[..], &["--batch", "2", "--classes", "5"]].concat());
+    for part in ["inference", "training"] {
+        assert_measured(&report, part);
+    }
+}
+
+#[test]
 fn a_step_may_have_settings() {
     let chain = "method.wtakd.assistants=resnet8+resnet8";
     let report = step("wtakd", "resnet8", &["--set", chain]);

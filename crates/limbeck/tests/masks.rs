@@ -228,3 +228,51 @@ fn lists_say_which_task_is_served() {
             .contains("Tasks: classification, segmentation.")
     );
 }
+
+#[test]
+fn a_resumed_run_tells_what_an_undisturbed_one_tells() {
+    let place = Place::new();
+    for part in ["train", "val", "test"] {
+        for number in 0..4 {
+            picture(
+                &place,
+                &format!("data/images/{part}/{number}.ppm"),
+                [32, 40],
+            );
+            let mut mask = b"P5 40 32 255\n".to_vec();
+            mask.extend((0..32 * 40).map(|pixel| u8::from(pixel % 40 > 16 + number)));
+            place.write(&format!("data/masks/{part}/{number}.pgm"), mask);
+        }
+    }
+    place.write("data/classes.txt", "left\nright\n");
+    let run = ["train", "data", "--model", "pspnet_resnet18_x0.04"];
+    let short = ["--epochs", "1", "--batch", "4", "--threads", "1", "--quiet"];
+    let told = |folder: &str| -> [String; 2] {
+        let results = bytes(&place.path(folder).join("results.json"));
+        let results: Value = serde_json::from_slice(&results).unwrap();
+        let pictures = results["segmented"].as_array().unwrap();
+        let names: Vec<&str> = pictures
+            .iter()
+            .map(|p| p["name"].as_str().unwrap())
+            .collect();
+        [names.join(" "), results["recipe"].to_string()]
+    };
+    place.succeed(&[&run[..], &short, &["--out", "run"]].concat());
+    let undisturbed = told("run");
+    assert_eq!(
+        undisturbed[0],
+        [0, 1, 2, 3]
+            .map(|number| format!("images/test/{number}.ppm"))
+            .join(" ")
+    );
+    // What is left of a run that was killed before it had told anything, resumed from elsewhere.
+    std::fs::remove_file(place.path("run/results.json")).unwrap();
+    place.write("elsewhere/empty", "");
+    let mut resume = place.command(&["resume", "../run", "--quiet"]);
+    let resumed = resume
+        .current_dir(place.path("elsewhere"))
+        .output()
+        .unwrap();
+    assert!(resumed.status.success(), "{resumed:?}");
+    assert_eq!(told("run"), undisturbed);
+}

@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use limbeck::methods::{METHODS, MethodEntry, TaskKind};
 use support::{Place, bytes, kill_and_resume, text, tiny};
@@ -13,10 +13,34 @@ use support::{Place, bytes, kill_and_resume, text, tiny};
 /// Kills of each run.
 const KILLS: usize = 3;
 
+/// The method's recipe.
+fn recipe_of(method: &str) -> PathBuf {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../recipes/{method}.toml"));
+    file.canonicalize().unwrap()
+}
+
+/// A run of the method's recipe on a few scenes, between small networks that segment. The threads
+/// and workers differ by `out`: they change no bit.
+fn segmenting(method: &str, extra: &[&str], out: &str) -> Vec<String> {
+    let file = recipe_of(method);
+    let [threads, workers] = match out {
+        "undisturbed" => ["1", "0"],
+        _ => ["2", "3"],
+    };
+    let mut all = vec!["distill", "scenes:24", "--out", out, "--quiet"];
+    all.extend(["--recipe", text(&file), "--batch", "4"]);
+    all.extend(["--student", "pspnet_resnet18_x0.04"]);
+    all.extend(["--teacher", "pspnet_resnet18_x0.06"]);
+    all.extend(["--threads", threads, "--workers", workers]);
+    all.extend(["--set", "augment.size=[32,32]"]);
+    all.extend(["--set", "train.iterations=8"]);
+    all.extend(extra);
+    all.into_iter().map(str::to_owned).collect()
+}
+
 /// A run of the method's recipe on a few small pictures, with `resnet8` as the student.
 fn recipe(method: &str, extra: &[&str], out: &str) -> Vec<String> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../recipes/{method}.toml"));
-    let file = file.canonicalize().unwrap();
+    let file = recipe_of(method);
     let mut all = vec![
         "--recipe",
         text(&file),
@@ -31,8 +55,13 @@ fn recipe(method: &str, extra: &[&str], out: &str) -> Vec<String> {
 
 /// Runs, kills, resumes and compares every weights file of the student's job.
 fn assert_resumes(method: &str, extra: &[&str], files: &[&str]) {
+    assert_resumes_as(|out| recipe(method, extra, out), method, files);
+}
+
+/// The same of the run of these arguments.
+fn assert_resumes_as(arguments: impl Fn(&str) -> Vec<String>, method: &str, files: &[&str]) {
     let place = Place::new();
-    kill_and_resume(&place, |out| recipe(method, extra, out), KILLS);
+    kill_and_resume(&place, arguments, KILLS);
     let files = files
         .iter()
         .map(|file| format!("jobs/student-0/{file}"))
@@ -73,6 +102,26 @@ fn criteria_resume_to_the_same_bits() {
 #[test]
 fn procedures_resume_to_the_same_bits() {
     assert_others_resume(MethodEntry::is_procedure);
+}
+
+#[test]
+fn methods_that_segment_resume_to_the_same_bits() {
+    let queues = [
+        "method.cirkd.pixel_memory=40",
+        "method.cirkd.region_memory=20",
+        "method.cirkd.pixel_contrast=30",
+        "method.cirkd.region_contrast=15",
+    ];
+    for (method, settings) in [
+        ("cwd", &["method.cwd.feature_weight=5"] as &[&str]),
+        ("cirkd", &queues),
+        ("skds", &[]),
+        ("rkd", &[]),
+    ] {
+        let settings: Vec<&str> = settings.iter().flat_map(|&set| ["--set", set]).collect();
+        let arguments = |out: &str| segmenting(method, &settings, out);
+        assert_resumes_as(arguments, method, &["last.safetensors"]);
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Pictures with what networks have made of them: those on which student and baseline, or without one
 //! student and teacher, differ most.
 
+use std::path::Path;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use limbeck_data::{Annotation, Augment, Labelling, Mask, Part, VOID};
 use limbeck_report::{DrawnMask, Palette, SegmentedPicture, mask_png};
@@ -27,18 +29,21 @@ pub(super) struct Made<'a> {
     pub teacher: Option<&'a PartAnswers>,
 }
 
-/// The pictures on which two of them differ most, the most different first.
+/// The pictures on which two of them differ most, the most different first. Those of files are
+/// named from the folder `data` on: a run that is resumed may know it by another path.
 ///
 /// # Errors
 /// An image or a mask that cannot be read.
 pub(super) fn segmented(
     test: &Part,
+    data: &Path,
     made: &Made<'_>,
     classes: &[String],
 ) -> Result<Vec<SegmentedPicture>, TrainError> {
     let Some(other) = made.baseline.or(made.teacher) else {
         return shown(
             test,
+            data,
             made,
             classes,
             (0..PICTURES.min(made.student.masks.len())).collect(),
@@ -54,7 +59,7 @@ pub(super) fn segmented(
     }
     all.sort_by(|(a, i), (b, j)| b.total_cmp(a).then(i.cmp(j)));
     let most = all.into_iter().take(PICTURES).map(|(_, index)| index);
-    shown(test, made, classes, most.collect())
+    shown(test, data, made, classes, most.collect())
 }
 
 fn truth(test: &Part, index: usize) -> Result<Option<Mask>, TrainError> {
@@ -81,6 +86,7 @@ fn differing(one: &Mask, other: &Mask, truth: Option<&Mask>) -> f64 {
 
 fn shown(
     test: &Part,
+    data: &Path,
     made: &Made<'_>,
     classes: &[String],
     indices: Vec<usize>,
@@ -112,7 +118,7 @@ fn shown(
             };
             Ok(SegmentedPicture {
                 index,
-                name: test.name(index),
+                name: name_within(data, test.name(index)),
                 size,
                 png: STANDARD.encode(png(&plain.plain(image))),
                 truth: truth(test, index)?.map(|mask| draw(&mask, None)),
@@ -122,6 +128,14 @@ fn shown(
             })
         })
         .collect()
+}
+
+/// The part of a file's `name` that lies within the folder `data`; other names as they are.
+fn name_within(data: &Path, name: String) -> String {
+    match Path::new(&name).strip_prefix(data) {
+        Ok(within) if !within.as_os_str().is_empty() => within.display().to_string(),
+        _ => name,
+    }
 }
 
 /// Height and width of what is shown of an image of `size`.

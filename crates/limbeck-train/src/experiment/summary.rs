@@ -81,7 +81,8 @@ pub(super) fn results(
                 baseline: outcome.baseline_answers.first(),
                 teacher: outcome.taught.as_ref().map(|(_, answers)| answers),
             };
-            pictures = segmented(plan.test(), &made, &plan.classes)?;
+            let data = Path::new(&plan.recipe.data.path);
+            pictures = segmented(plan.test(), data, &made, &plan.classes)?;
         }
     }
     let disagreements = match (&outcome.taught, outcome.student_answers.first()) {
@@ -143,7 +144,8 @@ pub(super) fn results(
         disagreements,
         segmented: pictures,
         seconds: outcome.seconds,
-        recipe: plan.recipe.to_toml()?,
+        // As in the run folder, from which a killed run goes on.
+        recipe: plan.recipe.with_absolute_paths().to_toml()?,
         command: outcome.command.to_owned(),
         environment: environment::describe(),
     })
