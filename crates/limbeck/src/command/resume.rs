@@ -30,10 +30,10 @@ pub fn run(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
         let folder = RunFolder::open(&arguments.run)?;
         return contract::resume(&request, &folder, arguments, quiet);
     }
-    let folder = RunFolder::open(&arguments.run)?;
-    let recipe = folder.recipe()?;
-    if Continual::is_asked_for(&recipe) {
-        return continual::resume(recipe, &folder, arguments, quiet);
+    let recipe = run_folder::recipe_of(&arguments.run)?;
+    if recipe.as_ref().is_some_and(Continual::is_asked_for) {
+        let folder = RunFolder::open(&arguments.run)?;
+        return continual::resume(folder.recipe()?, &folder, arguments, quiet);
     }
     let interrupt = interrupt::watch(STOPPING)?;
     let plan = |folder: &RunFolder| {
