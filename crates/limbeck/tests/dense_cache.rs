@@ -214,8 +214,12 @@ fn what_does_not_fit_or_is_damaged_is_refused_by_name() {
     );
     std::fs::remove_file(&answers).unwrap();
     place.fail(&run, 1, &["answers.safetensors", "cache build"]);
+    let told = place.succeed(&["cache", "info", "cache"]);
+    assert!(told.contains("is not yet"), "{told}");
     build(&place, "cache", &[]);
     assert!(bytes(&answers) == whole);
+    let told = place.succeed(&["cache", "info", "cache"]);
+    assert!(told.ends_with("whole\n"), "{told}");
     place.succeed(&run);
 }
 

@@ -35,6 +35,11 @@ pub struct StoredAnswers {
 }
 
 impl StoredAnswers {
+    /// Whether the cache in `folder` has them; what is in the file is looked at when it is read.
+    pub fn are_in(folder: &Path) -> bool {
+        folder.join(FILE).is_file()
+    }
+
     /// For the pictures of a part; `None` of those that are trained on.
     pub fn of(&self, section: Section) -> Option<&PartAnswers> {
         match section {
