@@ -35,8 +35,6 @@ pub fn run(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
         let folder = RunFolder::open(&arguments.run)?;
         return continual::resume(folder.recipe()?, &folder, arguments, quiet);
     }
-    // It is opened anew below, which its lock would forbid.
-    drop(folder);
     let interrupt = interrupt::watch(STOPPING)?;
     let plan = |folder: &RunFolder| {
         let mut recipe = folder.recipe()?;
