@@ -10,7 +10,9 @@ pub struct SceneDifficulty {
     pub radius: [f64; 2],
     /// How unequally the axes of an object may be scaled: up to this factor.
     pub stretch: f64,
-    /// Least and greatest distance of an object's colour from the ground's.
+    /// Greatest distance of an object's colour from the paint of its kind.
+    pub shade: f64,
+    /// Least and greatest distance of the colours of crumbs and bars from the ground's.
     pub contrast: [f64; 2],
     /// Greatest distance between the two colours of a texture.
     pub texture: f64,
@@ -31,9 +33,10 @@ pub struct SceneDifficulty {
 impl Default for SceneDifficulty {
     fn default() -> Self {
         Self {
-            objects: [5, 9],
-            radius: [7.0, 15.0],
+            objects: [4, 6],
+            radius: [9.0, 16.0],
             stretch: 1.25,
+            shade: 0.15,
             contrast: [0.25, 0.6],
             texture: 0.2,
             crumbs: [2, 5],

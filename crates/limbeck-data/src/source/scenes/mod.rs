@@ -1,9 +1,10 @@
 //! `scenes`: a generated data set of images with masks, nothing to download.
 //!
-//! Objects of six outlines lie over each other on a textured ground. Their colours, textures, turns
-//! and sizes are drawn at random and say nothing about the class, and crumbs and bars of the same
-//! colours belong to the ground: a network has to look at outlines, and from far enough away to see
-//! them whole. Masks are exact, with a rim of void around every object as in VOC.
+//! Objects of six outlines lie over each other on a textured ground. A kind has a paint that another
+//! kind shares: colours, which any network learns soon, halve what an object may be, and outlines,
+//! which have to be looked at from far enough away, say the rest. Textures, turns and sizes are drawn
+//! at random and say nothing about the class, and crumbs and bars of any colour belong to the ground.
+//! Masks are exact, with a rim of void around every object as in VOC.
 
 mod difficulty;
 mod scene;

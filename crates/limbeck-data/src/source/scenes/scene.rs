@@ -74,15 +74,19 @@ struct Thing {
     texture: Texture,
 }
 
+/// What objects are painted with, each for two kinds: disc and ring, square and cross, triangle and
+/// star, which lie three apart in [`KINDS`].
+const PAINTS: [Colour; 3] = [[0.8, 0.25, 0.25], [0.25, 0.7, 0.3], [0.25, 0.35, 0.8]];
+
 /// An outline reaches to 1.13 of its radius at the most.
 const REACH: f64 = 1.13;
 
 impl Thing {
-    /// At a random place and turn, a little stretched.
+    /// Around the colour `base`, at a random place and turn, a little stretched.
     fn draw(
         outline: Outline,
         radius: [f64; 2],
-        back: Colour,
+        base: Colour,
         difficulty: &SceneDifficulty,
         stream: &mut Stream,
     ) -> Self {
@@ -91,15 +95,13 @@ impl Thing {
         let (sin, cos) = stream.uniform(0.0, std::f64::consts::TAU).sin_cos();
         let stretch = (stream.uniform(-1.0, 1.0) * difficulty.stretch.ln() / 2.0).exp();
         let (x, y) = (1.0 / (radius * stretch), stretch / radius);
-        let contrast = between(difficulty.contrast, stream);
-        let base = colour_near(back, contrast, stream);
         Self {
             outline,
             centre,
             turn: [[cos * x, sin * x], [-sin * y, cos * y]].map(|row| row.map(|v| v as f32)),
             scale: radius as f32,
             reach: (REACH * radius * stretch.max(1.0 / stretch)) as f32,
-            texture: Texture::draw(base, difficulty.texture.min(contrast), stream),
+            texture: Texture::draw(base, difficulty.texture, stream),
         }
     }
 
@@ -169,12 +171,15 @@ impl Scene {
         let bars = bars.collect();
         let crumbs = (0..some(difficulty.crumbs, draws)).map(|_| {
             let outline = KINDS[draws.below(KINDS.len())].0;
-            Thing::draw(outline, difficulty.crumb_radius, back, difficulty, draws)
+            let base = colour_near(back, between(difficulty.contrast, draws), draws);
+            Thing::draw(outline, difficulty.crumb_radius, base, difficulty, draws)
         });
         let crumbs = crumbs.collect();
         let objects = (0..some(difficulty.objects, draws)).map(|_| {
             let kind = draws.below(KINDS.len());
-            let thing = Thing::draw(KINDS[kind].0, difficulty.radius, back, difficulty, draws);
+            let shade = draws.uniform(0.0, difficulty.shade);
+            let base = colour_near(PAINTS[kind % PAINTS.len()], shade, draws);
+            let thing = Thing::draw(KINDS[kind].0, difficulty.radius, base, difficulty, draws);
             (kind, thing)
         });
         Self {
