@@ -325,6 +325,20 @@ fn names_of_the_literature_are_understood() {
 }
 
 #[test]
+fn an_output_stride_that_a_network_lacks_is_refused_with_those_it_has() {
+    for (name, words) in [
+        (
+            "segformer_b0_os8_x0.25",
+            "`segformer_b0` has one output stride alone",
+        ),
+        ("deeplabv3_resnet18_os4", "or deeplabv3_resnet18_os16"),
+    ] {
+        let error = find(name).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
 fn an_unknown_name_is_refused_with_the_nearest_one() {
     let message = find("resnet32x5").unwrap_err().to_string();
     assert_eq!(

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use limbeck_data::Part;
+use limbeck_report::Measure;
 
 use crate::metric::Choice;
 
@@ -97,6 +98,21 @@ pub(crate) fn at_chance_on(choices: &[Choice], part: &Part) -> Option<AtChance> 
     at_chance(choices, &labels, part.classes().len())
 }
 
+/// The same of what was `measured` of a teacher, where single choices tell nothing: of masks, whose
+/// pixels are right for the most part where one class fills them.
+pub(crate) fn measured_at_chance(measured: &Measure) -> Option<String> {
+    let chance = measured.chance?;
+    (measured.value - chance < LEAST_GAIN * (100.0 - chance)).then(|| {
+        format!(
+            "THE TEACHER DOES NO BETTER THAN GUESSING: its {} is {}, and the same answer everywhere \
+             gives {}",
+            measured.title,
+            measured.write(measured.value, 1),
+            measured.write(chance, 1)
+        )
+    })
+}
+
 impl fmt::Display for AtChance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -167,5 +183,15 @@ mod tests {
         let labels: Vec<usize> = (0..100).map(|i| usize::from(i % 10 == 0)).collect();
         let always = at_chance(&choices([0; 100]), &labels, 2).unwrap();
         assert!((always.guessing - 90.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn masks_are_guessed_where_the_measure_is_what_one_class_everywhere_gives() {
+        let miou = |value| Measure::percent("miou", "mean IoU", "", value).with_chance(20.0);
+        let told = measured_at_chance(&miou(21.0)).unwrap();
+        assert!(told.contains("mean IoU is 21.0 %"), "{told}");
+        assert_eq!(measured_at_chance(&miou(40.0)), None);
+        let without = Measure::percent("miou", "", "", 1.0);
+        assert_eq!(measured_at_chance(&without), None);
     }
 }

@@ -13,10 +13,11 @@
 
 mod results;
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use limbeck_data::{ContinualSetting, Dataset, Part, ShownClasses, SplitError, TaskSplit};
-use limbeck_methods::{BASELINE, Section, TaskKind};
+use limbeck_methods::{BASELINE, Group, Section, TaskKind};
 use limbeck_nn::{Network, weights::grow_classes};
 use sha2::{Digest, Sha256};
 
@@ -37,7 +38,7 @@ use crate::{
 pub use results::{ContinualResults, Sequence, StepResult};
 
 /// Name of the file that says what was found.
-const RESULTS: &str = "continual.json";
+pub(crate) const RESULTS: &str = "continual.json";
 
 /// Factor of the learning rate in all steps but the first where nothing is said: SATS' code, MiB.
 const LATER_RATE: f64 = 0.1;
@@ -145,6 +146,17 @@ impl Continual {
 
     /// Builds the method between the networks of the first two steps.
     fn check_method(&self) -> Result<(), TrainError> {
+        let method = &self.recipe.method.name;
+        for entry in limbeck_methods::entries(method)? {
+            if entry.group == Group::Teacher {
+                return Err(TrainError::Setting(format!(
+                    "method `{}` compares all classes of student and teacher, and the network of the \
+                     step before, which teaches here, does not have the new ones; `sats` allows for \
+                     that, and methods that compare features alone do not mind (at, fitnet)",
+                    entry.id
+                )));
+            }
+        }
         let seed = self.recipe.train.seed;
         let [first, second, ..] = self.steps.as_slice() else {
             return Ok(());
@@ -202,6 +214,28 @@ impl Continual {
         };
         run.perform(observer)
     }
+}
+
+/// What the steps in the folder `path` have found so far; `None` where classes are not learnt in steps
+/// there, or no step is done.
+///
+/// # Errors
+/// A file that cannot be read, or is damaged.
+pub fn results_of(path: &Path) -> Result<Option<ContinualResults>, TrainError> {
+    let file = path.join(RESULTS);
+    if !file.is_file() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(&file).map_err(TrainError::io(&file))?;
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| TrainError::RunFolder {
+            path: path.to_owned(),
+            reason: format!(
+                "`{RESULTS}` is damaged: {error}; write it again: limbeck resume {}",
+                path.display()
+            ),
+        })
 }
 
 /// A step's plan for each step: its images, and a network with the classes so far.

@@ -22,7 +22,7 @@ use limbeck_report::{
     DETAILS_FILE, RESULTS_FILE, Results, ResultsError, from_files, render, to_files,
 };
 
-use crate::{TrainError, files, model_source, recipe::Recipe};
+use crate::{TrainError, continual, files, model_source, recipe::Recipe};
 
 /// A run's folder, locked against a second process while this value lives.
 #[derive(Debug)]
@@ -354,6 +354,12 @@ fn not_a_run(path: &Path, missing: &str) -> TrainError {
     } else if let Ok(failure) = std::fs::read_to_string(path.join(FAILURE)) {
         format!(
             "the run has failed: {failure} (when that is mended: limbeck resume {})",
+            path.display()
+        )
+    } else if path.join(continual::RESULTS).is_file() {
+        format!(
+            "classes are learnt in steps there, which have a table of their own (no `{missing}`): \
+             limbeck report {}",
             path.display()
         )
     } else if path.join(RECIPE).is_file() {

@@ -80,6 +80,8 @@ fn every_step_is_measured_on_old_new_and_all_classes_beside_both_baselines() {
     place.succeed(&["eval", "scenes:40", "--model", "run"]);
     let again = place.succeed(&["resume", "run", "--quiet"]);
     assert_eq!(again, table);
+    assert_eq!(place.succeed(&["report", "run"]), table);
+    place.fail(&["compare", "run", "run"], 1, &["limbeck report run"]);
 }
 
 #[test]
@@ -126,6 +128,11 @@ fn steps_that_cannot_be_are_refused_with_what_to_do() {
         ["--student", "pspnet_resnet18_x0.1"],
         &[],
         &["`attention_weight` to 0"],
+    );
+    fail(
+        ["--method", "kd"],
+        &[],
+        &["does not have the new ones", "`sats`"],
     );
     fail(["--method", "crd"], &[], &["does not serve the task"]);
     fail(

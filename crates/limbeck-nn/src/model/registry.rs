@@ -156,7 +156,7 @@ const CLOSE: f64 = 0.6;
 ///
 /// # Errors
 /// [`NnError::UnknownModel`] with the nearest name; factors that cannot be read; a width of a model
-/// that has one alone.
+/// that has one alone; an output stride that the network does not have.
 pub fn find(name: &str) -> Result<NamedModel, NnError> {
     if tinyvit::tells_factors(name) {
         return Ok(NamedModel::tinyvit(name.parse()?));
@@ -178,8 +178,34 @@ pub fn find(name: &str) -> Result<NamedModel, NnError> {
             }),
         };
     }
-    // What is close is looked for without the suffix.
+    // Strides and what is close are looked for without the suffix.
     let wanted = suffix.map_or(wanted.as_str(), |(stem, _)| stem);
+    // Output strides are entries of their own, and not each network has several.
+    let strided = wanted.rsplit_once("_os").and_then(|(stem, stride)| {
+        let number = !stride.is_empty() && stride.bytes().all(|byte| byte.is_ascii_digit());
+        entry(stem).filter(|entry| number && entry.task == TaskKind::Segmentation)
+    });
+    if let Some(stem) = strided {
+        let other = format!("{}_os", stem.name);
+        let others: Vec<&str> = entries()
+            .filter(|entry| entry.name.starts_with(&other))
+            .map(|entry| entry.name)
+            .collect();
+        return Err(NnError::Unsupported {
+            model: name.to_owned(),
+            reason: match others.as_slice() {
+                [] => format!(
+                    "`{}` has one output stride alone; leave `_os…` out",
+                    stem.name
+                ),
+                others => format!(
+                    "it has no such output stride; give `{}` for its own, or {}",
+                    stem.name,
+                    others.join(", ")
+                ),
+            },
+        });
+    }
     let nearest = entries()
         .flat_map(names)
         .map(|known| (strsim::normalized_damerau_levenshtein(known, wanted), known))

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use limbeck_data::Labelling;
 use limbeck_methods::{BASELINE, Section, TaskKind};
 use limbeck_nn::Network;
 use limbeck_report::{Evaluation, Results};
@@ -10,7 +11,7 @@ use limbeck_report::{Evaluation, Results};
 use super::{Plan, check_images, series_folder, sharing, summary};
 use crate::{
     TrainError,
-    chance::at_chance_on,
+    chance::{at_chance_on, measured_at_chance},
     evaluate::EvaluationSet,
     job::{Finished, Job, JobEnd},
     metric::{PartAnswers, pixels::absent_classes},
@@ -310,6 +311,19 @@ impl<'a> Run<'a> {
                 match self.trains_teacher() {
                     true => "train it longer, or on more images",
                     false => chance.likely.advice(),
+                }
+            ));
+        }
+        if validation.labelling() == Labelling::Masks
+            && let Some(chance) = measured_at_chance(measure)
+        {
+            observer.warn(&format!(
+                "{chance}: {}",
+                match self.trains_teacher() {
+                    true => "train it longer, or on more images",
+                    false =>
+                        "see that its classes are in the data's order and its normalisation is right \
+                         (`limbeck eval` tells each class), or train it longer",
                 }
             ));
         }

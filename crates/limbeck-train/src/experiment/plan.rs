@@ -31,6 +31,9 @@ use crate::{
     segment::Segmenter,
 };
 
+/// Bytes that a method keeps between steps from which on it is said beforehand.
+const MUCH_KEPT: usize = 200_000_000;
+
 /// A run that has been checked: data opened, networks built, the method fitted to them.
 pub struct Plan {
     /// Resolved: whatever was left open is filled in.
@@ -235,6 +238,19 @@ impl Plan {
                  view e mod {views}"
             ));
         }
+        let kept = procedure.state();
+        let numbers: usize = kept
+            .values()
+            .map(|(shape, _)| shape.iter().product::<usize>())
+            .sum();
+        if numbers * 4 >= MUCH_KEPT {
+            warnings.push(format!(
+                "method `{name}` keeps {} MB between the steps, and writes them with each checkpoint; \
+                 its settings say how much it remembers (limbeck methods {name})",
+                numbers * 4 / 1_000_000
+            ));
+        }
+        drop(kept);
         plan.pairs = procedure.pairs();
         plan.epochs = epochs;
         plan.storable = storable(&plan, procedure.as_ref())?;
