@@ -258,7 +258,10 @@ fn impossible() -> Vec<Change> {
         ("shape", |m| m.outputs[1].shape = vec![3, 0]),
         ("top-0", |m| m.outputs[0].encoding = TopK(0)),
         ("top-10", |m| m.outputs[0].encoding = TopK(10)),
-        ("[classes]", |m| m.outputs[1].encoding = TopK(2)),
+        ("[classes]", |m| {
+            m.outputs[1].encoding = TopK(2);
+            m.outputs[1].shape = vec![5, 3];
+        }),
         ("shards of 0", |m| m.shard_records = 0),
         ("shards of", |m| m.shard_records = 1 << 32),
         ("32768", |m| m.sections[0].samples = 1 << 40),

@@ -117,7 +117,7 @@ fn parameters_have_the_names_of_their_fields_and_their_roles() {
     assert!(roles.contains(&("blocks.1.norm.running_var", Role::Statistic, &[6])));
     assert!(roles.contains(&("head.bias", Role::Bias, &[3])));
     let taps: Vec<String> = network.taps().into_iter().map(|tap| tap.name).collect();
-    assert_eq!(taps, ["map", "logits"]);
+    assert_eq!(taps, ["image", "map", "logits"]);
 }
 
 #[test]

@@ -189,7 +189,7 @@ mod tests {
     fn masks_are_guessed_where_the_measure_is_what_one_class_everywhere_gives() {
         let miou = |value| Measure::percent("miou", "mean IoU", "", value).with_chance(20.0);
         let told = measured_at_chance(&miou(21.0)).unwrap();
-        assert!(told.contains("mean IoU is 21.0 %"), "{told}");
+        assert!(told.contains("mean IoU is 21.0\u{a0}%"), "{told}");
         assert_eq!(measured_at_chance(&miou(40.0)), None);
         let without = Measure::percent("miou", "", "", 1.0);
         assert_eq!(measured_at_chance(&without), None);
