@@ -324,6 +324,32 @@ class Cached:
         return [self.row]
 
 
+class Pairs:
+    """Reading and varying of images with masks, next to torchvision v2 (data.py)."""
+
+    WORKERS = (1, 2)
+
+    def __init__(self):
+        name = "images with masks: decoded, scaled, cropped, flipped, normalised (360x360, workers: {}), each"
+        self.rows_of = {workers: Row(name.format(workers), 1.0) for workers in self.WORKERS}
+
+    def round(self, runner, number):
+        for workers, row in self.rows_of.items():
+            options = [runner.asked.pairs, "--size", "360x360", "--batch", "8"]
+            options += ["--workers", str(workers), "--runs", str(runner.asked.runs)]
+            ours = [runner.asked.limbeck, "bench", "data", *options, "--json"]
+            theirs = [sys.executable, os.path.join(HERE, "data.py"), *options]
+            found, peer = in_turn(number, lambda: runner.start(ours), lambda: runner.start(theirs))
+            runner.machine = found["machine"]
+            runner.peaks.append(runner.machine["peak_gflops"])
+            # The first reading of each image: later ones find it decoded.
+            row.ours.append(1e3 / found["first_per_second"])
+            row.theirs.append(1e3 / peer["images_per_second"])
+
+    def rows(self):
+        return list(self.rows_of.values())
+
+
 def works():
     return {
         "conv": Convolutions(),
@@ -361,6 +387,7 @@ def works():
         "cwd": Terms("cwd"),
         "cirkd": Terms("cirkd", 0.6),
         "transkd": Terms("transkd"),
+        "data": Pairs(),
     }
 
 
@@ -440,6 +467,7 @@ def main():
     parser.add_argument("--limbeck", required=True, help="the built command")
     parser.add_argument("--torch-step", help="torch_step.py, for the rows that it measures")
     parser.add_argument("--only", help=f"some of {','.join(works())}")
+    parser.add_argument("--pairs", help="a folder of images with masks, for the rows of `data`")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--runs", type=int, default=5, help="timed runs in each round")
     parser.add_argument("--threads", type=int, default=2)
@@ -456,6 +484,10 @@ def main():
         if unknown:
             parser.error(f"unknown {', '.join(unknown)}; there are {', '.join(measured)}")
         measured = {name: work for name, work in measured.items() if name in names}
+    if not asked.pairs:
+        measured.pop("data", None)
+    if not measured:
+        parser.error("--only data needs --pairs DIR")
     if asked.rounds < 1 or asked.runs < 1:
         parser.error("--rounds and --runs must be at least 1")
     runner = Runner(asked)
