@@ -128,18 +128,20 @@ pub use layer_clusters::{CentreRule, LayerClusters};
 pub use layer_similarity::LayerSimilarity;
 pub use limbeck_data::{Balanced, Images, Normalisation};
 pub use limbeck_nn::TaskKind;
-pub use method::{Method, build, cast, check_data, entries, needs_teacher};
+pub use method::{Method, baseline_of, build, cast, check_data, entries, needs_teacher, pretrains};
 pub use none::BASELINE;
 pub use one_stage::OneStage;
 pub use own_criterion::OwnCriterion;
 pub use pairs::{blocks, propose_pairs};
 pub use procedure::{
-    Act, HeldOut, Interlude, OptimizerChange, OptimizerKind, Procedure, Stage, Trained,
+    Act, Follower, HeldOut, Interlude, OptimizerChange, OptimizerKind, Procedure, Stage, Trained,
 };
 pub use recall::recall_at;
 pub use registry::{Build, Group, MethodEntry, find, without_labels};
 pub use scene::{Played, Scene, Setting};
 pub use target::Target;
-pub use task::{AUXILIARY, Classification, Ohem, Rows, Segmentation, Supervision, Task};
+pub use task::{
+    AUXILIARY, Classification, Ohem, Pretraining, Rows, Segmentation, Supervision, Task,
+};
 pub use teacher::{Classifier, Origin, Questions, Section, Teacher};
 pub use unreached::unreached_weights;

@@ -90,7 +90,7 @@ pub fn check_data(
             task,
         });
     }
-    if labelled {
+    if labelled || task == TaskKind::Pretraining {
         return Ok(());
     }
     for entry in &entries {
@@ -105,6 +105,38 @@ pub fn check_data(
         }
     }
     Ok(())
+}
+
+/// Whether the method called `name` pre-trains: it learns embeddings, whatever labels there are.
+///
+/// # Errors
+/// As [`entries`].
+pub fn pretrains(name: &str) -> Result<bool, MethodError> {
+    let entries = entries(name)?;
+    Ok(entries
+        .iter()
+        .all(|entry| entry.tasks == [TaskKind::Pretraining]))
+}
+
+/// What is trained beside the method called `name` for comparison ([`MethodEntry::baseline`]): that
+/// of its first part, and those of its settings that this has too.
+///
+/// # Errors
+/// As [`entries`].
+pub fn baseline_of(
+    name: &str,
+    settings: &BTreeMap<String, Value>,
+) -> Result<(&'static str, BTreeMap<String, Value>), MethodError> {
+    let entries = entries(name)?;
+    let Some(entry) = entries.first() else {
+        return Ok((BASELINE, BTreeMap::new()));
+    };
+    let known = (crate::find(entry.baseline)?.defaults)();
+    let mut common = settings_of(settings, entry.id);
+    if let Value::Object(table) = &mut common {
+        table.retain(|key, _| known.get(key).is_some());
+    }
+    Ok((entry.baseline, [(entry.baseline.to_owned(), common)].into()))
 }
 
 fn settings_of(settings: &BTreeMap<String, Value>, id: &str) -> Value {

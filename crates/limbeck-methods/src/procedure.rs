@@ -117,6 +117,18 @@ pub struct OptimizerChange {
     pub fresh: bool,
 }
 
+/// A member that follows another one: after each update its trained numbers become `momentum` times
+/// their own and the rest of the other's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Follower {
+    /// Who follows.
+    pub member: String,
+    /// Whom; a member of the same architecture.
+    pub follows: String,
+    /// 0 to 1.
+    pub momentum: f64,
+}
+
 /// What a procedure can see and change between steps.
 pub struct Interlude<'a> {
     /// All members.
@@ -202,6 +214,11 @@ pub trait Procedure: Send + std::fmt::Debug {
     /// recipe's schedule gives.
     fn learning_rate(&self, _stage: usize, _act: usize, _progress: Progress, recipe: f64) -> f64 {
         recipe
+    }
+
+    /// Who follows whom after the update of the step at `progress` within the stage.
+    fn followers(&self, _stage: usize, _progress: Progress) -> Vec<Follower> {
+        Vec::new()
     }
 
     /// Share of the training part, of each class, that no step trains on; 0 for none.

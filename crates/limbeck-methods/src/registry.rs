@@ -46,7 +46,8 @@ impl Group {
 /// The catalogue: declares the module of every method and lists them all in `METHODS`, the
 /// baseline first. A line is
 /// `kind module::Method(Config), teacher: whether it reads one, labels: whether it reads them, Group;`,
-/// with `, serves: [Classification, Segmentation]` where it serves other tasks than classification,
+/// with `, serves: [Classification, Segmentation]` where it serves other tasks than classification
+/// and `, baseline: method` where it is compared with another method than labels alone,
 /// where the module is the method's id and the name of its file, and a `criterion` that can also
 /// have stages names the procedure that they are. The supervised loss of the student does not count
 /// as reading labels: it is left out where there are none. Where settings decide,
@@ -55,7 +56,8 @@ macro_rules! methods {
     (
         baseline $none:ident::$baseline:ident($nothing:ident), teacher: false, labels: false, $least:ident;
         $($kind:ident $module:ident::$method:ident($config:ident), teacher: $teacher:literal,
-            labels: $labels:tt, $group:ident $(, staged: $stages:ident)? $(, serves: [$($task:ident),+])?;)*
+            labels: $labels:tt, $group:ident $(, staged: $stages:ident)? $(, serves: [$($task:ident),+])?
+            $(, baseline: $beside:ident)?;)*
     ) => {
         mod $none;
         $(mod $module;)*
@@ -64,11 +66,11 @@ macro_rules! methods {
         pub static METHODS: &[MethodEntry] = &[
             entry!(
                 criterion $none::$baseline($nothing), false, false, $least, [],
-                [Classification, Segmentation]
+                [Classification, Segmentation], []
             ),
             $(entry!(
                 $kind $module::$method($config), $teacher, $labels, $group, [$($stages)?],
-                [$($($task),+)?]
+                [$($($task),+)?], [$($beside)?]
             ),)*
         ];
 
@@ -93,18 +95,28 @@ macro_rules! methods {
 }
 
 macro_rules! entry {
-    ($kind:ident $module:ident::$method:ident($config:ident), $teacher:literal, $labels:tt, $group:ident, [$($stages:ident)?], $tasks:tt) => {
+    ($kind:ident $module:ident::$method:ident($config:ident), $teacher:literal, $labels:tt, $group:ident, [$($stages:ident)?], $tasks:tt, [$($beside:ident)?]) => {
         $crate::registry::MethodEntry {
             id: stringify!($module),
             source: include_str!(concat!(stringify!($module), ".rs")),
             needs_teacher: $teacher,
             tasks: tasks!($tasks),
+            baseline: baseline!($($beside)?),
             labels: labels!($labels $module::$config),
             group: $crate::registry::Group::$group,
             defaults: $crate::registry::defaults::<$module::$config>,
             build: build!($kind $module::$method),
             staged: staged!($module $($stages)?),
         }
+    };
+}
+
+macro_rules! baseline {
+    () => {
+        $crate::BASELINE
+    };
+    ($beside:ident) => {
+        stringify!($beside)
     };
 }
 
@@ -168,6 +180,9 @@ pub struct MethodEntry {
     pub needs_teacher: bool,
     /// Tasks that it serves.
     pub tasks: &'static [TaskKind],
+    /// What is trained beside it for comparison: labels alone, or, where there are none to learn
+    /// from, the method that it adds to.
+    pub baseline: &'static str,
     /// Whether it reads labels, as its settings say.
     pub(crate) labels: fn(Value) -> Result<bool, MethodError>,
     /// What it asks for.

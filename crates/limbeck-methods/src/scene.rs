@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use limbeck_data::Stream;
 use limbeck_nn::{
-    Feature, Mode, Outputs, ParameterId, Pass, Store, Taps,
+    Feature, Mode, Network, Outputs, ParameterId, Pass, Store, Taps,
     seed::{self, Purpose},
 };
 
@@ -126,6 +126,27 @@ impl<'a> Scene<'a> {
         let (outputs, updates) = network.train(store, images, &taps, seed);
         self.keep(member, updates);
         Ok(outputs)
+    }
+
+    /// Runs parts of a network in training mode, as [`Scene::train`] does the whole of it: `run` gets
+    /// the network, and a pass over its numbers that record gradients if the act trains it.
+    ///
+    /// # Errors
+    /// No network of that name, and whatever `run` refuses.
+    pub fn parts<T>(
+        &mut self,
+        member: &str,
+        run: impl FnOnce(&Network, &mut Pass<'_>) -> Result<T, MethodError>,
+    ) -> Result<T, MethodError> {
+        let network = self.setting.cast.network(member)?;
+        let seed = seed::derive(self.setting.seed, Purpose::NetworkPass, self.network_passes);
+        self.network_passes += 1;
+        let store = self.playing(member)?;
+        let mut pass = Pass::new(store, Mode::Train, Taps::none(), seed);
+        let made = run(network, &mut pass)?;
+        let updates = pass.into_updates();
+        self.keep(member, updates);
+        Ok(made)
     }
 
     /// Runs a network as in training, and leaves no trace: over plain numbers, with statistics of
@@ -272,6 +293,30 @@ impl<'a> Scene<'a> {
                 method,
                 teacher: teacher.name().to_owned(),
             })
+    }
+
+    /// Tokens `[B, P + n, D]` that the teacher, a vision transformer, has after its block `block`,
+    /// counted from 0, where it sees the patches `visible` `[B, n]` of `images` alone; constants.
+    ///
+    /// # Errors
+    /// No teacher, or one that is no vision transformer or does not look at images.
+    pub fn teacher_of_patches(
+        &self,
+        method: &'static str,
+        images: Tensor<4>,
+        visible: &Tensor<2, Int>,
+        block: usize,
+    ) -> Result<Tensor<3>, MethodError> {
+        let teacher = self.setting.teacher;
+        let teacher = teacher.ok_or(MethodError::NoTeacher { method })?;
+        let tokens = teacher.tokens_of_patches(images, visible, block);
+        tokens.ok_or_else(|| MethodError::Batch {
+            method,
+            reason: format!(
+                "the teacher `{}` is no vision transformer that can be shown some patches alone",
+                teacher.name()
+            ),
+        })
     }
 
     /// The task, and what is known of the batch's images.

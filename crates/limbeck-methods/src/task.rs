@@ -1,6 +1,7 @@
 //! What is to be learnt: the supervised loss, and the grid on which predictions are compared.
 
 mod classification;
+mod pretraining;
 mod segmentation;
 
 use burn::tensor::{Int, Tensor};
@@ -9,6 +10,7 @@ use limbeck_nn::{Feature, Outputs, Taps, TaskKind};
 use crate::{MethodError, Target, Term};
 
 pub use classification::Classification;
+pub use pretraining::Pretraining;
 pub use segmentation::{AUXILIARY, Ohem, Segmentation};
 
 /// Predictions of student and teacher side by side, a row for each place where they predict.

@@ -1,6 +1,6 @@
 //! The source of knowledge: outputs for a batch that nothing can train.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use limbeck_nn::{Network, Outputs, ParameterId, Tap, Taps};
 
 use crate::MethodError;
@@ -81,6 +81,18 @@ pub trait Teacher: Send + Sync {
     /// The same with gradients that flow back to `images`, and never into the teacher's numbers.
     /// `None` where outputs do not depend on the images at hand, such as stored ones.
     fn outputs_through(&self, _images: Tensor<4>, _taps: &Taps) -> Option<Outputs> {
+        None
+    }
+
+    /// Tokens `[B, P + n, D]` after block `block`, counted from 0, of a vision transformer that sees
+    /// the patches `visible` `[B, n]` of `images` alone, and goes no deeper. They carry no gradient.
+    /// `None` where it is none, has no such block, or does not look at images.
+    fn tokens_of_patches(
+        &self,
+        _images: Tensor<4>,
+        _visible: &Tensor<2, Int>,
+        _block: usize,
+    ) -> Option<Tensor<3>> {
         None
     }
 }

@@ -7,7 +7,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::{
     Builder, Cost, Feature, IMAGE, Mode, NnError, Outputs, ParameterId, Pass, STEM_CONVOLUTION,
-    Store, Tap, Taps, TaskKind, layer::FrozenConvolution,
+    Store, Tap, Taps, TaskKind, layer::FrozenConvolution, model::vit::VisionTransformer,
 };
 
 /// What goes in and how many classes come out.
@@ -19,11 +19,16 @@ pub struct InputShape {
     pub height: usize,
     /// Width in pixels.
     pub width: usize,
-    /// Number of classes.
+    /// Number of classes; 0 of a network that predicts its embedding.
     pub classes: usize,
 }
 
 impl InputShape {
+    /// The same for a network that predicts its embedding.
+    pub fn headless(self) -> Self {
+        Self { classes: 0, ..self }
+    }
+
     /// The same for images of another size, `[height, width]`.
     pub fn resized(self, [height, width]: [usize; 2]) -> Self {
         Self {
@@ -40,13 +45,25 @@ pub trait Architecture: Send + Sync + std::fmt::Debug {
     fn tap_names(&self) -> Vec<String>;
 
     /// Runs `images` `[B, C, H, W]`, records taps in `pass` and returns the prediction before any
-    /// softmax: a vector `[B, K]` of a classifier, a map `[B, K, h, w]` of a network that segments.
+    /// softmax: a vector `[B, K]` of a classifier, a map `[B, K, h, w]` of a network that segments, the
+    /// embedding `[B, D]` of a classifier that is asked for no classes.
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature;
 
     /// What state-dict names of the backbone begin with, dot included, in a network that is a
     /// backbone with a head for its task: `backbone.`. `None` where backbone and head are not told
     /// apart.
     fn backbone_prefix(&self) -> Option<&str> {
+        None
+    }
+
+    /// What state-dict names of a classifier's last linear map begin with, dot included: `fc.`.
+    /// Everything else is its backbone. Empty where that is not told.
+    fn head_names(&self) -> &[&str] {
+        &[]
+    }
+
+    /// The vision transformer that it is, for what runs its parts one by one.
+    fn transformer(&self) -> Option<&VisionTransformer> {
         None
     }
 }
@@ -170,6 +187,27 @@ impl Network {
         self.architecture.backbone_prefix()
     }
 
+    /// Whether `name` is of its backbone, and not of what its task puts on it; `None` where backbone
+    /// and head are not told apart.
+    pub fn is_backbone(&self, name: &str) -> Option<bool> {
+        let heads = self.architecture.head_names();
+        match self.backbone_prefix() {
+            Some(prefix) => Some(name.starts_with(prefix)),
+            None if heads.is_empty() => None,
+            None => Some(!heads.iter().any(|head| name.starts_with(head))),
+        }
+    }
+
+    /// The vision transformer that it is: see [`Architecture::transformer`].
+    pub fn transformer(&self) -> Option<&VisionTransformer> {
+        self.architecture.transformer()
+    }
+
+    /// Whether it predicts its embedding, having been asked for no classes.
+    pub fn is_headless(&self) -> bool {
+        self.input.classes == 0
+    }
+
     /// The convolution that images meet first, as a constant; `None` in a network without one.
     pub fn first_convolution(&self) -> Option<FrozenConvolution> {
         let mut pass = Pass::counting(&self.store, Taps::none());
@@ -180,6 +218,9 @@ impl Network {
 
     /// What it solves, told by what it predicts; `None` of a prediction that no task has.
     pub fn task(&self) -> Option<TaskKind> {
+        if self.is_headless() {
+            return Some(TaskKind::Pretraining);
+        }
         let (outputs, _) = self.count(Taps::none());
         TaskKind::of(&outputs.prediction.kind())
     }

@@ -9,6 +9,8 @@ pub enum TaskKind {
     Classification,
     /// One class of each pixel.
     Segmentation,
+    /// No classes: an embedding of each image, to be used for other tasks.
+    Pretraining,
 }
 
 impl TaskKind {
@@ -27,6 +29,7 @@ impl std::fmt::Display for TaskKind {
         f.write_str(match self {
             Self::Classification => "classification",
             Self::Segmentation => "segmentation",
+            Self::Pretraining => "pre-training",
         })
     }
 }

@@ -111,6 +111,12 @@ pub enum TrainError {
         /// The first such number.
         value: f32,
     },
+    /// A network whose embedding is asked for and that has none.
+    #[error("`{network}` has no embedding that can be read (tap `pooled`)")]
+    NoEmbedding {
+        /// Name of the network.
+        network: String,
+    },
     /// Model and data disagree on the number of classes.
     #[error(
         "`{teacher}` knows {teacher_classes} classes, the data has {data_classes}; give a model that was trained on these classes"

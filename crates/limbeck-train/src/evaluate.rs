@@ -1,5 +1,6 @@
 //! Measuring a network on one part of the data.
 
+mod embedded;
 mod images;
 mod pixels;
 
@@ -11,14 +12,15 @@ use limbeck_methods::{Origin, Section, TaskKind, Teacher};
 use limbeck_nn::{Network, Outputs, Taps, weights::SegmentationFacts};
 use limbeck_report::Evaluation;
 
+use embedded::EmbeddedSet;
 use images::ImageSet;
 use pixels::PixelSet;
 
 use crate::{
     TrainError,
-    metric::{Choice, PartAnswers},
+    metric::{Choice, EMBEDDING, PartAnswers},
     model_source::LoadedModel,
-    recipe::{ChooseBy, EvaluateRecipe},
+    recipe::{ChooseBy, EvaluateRecipe, ProbeRecipe},
     segment::Segmenter,
     sweep::{BATCH, Sweep},
 };
@@ -37,6 +39,8 @@ enum Images {
     Fitted(ImageSet),
     /// In their own size: what each of their pixels belongs to.
     Own(Box<PixelSet>),
+    /// In the network's size: what they are like.
+    Embedded(Box<EmbeddedSet>),
 }
 
 /// What gives outputs for images `[B, C, H, W]` with these numbers in their source.
@@ -91,6 +95,25 @@ impl EvaluationSet {
         })
     }
 
+    /// For networks that predict an embedding: by those of the images of `train`, as `probe` says.
+    /// `augment` as for [`EvaluationSet::new`].
+    ///
+    /// # Errors
+    /// What the loader refuses.
+    pub fn of_embeddings(
+        part: Part,
+        train: &Part,
+        augment: &Augment,
+        probe: &ProbeRecipe,
+        workers: usize,
+    ) -> Result<Self, TrainError> {
+        let set = EmbeddedSet::new(part, train, augment, probe, workers)?;
+        Ok(Self {
+            images: Images::Embedded(Box::new(set)),
+            section: Section::Test,
+        })
+    }
+
     /// For a model from a file, on images as it was trained on: of one that segments, in their own size
     /// as `evaluate` says.
     ///
@@ -139,6 +162,7 @@ impl EvaluationSet {
         match &self.images {
             Images::Fitted(_) => TaskKind::Classification,
             Images::Own(_) => TaskKind::Segmentation,
+            Images::Embedded(_) => TaskKind::Pretraining,
         }
     }
 
@@ -147,6 +171,7 @@ impl EvaluationSet {
         match &self.images {
             Images::Fitted(images) => images.part().len(),
             Images::Own(pixels) => pixels.part().len(),
+            Images::Embedded(images) => images.part().len(),
         }
     }
 
@@ -168,6 +193,7 @@ impl EvaluationSet {
                 images.run(sweep, &network, teacher, &forward)
             }
             Images::Own(pixels) => pixels.run(&network, teacher, &forward),
+            Images::Embedded(images) => Ok((images.run(&network)?, PartAnswers::default())),
         }
     }
 
@@ -183,7 +209,7 @@ impl EvaluationSet {
     ) -> Result<(Evaluation, PartAnswers), TrainError> {
         match &self.images {
             Images::Own(pixels) => pixels.recall(chosen, classes),
-            Images::Fitted(_) => Err(TrainError::Setting(
+            Images::Fitted(_) | Images::Embedded(_) => Err(TrainError::Setting(
                 "stored masks tell nothing of images that are classified".to_owned(),
             )),
         }
@@ -216,6 +242,12 @@ impl EvaluationSet {
         match &self.images {
             Images::Fitted(images) => images.run(images.largest(), network, None, &forward),
             Images::Own(pixels) => pixels.run(network, None, &forward),
+            Images::Embedded(images) => {
+                let taps = Taps::from_iter([EMBEDDING]);
+                let embed = |images, samples: &[usize]| forward(images, samples, &taps);
+                let measured = images.run_teacher(teacher.name(), &embed)?;
+                Ok((measured, PartAnswers::default()))
+            }
         }
     }
 }

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 pub use choice::Choice;
 use choice::Reached;
 use limbeck_data::{Augment, Loader, Part};
-use limbeck_methods::{Progress, Teacher};
+use limbeck_methods::{Progress, TaskKind, Teacher};
 use limbeck_nn::{
     Network,
     seed::{self, Purpose},
 };
-use limbeck_report::{EpochRow, TRAIN, VALIDATION};
+use limbeck_report::{EpochRow, Evaluation, TRAIN, VALIDATION};
 use logs::Logs;
 use material::Material;
 pub(crate) use material::loader_config;
@@ -285,7 +285,15 @@ impl Job<'_> {
     ) -> Result<(), TrainError> {
         finite::check(learner, state.epoch + 1, state.step)?;
         let network = learner.evaluated()?;
-        let (measured, _) = self.validation.measure(&network, self.validation_answers)?;
+        let due = self.is_due(state.epoch + 1, learner.epochs());
+        let measured = match due {
+            true => {
+                self.validation
+                    .measure(&network, self.validation_answers)?
+                    .0
+            }
+            false => Evaluation::default(),
+        };
         state.epoch += 1;
         state.stage_epoch += 1;
         state.step = 0;
@@ -325,7 +333,7 @@ impl Job<'_> {
             epoch: state.epoch,
         };
         state.last = Some(reached);
-        if state.best.is_none_or(|best| best.gives_way_to(&reached)) {
+        if due && state.best.is_none_or(|best| best.gives_way_to(&reached)) {
             state.best = Some(reached);
             self.save_weights(&network, BEST)?;
         }
@@ -334,6 +342,16 @@ impl Job<'_> {
             choice::take_into_mean(&mut state.mean, &network.store, averaged);
         }
         logs.epoch(&state.rows)
+    }
+
+    /// Whether networks are measured after that epoch, counted from 1: after each, but where that takes
+    /// the embeddings of many images, every few.
+    fn is_due(&self, epoch: usize, epochs: usize) -> bool {
+        let every = match self.validation.task() {
+            TaskKind::Pretraining => self.recipe.probe.every,
+            _ => 1,
+        };
+        epoch == epochs || epoch.is_multiple_of(every)
     }
 
     fn save_weights(&self, network: &Network, name: &str) -> Result<(), TrainError> {

@@ -29,6 +29,7 @@ pub mod observer;
 pub mod optimizer;
 mod product;
 pub mod recipe;
+pub mod represent;
 pub mod run_folder;
 pub mod run_teacher;
 pub mod schedule;

@@ -18,7 +18,7 @@ use limbeck_nn::{
 
 use crate::{
     TrainError,
-    average::WeightAverage,
+    average::{self, WeightAverage},
     clip::clip_global_norm,
     optimizer::{self, Optimizer},
     recipe::{OptimizerRecipe, Recipe},
@@ -291,6 +291,9 @@ impl Learner {
         }
         if updates {
             self.pending_batches = 0;
+            for follower in self.procedure.followers(self.stage, lesson.stage) {
+                average::follow(&mut self.cast, &follower)?;
+            }
             if !judges && let Some(average) = &mut self.average {
                 average.update(self.cast.store(&stage.student)?);
             }
@@ -315,19 +318,25 @@ impl Learner {
                 && !gradients.is_empty()
             {
                 let factor = optimizer.settings.head_factor;
-                let backbone = match (factor, self.cast.network(member)) {
-                    (1.0, _) | (_, Err(_)) => None,
-                    (_, Ok(network)) => network.backbone_prefix().map(str::to_owned),
+                let network = match factor == 1.0 {
+                    true => None,
+                    false => self.cast.network(member).ok(),
                 };
+                let in_backbone: Option<Vec<bool>> = network.and_then(|network| {
+                    let entries = network.store.entries().iter();
+                    entries
+                        .map(|entry| network.is_backbone(&entry.name))
+                        .collect()
+                });
                 let store = self.cast.store_mut(member)?;
-                let Some(backbone) = backbone else {
+                let Some(in_backbone) = in_backbone else {
                     optimizer.rule.step(store, gradients, learning_rate);
                     continue;
                 };
                 // Entries without a gradient are left as they are, so each takes one of two steps.
                 let (mut of_backbone, mut of_head) = (gradients.clone(), gradients);
-                for (place, entry) in store.entries().iter().enumerate() {
-                    match entry.name.starts_with(&backbone) {
+                for (place, in_backbone) in in_backbone.into_iter().enumerate() {
+                    match in_backbone {
                         true => of_head[place] = None,
                         false => of_backbone[place] = None,
                     }

@@ -1,9 +1,9 @@
 //! Sources of knowledge; the contract is [`limbeck_methods::Teacher`].
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 use limbeck_data::Normalisation;
 use limbeck_methods::{MethodError, Teacher};
-use limbeck_nn::{Network, Outputs, Tap, Taps, TaskKind, layer::resize_bilinear};
+use limbeck_nn::{Mode, Network, Outputs, Pass, Tap, Taps, TaskKind, layer::resize_bilinear};
 
 /// A network in evaluation mode with its batch norms folded. It has no way to be trained: it is
 /// never handed out mutably, and its numbers record no gradients.
@@ -37,14 +37,19 @@ impl FrozenTeacher {
         }
     }
 
-    fn run(&self, mut images: Tensor<4>, taps: &Taps) -> Outputs {
+    fn run(&self, images: Tensor<4>, taps: &Taps) -> Outputs {
+        self.network.evaluate(self.adapted(images), taps)
+    }
+
+    /// As it was trained to see them: its normalisation, its size.
+    fn adapted(&self, mut images: Tensor<4>) -> Tensor<4> {
         if let Some(adaptation) = &self.adaptation {
             images = adaptation.apply(images);
         }
         if let Some(size) = self.size {
             images = resize_bilinear(images, size, false);
         }
-        self.network.evaluate(images, taps)
+        images
     }
 }
 
@@ -89,5 +94,23 @@ impl Teacher for FrozenTeacher {
 
     fn outputs_through(&self, images: Tensor<4>, taps: &Taps) -> Option<Outputs> {
         Some(self.run(images, taps))
+    }
+
+    fn tokens_of_patches(
+        &self,
+        images: Tensor<4>,
+        visible: &Tensor<2, Int>,
+        block: usize,
+    ) -> Option<Tensor<3>> {
+        let transformer = self.network.transformer()?;
+        if block >= transformer.config().depth {
+            return None;
+        }
+        let images = self.adapted(images.inner());
+        let store = &self.network.store;
+        let mut pass = Pass::new(store, Mode::Evaluate, Taps::none(), 0);
+        let tokens = transformer.visible_tokens(&mut pass, images, visible);
+        let grid = [1, visible.dims()[1]];
+        Some(transformer.run_blocks(&mut pass, tokens, 0..block + 1, grid))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use limbeck_data::{Dataset, Fit, Labelling, Normalisation};
+use limbeck_data::{Dataset, Fit, Normalisation};
 use limbeck_nn::InputShape;
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// The teacher of the recipe from its weights file, for images normalised by `normalisation`.
+/// `compared`: whether its classes have to be those of the data.
 ///
 /// # Errors
 /// A file that is damaged, or a network for other images or classes than the data's.
@@ -17,6 +18,7 @@ pub(crate) fn load_teacher(
     recipe: &Recipe,
     file: &Path,
     input: InputShape,
+    compared: bool,
     normalisation: &Normalisation,
     dataset: &Dataset,
     notes: &mut Vec<String>,
@@ -26,8 +28,7 @@ pub(crate) fn load_teacher(
     let images = Some([input.height, input.width]);
     let loaded = model_source::load(file, &recipe.teacher.facts(), images)?;
     let found = loaded.network.input().classes;
-    let labelled = dataset.labelling != Labelling::None;
-    if labelled && found != input.classes {
+    if compared && found != input.classes {
         return Err(TrainError::ClassCount {
             teacher: source,
             teacher_classes: found,
@@ -41,7 +42,7 @@ pub(crate) fn load_teacher(
             input.channels
         )));
     }
-    let named = loaded.class_names.as_deref().filter(|_| labelled);
+    let named = loaded.class_names.as_deref().filter(|_| compared);
     if let Some(difference) = named.and_then(|names| name_difference(names, &dataset.classes)) {
         warnings.push(format!("`{source}`: {difference}"));
     }

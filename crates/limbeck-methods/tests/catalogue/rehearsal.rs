@@ -289,7 +289,7 @@ impl Rehearsal {
     /// Images with all that is known of them for the task.
     pub fn batch(&self, name: &str) -> Batch {
         match self.task.kind() {
-            TaskKind::Classification => batch(name),
+            TaskKind::Classification | TaskKind::Pretraining => batch(name),
             TaskKind::Segmentation => scenery(name),
         }
     }

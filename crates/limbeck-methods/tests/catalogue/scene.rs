@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 use limbeck_data::VOID;
 use limbeck_methods::{
-    Classification, METHODS, Method, MethodEntry, MethodError, Probe, Progress, Segmentation, Step,
-    Supervision, Target, Task, TaskKind, Term, TrainingPart, build,
+    Classification, METHODS, Method, MethodEntry, MethodError, Pretraining, Probe, Progress,
+    Segmentation, Step, Supervision, Target, Task, TaskKind, Term, TrainingPart, build,
 };
 use limbeck_nn::{Feature, Init, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
 use serde_json::Value;
@@ -243,7 +243,9 @@ impl Scene {
             dtype: self.dtype,
             training: match self.task() {
                 TaskKind::Classification => TrainingPart::labelled(labels),
-                TaskKind::Segmentation => TrainingPart::unlabelled(TRAINING),
+                TaskKind::Segmentation | TaskKind::Pretraining => {
+                    TrainingPart::unlabelled(TRAINING)
+                }
             },
             teacher_classifier: None,
         }
@@ -330,7 +332,7 @@ impl Scene {
         teacher: &Outputs,
     ) -> Vec<Term> {
         let target = match self.task() {
-            TaskKind::Classification => classes(),
+            TaskKind::Classification | TaskKind::Pretraining => classes(),
             TaskKind::Segmentation => masks(|i| match i % 7 {
                 6 => VOID,
                 _ => (i / 5 % CLASSES) as u8,
@@ -351,6 +353,7 @@ impl Scene {
         let segmentation = Segmentation::default();
         let task: &dyn Task = match self.task() {
             TaskKind::Classification => &Classification::PLAIN,
+            TaskKind::Pretraining => &Pretraining,
             TaskKind::Segmentation => &segmentation,
         };
         let step = Step {

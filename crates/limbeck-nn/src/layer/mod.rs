@@ -2,6 +2,7 @@
 
 mod attention;
 mod batch_norm;
+mod class_head;
 mod conv2d;
 mod conv_norm;
 mod conv_transpose2d;
@@ -17,6 +18,7 @@ mod transformer_block;
 
 pub use attention::SelfAttention;
 pub use batch_norm::BatchNorm2d;
+pub use class_head::ClassHead;
 pub use conv_norm::{ConvNorm, Residual};
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::{Conv2d, Conv2dConfig, FrozenConvolution};

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
-    layer::{Activation, Conv2dConfig, ConvNorm, Linear, global_avg_pool2d},
+    layer::{Activation, ClassHead, Conv2dConfig, ConvNorm, global_avg_pool2d},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(9);
@@ -55,7 +55,7 @@ pub struct CifarMobileNetV2 {
     conv1: ConvNorm,
     blocks: Vec<Vec<InvertedResidual>>,
     conv2: ConvNorm,
-    classifier: Linear,
+    classifier: ClassHead,
 }
 
 impl CifarMobileNetV2 {
@@ -94,7 +94,7 @@ impl CifarMobileNetV2 {
         }
         let last = Conv2dConfig::new(channels, LAST_CHANNELS, 1).kaiming_fan_out();
         let conv2 = ConvNorm::new(builder, "conv2.0", "conv2.1", last);
-        let classifier = Linear::with_init(
+        let classifier = ClassHead::with_init(
             builder.sub("classifier.0"),
             LAST_CHANNELS,
             input.classes,
@@ -113,6 +113,10 @@ impl CifarMobileNetV2 {
 impl Architecture for CifarMobileNetV2 {
     fn tap_names(&self) -> Vec<String> {
         stage_taps(STAGE_ENDS.len())
+    }
+
+    fn head_names(&self) -> &[&str] {
+        &["classifier."]
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {

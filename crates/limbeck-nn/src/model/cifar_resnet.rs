@@ -87,6 +87,6 @@ pub fn build(
         input.channels,
         input.classes,
         config,
-        "fc",
+        "fc.",
     ))
 }

@@ -72,6 +72,6 @@ pub fn build(
         input.channels,
         input.classes,
         config,
-        "linear",
+        "linear.",
     ))
 }

@@ -11,8 +11,8 @@ use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass, TaskKind,
     layer::{
-        Activation, Conv2dConfig, ConvNorm, Linear, avg_pool2d, channel_shuffle, global_avg_pool2d,
-        relu,
+        Activation, ClassHead, Conv2dConfig, ConvNorm, avg_pool2d, channel_shuffle,
+        global_avg_pool2d, relu,
     },
 };
 
@@ -40,7 +40,7 @@ pub static MODELS: &[ModelEntry] = &[ModelEntry {
 pub struct ShuffleNetV1 {
     conv1: ConvNorm,
     stages: Vec<Vec<ShuffleBlock>>,
-    linear: Linear,
+    linear: ClassHead,
 }
 
 impl ShuffleNetV1 {
@@ -63,7 +63,7 @@ impl ShuffleNetV1 {
             }
             stages.push(stage);
         }
-        let linear = Linear::new(builder.sub("linear"), channels, input.classes);
+        let linear = ClassHead::new(builder.sub("linear"), channels, input.classes);
         Ok(Self {
             conv1,
             stages,
@@ -75,6 +75,10 @@ impl ShuffleNetV1 {
 impl Architecture for ShuffleNetV1 {
     fn tap_names(&self) -> Vec<String> {
         stage_taps(self.stages.len())
+    }
+
+    fn head_names(&self) -> &[&str] {
+        &["linear."]
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {

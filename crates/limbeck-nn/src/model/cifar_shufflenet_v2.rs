@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass, TaskKind,
-    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, interleave_channels, relu},
+    layer::{ClassHead, Conv2dConfig, ConvNorm, global_avg_pool2d, interleave_channels, relu},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(5);
@@ -38,7 +38,7 @@ pub struct ShuffleNetV2 {
     conv1: ConvNorm,
     stages: Vec<(DownBlock, Vec<BasicBlock>)>,
     conv2: ConvNorm,
-    linear: Linear,
+    linear: ClassHead,
 }
 
 impl ShuffleNetV2 {
@@ -62,7 +62,7 @@ impl ShuffleNetV2 {
         }
         let last = Conv2dConfig::new(channels, LAST_CHANNELS, 1);
         let conv2 = ConvNorm::new(builder, "conv2", "bn2", last);
-        let linear = Linear::new(builder.sub("linear"), LAST_CHANNELS, input.classes);
+        let linear = ClassHead::new(builder.sub("linear"), LAST_CHANNELS, input.classes);
         Ok(Self {
             conv1,
             stages,
@@ -75,6 +75,10 @@ impl ShuffleNetV2 {
 impl Architecture for ShuffleNetV2 {
     fn tap_names(&self) -> Vec<String> {
         stage_taps(self.stages.len())
+    }
+
+    fn head_names(&self) -> &[&str] {
+        &["linear."]
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {

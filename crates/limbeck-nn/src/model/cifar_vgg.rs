@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
-    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, max_pool2d},
+    layer::{ClassHead, Conv2dConfig, ConvNorm, global_avg_pool2d, max_pool2d},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(8);
@@ -46,7 +46,7 @@ pub static MODELS: &[ModelEntry] = &[
 #[derive(Debug)]
 pub struct Vgg {
     blocks: Vec<Vec<ConvNorm>>,
-    classifier: Linear,
+    classifier: ClassHead,
 }
 
 impl Vgg {
@@ -90,7 +90,7 @@ impl Vgg {
             }
             blocks.push(block);
         }
-        let classifier = Linear::with_init(
+        let classifier = ClassHead::with_init(
             builder.sub("classifier"),
             channels,
             input.classes,
@@ -104,6 +104,10 @@ impl Vgg {
 impl Architecture for Vgg {
     fn tap_names(&self) -> Vec<String> {
         stage_taps(self.blocks.len() - 1)
+    }
+
+    fn head_names(&self) -> &[&str] {
+        &["classifier."]
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {

@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use super::{ImageSizes, ModelEntry};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
-    layer::{BatchNorm2d, Conv2d, Conv2dConfig, ConvNorm, Linear, dropout, global_avg_pool2d},
+    layer::{BatchNorm2d, ClassHead, Conv2d, Conv2dConfig, ConvNorm, dropout, global_avg_pool2d},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(3);
@@ -47,7 +47,7 @@ pub struct WideResNet {
     conv1: Conv2d,
     stages: Vec<Vec<WideBlock>>,
     bn1: BatchNorm2d,
-    fc: Linear,
+    fc: ClassHead,
 }
 
 impl WideResNet {
@@ -99,7 +99,7 @@ impl WideResNet {
             stages.push(stage);
         }
         let bn1 = BatchNorm2d::new(builder.sub("bn1"), channels);
-        let fc = Linear::with_init(
+        let fc = ClassHead::with_init(
             builder.sub("fc"),
             channels,
             input.classes,
@@ -133,6 +133,10 @@ impl Architecture for WideResNet {
         names.push(format!("stage{}.preact", self.stages.len()));
         names.push("pooled".to_owned());
         names
+    }
+
+    fn head_names(&self) -> &[&str] {
+        &["fc."]
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {

@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use super::{ImageSizes, ModelEntry, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass, TaskKind,
-    layer::{Conv2dConfig, ConvNorm, Linear, global_avg_pool2d},
+    layer::{ClassHead, Conv2dConfig, ConvNorm, global_avg_pool2d},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(17);
@@ -54,7 +54,7 @@ pub struct MobileNetV1 {
     first: ConvNorm,
     /// Depthwise 3×3 and 1×1.
     layers: Vec<[ConvNorm; 2]>,
-    fc: Linear,
+    fc: ClassHead,
 }
 
 impl MobileNetV1 {
@@ -83,7 +83,7 @@ impl MobileNetV1 {
             ]);
             channels = output;
         }
-        let fc = Linear::new(builder.sub("fc"), channels, input.classes);
+        let fc = ClassHead::new(builder.sub("fc"), channels, input.classes);
         Ok(Self { first, layers, fc })
     }
 }
@@ -91,6 +91,10 @@ impl MobileNetV1 {
 impl Architecture for MobileNetV1 {
     fn tap_names(&self) -> Vec<String> {
         stage_taps(STAGE_ENDS.len())
+    }
+
+    fn head_names(&self) -> &[&str] {
+        &["fc."]
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {

@@ -11,7 +11,7 @@ use burn::tensor::Tensor;
 use super::{ImageSizes, ModelEntry, mobilenet_v2_body::MobileNetV2Body};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
-    layer::{Activation, Conv2dConfig, ConvNorm, Linear, dropout, global_avg_pool2d},
+    layer::{Activation, ClassHead, Conv2dConfig, ConvNorm, dropout, global_avg_pool2d},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(17);
@@ -37,7 +37,7 @@ pub static MODELS: &[ModelEntry] = &[ModelEntry {
 pub struct MobileNetV2 {
     body: MobileNetV2Body,
     last: ConvNorm,
-    classifier: Linear,
+    classifier: ClassHead,
 }
 
 impl MobileNetV2 {
@@ -57,7 +57,7 @@ impl MobileNetV2 {
             format_args!("{name}.1"),
             config,
         );
-        let classifier = Linear::with_init(
+        let classifier = ClassHead::with_init(
             builder.sub("classifier.1"),
             LAST_CHANNELS,
             input.classes,
@@ -78,6 +78,10 @@ impl Architecture for MobileNetV2 {
         names.push(format!("features.{}", self.body.block_count() + 1));
         names.push("pooled".to_owned());
         names
+    }
+
+    fn head_names(&self) -> &[&str] {
+        &["classifier."]
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {

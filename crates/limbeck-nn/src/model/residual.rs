@@ -10,28 +10,33 @@ use super::{
 };
 use crate::{
     Architecture, Builder, Feature, Pass,
-    layer::{Linear, global_avg_pool2d},
+    layer::{ClassHead, global_avg_pool2d},
 };
 
 /// A ResNet.
 #[derive(Debug)]
 pub struct ResidualNetwork {
     body: ResidualBody,
-    head: Linear,
+    head: ClassHead,
+    head_names: [&'static str; 1],
 }
 
 impl ResidualNetwork {
-    /// `head` is the state-dict name of the last linear map.
+    /// `head` is what state-dict names of the last linear map begin with: `fc.`.
     pub(crate) fn new(
         builder: &mut Builder<'_>,
         channels: usize,
         classes: usize,
         config: BodyConfig<'_>,
-        head: &str,
+        head: &'static str,
     ) -> Self {
         let body = ResidualBody::new(builder, channels, config);
-        let head = Linear::new(builder.sub(head), body.width(), classes);
-        Self { body, head }
+        let linear = builder.sub(head.trim_end_matches('.'));
+        Self {
+            head: ClassHead::new(linear, body.width(), classes),
+            head_names: [head],
+            body,
+        }
     }
 }
 
@@ -40,6 +45,10 @@ impl Architecture for ResidualNetwork {
         let mut names = self.body.tap_names();
         names.push("pooled".to_owned());
         names
+    }
+
+    fn head_names(&self) -> &[&str] {
+        &self.head_names
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {

@@ -61,6 +61,6 @@ pub fn build(
         input.channels,
         input.classes,
         config,
-        "fc",
+        "fc.",
     ))
 }

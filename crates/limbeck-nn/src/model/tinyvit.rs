@@ -25,7 +25,9 @@ use limbeck_kernels::gelu;
 use super::{ImageSizes, ModelEntry};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
-    layer::{Conv2dConfig, ConvNorm, LayerNorm, Linear, global_avg_pool2d, tokens_to_map},
+    layer::{
+        ClassHead, Conv2dConfig, ConvNorm, LayerNorm, Linear, global_avg_pool2d, tokens_to_map,
+    },
 };
 use block::{Bottleneck, Merging, WindowBlock, WindowBlockShape};
 
@@ -212,7 +214,7 @@ pub struct TinyVit {
     mergings: Vec<Merging>,
     stages: Vec<Vec<WindowBlock>>,
     norm: LayerNorm,
-    head: Linear,
+    head: ClassHead,
 }
 
 impl TinyVit {
@@ -272,7 +274,8 @@ impl TinyVit {
             stages.push(blocks);
         }
         let norm = LayerNorm::new(builder.sub("norm_head"), widths[3], EPSILON);
-        let head = linear(builder.sub("head"), widths[3], input.classes);
+        let zero = Some(Init::Constant(0.0));
+        let head = ClassHead::with_init(builder.sub("head"), widths[3], input.classes, INIT, zero);
         Ok(Self {
             stem,
             bottlenecks,
@@ -304,6 +307,10 @@ impl Architecture for TinyVit {
         }
         names.push("pooled".to_owned());
         names
+    }
+
+    fn head_names(&self) -> &[&str] {
+        &["head."]
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {

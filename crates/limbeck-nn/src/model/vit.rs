@@ -17,6 +17,7 @@
 //! `stage1` to `stage4` are other names of the last block of each. A distilled net's logits are the
 //! mean of its heads', in training too.
 
+mod parts;
 mod shape;
 
 use burn::tensor::Tensor;
@@ -25,7 +26,7 @@ pub use shape::{Embedding, VisionTransformerConfig};
 use super::{ImageSizes, ModelEntry};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, ParameterId, Pass, Role, TaskKind,
-    layer::{Conv2d, Conv2dConfig, LayerNorm, Linear, TransformerBlock},
+    layer::{ClassHead, Conv2d, Conv2dConfig, LayerNorm, TransformerBlock},
 };
 
 /// DeiT, appendix A: linear maps and tokens.
@@ -126,8 +127,8 @@ pub struct VisionTransformer {
     patches: Conv2d,
     blocks: Vec<TransformerBlock>,
     norm: LayerNorm,
-    head: Linear,
-    head_dist: Option<Linear>,
+    head: ClassHead,
+    head_dist: Option<ClassHead>,
 }
 
 impl VisionTransformer {
@@ -182,42 +183,22 @@ impl VisionTransformer {
         })
     }
 
-    fn feature(&self, tokens: &Tensor<3>) -> Feature {
-        Feature::Tokens {
-            tokens: tokens.clone(),
-            prefix: self.config.prefix(),
-            grid: self.grid,
-        }
-    }
-
-    /// `[B, C, H, W]` → `[B, N, D]`: class token, distillation token, patches row by row, with
-    /// their positions added.
-    fn embed(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<3> {
-        let width = self.config.width;
-        let map = self.patches.forward(pass, images);
-        let [batch, _, rows, columns] = map.dims();
-        let patches = map.reshape([batch, width, rows * columns]).swap_dims(1, 2);
-        let mut tokens: Vec<Tensor<3>> = [Some(self.class_token), self.distillation_token]
-            .into_iter()
-            .flatten()
-            .map(|token| pass.get::<3>(token).expand([batch, 1, width]))
-            .collect();
-        tokens.push(patches);
-        Tensor::cat(tokens, 1) + pass.get::<3>(self.positions)
-    }
-
     /// Last tokens `[B, N, D]` → what the head and a distilled net's second head read, `[B, D]`.
-    fn embeddings(&self, pass: &mut Pass<'_>, x: Tensor<3>) -> (Tensor<2>, Option<Tensor<2>>) {
+    fn embeddings(
+        &self,
+        pass: &mut Pass<'_>,
+        x: Tensor<3>,
+        grid: [usize; 2],
+    ) -> (Tensor<2>, Option<Tensor<2>>) {
+        let x = self.normalise(pass, x);
+        pass.tap("tokens", || self.feature_on(&x, grid));
+        let prefix = self.config.prefix();
         match self.config.embedding {
             Embedding::ClassToken => {
-                let x = self.norm.forward(pass, x);
-                pass.tap("tokens", || self.feature(&x));
                 let token = |index| x.clone().narrow(1, index, 1).squeeze_dim(1);
                 (token(0), self.head_dist.map(|_| token(1)))
             }
             Embedding::PatchMean => {
-                pass.tap("tokens", || self.feature(&x));
-                let prefix = self.config.prefix();
                 let count = x.dims()[1] - prefix;
                 let mean = x.narrow(1, prefix, count).mean_dim(1).squeeze_dim(1);
                 (self.norm.forward(pass, mean), None)
@@ -252,24 +233,21 @@ impl Architecture for VisionTransformer {
         names
     }
 
+    fn transformer(&self) -> Option<&VisionTransformer> {
+        Some(self)
+    }
+
+    fn head_names(&self) -> &[&str] {
+        &["head.", "head_dist."]
+    }
+
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
-        let mut x = self.embed(pass, images);
-        pass.tap("stem", || self.feature(&x));
-        for (index, block) in self.blocks.iter().enumerate() {
-            let width = self.config.width;
-            x = block.forward_showing(pass, x, &format!("attention{index}"), |pass, qkv| {
-                for (place, name) in PROJECTIONS.iter().enumerate() {
-                    pass.tap(&format!("{name}{index}"), || {
-                        self.feature(&qkv.clone().narrow(2, place * width, width))
-                    });
-                }
-            });
-            pass.tap(&format!("block{index}"), || self.feature(&x));
-            if let Some(stage) = stage_ends(self.blocks.len()).position(|end| end == index) {
-                pass.tap(&format!("stage{}", stage + 1), || self.feature(&x));
-            }
-        }
-        let (embedding, distilled) = self.embeddings(pass, x);
+        let grid = self.grid_of(&images);
+        let patches = self.patches(pass, images);
+        let x = self.with_prefix(pass, patches);
+        pass.tap("stem", || self.feature_on(&x, grid));
+        let x = self.run_blocks(pass, x, 0..self.blocks.len(), grid);
+        let (embedding, distilled) = self.embeddings(pass, x, grid);
         let (Some(distilled), Some(head_dist)) = (distilled, self.head_dist) else {
             pass.tap("pooled", || Feature::Vector(embedding.clone()));
             return Feature::Vector(self.head.forward(pass, embedding));
@@ -289,6 +267,6 @@ impl Architecture for VisionTransformer {
 const PROJECTIONS: [&str; 3] = ["query", "key", "value"];
 
 /// Drawn as DeiT's linear maps.
-fn linear(builder: Builder<'_>, input: usize, output: usize) -> Linear {
-    Linear::with_init(builder, input, output, INIT, Some(Init::Constant(0.0)))
+fn linear(builder: Builder<'_>, input: usize, output: usize) -> ClassHead {
+    ClassHead::with_init(builder, input, output, INIT, Some(Init::Constant(0.0)))
 }

@@ -69,11 +69,13 @@ pub fn load_backbone(
     network: &mut Network,
     state: &StateDict,
 ) -> Result<BackboneReport, WeightsError> {
-    let Some(backbone) = network.backbone_prefix().map(str::to_owned) else {
+    if network.is_backbone("").is_none() {
         return Err(WeightsError::NoBackbone {
             network: network.name().to_owned(),
         });
-    };
+    }
+    // A classifier's backbone has no name of its own: all but its last linear map.
+    let backbone = network.backbone_prefix().unwrap_or_default().to_owned();
     if network.store.is_folded() {
         return Err(WeightsError::Folded);
     }
@@ -98,6 +100,9 @@ pub fn load_backbone(
         let Some(short) = entry.name.strip_prefix(backbone.as_str()) else {
             continue;
         };
+        if network.is_backbone(&entry.name) == Some(false) {
+            continue;
+        }
         let count = entry.shape.iter().product::<usize>();
         if entry.role.is_trained() {
             all += count;

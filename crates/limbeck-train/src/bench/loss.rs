@@ -80,6 +80,7 @@ impl LossBench<'_> {
                     TensorData::new(noise::labels(classes, self.batch), [self.batch]),
                     &probe.device,
                 )),
+                TaskKind::Pretraining => Target::None,
                 TaskKind::Segmentation => {
                     let masks = noise::masks(self.input, self.batch).into_iter();
                     let shape = [self.batch, self.input.height, self.input.width];

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::tensor::{DType, Device, Tensor, TensorData, activation::softmax};
 use limbeck_data::{Batch, Large, MAX_MASK_CLASSES};
 use limbeck_methods::{
-    Batch as Tensors, Classification, HeldOut, Images, MethodError, Normalisation, Segmentation,
-    Task, TrainingPart,
+    Batch as Tensors, Classification, HeldOut, Images, MethodError, Normalisation, Pretraining,
+    Segmentation, Task, TrainingPart,
 };
 use limbeck_nn::{Feature, InputShape, Outputs, Tap, TapKind, Taps, TaskKind};
 
@@ -37,6 +37,7 @@ pub(super) fn tensor<const D: usize>(shape: [usize; D]) -> Tensor<D> {
 pub(super) fn task(kind: TaskKind) -> Box<dyn Task> {
     match kind {
         TaskKind::Classification => Box::new(Classification::PLAIN),
+        TaskKind::Pretraining => Box::new(Pretraining),
         TaskKind::Segmentation => Box::new(Segmentation {
             auxiliary_weight: Recipe::default().task.auxiliary_weight,
             ..Segmentation::default()
@@ -52,7 +53,7 @@ pub(super) fn training_part(kind: TaskKind, input: InputShape, count: usize) -> 
             normalisation,
             ..TrainingPart::labelled(labels(input.classes, count))
         },
-        TaskKind::Segmentation => TrainingPart {
+        TaskKind::Segmentation | TaskKind::Pretraining => TrainingPart {
             images: count,
             labels: None,
             normalisation,
@@ -139,6 +140,7 @@ pub(super) fn batch(kind: TaskKind, input: InputShape, count: usize, wanted: Ima
     let (labels, masks) = match kind {
         TaskKind::Classification => (labels(input.classes, count), Vec::new()),
         TaskKind::Segmentation => (Vec::new(), masks(input, count)),
+        TaskKind::Pretraining => (Vec::new(), Vec::new()),
     };
     let indices: Vec<usize> = (0..count).collect();
     let alone = Batch {

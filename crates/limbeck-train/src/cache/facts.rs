@@ -115,7 +115,7 @@ pub(super) fn sections(dataset: &Dataset, views: u64, task: TaskKind) -> Vec<Sec
         (Part::Test, &dataset.test, 1),
     ];
     let parts = match task {
-        TaskKind::Classification => &parts[..],
+        TaskKind::Classification | TaskKind::Pretraining => &parts[..],
         TaskKind::Segmentation => &parts[..1],
     };
     let sections = parts.iter().map(|&(section, part, views)| Section {

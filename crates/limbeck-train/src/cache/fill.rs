@@ -111,7 +111,7 @@ pub fn fill(
 fn batch_of(plan: &CachePlan) -> usize {
     let [height, width] = plan.augment.size;
     match plan.task {
-        TaskKind::Classification => BATCH,
+        TaskKind::Classification | TaskKind::Pretraining => BATCH,
         TaskKind::Segmentation => (PIXELS / (height * width).max(1)).clamp(1, BATCH),
     }
 }

@@ -78,6 +78,7 @@ impl CachePlan {
             &recipe,
             &file,
             input,
+            dataset.labelling != Labelling::None,
             &normalisation,
             &dataset,
             &mut notes,

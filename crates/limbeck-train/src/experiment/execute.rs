@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use limbeck_data::Labelling;
-use limbeck_methods::{BASELINE, Section, TaskKind};
+use limbeck_methods::{Section, TaskKind};
 use limbeck_nn::Network;
 use limbeck_report::{Evaluation, Results};
 
@@ -118,7 +118,7 @@ fn perform(
         let end = run.train(
             &format!("baseline-{seed}"),
             seed,
-            BASELINE,
+            run.baseline,
             None,
             validation_answers.as_ref(),
             observer,
@@ -217,6 +217,8 @@ struct Run<'a> {
     folder: &'a RunFolder,
     interrupt: &'a AtomicBool,
     validation: EvaluationSet,
+    /// The method that is trained beside the recipe's.
+    baseline: &'static str,
     fingerprints: Fingerprints,
     jobs: usize,
     begun: std::cell::Cell<usize>,
@@ -234,6 +236,7 @@ impl<'a> Run<'a> {
             folder,
             interrupt,
             validation,
+            baseline: plan.baseline()?.0,
             fingerprints: Fingerprints {
                 teacher: plan.fingerprint_of_teacher()?,
                 student: plan.fingerprint()?,
@@ -248,7 +251,7 @@ impl<'a> Run<'a> {
     }
 
     fn has_baseline(&self) -> bool {
-        self.plan.recipe.train.baseline && self.plan.recipe.method.name != BASELINE
+        self.plan.recipe.train.baseline && self.plan.recipe.method.name != self.baseline
     }
 
     fn trains_teacher(&self) -> bool {
@@ -263,7 +266,7 @@ impl<'a> Run<'a> {
         observer: &mut dyn Observer,
     ) -> Result<Option<Finished>, TrainError> {
         let seed = self.plan.recipe.train.seed;
-        let learner = self.learner(network.clone(), seed, BASELINE, None)?;
+        let learner = self.learner(network.clone(), seed, self.baseline, None)?;
         let fingerprint = &self.fingerprints.teacher;
         self.take_over(TEACHER, fingerprint, observer)?;
         let job = Job {
@@ -342,11 +345,12 @@ impl<'a> Run<'a> {
     ) -> Result<Option<Finished>, TrainError> {
         let network = teacher.map(RunTeacher::network);
         let learner = self.learner(self.plan.student(seed)?, seed, method, network)?;
-        let fingerprint = match method {
-            BASELINE => &self.fingerprints.baseline,
-            _ => &self.fingerprints.student,
+        let is_baseline = method == self.baseline;
+        let fingerprint = match is_baseline {
+            true => &self.fingerprints.baseline,
+            false => &self.fingerprints.student,
         };
-        if method == BASELINE {
+        if is_baseline {
             self.take_over(name, fingerprint, observer)?;
         }
         let job = Job {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use limbeck_methods::BASELINE;
 use sha2::{Digest, Sha256};
 
 use super::Plan;
@@ -28,7 +29,7 @@ impl Plan {
     /// A recipe that TOML cannot hold.
     pub fn fingerprint_of_baseline(&self) -> Result<String, TrainError> {
         let mut recipe = self.recipe.clone();
-        recipe.method = MethodRecipe::default();
+        recipe.method = self.baseline_recipe()?;
         self.fingerprint_of(&recipe, "")
     }
 
@@ -38,9 +39,28 @@ impl Plan {
     /// A recipe that TOML cannot hold.
     pub fn fingerprint_of_teacher(&self) -> Result<String, TrainError> {
         let mut recipe = self.recipe.clone();
-        recipe.method = MethodRecipe::default();
+        recipe.method = self.baseline_recipe()?;
         recipe.student = StudentRecipe::default();
         self.fingerprint_of(&recipe, "")
+    }
+
+    /// What a recipe says whose method is the baseline.
+    fn baseline_recipe(&self) -> Result<MethodRecipe, TrainError> {
+        let (name, settings) = self.baseline()?;
+        if name == BASELINE {
+            return Ok(MethodRecipe::default());
+        }
+        let mut method = MethodRecipe {
+            name: name.to_owned(),
+            ..MethodRecipe::default()
+        };
+        for (id, value) in settings {
+            let table = toml::Table::try_from(value).map_err(|error| {
+                TrainError::Setting(format!("method.{id} cannot be written: {error}"))
+            })?;
+            method.settings.insert(id, table);
+        }
+        Ok(method)
     }
 
     fn fingerprint_of(&self, recipe: &Recipe, method: &str) -> Result<String, TrainError> {

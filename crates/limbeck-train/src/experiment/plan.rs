@@ -1,5 +1,6 @@
 //! Everything that can be checked before the first step.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -7,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use limbeck_data::{Augment, Dataset, Labelling, Loader, Normalisation, Part};
 use limbeck_methods::{
     BASELINE, Cast, Classifier, Probe, Procedure, Section, Task, TaskKind, TrainingPart,
+    baseline_of,
 };
 use limbeck_nn::{InputShape, Network};
 
@@ -107,9 +109,11 @@ impl Plan {
         let dataset = stock.dataset(&recipe.data)?;
         let labelled = dataset.labelling != Labelling::None;
         let blueprint = stock.student(&recipe)?;
-        let kind = kind_of(&recipe, &dataset, &blueprint)?;
+        let kind = kind_of(&recipe, &dataset, &blueprint, &method)?;
         method.check(&recipe.method.name, &recipe.method.values(), kind, labelled)?;
-        if !labelled {
+        // What is pre-trained has no classes that labels, or a teacher's, could be compared with.
+        let pretrains = kind == TaskKind::Pretraining;
+        if !labelled && !pretrains {
             check_without_labels(&recipe, &dataset)?;
         }
         let classes = match dataset.classes.len() {
@@ -146,6 +150,9 @@ impl Plan {
         let (augment, normalisation) =
             augmentation::settle(&mut recipe, &dataset, blueprint.size(), kind)?;
         let mut input = input_shape(&augment, &dataset);
+        if pretrains {
+            input = input.headless();
+        }
         if recipe.train.baseline && recipe.method.name == BASELINE {
             warnings.push(format!(
                 "the method `{BASELINE}` is the baseline itself; no second one is trained"
@@ -154,6 +161,7 @@ impl Plan {
         let teacher = match cache {
             None => stock.teacher(
                 &recipe,
+                kind,
                 input,
                 &normalisation,
                 &dataset,
@@ -178,6 +186,7 @@ impl Plan {
             false => data_fingerprint(&dataset),
         };
         let classes = match (&teacher, dataset.labelling) {
+            _ if pretrains => Vec::new(),
             (Some(teacher), Labelling::None) => teacher.classes(),
             _ => dataset.classes.clone(),
         };
@@ -221,7 +230,7 @@ impl Plan {
         let trained = student.store.trained_count();
         let name = plan.recipe.method.name.clone();
         let (procedure, _) = plan.cast(student, plan.recipe.train.seed, &name, None)?;
-        if plan.dataset.labelling == Labelling::None {
+        if plan.dataset.labelling == Labelling::None && !pretrains {
             notes.push(format!(
                 "the images have no labels: the loss is that of `{name}` without its part that \
                  learns from labels"
@@ -306,11 +315,32 @@ impl Plan {
         teacher: Option<&Network>,
     ) -> Result<(Box<dyn Procedure>, Cast), TrainError> {
         let mut probe = self.probe(&student, seed, teacher);
-        if name != BASELINE {
-            probe.pairs.clone_from(&self.recipe.method.pairs);
-        }
-        let settings = self.recipe.method.values();
+        let (baseline, of_baseline) = self.baseline()?;
+        let settings = match name == baseline && name != self.recipe.method.name {
+            true => of_baseline,
+            false => {
+                probe.pairs.clone_from(&self.recipe.method.pairs);
+                self.recipe.method.values()
+            }
+        };
         self.method.cast(name, &settings, &probe, student)
+    }
+
+    /// The method that is trained beside the recipe's for comparison, and trains a teacher that is
+    /// not there yet, with its settings: labels alone, or what a method that pre-trains adds to.
+    ///
+    /// # Errors
+    /// An unknown method.
+    pub(crate) fn baseline(
+        &self,
+    ) -> Result<(&'static str, BTreeMap<String, serde_json::Value>), TrainError> {
+        match self.task {
+            TaskKind::Pretraining => {
+                let method = &self.recipe.method;
+                Ok(baseline_of(&method.name, &method.values())?)
+            }
+            _ => Ok((BASELINE, BTreeMap::new())),
+        }
     }
 
     /// What a method is built for that trains `student`, without layer pairs.
@@ -384,6 +414,16 @@ impl Plan {
                 &self.augment,
                 segmenter,
                 boundary,
+                workers,
+            )?;
+            return Ok(set.of(section));
+        }
+        if self.task == TaskKind::Pretraining {
+            let set = EvaluationSet::of_embeddings(
+                part.clone(),
+                &self.dataset.train,
+                &self.augment,
+                &self.recipe.probe,
                 workers,
             )?;
             return Ok(set.of(section));

@@ -118,7 +118,7 @@ fn stored_bytes(plan: &Plan, outputs: &[String]) -> Result<u64, TrainError> {
     let data = &plan.dataset;
     let measured = match plan.task {
         TaskKind::Classification => data.validation.len() + data.test.len(),
-        TaskKind::Segmentation => 0,
+        TaskKind::Segmentation | TaskKind::Pretraining => 0,
     };
     let records = data.train.len() * views + measured;
     Ok(record_bytes(&outputs).saturating_mul(records as u64))

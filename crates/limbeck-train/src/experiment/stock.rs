@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use limbeck_data::{Augment, Dataset, Labelling, Normalisation};
-use limbeck_methods::OwnCriterion;
+use limbeck_methods::{OwnCriterion, TaskKind};
 use limbeck_nn::{InputShape, Network};
 
 use super::chosen_method::ChosenMethod;
@@ -179,6 +179,7 @@ impl Stock {
     pub(super) fn teacher(
         &mut self,
         recipe: &Recipe,
+        kind: TaskKind,
         input: InputShape,
         normalisation: &Normalisation,
         dataset: &Arc<Dataset>,
@@ -186,10 +187,13 @@ impl Stock {
         warnings: &mut Vec<String>,
     ) -> Result<Option<RunTeacher>, TrainError> {
         let needed = self.method(recipe)?.needs_teacher();
-        let labelled = dataset.labelling != Labelling::None;
+        let pretrains = kind == TaskKind::Pretraining;
+        // Whether its classes have to be those of the data.
+        let compared = dataset.labelling != Labelling::None && !pretrains;
+        let teachable = compared || pretrains;
         let untrained =
             |blueprint: Blueprint, notes: &mut Vec<String>, warnings: &mut Vec<String>| {
-                if !labelled {
+                if !teachable {
                     return Err(TrainError::ModelSource(format!(
                         "`{}` is a network without weights, and the images of {} have no labels to \
                      train it with; name a trained teacher: a run folder or a weights file",
@@ -219,7 +223,7 @@ impl Stock {
             return match own {
                 OwnTeacher::Untrained(blueprint) => untrained(blueprint.clone(), notes, warnings),
                 OwnTeacher::Trained { network, .. }
-                    if labelled && network.input().classes != input.classes =>
+                    if compared && network.input().classes != input.classes =>
                 {
                     Err(TrainError::ClassCount {
                         teacher: network.name().to_owned(),
@@ -240,7 +244,7 @@ impl Stock {
             };
         }
         let Some(source) = &recipe.teacher.source else {
-            if labelled {
+            if teachable {
                 return Ok(None);
             }
             return Err(TrainError::Setting(format!(
@@ -275,6 +279,7 @@ impl Stock {
                         recipe,
                         &file,
                         input,
+                        compared,
                         normalisation,
                         dataset,
                         &mut said,

@@ -1,9 +1,12 @@
 //! What a run learns: chosen once, from the data's labels, and asked of everything else.
 
 use limbeck_data::{BlockPattern, Dataset, Labelling};
-use limbeck_methods::{Classification, Ohem, Segmentation, Task};
+use limbeck_methods::{
+    Classification, MethodError, Ohem, Pretraining, Segmentation, Task, entries, pretrains,
+};
 use limbeck_nn::{TaskKind, model};
 
+use super::chosen_method::ChosenMethod;
 use crate::{TrainError, blueprint::Blueprint, recipe::Recipe};
 
 /// The task of a run: the data's, or that of the student where images have no labels. `task.kind` may
@@ -15,8 +18,13 @@ pub(super) fn kind_of(
     recipe: &Recipe,
     dataset: &Dataset,
     student: &Blueprint,
+    method: &ChosenMethod,
 ) -> Result<TaskKind, TrainError> {
     let asked = recipe.task.kind.map(TaskKind::from);
+    let pretrains = !method.is_own() && pretrains(&recipe.method.name)?;
+    if pretrains || asked == Some(TaskKind::Pretraining) {
+        return pretraining(recipe, student, asked, pretrains);
+    }
     let of_data = match dataset.labelling {
         Labelling::None => None,
         Labelling::Classes => Some((TaskKind::Classification, "classes of images")),
@@ -40,6 +48,38 @@ pub(super) fn kind_of(
     }
 }
 
+/// Pre-training goes by its method alone: labels are for judging what came of it.
+fn pretraining(
+    recipe: &Recipe,
+    student: &Blueprint,
+    asked: Option<TaskKind>,
+    pretrains: bool,
+) -> Result<TaskKind, TrainError> {
+    let name = &recipe.method.name;
+    if !pretrains {
+        return Err(MethodError::Task {
+            method: entries(name)?[0].id,
+            task: TaskKind::Pretraining,
+        }
+        .into());
+    }
+    if let Some(asked) = asked.filter(|&asked| asked != TaskKind::Pretraining) {
+        return Err(TrainError::Setting(format!(
+            "task.kind is {asked}, and the method `{name}` is for {}; leave one of them out",
+            TaskKind::Pretraining
+        )));
+    }
+    match student.task() {
+        Some(TaskKind::Segmentation) => Err(other_task(
+            student.name(),
+            TaskKind::Segmentation,
+            TaskKind::Classification,
+            "student",
+        )),
+        _ => Ok(TaskKind::Pretraining),
+    }
+}
+
 /// Refuses a teacher for another task.
 ///
 /// # Errors
@@ -49,8 +89,11 @@ pub(crate) fn check_teacher(
     found: Option<TaskKind>,
     kind: TaskKind,
 ) -> Result<(), TrainError> {
+    let both_embed = kind == TaskKind::Pretraining && found == Some(TaskKind::Classification);
     match found {
-        Some(found) if found != kind => Err(other_task(name, found, kind, "teacher")),
+        Some(found) if found != kind && !both_embed => {
+            Err(other_task(name, found, kind, "teacher"))
+        }
         _ => Ok(()),
     }
 }
@@ -101,6 +144,7 @@ pub(super) fn task_of(
     let label_smoothing = recipe.train.label_smoothing;
     Ok(match kind {
         TaskKind::Classification => Box::new(Classification { label_smoothing }),
+        TaskKind::Pretraining => Box::new(Pretraining),
         TaskKind::Segmentation => {
             let task = &recipe.task;
             let weights = task.class_weights.as_ref();

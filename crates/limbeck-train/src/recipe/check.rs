@@ -41,6 +41,7 @@ impl Recipe {
         self.check_schedule()?;
         self.check_task()?;
         self.check_evaluate()?;
+        self.check_probe()?;
         self.check_train()
     }
 
@@ -69,6 +70,13 @@ impl Recipe {
             )?;
         }
         Ok(())
+    }
+
+    fn check_probe(&self) -> Result<(), Mistake> {
+        let it = &self.probe;
+        at_least_one("probe.neighbours", it.neighbours)?;
+        at_least_one("probe.bank", it.bank)?;
+        at_least_one("probe.every", it.every)
     }
 
     fn check_evaluate(&self) -> Result<(), Mistake> {
@@ -373,6 +381,10 @@ fn fits(key: &str, found: impl Display, is_in_range: bool, expected: &str) -> Re
 fn number(key: &str, value: f64, is_in_range: bool, range: &str) -> Result<(), Mistake> {
     let expected = format!("a number {range}");
     fits(key, value, is_in_range && value.is_finite(), &expected)
+}
+
+fn at_least_one(key: &str, value: usize) -> Result<(), Mistake> {
+    number(key, value as f64, value >= 1, "at least 1")
 }
 
 fn positive(key: &str, value: f64) -> Result<(), Mistake> {

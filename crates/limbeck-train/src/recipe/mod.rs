@@ -13,6 +13,7 @@ mod method_tables;
 mod nearest;
 mod node;
 mod paths;
+mod probe;
 mod sections;
 mod task;
 mod typed;
@@ -23,6 +24,7 @@ mod tests;
 pub use error::{Mistake, Place, RecipeError};
 pub use evaluate::{EvaluateMode, EvaluateRecipe};
 pub use layers::Layers;
+pub use probe::ProbeRecipe;
 pub use sections::{
     Choose, ChooseBy, DataRecipe, MethodRecipe, OptimizerName, OptimizerRecipe, Recipe,
     ScheduleName, ScheduleRecipe, StudentRecipe, TeacherRecipe, TrainRecipe,

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use limbeck_data::{Augment, PadCrop};
 use serde::{Deserialize, Serialize};
 
-use super::{EvaluateRecipe, TaskRecipe};
+use super::{EvaluateRecipe, ProbeRecipe, TaskRecipe};
 use crate::model_facts::ModelFacts;
 
 /// Everything that decides what a run does.
@@ -45,6 +45,8 @@ pub struct Recipe {
     pub train: TrainRecipe,
     /// How networks that segment are measured.
     pub evaluate: EvaluateRecipe,
+    /// How networks that are pre-trained are measured.
+    pub probe: ProbeRecipe,
 }
 
 impl Default for Recipe {
@@ -65,6 +67,7 @@ impl Default for Recipe {
             schedule: ScheduleRecipe::default(),
             train: TrainRecipe::default(),
             evaluate: EvaluateRecipe::default(),
+            probe: ProbeRecipe::default(),
         }
     }
 }

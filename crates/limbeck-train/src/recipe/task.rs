@@ -14,6 +14,8 @@ pub enum TaskName {
     Classification,
     /// One class of each pixel.
     Segmentation,
+    /// An embedding of each image.
+    Pretraining,
 }
 
 impl From<TaskName> for TaskKind {
@@ -21,6 +23,7 @@ impl From<TaskName> for TaskKind {
         match name {
             TaskName::Classification => Self::Classification,
             TaskName::Segmentation => Self::Segmentation,
+            TaskName::Pretraining => Self::Pretraining,
         }
     }
 }
@@ -29,8 +32,8 @@ impl From<TaskName> for TaskKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskRecipe {
-    /// `classification` or `segmentation`. Where missing, what the data has labels for; of pictures
-    /// without labels, what the networks are for.
+    /// `classification`, `segmentation` or `pretraining`. Where missing, what the method is for, else
+    /// what the data has labels for; of pictures without labels, what the networks are for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<TaskName>,
     /// Weight of the loss of an auxiliary head, of networks that have one; 0 trains none. Default 0.4

@@ -68,5 +68,6 @@ fn heading(task: TaskKind) -> &'static str {
     match task {
         TaskKind::Classification => "classification: a class for each image",
         TaskKind::Segmentation => "\nsegmentation: a class for each pixel",
+        TaskKind::Pretraining => "\npre-training: an embedding for each image",
     }
 }

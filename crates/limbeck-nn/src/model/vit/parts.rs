@@ -1,0 +1,145 @@
+//! The parts of a vision transformer one by one, for what does not run it as a whole: masked
+//! pre-training, crops of other sizes, heads on tokens.
+
+use std::ops::Range;
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+use super::{Embedding, PROJECTIONS, VisionTransformer, VisionTransformerConfig, stage_ends};
+use crate::{Feature, Pass, weights::resize_bicubic};
+
+impl VisionTransformer {
+    /// Its shape.
+    pub fn config(&self) -> &VisionTransformerConfig {
+        &self.config
+    }
+
+    /// Rows and columns of patches in images of the size that it is built for.
+    pub fn grid(&self) -> [usize; 2] {
+        self.grid
+    }
+
+    /// Rows and columns of patches in `images` `[B, C, H, W]`.
+    pub fn grid_of(&self, images: &Tensor<4>) -> [usize; 2] {
+        let [_, _, height, width] = images.dims();
+        [height / self.config.patch, width / self.config.patch]
+    }
+
+    /// `[B, C, H, W]` → patches `[B, L, D]` row by row, with their positions added. Positions are
+    /// resized, bicubically, for images of another size than the network is built for.
+    pub fn patches(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<3> {
+        let (width, prefix) = (self.config.width, self.config.prefix());
+        let map = self.patches.forward(pass, images);
+        let [batch, _, rows, columns] = map.dims();
+        let patches = map.reshape([batch, width, rows * columns]).swap_dims(1, 2);
+        let positions = pass.get::<3>(self.positions);
+        let own = self.grid[0] * self.grid[1];
+        let positions = positions.narrow(1, prefix, own);
+        if [rows, columns] == self.grid {
+            return patches + positions;
+        }
+        let mixes = resizing(self.grid, [rows, columns]);
+        let shape = [1, rows * columns, own];
+        let mixes = TensorData::new(mixes, shape);
+        let mixes = Tensor::<3>::from_data(mixes, (pass.device(), pass.dtype()));
+        patches + mixes.matmul(positions)
+    }
+
+    /// Class and distillation token with their positions in front of `patches` `[B, n, D]`.
+    pub fn with_prefix(&self, pass: &Pass<'_>, patches: Tensor<3>) -> Tensor<3> {
+        let [batch, _, width] = patches.dims();
+        let prefix = self.config.prefix();
+        let positions = pass.get::<3>(self.positions).narrow(1, 0, prefix);
+        let tokens = [Some(self.class_token), self.distillation_token];
+        let tokens = tokens.into_iter().flatten();
+        let tokens: Vec<Tensor<3>> = tokens.map(|token| pass.get::<3>(token)).collect();
+        let prefix = (Tensor::cat(tokens, 1) + positions).expand([batch as i64, -1, width as i64]);
+        Tensor::cat(vec![prefix, patches], 1)
+    }
+
+    /// Tokens `[B, N, D]` through `blocks`, counted from 0; patches among them form `grid`. Taps of
+    /// these blocks are recorded.
+    pub fn run_blocks(
+        &self,
+        pass: &mut Pass<'_>,
+        tokens: Tensor<3>,
+        blocks: Range<usize>,
+        grid: [usize; 2],
+    ) -> Tensor<3> {
+        let (mut x, width) = (tokens, self.config.width);
+        for index in blocks {
+            let block = &self.blocks[index];
+            x = block.forward_showing(pass, x, &format!("attention{index}"), |pass, qkv| {
+                for (place, name) in PROJECTIONS.iter().enumerate() {
+                    pass.tap(&format!("{name}{index}"), || {
+                        self.feature_on(&qkv.clone().narrow(2, place * width, width), grid)
+                    });
+                }
+            });
+            pass.tap(&format!("block{index}"), || self.feature_on(&x, grid));
+            if let Some(stage) = stage_ends(self.blocks.len()).position(|end| end == index) {
+                pass.tap(&format!("stage{}", stage + 1), || self.feature_on(&x, grid));
+            }
+        }
+        x
+    }
+
+    /// The visible patches alone: `[B, C, H, W]` → `[B, P + n, D]`, class and distillation token in
+    /// front, before the first block. `visible` `[B, n]` are numbers of patches, row by row from 0, in
+    /// the order in which they come out.
+    pub fn visible_tokens(
+        &self,
+        pass: &mut Pass<'_>,
+        images: Tensor<4>,
+        visible: &Tensor<2, Int>,
+    ) -> Tensor<3> {
+        let patches = self.patches(pass, images);
+        let visible = gather_tokens(patches, visible);
+        self.with_prefix(pass, visible)
+    }
+
+    /// The last norm over all tokens `[B, N, D]`, where the network has one before its embedding;
+    /// with the mean of patches as embedding there is none, and they come back as they are.
+    pub fn normalise(&self, pass: &mut Pass<'_>, tokens: Tensor<3>) -> Tensor<3> {
+        match self.config.embedding {
+            Embedding::ClassToken => self.norm.forward(pass, tokens),
+            Embedding::PatchMean => tokens,
+        }
+    }
+
+    pub(super) fn feature_on(&self, tokens: &Tensor<3>, grid: [usize; 2]) -> Feature {
+        Feature::Tokens {
+            tokens: tokens.clone(),
+            prefix: self.config.prefix(),
+            grid,
+        }
+    }
+}
+
+/// Tokens number `chosen` `[B, n]` of each image of `tokens` `[B, L, D]`, in their order:
+/// `[B, n, D]`.
+pub fn gather_tokens(tokens: Tensor<3>, chosen: &Tensor<2, Int>) -> Tensor<3> {
+    let [batch, count, width] = tokens.dims();
+    let [_, kept] = chosen.dims();
+    let device = chosen.device();
+    let first = Tensor::<1, Int>::arange(0..batch as i64, &device).mul_scalar(count as i64);
+    let rows = chosen.clone() + first.reshape([batch, 1]);
+    tokens
+        .reshape([batch * count, width])
+        .select(0, rows.reshape([batch * kept]))
+        .reshape([batch, kept, width])
+}
+
+/// The linear map that resizes a grid bicubically, `[to, from]` row-major.
+fn resizing(from: [usize; 2], to: [usize; 2]) -> Vec<f64> {
+    let (inputs, outputs) = (from[0] * from[1], to[0] * to[1]);
+    let mut mixes = vec![0.0; outputs * inputs];
+    for input in 0..inputs {
+        let mut unit = vec![0.0; inputs];
+        unit[input] = 1.0;
+        for (output, value) in resize_bicubic(&unit, from, to).into_iter().enumerate() {
+            mixes[output * inputs + input] = value;
+        }
+    }
+    mixes
+}
