@@ -182,6 +182,18 @@ pub enum DataError {
         /// How that comes, what to do.
         reason: String,
     },
+    /// A class has fewer images than shots of it are asked for.
+    #[error(
+        "{shots} shots of each class are asked for, and {class} has {images} images to train on; ask for fewer"
+    )]
+    TooFewShots {
+        /// Images of each class.
+        shots: usize,
+        /// Which class, in a sentence.
+        class: String,
+        /// How many there are.
+        images: usize,
+    },
     /// A setting is outside its range.
     #[error("`{key}` must be {expected}, found {found}")]
     Setting {

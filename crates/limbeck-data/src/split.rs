@@ -15,6 +15,9 @@ const TEST_SHARE: f64 = 0.2;
 /// View of the draw that takes images apart; parts of a data set are drawn with those below.
 const APART: u32 = 3;
 
+/// View of the draw that takes shots.
+const SHOTS: u32 = 4;
+
 /// Images of one source by stratum, in the order in which they are taken.
 type Pools = Vec<Vec<usize>>;
 
@@ -170,6 +173,38 @@ impl Part {
             part(Arc::clone(source), pools),
             part(Arc::clone(source), taken),
         ))
+    }
+}
+
+impl Part {
+    /// `shots` images of each class. Which ones depends on `draw` alone, and fewer shots of a draw are
+    /// among more of it. Images without labels are of one class.
+    ///
+    /// # Errors
+    /// A class with fewer images, by name, or no shots.
+    pub fn shots(&self, shots: usize, draw: u64) -> Result<Self, DataError> {
+        if shots == 0 {
+            return Err(DataError::setting("shots", "at least 1", shots));
+        }
+        let mut pools = vec![Vec::new(); self.strata()];
+        for (position, &index) in self.indices.iter().enumerate() {
+            pools[self.stratum(position)].push(index);
+        }
+        let classes = self.classes();
+        let fewest = pools.iter().enumerate().min_by_key(|(_, pool)| pool.len());
+        if let Some((class, pool)) = fewest.filter(|(_, pool)| pool.len() < shots) {
+            let name = classes.get(class).cloned();
+            return Err(DataError::TooFewShots {
+                shots,
+                class: name.map_or("the data".to_owned(), |name| format!("class `{name}`")),
+                images: pool.len(),
+            });
+        }
+        for (stratum, pool) in pools.iter_mut().enumerate() {
+            Stream::new(draw, Purpose::Split, 0, stratum as u64, SHOTS).shuffle(pool);
+            pool.truncate(shots);
+        }
+        Ok(part(Arc::clone(&self.source), pools))
     }
 }
 

@@ -62,6 +62,12 @@ pub trait Architecture: Send + Sync + std::fmt::Debug {
         &[]
     }
 
+    /// How deep the parameter called `name` is, and how deep the head: `(layer, layers)`, embeddings being
+    /// 0 and block `i` being `i + 1`. `None` where layers are not told apart.
+    fn layer_of(&self, _name: &str) -> Option<(usize, usize)> {
+        None
+    }
+
     /// The vision transformer that it is, for what runs its parts one by one.
     fn transformer(&self) -> Option<&VisionTransformer> {
         None
@@ -196,6 +202,11 @@ impl Network {
             None if heads.is_empty() => None,
             None => Some(!heads.iter().any(|head| name.starts_with(head))),
         }
+    }
+
+    /// How deep a parameter is: see [`Architecture::layer_of`].
+    pub fn layer_of(&self, name: &str) -> Option<(usize, usize)> {
+        self.architecture.layer_of(name)
     }
 
     /// The vision transformer that it is: see [`Architecture::transformer`].

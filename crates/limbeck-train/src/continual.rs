@@ -176,7 +176,7 @@ impl Continual {
         teacher: Option<&Network>,
     ) -> Result<(Box<dyn limbeck_methods::Procedure>, limbeck_methods::Cast), TrainError> {
         let method = &self.recipe.method;
-        let mut probe = plan.probe(&student, seed, teacher);
+        let mut probe = plan.probe(&student, seed, teacher)?;
         probe.pairs.clone_from(&method.pairs);
         Ok(limbeck_methods::cast(
             &method.name,
@@ -483,7 +483,7 @@ impl Run<'_> {
             &fingerprint,
             &validation,
             self.interrupt,
-        );
+        )?;
         let job = Job {
             teacher: teacher.and_then(RunTeacher::outputs),
             ..job

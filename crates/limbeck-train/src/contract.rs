@@ -319,7 +319,7 @@ impl Search<'_> {
             &fingerprint,
             &self.validation,
             self.interrupt,
-        );
+        )?;
         match job.run(learner, observer)? {
             JobEnd::Finished(finished) => Ok(Some(*finished)),
             JobEnd::Interrupted => Ok(None),

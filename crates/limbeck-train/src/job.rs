@@ -62,7 +62,7 @@ pub struct Job<'a> {
     /// Fingerprint of recipe, data and teacher: a checkpoint of anything else is refused.
     pub fingerprint: &'a str,
     /// Images to learn from.
-    pub train: &'a Part,
+    pub train: Part,
     /// How they are varied; what is not left to chance is written into weights files.
     pub augment: &'a Augment,
     /// Images to choose by.

@@ -317,36 +317,46 @@ impl Learner {
             if let Some(optimizer) = self.optimizers.get_mut(member)
                 && !gradients.is_empty()
             {
-                let factor = optimizer.settings.head_factor;
-                let network = match factor == 1.0 {
-                    true => None,
-                    false => self.cast.network(member).ok(),
-                };
-                let in_backbone: Option<Vec<bool>> = network.and_then(|network| {
-                    let entries = network.store.entries().iter();
-                    entries
-                        .map(|entry| network.is_backbone(&entry.name))
-                        .collect()
-                });
+                let network = self.cast.network(member).ok();
+                let factors = network.and_then(|network| factors(&optimizer.settings, network));
                 let store = self.cast.store_mut(member)?;
-                let Some(in_backbone) = in_backbone else {
+                let Some(factors) = factors else {
                     optimizer.rule.step(store, gradients, learning_rate);
                     continue;
                 };
-                // Entries without a gradient are left as they are, so each takes one of two steps.
-                let (mut of_backbone, mut of_head) = (gradients.clone(), gradients);
-                for (place, in_backbone) in in_backbone.into_iter().enumerate() {
-                    match in_backbone {
-                        true => of_head[place] = None,
-                        false => of_backbone[place] = None,
-                    }
+                // Entries without a gradient are left as they are, so each takes one of the steps.
+                let mut distinct = factors.clone();
+                distinct.sort_by(f64::total_cmp);
+                distinct.dedup();
+                for factor in distinct {
+                    let own = gradients.iter().zip(&factors);
+                    let own = own.map(|(gradient, of)| gradient.clone().filter(|_| *of == factor));
+                    let own = own.collect();
+                    optimizer.rule.step(store, own, learning_rate * factor);
                 }
-                optimizer.rule.step(store, of_backbone, learning_rate);
-                optimizer.rule.step(store, of_head, learning_rate * factor);
             }
         }
         Ok(())
     }
+}
+
+/// Factors of the learning rate of each of a network's entries; `None` where all are 1.
+fn factors(settings: &OptimizerRecipe, network: &Network) -> Option<Vec<f64>> {
+    if settings.head_factor == 1.0 && settings.layer_decay == 1.0 {
+        return None;
+    }
+    let entries = network.store.entries().iter();
+    let factor = |name: &str| {
+        let of_head = match network.is_backbone(name) {
+            Some(false) => settings.head_factor,
+            _ => 1.0,
+        };
+        let of_layer = network.layer_of(name).map_or(1.0, |(layer, layers)| {
+            settings.layer_decay.powi((layers - layer) as i32)
+        });
+        of_head * of_layer
+    };
+    Some(entries.map(|entry| factor(&entry.name)).collect())
 }
 
 /// When a procedure gets a word between steps.

@@ -241,6 +241,19 @@ impl Architecture for VisionTransformer {
         &["head.", "head_dist."]
     }
 
+    fn layer_of(&self, name: &str) -> Option<(usize, usize)> {
+        let last = self.blocks.len() + 1;
+        let embeds = ["cls_token", "dist_token", "pos_embed", "patch_embed."];
+        if embeds.iter().any(|start| name.starts_with(start)) {
+            return Some((0, last));
+        }
+        let block = name
+            .strip_prefix("blocks.")
+            .and_then(|rest| rest.split('.').next());
+        let block = block.and_then(|number| number.parse::<usize>().ok());
+        Some((block.map_or(last, |block| block + 1), last))
+    }
+
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let grid = self.grid_of(&images);
         let patches = self.patches(pass, images);

@@ -24,9 +24,16 @@ pub(super) fn cautions(plan: &Plan, student: &Network) -> Result<Vec<String>, Tr
     if plan.task == TaskKind::Segmentation {
         cautions.extend(of_norms(plan, student));
     }
-    if recipe.optimizer.head_factor != 1.0 && student.backbone_prefix().is_none() {
+    if recipe.optimizer.head_factor != 1.0 && student.is_backbone("").is_none() {
         cautions.push(format!(
             "optimizer.head_factor does nothing: `{}` has no backbone that is told from its head",
+            student.name()
+        ));
+    }
+    if recipe.optimizer.layer_decay != 1.0 && student.layer_of("").is_none() {
+        cautions.push(format!(
+            "optimizer.layer_decay does nothing: the layers of `{}` are not told apart, as those of \
+             vision transformers are",
             student.name()
         ));
     }

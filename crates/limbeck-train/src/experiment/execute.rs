@@ -271,7 +271,7 @@ impl<'a> Run<'a> {
         self.take_over(TEACHER, fingerprint, observer)?;
         let job = Job {
             augment: &self.plan.teacher_augment,
-            ..self.job(TEACHER, seed, fingerprint)
+            ..self.job(TEACHER, seed, fingerprint)?
         };
         job.run_counted(self, learner, observer)
     }
@@ -356,7 +356,7 @@ impl<'a> Run<'a> {
         let job = Job {
             teacher: teacher.and_then(RunTeacher::outputs),
             validation_answers,
-            ..self.job(name, seed, fingerprint)
+            ..self.job(name, seed, fingerprint)?
         };
         job.run_counted(self, learner, observer)
     }
@@ -391,7 +391,12 @@ impl<'a> Run<'a> {
         )
     }
 
-    fn job<'b>(&'b self, name: &str, seed: u64, fingerprint: &'b str) -> Job<'b> {
+    fn job<'b>(
+        &'b self,
+        name: &str,
+        seed: u64,
+        fingerprint: &'b str,
+    ) -> Result<Job<'b>, TrainError> {
         let (folder, validation) = (self.folder, &self.validation);
         self.plan
             .job(name, seed, folder, fingerprint, validation, self.interrupt)

@@ -120,19 +120,27 @@ impl Plan {
             0 => String::new(),
             classes => format!("{classes} classes, "),
         };
+        let shots = recipe.data.shots;
+        let learnt_from = of_shots(&dataset.train, shots, recipe.train.seed)?.len();
         let iterations = recipe.train.iterations;
         if let Some(iterations) = iterations {
-            let (images, batch) = (dataset.train.len(), recipe.data.batch);
+            let (images, batch) = (learnt_from, recipe.data.batch);
             let steps = (images / batch.max(1)).max(1);
             recipe.train.epochs = iterations.div_ceil(steps);
         }
         let mut notes = vec![format!(
             "data: {}, {classes}{} to train, {} to validate, {} to test",
             dataset.name,
-            dataset.train.len(),
+            learnt_from,
             dataset.validation.len(),
             dataset.test.len()
         )];
+        if let Some(shots) = shots {
+            notes.push(format!(
+                "shots: {shots} of each class, of {} images, drawn anew for each seed",
+                dataset.train.len()
+            ));
+        }
         notes.extend(dataset.notes.iter().cloned());
         if let Some(iterations) = iterations {
             notes.push(format!(
@@ -140,7 +148,7 @@ impl Plan {
                 recipe.train.epochs
             ));
         }
-        let choice = Choice::of(&recipe.train, dataset.validation.len(), kind);
+        let choice = Choice::of(&recipe, dataset.validation.len(), kind);
         notes.push(format!("chosen: {}", choice.sentence()));
         let mut warnings = Vec::new();
         let cache = match recipe.teacher.source.as_deref().and_then(cache_folder) {
@@ -314,7 +322,7 @@ impl Plan {
         name: &str,
         teacher: Option<&Network>,
     ) -> Result<(Box<dyn Procedure>, Cast), TrainError> {
-        let mut probe = self.probe(&student, seed, teacher);
+        let mut probe = self.probe(&student, seed, teacher)?;
         let (baseline, of_baseline) = self.baseline()?;
         let settings = match name == baseline && name != self.recipe.method.name {
             true => of_baseline,
@@ -344,10 +352,18 @@ impl Plan {
     }
 
     /// What a method is built for that trains `student`, without layer pairs.
-    pub(crate) fn probe(&self, student: &Network, seed: u64, teacher: Option<&Network>) -> Probe {
+    ///
+    /// # Errors
+    /// As [`Plan::train`].
+    pub(crate) fn probe(
+        &self,
+        student: &Network,
+        seed: u64,
+        teacher: Option<&Network>,
+    ) -> Result<Probe, TrainError> {
         let teacher = teacher.or(self.teacher.as_ref().map(RunTeacher::network));
-        let train = &self.dataset.train;
-        Probe {
+        let train = self.train(seed)?;
+        Ok(Probe {
             student: student.taps(),
             teacher: teacher.map(Network::taps),
             classes: self.input.classes,
@@ -364,7 +380,7 @@ impl Plan {
                 normalisation: self.normalisation.clone(),
             },
             teacher_classifier: teacher.and_then(Classifier::of),
-        }
+        })
     }
 
     /// What is to be learnt from the data.
@@ -439,7 +455,7 @@ impl Plan {
 
     /// Refuses stages whose images cannot be loaded as they want them.
     fn check_loaders(&self, procedure: &dyn Procedure) -> Result<(), TrainError> {
-        let mut train = self.dataset.train.clone();
+        let mut train = self.train(self.recipe.train.seed)?;
         let share = procedure.held_out();
         if share > 0.0 {
             train = train.apart(share, self.recipe.train.seed)?.0;
@@ -452,12 +468,24 @@ impl Plan {
         Ok(())
     }
 
+    /// The images that the training of `seed` learns from.
+    ///
+    /// # Errors
+    /// A class of which there are fewer images than shots.
+    pub(crate) fn train(&self, seed: u64) -> Result<Part, TrainError> {
+        let all = &self.dataset.train;
+        of_shots(all, self.recipe.data.shots, seed)
+    }
+
     /// The images that the results are measured on.
     pub fn test(&self) -> &Part {
         &self.dataset.test
     }
 
     /// The training called `name` in `folder`, from labels alone.
+    ///
+    /// # Errors
+    /// As [`Plan::train`].
     pub(crate) fn job<'a>(
         &'a self,
         name: &str,
@@ -466,22 +494,30 @@ impl Plan {
         fingerprint: &'a str,
         validation: &'a EvaluationSet,
         interrupt: &'a AtomicBool,
-    ) -> Job<'a> {
-        Job {
+    ) -> Result<Job<'a>, TrainError> {
+        Ok(Job {
             name: name.to_owned(),
             seed,
             folder: folder.job(name),
             recipe: &self.recipe,
             fingerprint,
-            train: &self.dataset.train,
+            train: self.train(seed)?,
             augment: &self.augment,
             validation,
             validation_answers: None,
             teacher: None,
             classes: &self.classes,
             interrupt,
-        }
+        })
     }
+}
+
+/// `shots` images of each class of `train`, drawn by `seed`; all where there is no such number.
+fn of_shots(train: &Part, shots: Option<usize>, seed: u64) -> Result<Part, TrainError> {
+    Ok(match shots {
+        Some(shots) => train.shots(shots, seed)?,
+        None => train.clone(),
+    })
 }
 
 /// Refuses what a run asks of labels besides its method, where images have none.

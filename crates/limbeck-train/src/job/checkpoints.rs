@@ -48,6 +48,6 @@ impl Job<'_> {
     /// Whose weights are delivered.
     pub(super) fn choice(&self) -> Choice {
         let validation = self.validation;
-        Choice::of(&self.recipe.train, validation.images(), validation.task())
+        Choice::of(self.recipe, validation.images(), validation.task())
     }
 }

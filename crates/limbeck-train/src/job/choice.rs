@@ -16,7 +16,7 @@ use limbeck_methods::TaskKind;
 use limbeck_nn::{Role, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::{Choose, TrainRecipe};
+use crate::recipe::{Choose, Recipe};
 
 /// Images of a validation part that tells epochs apart: the standard error of an accuracy is 1.6
 /// points at the most, and that of the difference between two late epochs, which agree on most
@@ -33,14 +33,19 @@ pub struct Choice {
     /// Images of the validation part.
     images: usize,
     task: TaskKind,
+    /// Whether only a few images of each class are trained on.
+    few: bool,
     /// Whether the recipe says which.
     asked: bool,
 }
 
 impl Choice {
     /// What the recipe says, or the validation part of `images` images allows.
-    pub fn of(recipe: &TrainRecipe, images: usize, task: TaskKind) -> Self {
-        let by_rule = match images >= TELLING && task == TaskKind::Classification {
+    pub fn of(recipe: &Recipe, images: usize, task: TaskKind) -> Self {
+        let few = recipe.data.shots.is_some();
+        let recipe = &recipe.train;
+        let tells = images >= TELLING && task == TaskKind::Classification;
+        let by_rule = match tells && !few {
             true => Choose::Best,
             false => Choose::Last,
         };
@@ -49,6 +54,7 @@ impl Choice {
             epochs: recipe.choose_epochs.min(recipe.epochs),
             images,
             task,
+            few,
             asked: recipe.choose.is_some(),
         }
     }
@@ -57,6 +63,13 @@ impl Choice {
     pub fn sentence(&self) -> String {
         let images = self.images;
         let error = 50.0 / (images.max(1) as f64).sqrt();
+        if self.task == TaskKind::Pretraining && !self.asked {
+            return "the last epoch: what is pre-trained is judged when it is used".to_owned();
+        }
+        if self.few && !self.asked {
+            return "the last epoch: who has a few images of each class has none to choose by"
+                .to_owned();
+        }
         if self.task == TaskKind::Segmentation {
             return match (self.how, self.asked) {
                 (Choose::Best, _) => {
@@ -138,11 +151,16 @@ mod tests {
     use limbeck_nn::{Builder, Init};
 
     use super::*;
+    use crate::recipe::TrainRecipe;
 
     fn choice(choose: Option<Choose>, images: usize) -> Choice {
-        let recipe = TrainRecipe {
+        let train = TrainRecipe {
             choose,
             ..TrainRecipe::default()
+        };
+        let recipe = Recipe {
+            train,
+            ..Recipe::default()
         };
         Choice::of(&recipe, images, TaskKind::Classification)
     }
@@ -170,11 +188,15 @@ mod tests {
 
     #[test]
     fn a_run_of_few_epochs_averages_those_that_it_has() {
-        let recipe = TrainRecipe {
+        let train = TrainRecipe {
             choose: Some(Choose::Average),
             choose_epochs: 5,
             epochs: 3,
             ..TrainRecipe::default()
+        };
+        let recipe = Recipe {
+            train,
+            ..Recipe::default()
         };
         let choice = Choice::of(&recipe, 6, TaskKind::Classification);
         assert_eq!(choice.epochs, 3);

@@ -143,6 +143,9 @@ impl Recipe {
             share > 0.0 && share < 1.0,
             "above 0 and below 1",
         )?;
+        if let Some(shots) = data.shots {
+            count("data.shots", shots)?;
+        }
         if let Some(limit) = data.limit {
             count("data.limit", limit)?;
         }
@@ -271,6 +274,14 @@ impl Recipe {
         below_one("optimizer.beta2", it.beta2)?;
         positive("optimizer.epsilon", it.epsilon)?;
         positive("optimizer.head_factor", it.head_factor)?;
+        let decay = it.layer_decay;
+        let range = decay > 0.0 && decay <= 1.0;
+        number(
+            "optimizer.layer_decay",
+            decay,
+            range,
+            "above 0 and at most 1",
+        )?;
         fits(
             "optimizer.nesterov",
             it.nesterov,

@@ -90,6 +90,11 @@ pub struct DataRecipe {
     /// epochs are chosen by and what is tested on stay whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Train on this many images of each class, drawn anew for each seed of training, so that intervals
+    /// over seeds are intervals over draws; student and baseline of a seed have the same ones. On all
+    /// where missing. What is tested on stays whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shots: Option<usize>,
     /// Factor by which both sides of images are reduced when they are read, above 0 and at most 1, and
     /// of masks to learn from. What networks say of reduced images is measured against masks in their
     /// own size. As they are where missing.
@@ -124,6 +129,7 @@ impl Default for DataRecipe {
             validation: 0.1,
             split_seed: 0,
             limit: None,
+            shots: None,
             scale: None,
             block: None,
             view_seed: None,
@@ -293,6 +299,10 @@ pub struct OptimizerRecipe {
     /// Default 1; 10 where a backbone starts from trained weights and a new head is put on it
     /// (SegFormer, section 4.1; DeepLab).
     pub head_factor: f64,
+    /// Factor of the learning rate from each block of a vision transformer to the one before it, the
+    /// head's being 1. Default 1; 0.65 to 0.75 where a pre-trained one is fine-tuned (Bao et al.,
+    /// "BEiT", ICLR 2022, appendix; He et al., "Masked Autoencoders", CVPR 2022, table 9).
+    pub layer_decay: f64,
 }
 
 impl OptimizerRecipe {
@@ -314,6 +324,7 @@ impl OptimizerRecipe {
             beta2: 0.999,
             epsilon: 1e-8,
             head_factor: 1.0,
+            layer_decay: 1.0,
         }
     }
 }

@@ -87,6 +87,9 @@ pub struct RunArguments {
     /// whole
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+    /// Train on this many images of each class, drawn anew for each seed
+    #[arg(long, value_name = "N", conflicts_with = "limit")]
+    pub shots: Option<usize>,
     /// How many seeds to train with
     #[arg(long, value_name = "N")]
     pub seeds: Option<usize>,

@@ -127,6 +127,7 @@ pub fn resolve(mut flags: Flags, arguments: &RunArguments, model: &str) -> anyho
     flags.number("train", "threads", arguments.threads);
     flags.number("data", "batch", arguments.batch);
     flags.number("data", "limit", arguments.limit);
+    flags.number("data", "shots", arguments.shots);
     flags.number("data", "workers", arguments.workers);
     let layers = flags.over(arguments.recipe.as_deref(), &arguments.set)?;
     let mut recipe = layers.resolve()?;
