@@ -50,4 +50,5 @@ pub use results::{
     BASELINE, DataSummary, Disagreement, DrawnMask, EpochRow, Gain, NetworkSummary, Resampled,
     Results, SeedResult, SegmentedPicture, TRAIN, VALIDATION,
 };
+pub use statistics::{interval95, mean};
 pub use version::{VERSION, Version};

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 pub use choice::Choice;
 use choice::Reached;
+pub(crate) use choice::weights_name;
 use limbeck_data::{Augment, Loader, Part};
 use limbeck_methods::{Progress, TaskKind, Teacher};
 use limbeck_nn::{

@@ -27,6 +27,7 @@ pub mod model_source;
 pub mod named_model;
 pub mod observer;
 pub mod optimizer;
+pub mod probe;
 mod product;
 pub mod recipe;
 pub mod represent;

@@ -7,7 +7,9 @@ use limbeck_report::{Details, Evaluation, Measure};
 use crate::{
     TrainError,
     recipe::ProbeRecipe,
-    represent::{Embed, Embeddings, NearestNeighbours, embeddings_by, embeddings_of, spread},
+    represent::{
+        Embed, Embeddings, NearestNeighbours, embeddings_by, embeddings_of, linear_accuracy, spread,
+    },
     sweep::{BATCH, Sweep},
 };
 
@@ -61,6 +63,10 @@ impl EmbeddedSet {
         if !images.labels.is_empty() {
             let bank = embeddings(&self.bank)?;
             let classes = self.part().classes().len();
+            let linear = linear_accuracy(&bank, &images, classes);
+            let meaning = "a linear map of the frozen embedding gives the right class";
+            let measure = Measure::percent("linear", "linear probe accuracy", meaning, linear);
+            measures.push(measure.with_chance(100.0 / classes.max(1) as f64));
             let nearest = NearestNeighbours::new(&bank, classes, self.neighbours);
             if let Some(accuracy) = nearest.accuracy(&images) {
                 let meaning = format!(

@@ -126,6 +126,15 @@ impl Reached {
     }
 }
 
+/// The file of a job's folder that has the weights that are chosen so.
+pub(crate) fn weights_name(choice: &Choice) -> &'static str {
+    match choice.how {
+        Choose::Best => super::BEST,
+        Choose::Last => super::LAST,
+        Choose::Average => super::MEAN,
+    }
+}
+
 /// Takes the numbers of one more epoch into their mean, as the `count`-th, counted from 1. Weights
 /// and batch-norm statistics are averaged alike; counters are copied.
 pub(super) fn take_into_mean(mean: &mut Option<Store>, numbers: &Store, count: usize) {

@@ -32,6 +32,21 @@ impl Embeddings {
         &self.values[index * self.width..(index + 1) * self.width]
     }
 
+    /// The same rows with a length of 1; zero stays zero.
+    pub fn unit(&self) -> Self {
+        let mut unit = self.clone();
+        for row in unit.values.chunks_mut(self.width.max(1)) {
+            let squares: f64 = row.iter().map(|&value| f64::from(value).powi(2)).sum();
+            let norm = squares.sqrt();
+            if norm > 0.0 {
+                for value in row {
+                    *value = (f64::from(*value) / norm) as f32;
+                }
+            }
+        }
+        unit
+    }
+
     /// Takes in embeddings `[B, width]` of images of these classes, which may not be known.
     pub(crate) fn add(&mut self, rows: Tensor<2>, labels: &[i64]) {
         self.width = rows.dims()[1];

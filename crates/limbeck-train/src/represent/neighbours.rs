@@ -27,7 +27,7 @@ impl NearestNeighbours {
     /// many as there are at the most.
     pub fn new(bank: &Embeddings, classes: usize, neighbours: usize) -> Self {
         Self {
-            bank: unit(bank, 0, bank.len()).transpose(),
+            bank: rows(&bank.unit(), 0, bank.len()).transpose(),
             labels: bank.labels.clone(),
             classes,
             neighbours: neighbours.min(bank.len()),
@@ -37,10 +37,11 @@ impl NearestNeighbours {
     /// The class that the neighbours of each image vote for, by exp(cosine / [`TEMPERATURE`]); of equal
     /// sums the first, of equal similarities the image that comes first.
     pub fn classes_of(&self, images: &Embeddings) -> Vec<i64> {
+        let images = images.unit();
         let mut found = Vec::with_capacity(images.len());
         for first in (0..images.len()).step_by(CHUNK) {
             let count = CHUNK.min(images.len() - first);
-            let similarities = unit(images, first, count).matmul(self.bank.clone());
+            let similarities = rows(&images, first, count).matmul(self.bank.clone());
             let values: Vec<f32> = similarities.into_data().iter::<f32>().collect();
             found.extend(
                 values
@@ -88,19 +89,10 @@ impl NearestNeighbours {
     }
 }
 
-/// Rows `first` to `first + count` as unit vectors, `[count, D]`; zero stays zero.
-fn unit(embeddings: &Embeddings, first: usize, count: usize) -> Tensor<2> {
+/// Rows `first` to `first + count`, `[count, D]`.
+fn rows(embeddings: &Embeddings, first: usize, count: usize) -> Tensor<2> {
     let width = embeddings.width;
-    let mut values = embeddings.values[first * width..(first + count) * width].to_vec();
-    for row in values.chunks_mut(width.max(1)) {
-        let squares: f64 = row.iter().map(|&value| f64::from(value).powi(2)).sum();
-        let norm = squares.sqrt();
-        if norm > 0.0 {
-            for value in row {
-                *value = (f64::from(*value) / norm) as f32;
-            }
-        }
-    }
+    let values = embeddings.values[first * width..(first + count) * width].to_vec();
     let data = TensorData::new(values, [count, width]);
     Tensor::from_data(data, (&Device::flex(), DType::F32))
 }

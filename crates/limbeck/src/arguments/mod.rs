@@ -4,6 +4,7 @@ mod bench;
 mod cache;
 mod check;
 mod model;
+mod probe;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub use cache::{
 
 pub use check::CheckArguments;
 pub use model::{ModelFileArguments, TeacherFileArguments};
+pub use probe::{ProbeArguments, ProbeName};
 
 /// Vision knowledge distillation: train small image models from big ones, next to a fair baseline.
 #[derive(Debug, Parser)]
@@ -52,6 +54,8 @@ pub enum Command {
     Contract(ContractArguments),
     /// Measure a model on a part of a data set
     Eval(EvalArguments),
+    /// Judge what a network has learnt: a linear map, neighbours or a fine-tuning on labels
+    Probe(ProbeArguments),
     /// Label images with a model, or their pixels with one that segments
     Predict(PredictArguments),
     /// Show a network's taps, shapes, parameters and MACs; of two, the layer pairs too

@@ -21,6 +21,7 @@ mod models;
 mod network;
 mod new;
 mod predict;
+mod probe;
 mod report;
 mod resume;
 mod runs;
@@ -41,6 +42,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Contract(arguments) => contract::run(&arguments, quiet),
         Command::Eval(arguments) => eval::run(&arguments, quiet),
         Command::Predict(arguments) => predict::run(&arguments, quiet),
+        Command::Probe(arguments) => probe::run(&arguments, quiet),
         Command::Inspect(arguments) => inspect::run(&arguments, quiet),
         Command::Methods(arguments) => catalogue::methods(&arguments),
         Command::Models(arguments) => models::run(&arguments),
