@@ -24,6 +24,8 @@ pub enum Purpose {
     Derived,
     /// Generated images with masks.
     Scenes,
+    /// The few images of each class that are learned from.
+    Shots,
 }
 
 impl Purpose {
@@ -39,6 +41,7 @@ impl Purpose {
             Self::Partner => 7,
             Self::Derived => 8,
             Self::Scenes => 9,
+            Self::Shots => 10,
         }
     }
 }

@@ -143,6 +143,17 @@ pub enum MethodError {
         /// What was found, what is needed.
         reason: String,
     },
+    /// A run is to train a method that a command of its own trains.
+    #[error(
+        "method `{method}` learns from stored features, not from images in a run: train it with \
+         `{command}` (see `{command} --help`)"
+    )]
+    OwnCommand {
+        /// Method.
+        method: &'static str,
+        /// Command.
+        command: &'static str,
+    },
     /// A method was joined with itself or with the baseline.
     #[error("`{name}` cannot be a combination: {reason}")]
     Combination {

@@ -4,7 +4,7 @@
 //! for a batch and returns named loss terms. Its file begins with the method's documentation page
 //! (`limbeck methods NAME` prints it), then come configuration, implementation and tests.
 //! A method of the other kind is a [`Procedure`]: it has stages, networks, optimisers or forward
-//! passes of its own. [`METHODS`] lists them all; [`build`] makes a criterion, or several joined
+//! passes of its own. One that learns from stored features has a command of its own. [`METHODS`] lists them all; [`build`] makes a criterion, or several joined
 //! by `+`; [`cast`] makes any method ready to train with, criteria in a procedure of one stage.
 
 #[macro_use]
@@ -101,6 +101,7 @@ methods! {
         serves: [Classification, Segmentation];
     procedure sats::Sats(SatsConfig), teacher: true, labels: true, Stages,
         serves: [Segmentation];
+    own sgva::Sgva(SgvaConfig), teacher: false, labels: true, Stored, command: "limbeck fewshot";
     procedure sharedhead::SharedHead(SharedHeadConfig), teacher: true, labels: settings, Features;
     criterion skds::Skds(SkdsConfig), teacher: true, labels: false, Features, staged: SkdsStages,
         serves: [Segmentation];
@@ -128,7 +129,9 @@ pub use layer_clusters::{CentreRule, LayerClusters};
 pub use layer_similarity::LayerSimilarity;
 pub use limbeck_data::{Balanced, Images, Normalisation};
 pub use limbeck_nn::TaskKind;
-pub use method::{Method, baseline_of, build, cast, check_data, entries, needs_teacher, pretrains};
+pub use method::{
+    Method, baseline_of, build, cast, check_data, check_trainable, entries, needs_teacher, pretrains,
+};
 pub use none::BASELINE;
 pub use one_stage::OneStage;
 pub use own_criterion::OwnCriterion;
@@ -139,6 +142,10 @@ pub use procedure::{
 pub use recall::recall_at;
 pub use registry::{Build, Group, MethodEntry, find, without_labels};
 pub use scene::{Played, Scene, Setting};
+pub use sgva::{
+    Episode, EpisodeTerms, FeatureAdapter, LearnedTexts, Sgva, SgvaConfig, VisualProjection,
+    fused_scores, prototypes, unit_rows,
+};
 pub use target::Target;
 pub use task::{
     AUXILIARY, Classification, Ohem, Pretraining, Rows, Segmentation, Supervision, Task,

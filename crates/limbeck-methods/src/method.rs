@@ -30,7 +30,8 @@ struct Part {
 /// The entries that `name` consists of: one method, or several joined by `+` such as `drg+dsr`.
 ///
 /// # Errors
-/// An unknown method, the same one twice, or the baseline or a procedure together with others.
+/// An unknown method, the same one twice, or the baseline, a procedure or a method with a command of
+/// its own together with others.
 pub fn entries(name: &str) -> Result<Vec<&'static MethodEntry>, MethodError> {
     let entries = name
         .split('+')
@@ -60,7 +61,26 @@ pub fn entries(name: &str) -> Result<Vec<&'static MethodEntry>, MethodError> {
             procedure.id
         ));
     }
+    if entries.len() > 1
+        && let Some((id, command)) = entries.iter().find_map(|e| Some((e.id, e.command()?)))
+    {
+        return refuse(format!(
+            "`{id}` is trained by `{command}` alone, not in a run"
+        ));
+    }
     Ok(entries)
+}
+
+/// Refuses a method that no run can train, since a command of its own does.
+///
+/// # Errors
+/// [`MethodError::OwnCommand`], and as [`entries`].
+pub fn check_trainable(name: &str) -> Result<(), MethodError> {
+    let with_command = |entry: &&MethodEntry| Some((entry.id, entry.command()?));
+    match entries(name)?.iter().find_map(with_command) {
+        Some((method, command)) => Err(MethodError::OwnCommand { method, command }),
+        None => Ok(()),
+    }
 }
 
 /// Whether a part of the method called `name` reads a teacher.
@@ -76,13 +96,15 @@ pub fn needs_teacher(name: &str) -> Result<bool, MethodError> {
 /// without the supervised loss, as long as no part reads labels itself.
 ///
 /// # Errors
-/// [`MethodError::Task`] and [`MethodError::NoLabels`], which name the methods that fit.
+/// [`MethodError::Task`] and [`MethodError::NoLabels`], which name the methods that fit;
+/// [`MethodError::OwnCommand`].
 pub fn check_data(
     name: &str,
     settings: &BTreeMap<String, Value>,
     task: TaskKind,
     labelled: bool,
 ) -> Result<(), MethodError> {
+    check_trainable(name)?;
     let entries = entries(name)?;
     if let Some(entry) = entries.iter().find(|entry| !entry.tasks.contains(&task)) {
         return Err(MethodError::Task {
@@ -224,6 +246,7 @@ pub fn build(
     settings: &BTreeMap<String, Value>,
     probe: &Probe,
 ) -> Result<Method, MethodError> {
+    check_trainable(name)?;
     let entries = entries(name)?;
     let mut store = Store::new(&probe.device, probe.dtype);
     let mut builder = Builder::new(&mut store, probe.seed);

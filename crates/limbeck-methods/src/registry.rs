@@ -19,16 +19,19 @@ pub enum Group {
     Networks,
     /// Several stages.
     Stages,
+    /// Features of images in files.
+    Stored,
 }
 
 impl Group {
     /// All of them, from least to most.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Labels,
         Self::Teacher,
         Self::Features,
         Self::Networks,
         Self::Stages,
+        Self::Stored,
     ];
 
     /// What its methods need, as a heading.
@@ -39,6 +42,7 @@ impl Group {
             Self::Features => "A teacher's features",
             Self::Networks => "Several networks",
             Self::Stages => "Several stages",
+            Self::Stored => "Features in files",
         }
     }
 }
@@ -51,13 +55,14 @@ impl Group {
 /// where the module is the method's id and the name of its file, and a `criterion` that can also
 /// have stages names the procedure that they are. The supervised loss of the student does not count
 /// as reading labels: it is left out where there are none. Where settings decide,
-/// `labels: settings` asks the configuration's `reads_labels`.
+/// `labels: settings` asks the configuration's `reads_labels`. A method that is no training on images
+/// is of the kind `own` and names its command, `command: "limbeck NAME"`; it serves no task of a run.
 macro_rules! methods {
     (
         baseline $none:ident::$baseline:ident($nothing:ident), teacher: false, labels: false, $least:ident;
         $($kind:ident $module:ident::$method:ident($config:ident), teacher: $teacher:literal,
             labels: $labels:tt, $group:ident $(, staged: $stages:ident)? $(, serves: [$($task:ident),+])?
-            $(, baseline: $beside:ident)?;)*
+            $(, baseline: $beside:ident)? $(, command: $command:literal)?;)*
     ) => {
         mod $none;
         $(mod $module;)*
@@ -66,11 +71,11 @@ macro_rules! methods {
         pub static METHODS: &[MethodEntry] = &[
             entry!(
                 criterion $none::$baseline($nothing), false, false, $least, [],
-                [Classification, Segmentation], []
+                [Classification, Segmentation], [], []
             ),
             $(entry!(
                 $kind $module::$method($config), $teacher, $labels, $group, [$($stages)?],
-                [$($($task),+)?], [$($beside)?]
+                [$($($task),+)?], [$($beside)?], [$($command)?]
             ),)*
         ];
 
@@ -95,17 +100,17 @@ macro_rules! methods {
 }
 
 macro_rules! entry {
-    ($kind:ident $module:ident::$method:ident($config:ident), $teacher:literal, $labels:tt, $group:ident, [$($stages:ident)?], $tasks:tt, [$($beside:ident)?]) => {
+    ($kind:ident $module:ident::$method:ident($config:ident), $teacher:literal, $labels:tt, $group:ident, [$($stages:ident)?], $tasks:tt, [$($beside:ident)?], $command:tt) => {
         $crate::registry::MethodEntry {
             id: stringify!($module),
             source: include_str!(concat!(stringify!($module), ".rs")),
             needs_teacher: $teacher,
-            tasks: tasks!($tasks),
+            tasks: tasks!($kind $tasks),
             baseline: baseline!($($beside)?),
             labels: labels!($labels $module::$config),
             group: $crate::registry::Group::$group,
             defaults: $crate::registry::defaults::<$module::$config>,
-            build: build!($kind $module::$method),
+            build: build!($kind $module::$method $command),
             staged: staged!($module $($stages)?),
         }
     };
@@ -121,10 +126,13 @@ macro_rules! baseline {
 }
 
 macro_rules! tasks {
-    ([]) => {
+    (own []) => {
+        &[]
+    };
+    ($kind:ident []) => {
         &[$crate::TaskKind::Classification]
     };
-    ([$($task:ident),+]) => {
+    ($kind:ident [$($task:ident),+]) => {
         &[$($crate::TaskKind::$task),+]
     };
 }
@@ -142,13 +150,22 @@ macro_rules! labels {
 }
 
 macro_rules! build {
-    (criterion $module:ident::$method:ident) => {
+    (criterion $module:ident::$method:ident []) => {
         $crate::registry::Build::Criterion(|settings, probe, builder| {
             let config = $crate::registry::parse(stringify!($module), settings)?;
             Ok(Box::new($module::$method::new(config, probe, builder)?))
         })
     };
-    (procedure $module:ident::$method:ident) => {
+    (own $module:ident::$method:ident [$command:literal]) => {
+        $crate::registry::Build::Own {
+            command: $command,
+            check: |settings| {
+                let config = $crate::registry::parse(stringify!($module), settings)?;
+                $module::$method::new(config).map(|_| ())
+            },
+        }
+    };
+    (procedure $module:ident::$method:ident []) => {
         $crate::registry::Build::Procedure(|settings, probe, cast| {
             let config = $crate::registry::parse(stringify!($module), settings)?;
             Ok(Box::new($module::$method::new(config, probe, cast)?))
@@ -178,7 +195,7 @@ pub struct MethodEntry {
     pub(crate) source: &'static str,
     /// Whether it reads a teacher.
     pub needs_teacher: bool,
-    /// Tasks that it serves.
+    /// Tasks that it serves in runs; none of a method with a command of its own.
     pub tasks: &'static [TaskKind],
     /// What is trained beside it for comparison: labels alone, or, where there are none to learn
     /// from, the method that it adds to.
@@ -207,6 +224,13 @@ pub enum Build {
     Criterion(MakeCriterion),
     /// A procedure; it finds the student in the cast and adds its own members.
     Procedure(MakeProcedure),
+    /// Neither: it learns from something else than images, by a command of its own.
+    Own {
+        /// Such as `limbeck fewshot`.
+        command: &'static str,
+        /// Looks at a table of settings.
+        check: fn(Value) -> Result<(), MethodError>,
+    },
 }
 
 type MakeCriterion = fn(Value, &Probe, &mut Builder<'_>) -> Result<Box<dyn Criterion>, MethodError>;
@@ -222,6 +246,19 @@ impl MethodEntry {
     /// Whether it is a procedure: such a one cannot be joined with others.
     pub fn is_procedure(&self) -> bool {
         matches!(self.build, Build::Procedure(_))
+    }
+
+    /// Whether its terms can be added to those of others.
+    pub fn joins(&self) -> bool {
+        matches!(self.build, Build::Criterion(_))
+    }
+
+    /// The command that trains it, where that is one of its own and not a run's.
+    pub fn command(&self) -> Option<&'static str> {
+        match self.build {
+            Build::Own { command, .. } => Some(command),
+            Build::Criterion(_) | Build::Procedure(_) => None,
+        }
     }
 
     /// Whether images without labels are of no use to it with these settings: it reads labels, or

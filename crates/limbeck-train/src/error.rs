@@ -8,7 +8,8 @@ use limbeck_methods::MethodError;
 use limbeck_nn::{NnError, weights::WeightsError};
 
 use crate::{
-    checkpoint::CheckpointError, files::FileError, metric::MetricError, recipe::RecipeError,
+    checkpoint::CheckpointError, fewshot::FewshotError, files::FileError, metric::MetricError,
+    recipe::RecipeError,
 };
 
 /// Errors of runs.
@@ -46,6 +47,9 @@ pub enum TrainError {
     /// Outputs and labels do not fit each other.
     #[error(transparent)]
     Metric(#[from] MetricError),
+    /// Stored features cannot be learned from.
+    #[error(transparent)]
+    Fewshot(#[from] FewshotError),
     /// Stored outputs of a teacher cannot be read or written.
     #[error(transparent)]
     Cache(#[from] CacheError),

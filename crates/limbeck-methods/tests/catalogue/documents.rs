@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use limbeck_methods::{METHODS, MethodError, entries};
-use serde_json::json;
+use limbeck_methods::{Build, METHODS, MethodEntry, MethodError, cast, check_trainable, entries};
+use serde_json::{Value, json};
 
-use super::rehearsal::{assemble, assemble_named};
+use super::rehearsal::{Settings, assemble, assemble_named, network, probe};
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -20,6 +20,14 @@ fn stems(folder: &str, extension: &str) -> Vec<String> {
         .collect();
     stems.sort();
     stems
+}
+
+/// Makes the method with these settings, as far as it can be made without files.
+fn make(entry: &MethodEntry, settings: Value) -> Result<(), MethodError> {
+    match entry.build {
+        Build::Own { check, .. } => check(settings),
+        Build::Criterion(_) | Build::Procedure(_) => assemble(entry, settings),
+    }
 }
 
 #[test]
@@ -126,7 +134,7 @@ fn every_default_in_a_page_is_the_default_of_the_code() {
 #[test]
 fn unknown_settings_and_settings_of_the_wrong_kind_are_refused_by_name() {
     for entry in METHODS {
-        let error = assemble(entry, json!({ "temprature": 4.0 })).unwrap_err();
+        let error = make(entry, json!({ "temprature": 4.0 })).unwrap_err();
         assert!(
             matches!(error, MethodError::Configuration { .. }),
             "{error}"
@@ -134,7 +142,7 @@ fn unknown_settings_and_settings_of_the_wrong_kind_are_refused_by_name() {
         assert!(error.to_string().contains("temprature"), "{error}");
         for (name, default) in (entry.defaults)().as_object().unwrap() {
             if !default.is_boolean() {
-                let wrong = assemble(entry, json!({ name: true }));
+                let wrong = make(entry, json!({ name: true }));
                 assert!(wrong.is_err(), "{}: `{name}` = true", entry.id);
             }
         }
@@ -144,7 +152,7 @@ fn unknown_settings_and_settings_of_the_wrong_kind_are_refused_by_name() {
 #[test]
 fn defaults_written_out_build_the_same_method() {
     for entry in METHODS {
-        assert!(assemble(entry, (entry.defaults)()).is_ok(), "{}", entry.id);
+        assert!(make(entry, (entry.defaults)()).is_ok(), "{}", entry.id);
     }
 }
 
@@ -163,7 +171,7 @@ const SECTIONS: [&str; 8] = [
 #[test]
 fn every_method_has_a_recipe_whose_settings_it_takes() {
     let recipes = stems("recipes", ".toml");
-    for entry in METHODS {
+    for entry in METHODS.iter().filter(|entry| entry.command().is_none()) {
         assert!(
             recipes.iter().any(|r| r == entry.id),
             "recipes/{}.toml is missing",
@@ -200,6 +208,25 @@ fn every_method_has_a_recipe_whose_settings_it_takes() {
         });
         if let Err(error) = assemble_named(&name, &settings.collect()) {
             panic!("{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn methods_with_a_command_of_their_own_are_refused_in_runs_and_in_combinations() {
+    for entry in METHODS {
+        let Some(command) = entry.command() else {
+            assert!(check_trainable(entry.id).is_ok(), "{}", entry.id);
+            continue;
+        };
+        assert!(entry.tasks.is_empty() && !entry.joins());
+        let student = network("resnet8", 1);
+        let error = cast(entry.id, &Settings::new(), &probe(None), student).unwrap_err();
+        assert!(matches!(error, MethodError::OwnCommand { .. }), "{error}");
+        let joined = entries(&format!("kd+{}", entry.id)).unwrap_err();
+        for error in [error, joined] {
+            let error = error.to_string();
+            assert!(error.contains(&format!("`{command}`")), "{error}");
         }
     }
 }

@@ -31,6 +31,14 @@ pub enum WeightsError {
         /// What to do.
         advice: &'static str,
     },
+    /// Not a file of arrays that is read.
+    #[error("`{}` is {found}; arrays are read from safetensors files, from NumPy's .npz and .npy, and from what torch.save writes", path.display())]
+    NoArrays {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: String,
+    },
     /// A weights file with something wrong in it.
     #[error("`{}` is damaged or not whole: {reason}", path.display())]
     Damaged {

@@ -5,10 +5,13 @@
 //! ever run. [`load_network`] and [`load_store`] put the tensors into place or say which names and
 //! shapes do not fit.
 //!
+//! [`ArrayFile`] reads files that are no model's, NumPy's too.
+//!
 //! Out: [`save_safetensors`] writes a store; with [`ModelMetadata`] the file says which network it
 //! is for, so that [`ModelFile`] rebuilds the network from the file alone.
 
 mod adopt;
+mod array_file;
 mod backbone;
 mod bicubic;
 mod element;
@@ -19,6 +22,7 @@ mod input;
 mod load;
 mod model_file;
 mod names;
+mod numpy;
 mod position;
 mod prefix;
 mod recognise;
@@ -36,6 +40,7 @@ mod torch_zip;
 mod whole_file;
 
 pub use adopt::adopt;
+pub use array_file::{ArrayFile, ONLY_ARRAY};
 pub use backbone::{BackboneReport, load_backbone};
 pub use bicubic::resize_bicubic;
 pub use element::ElementType;

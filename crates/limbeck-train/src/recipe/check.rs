@@ -238,8 +238,8 @@ impl Recipe {
 
     fn check_method(&self) -> Result<(), Mistake> {
         const KEY: &str = "method.name";
-        match limbeck_methods::entries(&self.method.name) {
-            Ok(_) => Ok(()),
+        match limbeck_methods::check_trainable(&self.method.name) {
+            Ok(()) => Ok(()),
             Err(MethodError::UnknownMethod { name, .. }) => {
                 let ids = METHODS.iter().map(|entry| entry.id);
                 Err(Mistake::unknown_name(KEY, &name, ids))

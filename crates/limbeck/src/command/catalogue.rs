@@ -28,8 +28,11 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
                 let pages: Vec<String> = entries
                     .iter()
                     .map(|entry| {
-                        let (tasks, cost) = (served(entry), measured(entry, &costs));
-                        format!("{}\n\n{tasks}\n{cost}", entry.page())
+                        let facts = match entry.command() {
+                            Some(command) => format!("Trained by: {command}."),
+                            None => format!("{}\n{}", served(entry), measured(entry, &costs)),
+                        };
+                        format!("{}\n\n{facts}", entry.page())
                     })
                     .collect();
                 writeln!(out, "{}", pages.join("\n\n"))?;
@@ -51,14 +54,18 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
             for group in Group::ALL {
                 writeln!(out, "{}", group.title())?;
                 for entry in METHODS.iter().filter(|entry| entry.group == group) {
-                    let mark = if entry.is_procedure() { "*" } else { " " };
+                    let mark = if entry.joins() { " " } else { "*" };
                     let teacher = match entry.needs_teacher && group >= Group::Networks {
                         true => " (and a teacher)",
                         false => "",
                     };
                     let title = title_of(entry);
-                    let cost = costs.of(entry.id).map(ToString::to_string);
-                    let cost = cost.unwrap_or("not measured".to_owned());
+                    let cost = match entry.command() {
+                        Some(command) => command.to_owned(),
+                        None => costs
+                            .of(entry.id)
+                            .map_or("not measured".to_owned(), ToString::to_string),
+                    };
                     let tasks = letters(entry);
                     writeln!(
                         out,
@@ -70,9 +77,8 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
             writeln!(
                 out,
                 "\nSeveral are joined by +, such as drg+dsr, but those with * stand alone: they have training \
-                 steps of their own. c: for classification, s: for segmentation. Page of one: limbeck methods \
-                 NAME\n\nTime and memory of a \
-                 training step are multiples of the baseline's with the same student: {}. Times are \
+                 steps of their own, or the command that is named. c: for classification, s: for \
+                 segmentation. Page of one: limbeck methods NAME\n\nTime and memory of a training step are multiples of the baseline's with the same student: {}. Times are \
                  rough: the page of a method has their range.",
                 costs.setting(None)
             )?;
@@ -120,7 +126,8 @@ fn describe(entry: &MethodEntry, costs: &Costs) -> Value {
         "needs_labels": entry.needs_labels((entry.defaults)()).unwrap_or(true),
         "tasks": entry.tasks.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "needs": entry.group.title(),
-        "joins": !entry.is_procedure(),
+        "joins": entry.joins(),
+        "command": entry.command(),
         "cost": costs.of(entry.id),
         "settings": (entry.defaults)(),
     })
