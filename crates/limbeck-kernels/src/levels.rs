@@ -1,5 +1,7 @@
 //! Every instruction set computes the same.
 
+mod pairs;
+
 use std::sync::PoisonError;
 
 use crate::{
@@ -111,11 +113,17 @@ fn results() -> Vec<(String, Vec<f32>)> {
     for case in RESIZINGS {
         results.extend(of_resizing(case));
     }
+    results.extend(pairs::results());
     results
 }
 
 /// Input and output, height and width each.
-const RESIZINGS: [[[usize; 2]; 2]; 3] = [[[8, 9], [16, 35]], [[33, 20], [7, 5]], [[1, 1], [3, 40]]];
+const RESIZINGS: [[[usize; 2]; 2]; 4] = [
+    [[8, 9], [16, 35]],
+    [[33, 20], [7, 5]],
+    [[1, 1], [3, 40]],
+    [[4, 21], [8, 42]],
+];
 
 fn of_resizing(case: [[usize; 2]; 2]) -> Vec<(String, Vec<f32>)> {
     let [input, output] = case;

@@ -7,6 +7,7 @@ mod activation;
 mod attention;
 mod autodiff;
 mod batch_norm;
+mod blend;
 mod channels;
 mod composed;
 mod conv2d;
@@ -37,6 +38,7 @@ mod resize;
 mod scratch;
 mod simd;
 mod softmax;
+mod squared_error;
 mod tokens;
 
 pub use activation::Activation;
@@ -44,6 +46,7 @@ pub use attention::{attention, self_attention};
 pub use batch_norm::{
     BatchNormOutput, BatchNormPairOutput, batch_norm_pair_train, batch_norm_train, channel_affine,
 };
+pub use blend::blend_channels;
 pub use channels::{channel_shuffle, interleave_channels};
 pub use conv2d::{
     Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_pair, conv2d_weight_gradient, conv2d_with,
@@ -66,4 +69,5 @@ pub use rectifier::relu;
 pub use resize::{Interpolation, resize};
 pub use simd::instruction_set;
 pub use softmax::{exponentials, sum_of_exponentials};
+pub use squared_error::{PyramidLevel, mean_squared_error, pyramid_squared_error};
 pub use tokens::{depthwise_tokens, map_to_tokens, token_patches, tokens_to_map};

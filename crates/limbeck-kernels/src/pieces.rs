@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 /// Numbers that one task handles at least: less work costs more to hand out than to do.
-const SMALLEST_TASK: usize = 1 << 14;
+pub(crate) const SMALLEST_TASK: usize = 1 << 14;
 
 /// A vector of `count` pieces of `size` numbers; `work` is given the number of a piece and its
 /// room.
@@ -17,11 +17,25 @@ pub(crate) unsafe fn filled<T: Send>(
     size: usize,
     work: impl Fn(usize, &mut [MaybeUninit<T>]) + Sync,
 ) -> Vec<T> {
+    // SAFETY: as this function's own.
+    unsafe { filled_from(count, size, size, work) }
+}
+
+/// As [`filled`], where a piece is made of `read` numbers, which may be many more than its size.
+///
+/// # Safety
+/// `work` must write all of the room.
+pub(crate) unsafe fn filled_from<T: Send>(
+    count: usize,
+    size: usize,
+    read: usize,
+    work: impl Fn(usize, &mut [MaybeUninit<T>]) + Sync,
+) -> Vec<T> {
     let mut result = Vec::with_capacity(count * size);
     result.spare_capacity_mut()[..count * size]
         .par_chunks_mut(size)
         .enumerate()
-        .with_min_len(pieces_per_task(size))
+        .with_min_len(pieces_per_task(size.max(read)))
         .for_each(|(index, room)| work(index, room));
     // SAFETY: the pieces cover the whole room, which the caller's `work` writes.
     unsafe { result.set_len(count * size) };

@@ -170,7 +170,13 @@ fn usual_windows_follow_the_definition() {
 
 #[test]
 fn parts_follow_the_definition() {
-    for shape in [[2, 3, 8, 8], [1, 2, 7, 13], [1, 1, 1, 1], [2, 1, 5, 1]] {
+    for shape in [
+        [2, 3, 8, 8],
+        [1, 2, 7, 13],
+        [1, 1, 1, 1],
+        [2, 1, 5, 1],
+        [1, 2, 40, 80],
+    ] {
         for size in [[1, 1], [2, 2], [4, 4], [3, 5], [7, 13], [9, 2]] {
             check(Adaptive(size), shape, 5);
         }
@@ -289,6 +295,7 @@ fn the_number_of_threads_changes_no_bit() {
         Average(options(3, 2, 1)),
         Adaptive([1, 1]),
         Adaptive([4, 5]),
+        Adaptive([11, 1]),
     ] {
         let gradient = noise(count(kind, shape), 10);
         let on = |threads| {

@@ -108,6 +108,8 @@ fn usual_sizes_follow_the_definition() {
     for way in WAYS {
         for (from, to) in [
             ([8, 8], [16, 16]),
+            ([3, 37], [6, 74]),
+            ([5, 32], [15, 64]),
             ([16, 16], [8, 8]),
             ([7, 5], [14, 33]),
             ([1, 1], [4, 3]),
@@ -160,8 +162,10 @@ fn the_number_of_threads_changes_no_bit() {
     for way in WAYS {
         let on = |threads| {
             with_threads(threads, || {
-                let (y, dx) = run(way, [5, 7, 21, 17], [40, 9], 6, DType::F32);
-                (bits(y), bits(dx))
+                [[40, 9], [42, 34]].map(|size| {
+                    let (y, dx) = run(way, [5, 7, 21, 17], size, 6, DType::F32);
+                    (bits(y), bits(dx))
+                })
             })
         };
         let one = on(1);

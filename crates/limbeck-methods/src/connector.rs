@@ -1,6 +1,7 @@
 //! Modules that bring features of one shape to another: trained along, then thrown away.
 
 use burn::tensor::{Tensor, activation::relu};
+pub(crate) use limbeck_nn::layer::mean_squared_error;
 use limbeck_nn::{
     Builder, Pass,
     layer::{
@@ -163,11 +164,6 @@ pub(crate) fn pool_map(map: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
         return map;
     }
     adaptive_avg_pool2d(map, size)
-}
-
-/// Mean of the squared differences over all elements, `[1]`.
-pub(crate) fn mean_squared_error<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<1> {
-    (a - b).square().mean()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use super::{phases::Phases, window::Windows};
 use crate::{
-    pieces::{fill, filled},
+    pieces::{fill, filled, filled_from},
     scratch::with_scratch,
     simd::{Kernel, MOST_LANES, Simd, dispatch},
 };
@@ -25,8 +25,9 @@ pub(crate) fn forward(windows: &Windows, x: &[f32]) -> Vec<f32> {
             }
         });
     };
+    let (size, read) = (windows.output_size(), windows.input_size());
     // SAFETY: the runs of windows cover a map.
-    unsafe { filled(windows.maps, windows.output_size(), work) }
+    unsafe { filled_from(windows.maps, size, read, work) }
 }
 
 /// Gradient with respect to the input, `[maps, positions]`.

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{phases::Phases, window::Windows};
 use crate::{
-    pieces::{fill, filled, pieces_per_task},
+    pieces::{fill, filled, filled_from, pieces_per_task},
     simd::{Kernel, MOST_LANES, Simd, dispatch},
 };
 
@@ -24,8 +24,9 @@ pub(crate) fn forward(windows: &Windows, x: &[f32]) -> Vec<f32> {
         let x = &x[map * windows.input_size()..][..windows.input_size()];
         largest(&phases, &places, x, y, &mut []);
     };
+    let (size, read) = (windows.output_size(), windows.input_size());
     // SAFETY: the runs of windows cover a map.
-    unsafe { filled(windows.maps, windows.output_size(), work) }
+    unsafe { filled_from(windows.maps, size, read, work) }
 }
 
 /// [`forward`], and the place of that number in its window, row by row.

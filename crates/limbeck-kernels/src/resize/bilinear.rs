@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use super::axis::Mixture;
 use crate::{
-    pieces::{fill, filled},
+    pieces::{fill, filled_from},
     scratch::with_scratch,
     simd::{Kernel, MOST_LANES, Simd, dispatch},
 };
@@ -70,7 +70,7 @@ impl Bilinear {
             });
         };
         // SAFETY: the kernel writes every row of a map.
-        unsafe { filled(x.len() / size, self.output_size(), work) }
+        unsafe { filled_from(x.len() / size, self.output_size(), size, work) }
     }
 
     /// Gradient with respect to the input: `[maps, output]` → `[maps, input]`.
@@ -89,7 +89,7 @@ impl Bilinear {
             });
         };
         // SAFETY: all of a map is filled first.
-        unsafe { filled(gradient.len() / size, self.input_size(), work) }
+        unsafe { filled_from(gradient.len() / size, self.input_size(), size, work) }
     }
 }
 

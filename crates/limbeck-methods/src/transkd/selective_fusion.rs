@@ -6,7 +6,7 @@ use burn::tensor::{
 };
 use limbeck_nn::{
     Builder, Init, Pass,
-    layer::{Conv2d, Conv2dConfig, ConvNorm, global_avg_pool2d, resize_nearest},
+    layer::{Conv2d, Conv2dConfig, ConvNorm, blend_channels, global_avg_pool2d, resize_nearest},
 };
 
 use super::Stage;
@@ -76,10 +76,13 @@ impl SelectiveFusion {
             let result = match (&unit.gate, below) {
                 (Some(gate), Some(below)) => {
                     let [.., height, width] = own.dims();
-                    let below = resize_nearest(below, [height, width]);
-                    let share = gate.forward(pass, own.clone() + below.clone());
-                    // a·x + (1 − a)·r' with one product less.
-                    below.clone() + share * (own - below)
+                    let resized = resize_nearest(below.clone(), [height, width]);
+                    let [.., rows, columns] = below.dims();
+                    // The mean of a map in which every position is copied as often is its own.
+                    let even = height.is_multiple_of(rows) && width.is_multiple_of(columns);
+                    let below = if even { below } else { resized.clone() };
+                    let share = gate.forward(pass, [own.clone(), below]);
+                    blend_channels(own, resized, share)
                 }
                 _ => own,
             };
@@ -103,11 +106,12 @@ impl Gate {
         }
     }
 
-    /// Share of the stage's own map in each channel, of the sum of both maps:
-    /// `[B, M, H, W]` → `[B, M, 1, 1]`. The other has the rest.
-    fn forward(&self, pass: &mut Pass<'_>, sum: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, ..] = sum.dims();
-        let mean = global_avg_pool2d(sum).reshape([batch, channels, 1, 1]);
+    /// Share of the stage's own map in each channel, by the means over positions of both maps:
+    /// `[B, M, H, W]` and `[B, M, h, w]` → `[B, M, 1, 1]`. The other has the rest.
+    fn forward(&self, pass: &mut Pass<'_>, [own, below]: [Tensor<4>; 2]) -> Tensor<4> {
+        let [batch, channels, ..] = own.dims();
+        let mean = global_avg_pool2d(own) + global_avg_pool2d(below);
+        let mean = mean.reshape([batch, channels, 1, 1]);
         let hidden = match batch {
             1 => relu(self.hidden_single.forward(pass, mean)),
             _ => self.hidden.forward_relu(pass, mean),

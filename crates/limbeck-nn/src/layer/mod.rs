@@ -25,8 +25,9 @@ pub use conv2d::{Conv2d, Conv2dConfig, FrozenConvolution};
 pub use dropout::{drop_path, dropout, dropout_channels};
 pub use layer_norm::LayerNorm;
 pub use limbeck_kernels::{
-    Activation, channel_shuffle, divergence, divergence_with_slopes, interleave_channels,
-    map_to_tokens, pixel_log_likelihood, relu, tokens_to_map,
+    Activation, PyramidLevel, blend_channels, channel_shuffle, divergence, divergence_with_slopes,
+    interleave_channels, map_to_tokens, mean_squared_error, pixel_log_likelihood,
+    pyramid_squared_error, relu, tokens_to_map,
 };
 pub use linear::Linear;
 pub use pool::{
