@@ -6,10 +6,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
-use crate::source::{Annotation, Labelling, Source};
-use crate::{DataError, Image, Mask, Part, VOID};
+use crate::source::{Annotation, Relabelled};
+use crate::{DataError, Part, VOID};
 
 /// Names that the class of everything else goes by.
 const BACKGROUND: [&str; 6] = [
@@ -179,7 +177,11 @@ impl TaskSplit {
                 disjoint,
             });
         }
-        let source = Arc::new(StepMasks::new(part.source.clone(), own.clone(), own.end));
+        let source = Arc::new(Relabelled::showing(
+            part.source.clone(),
+            own.clone(),
+            own.end,
+        ));
         Ok(Part { source, indices })
     }
 
@@ -189,7 +191,7 @@ impl TaskSplit {
     pub fn measured(&self, part: &Part, step: usize) -> Part {
         let end = self.steps[step].end;
         Part {
-            source: Arc::new(StepMasks::new(part.source.clone(), 0..end, end)),
+            source: Arc::new(Relabelled::showing(part.source.clone(), 0..end, end)),
             indices: part.indices.clone(),
         }
     }
@@ -236,107 +238,11 @@ fn fitting(classes: usize) -> String {
     }
 }
 
-/// A source whose masks show some classes and call the others background.
-#[derive(Debug)]
-struct StepMasks {
-    source: Arc<dyn Source>,
-    /// What is shown.
-    shown: Range<usize>,
-    classes: Vec<String>,
-}
-
-impl StepMasks {
-    /// `count` classes are known by now.
-    fn new(source: Arc<dyn Source>, shown: Range<usize>, count: usize) -> Self {
-        let classes = source.classes().iter().take(count).cloned().collect();
-        Self {
-            source,
-            shown,
-            classes,
-        }
-    }
-
-    fn id(&self, id: u8) -> u8 {
-        match id {
-            VOID => VOID,
-            id if self.shown.contains(&usize::from(id)) => id,
-            _ => 0,
-        }
-    }
-}
-
-impl Source for StepMasks {
-    fn labelling(&self) -> Labelling {
-        self.source.labelling()
-    }
-
-    fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    fn len(&self) -> usize {
-        self.source.len()
-    }
-
-    fn annotation(&self, index: usize) -> Result<Annotation, DataError> {
-        Ok(match self.source.annotation(index)? {
-            Annotation::Mask(mask) => Annotation::Mask(Mask {
-                ids: mask.ids.iter().map(|&id| self.id(id)).collect(),
-                ..mask
-            }),
-            other => other,
-        })
-    }
-
-    fn stratum(&self, index: usize) -> usize {
-        self.source.stratum(index)
-    }
-
-    fn image(&self, index: usize) -> Result<Image, DataError> {
-        self.source.image(index)
-    }
-
-    fn shape(&self) -> Option<[usize; 3]> {
-        self.source.shape()
-    }
-
-    fn usual_shape(&self) -> Option<[usize; 3]> {
-        self.source.usual_shape()
-    }
-
-    fn reduction(&self) -> f64 {
-        self.source.reduction()
-    }
-
-    fn name(&self, index: usize) -> String {
-        self.source.name(index)
-    }
-
-    fn file(&self, index: usize) -> Option<std::path::PathBuf> {
-        self.source.file(index)
-    }
-
-    fn digest(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update(self.source.digest());
-        for bound in [self.shown.start, self.shown.end, self.classes.len()] {
-            hash.update((bound as u64).to_le_bytes());
-        }
-        hash.finalize().into()
-    }
-
-    fn hash_image(&self, index: usize, hash: &mut Sha256) {
-        self.source.hash_image(index, hash);
-    }
-
-    fn is_certain(&self) -> bool {
-        self.source.is_certain()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::{Labelling, Pairing, Source};
+    use crate::{Image, Mask};
 
     const OVERLAPPED: ContinualSetting = ContinualSetting::Overlapped;
     const DISJOINT: ContinualSetting = ContinualSetting::Disjoint;
@@ -391,7 +297,7 @@ mod tests {
 
     /// Masks of one row.
     #[derive(Debug)]
-    struct Rows(Vec<String>, Vec<Vec<u8>>);
+    struct Rows(Vec<String>, Vec<Vec<u8>>, Pairing);
 
     impl Source for Rows {
         fn labelling(&self) -> Labelling {
@@ -415,6 +321,14 @@ mod tests {
             }))
         }
 
+        fn mask_file(&self, index: usize) -> Option<std::path::PathBuf> {
+            Some(format!("{index}.png").into())
+        }
+
+        fn pairing(&self) -> Option<&Pairing> {
+            Some(&self.2)
+        }
+
         fn image(&self, index: usize) -> Result<Image, DataError> {
             let width = self.1[index].len();
             Ok(Image {
@@ -434,7 +348,7 @@ mod tests {
             vec![0, 0, VOID, 0],
             vec![4, 4, 4, 4],
         ];
-        Part::all(Arc::new(Rows(names(5), masks.to_vec())))
+        Part::all(Arc::new(Rows(names(5), masks.to_vec(), Pairing::default())))
     }
 
     fn ids(part: &Part) -> Vec<Vec<u8>> {
@@ -494,6 +408,9 @@ mod tests {
         assert_eq!(second.source.classes(), names(4));
         assert_eq!(ids(&second)[2], [3, 0, 0, 2]);
         assert_eq!(ids(&second)[4], [0, 0, 0, 0]);
+        // What the masks' files are is known in every step.
+        assert_eq!(second.source.mask_file(3), Some("3.png".into()));
+        assert!(second.source.pairing().is_some());
         let digest = |step| split.measured(&part(), step).source.digest();
         assert_ne!(digest(0), digest(1));
         assert_eq!(digest(1), digest(1));

@@ -1,8 +1,10 @@
 //! Where images come from: one file for each kind of data set.
 
 mod annotation;
+mod below;
 mod cifar;
 mod folder;
+mod generated;
 mod idx;
 mod joined;
 mod kept;
@@ -19,8 +21,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub use annotation::{Annotation, Labelling};
+pub use below::images_below;
 pub(crate) use cifar::find_cifar;
-pub use folder::{Folder, images_below};
+pub use folder::Folder;
 use folder::{Tree, find_folder};
 pub(crate) use idx::find_idx;
 pub(crate) use joined::Joined;

@@ -1,12 +1,16 @@
 //! The images of a source under other class numbers.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Annotation, Labelling, Source};
-use crate::{DataError, Image, MAX_MASK_CLASSES};
+use sha2::{Digest, Sha256};
 
-/// A source whose classes have other numbers, such as those that a model knows them by.
+use super::{Annotation, Labelling, Pairing, Source};
+use crate::{DataError, Image, MAX_MASK_CLASSES, VOID};
+
+/// A source whose classes have other numbers: those that a model knows them by, or those of a step in
+/// which some of them are learnt.
 #[derive(Debug)]
 pub struct Relabelled {
     source: Arc<dyn Source>,
@@ -41,6 +45,19 @@ impl Relabelled {
             classes: classes.to_vec(),
             source,
         })
+    }
+}
+
+impl Relabelled {
+    /// Masks of `source` that show the classes `shown` and call all others background, the class 0;
+    /// the first `count` classes are those that are told apart by now.
+    pub(crate) fn showing(source: Arc<dyn Source>, shown: Range<usize>, count: usize) -> Self {
+        let number = |id| if shown.contains(&id) { id } else { 0 };
+        Self {
+            classes: source.classes().iter().take(count).cloned().collect(),
+            numbers: (0..usize::from(VOID)).map(number).collect(),
+            source,
+        }
     }
 }
 
@@ -98,6 +115,27 @@ impl Source for Relabelled {
 
     fn mask_file(&self, index: usize) -> Option<PathBuf> {
         self.source.mask_file(index)
+    }
+
+    fn pairing(&self) -> Option<&Pairing> {
+        self.source.pairing()
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let mut hash = self.labels_digest();
+        hash.update(self.source.digest());
+        for &number in &self.numbers {
+            hash.update((number as u64).to_le_bytes());
+        }
+        hash.finalize().into()
+    }
+
+    fn hash_image(&self, index: usize, hash: &mut Sha256) {
+        self.source.hash_image(index, hash);
+    }
+
+    fn is_certain(&self) -> bool {
+        self.source.is_certain()
     }
 }
 

@@ -188,3 +188,45 @@ fn what_tells_a_data_set_from_others_knows_masks_and_classes() {
     );
     assert_ne!(named.0, fingerprint(&made).0);
 }
+
+#[test]
+fn boxes_beside_masks_are_told_in_one_line() {
+    let boxes = |made: &Made| {
+        let found = made.found();
+        assert_eq!(found.train.unwrap().labelling(), Labelling::Masks);
+        let lines = found.notes.into_iter();
+        let lines: Vec<String> = lines.filter(|line| line.contains("boxes")).collect();
+        lines.join("\n")
+    };
+    let made = Made::new();
+    made.pairs("images", "masks", 3, &[0, 1]);
+    assert_eq!(boxes(&made), "");
+    // Notes and lists of classes are no boxes.
+    made.text("labels/classes.txt", "0\nroad\n");
+    made.text("masks/meta.json", "{\"made\": 2024}");
+    made.text("masks/plan.xml", "<plan/>");
+    assert_eq!(boxes(&made), "");
+    made.text("labels/0.txt", "");
+    made.text("labels/1.txt", "3 0.5 0.5 0.25 1\n0 0.1 0.1 0.1 0.1\n");
+    assert!(
+        boxes(&made).contains("YOLO's labels, such as labels/1.txt"),
+        "{}",
+        boxes(&made)
+    );
+    made.text(
+        "boxes/1.xml",
+        "<annotation><bndbox><xmin>1</xmin></bndbox></annotation>",
+    );
+    let coco = "{\"images\": [{\"id\": 1, \"file_name\": \"0.jpg\"}], \"annotations\": []}";
+    made.text("annotations/instances.json", coco);
+    let told = boxes(&made);
+    for kind in [
+        "COCO's JSON, such as annotations/instances.json",
+        "YOLO's labels, such as labels/1.txt",
+        "VOC's XML, such as boxes/1.xml",
+        "the masks are read, boxes are not",
+    ] {
+        assert!(told.contains(kind), "no `{kind}` in {told}");
+    }
+    assert_eq!(told.lines().count(), 1);
+}

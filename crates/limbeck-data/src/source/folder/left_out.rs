@@ -17,6 +17,8 @@ pub(in crate::source) enum Reason {
     Beside,
     /// A part or class without an image.
     Empty,
+    /// A mask where images are asked for.
+    Mask,
     /// A part of images without masks beside others that have some.
     WithoutMasks,
     /// A folder that limbeck wrote.
@@ -85,6 +87,9 @@ impl LeftOut {
                 Reason::Unlabelled => format!(
                     "left out: {count} images that lie in no class's folder, such as {example}"
                 ),
+                Reason::Mask => {
+                    format!("left out: {count} masks of the images, such as {example}")
+                }
                 _ => format!("left out: {}: {}", reason.name(), listed(first, *count)),
             }
         };
@@ -116,6 +121,7 @@ impl Reason {
             Self::Unlabelled => "images that lie in no class's folder",
             Self::Beside => "folders that are no part of the data set",
             Self::Empty => "folders without an image",
+            Self::Mask => "masks of the images",
             Self::WithoutMasks => "parts without masks",
             Self::Run => "folders that limbeck wrote",
             Self::Hidden => "what is hidden",

@@ -110,21 +110,6 @@ impl Folder {
     }
 }
 
-/// The images at any depth below `folder`, in the order of their paths, and what was left out, a
-/// line each.
-///
-/// # Errors
-/// A folder that cannot be read.
-pub fn images_below(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>), DataError> {
-    let tree = Tree::read(folder)?;
-    let mut images = Vec::new();
-    tree.collect(folder, &mut images);
-    images.sort();
-    let mut left_out = LeftOut::default();
-    tree.tell_left_out(folder, &mut left_out);
-    Ok((images, left_out.lines()))
-}
-
 /// The images below `tree`, which lies at `place`, in the order of their paths.
 fn files_of(tree: &Tree, place: &Path, annotation: Annotation) -> Vec<File> {
     let mut paths = Vec::new();

@@ -113,6 +113,19 @@ impl Tree {
                 .any(|folder| folder.holds_ending(ending))
     }
 
+    /// Adds the paths of all files at any depth that are no images and whose names end so, in no order;
+    /// `place` is the path of this folder.
+    pub fn collect_others(&self, place: &Path, ending: &str, files: &mut Vec<PathBuf>) {
+        let others = self.left_out.iter().filter(|(reason, name)| {
+            let end = Path::new(name).extension().and_then(OsStr::to_str);
+            *reason == Reason::NoImage && end.is_some_and(|end| end.eq_ignore_ascii_case(ending))
+        });
+        files.extend(others.map(|(_, name)| place.join(name)));
+        for folder in &self.folders {
+            folder.collect_others(&place.join(&folder.name), ending, files);
+        }
+    }
+
     /// The folders directly in it that hold images at any depth.
     pub fn folders_with_images(&self) -> impl Iterator<Item = &Self> {
         self.folders.iter().filter(|folder| folder.holds_images())

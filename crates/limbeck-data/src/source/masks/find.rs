@@ -1,14 +1,16 @@
 //! Finds images with masks, and says what their classes are.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::class_file::ClassFile;
 use super::encoding::Encoding;
 use super::layout::{Paired, Sides, files_of, paired, place_of_masks, sides};
+use super::pairing::apart;
 use super::sample::Sample;
 use super::settle::{Settled, settle};
-use super::{Pairs, Reader, ade20k, camvid, cityscapes, coco_stuff, labelme, voc};
+use super::{Pairs, Reader, ade20k, boxes, camvid, cityscapes, coco_stuff, labelme, voc};
 use crate::source::Source;
 use crate::source::folder::{LeftOut, Reason, Role, Tree};
 use crate::source::kept::Room;
@@ -25,9 +27,12 @@ pub(in crate::source) fn find_masks(
     if tree.run {
         return Ok(None);
     }
-    if let Some(found) = voc::find(folder)? {
+    if let Some(mut found) = voc::find(folder)? {
+        found.notes.extend(boxes::note(folder, tree));
         return Ok(Some(found));
     }
+    // What lies around the images and masks counts too.
+    let whole = tree;
     ade20k::refuse_full(folder, tree)?;
     let Some((place, tree)) = place_of_masks(folder.to_owned(), tree, MAX_WRAPPED) else {
         return labelme::find(folder, tree);
@@ -61,7 +66,48 @@ pub(in crate::source) fn find_masks(
     let name = format!("{} (images and masks)", crate::open::folder_name(folder));
     let mut found = assemble(name, parts, settled, Reader::Files, notes);
     found.notes.extend(left_out.lines());
+    found.notes.extend(boxes::note(folder, whole));
     Ok(Some(found))
+}
+
+/// The images below `folder` without the masks that lie there with them, which are added to what was
+/// left out as are the folders that are neither; `None` where no masks lie there.
+pub(in crate::source) fn images_of_masks(
+    folder: &Path,
+    tree: &Tree,
+    left_out: &mut LeftOut,
+) -> Option<Vec<PathBuf>> {
+    let (place, tree) = place_of_masks(folder.to_owned(), tree, MAX_WRAPPED)?;
+    let sides = sides(&place, tree);
+    let mut images: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut others: BTreeSet<PathBuf> = BTreeSet::new();
+    for Sides {
+        images: (at, own),
+        masks,
+        ..
+    } in &sides
+    {
+        let below = |at: &Path, files: Vec<PathBuf>| -> Vec<PathBuf> {
+            files.into_iter().map(|file| at.join(file)).collect()
+        };
+        match masks {
+            Some((_, masks)) if std::ptr::eq(*own, *masks) => {
+                let (own, masks) = apart(&files_of(own)).unwrap_or_default();
+                images.extend(below(at, own));
+                others.extend(below(at, masks));
+            }
+            Some((mask_place, masks)) => {
+                images.extend(below(at, files_of(own)));
+                others.extend(below(mask_place, files_of(masks)));
+            }
+            None => images.extend(below(at, files_of(own))),
+        }
+    }
+    for mask in &others {
+        left_out.add(Reason::Mask, mask);
+    }
+    tell_beside(&place, tree, &sides, left_out);
+    Some(images.into_iter().collect())
 }
 
 /// Settles the classes: by a file in one of `places`, as the files' names say of well-known data sets,

@@ -1,6 +1,7 @@
 //! Images with masks, in files.
 
 mod ade20k;
+mod boxes;
 mod camvid;
 mod cityscapes;
 mod class_file;
@@ -27,7 +28,7 @@ use crate::decode::{
 };
 use crate::{DataError, Image, Mask};
 use encoding::Encoding;
-pub(super) use find::find_masks;
+pub(super) use find::{find_masks, images_of_masks};
 pub use pairing::Pairing;
 
 /// Images with the class of each pixel, a mask file for each. All images are given in colour.

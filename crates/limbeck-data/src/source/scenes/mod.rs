@@ -18,7 +18,7 @@ pub use difficulty::SceneDifficulty;
 pub use scene::SceneBox;
 
 use super::shapes::outline::Outline;
-use super::{Annotation, Labelling, Source};
+use super::{Annotation, Labelling, Source, generated};
 use crate::{DataError, Found, Image, Purpose, Stream};
 use scene::Scene;
 
@@ -134,27 +134,8 @@ impl Source for Scenes {
 
 /// The generated set, if the path is `scenes` or `scenes:N`.
 pub(crate) fn find_scenes(path: &Path) -> Result<Option<Found>, DataError> {
-    let Some(name) = path.to_str() else {
+    let Some(count) = generated::count(path, "scenes", TRAIN, &COUNTS)? else {
         return Ok(None);
-    };
-    let count = match name.split_once(':') {
-        None if name == "scenes" => TRAIN,
-        Some(("scenes", count)) => count
-            .parse()
-            .ok()
-            .filter(|count| COUNTS.contains(count))
-            .ok_or_else(|| {
-                DataError::setting(
-                    "scenes:N",
-                    format!(
-                        "a number of images from {} to {}",
-                        COUNTS.start(),
-                        COUNTS.end()
-                    ),
-                    count,
-                )
-            })?,
-        _ => return Ok(None),
     };
     let difficulty = SceneDifficulty::default();
     Ok(Some(Found {

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 pub use difficulty::Difficulty;
 
-use super::{Annotation, Source};
+use super::{Annotation, Source, generated};
 use crate::{DataError, Found, Image, Purpose, Stream};
 use outline::Outline;
 
@@ -102,27 +102,8 @@ impl Source for Shapes {
 
 /// The generated set, if the path is `shapes` or `shapes:N`.
 pub(crate) fn find_shapes(path: &Path) -> Result<Option<Found>, DataError> {
-    let Some(name) = path.to_str() else {
+    let Some(count) = generated::count(path, "shapes", TRAIN, &COUNTS)? else {
         return Ok(None);
-    };
-    let count = match name.split_once(':') {
-        None if name == "shapes" => TRAIN,
-        Some(("shapes", count)) => count
-            .parse()
-            .ok()
-            .filter(|count| COUNTS.contains(count))
-            .ok_or_else(|| {
-                DataError::setting(
-                    "shapes:N",
-                    format!(
-                        "a number of images from {} to {}",
-                        COUNTS.start(),
-                        COUNTS.end()
-                    ),
-                    count,
-                )
-            })?,
-        _ => return Ok(None),
     };
     let difficulty = Difficulty::default();
     Ok(Some(Found {
