@@ -137,6 +137,7 @@ impl Criterion for At {
         Needs {
             student: self.pairs.iter().map(|pair| &pair.student.name).collect(),
             teacher: self.pairs.iter().map(|pair| &pair.teacher.name).collect(),
+            logits: false,
         }
     }
 

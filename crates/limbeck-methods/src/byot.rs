@@ -275,6 +275,7 @@ impl Criterion for Byot {
         Needs {
             student: Taps::from_iter(self.taps.iter().cloned().chain([embedding])),
             teacher: Taps::none(),
+            logits: false,
         }
     }
 

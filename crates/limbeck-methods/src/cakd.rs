@@ -425,6 +425,7 @@ impl Procedure for Cakd {
     fn questions(&self) -> Questions {
         Questions {
             taps: self.source.teacher_taps(),
+            logits: true,
             beyond: None,
         }
     }

@@ -452,6 +452,7 @@ impl Criterion for Cirkd {
         Needs {
             student: Taps::from_iter(pair.iter().map(|pair| &pair.student.name)),
             teacher: Taps::from_iter(pair.iter().map(|pair| &pair.teacher.name)),
+            logits: self.config.kd_weight > 0.0,
         }
     }
 

@@ -352,6 +352,7 @@ impl Criterion for Crd {
         Needs {
             student: Taps::from_iter([&self.pair.student.name]),
             teacher: Taps::from_iter([&self.pair.teacher.name]),
+            logits: false,
         }
     }
 

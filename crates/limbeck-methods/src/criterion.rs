@@ -44,13 +44,16 @@ pub struct TrainingPart {
     pub normalisation: Normalisation,
 }
 
-/// Which taps a method reads. Logits are always there.
+/// What a method reads. Logits are always there.
 #[derive(Clone, Debug, Default)]
 pub struct Needs {
     /// Taps of the student.
     pub student: Taps,
     /// Taps of the teacher.
     pub teacher: Taps,
+    /// Whether it compares the student's logits with the teacher's class by class, so that both have
+    /// to tell the same classes apart.
+    pub logits: bool,
 }
 
 /// How far training is.
@@ -114,7 +117,7 @@ pub type State = BTreeMap<String, (Vec<usize>, Tensor<1>)>;
 ///
 /// The total loss of a step is `task_weight · task loss + Σ weight · value` over the terms.
 pub trait Criterion: Send + std::fmt::Debug {
-    /// Which taps it reads.
+    /// What it reads.
     fn needs(&self) -> Needs;
 
     /// Factor of the supervised loss.

@@ -205,6 +205,7 @@ impl Criterion for Cwd {
         Needs {
             student: pair.iter().map(|pair| &pair.student.name).collect(),
             teacher: pair.iter().map(|pair| &pair.teacher.name).collect(),
+            logits: self.config.logits_weight > 0.0,
         }
     }
 

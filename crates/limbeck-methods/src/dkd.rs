@@ -140,7 +140,10 @@ impl Dkd {
 
 impl Criterion for Dkd {
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs {
+            logits: true,
+            ..Needs::default()
+        }
     }
 
     fn task_weight(&self) -> f64 {

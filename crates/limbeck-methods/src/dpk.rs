@@ -267,6 +267,7 @@ impl Criterion for Dpk {
         Needs {
             student: self.pairs.iter().map(|pair| &pair.student.name).collect(),
             teacher: self.pairs.iter().map(|pair| &pair.teacher.name).collect(),
+            logits: self.config.kd_weight > 0.0,
         }
     }
 

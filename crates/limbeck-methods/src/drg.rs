@@ -187,6 +187,7 @@ impl Criterion for Drg {
         Needs {
             student: Taps::from_iter([&self.config.tap]),
             teacher: Taps::none(),
+            logits: false,
         }
     }
 

@@ -221,6 +221,7 @@ impl Criterion for FitNet {
         Needs {
             student: Taps::from_iter([&self.pair.student.name]),
             teacher: Taps::from_iter([&self.pair.teacher.name]),
+            logits: false,
         }
     }
 

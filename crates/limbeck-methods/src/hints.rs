@@ -329,6 +329,7 @@ impl Procedure for Hints {
     fn questions(&self) -> Questions {
         Questions {
             taps: Taps::from_iter(&self.teacher),
+            logits: true,
             beyond: Some("images without augmentation, to choose the hints by"),
         }
     }

@@ -449,6 +449,7 @@ impl Procedure for Hssakd {
         match self.config.form {
             HssakdForm::Offline => Questions {
                 taps: self.other.wanted(),
+                logits: true,
                 beyond: Some("rotated images"),
             },
             _ => Questions::default(),

@@ -349,6 +349,7 @@ impl Criterion for Idd {
         Needs {
             student: Taps::from_iter([&self.pair.student.name]),
             teacher: Taps::from_iter([&self.pair.teacher.name]),
+            logits: false,
         }
     }
 

@@ -90,7 +90,10 @@ impl Kd {
 
 impl Criterion for Kd {
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs {
+            logits: true,
+            ..Needs::default()
+        }
     }
 
     fn task_weight(&self) -> f64 {

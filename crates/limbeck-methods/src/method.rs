@@ -287,13 +287,14 @@ impl Method {
         Ok(method)
     }
 
-    /// Which taps are read.
+    /// What is read.
     pub fn needs(&self) -> Needs {
         let mut needs = Needs::default();
         for part in &self.parts {
             let more = part.criterion.needs();
             needs.student.merge(&more.student);
             needs.teacher.merge(&more.teacher);
+            needs.logits |= more.logits;
         }
         needs
     }

@@ -210,6 +210,7 @@ impl Criterion for Mgram {
         Needs {
             student: Taps::from_iter([&self.pair.student.name]),
             teacher: Taps::from_iter([&self.pair.teacher.name]),
+            logits: self.config.kd_weight > 0.0,
         }
     }
 
@@ -222,12 +223,13 @@ impl Criterion for Mgram {
         let teacher = self.parts(self.pair.teacher_map(Self::ID, &outputs)?);
         let student = self.parts(self.pair.student_map(Self::ID, step.student)?);
         let relations = self.relations(student, teacher)?;
-        let (own, others) = step.rows(Self::ID)?;
-        let soft = self.soft(own, others);
-        Ok(vec![
-            Term::new("gram", relations, self.config.weight),
-            Term::new("kd", soft, self.config.kd_weight),
-        ])
+        let mut terms = vec![Term::new("gram", relations, self.config.weight)];
+        if self.config.kd_weight > 0.0 {
+            let (own, others) = step.rows(Self::ID)?;
+            let soft = self.soft(own, others);
+            terms.push(Term::new("kd", soft, self.config.kd_weight));
+        }
+        Ok(terms)
     }
 
     fn pairs(&self) -> Vec<(String, String)> {

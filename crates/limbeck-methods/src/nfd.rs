@@ -206,6 +206,7 @@ impl Criterion for Nfd {
         Needs {
             student: Taps::from_iter(self.pairs.iter().map(|pair| &pair.student.name)),
             teacher: Taps::from_iter(self.pairs.iter().map(|pair| &pair.teacher.name)),
+            logits: false,
         }
     }
 

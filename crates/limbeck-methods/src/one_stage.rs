@@ -76,8 +76,10 @@ impl Procedure for OneStage {
     }
 
     fn questions(&self) -> Questions {
+        let needs = self.method.needs();
         Questions {
-            taps: self.method.needs().teacher,
+            taps: needs.teacher,
+            logits: needs.logits,
             beyond: None,
         }
     }

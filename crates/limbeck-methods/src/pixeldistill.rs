@@ -420,6 +420,7 @@ impl Procedure for Pixeldistill {
     fn questions(&self) -> Questions {
         Questions {
             taps: Taps::from_iter(self.compared()),
+            logits: true,
             beyond: Some("the images in a larger size"),
         }
     }

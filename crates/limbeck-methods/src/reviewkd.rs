@@ -251,6 +251,7 @@ impl Criterion for ReviewKd {
         Needs {
             student: self.pairs.iter().map(|pair| &pair.student.name).collect(),
             teacher: self.pairs.iter().map(|pair| &pair.teacher.name).collect(),
+            logits: false,
         }
     }
 

@@ -313,6 +313,7 @@ impl Criterion for Rkd {
         Needs {
             student: Taps::from_iter([&self.pair.student.name]),
             teacher: Taps::from_iter([&self.pair.teacher.name]),
+            logits: false,
         }
     }
 

@@ -365,6 +365,7 @@ impl Criterion for Rtk {
         Needs {
             student: names(&self.student),
             teacher: names(&self.teacher),
+            logits: self.config.kd_weight > 0.0,
         }
     }
 
@@ -377,12 +378,13 @@ impl Criterion for Rtk {
         let teacher = teacher.map(|layer| map_of(Self::ID, "teacher", &outputs, &layer.name));
         let teacher = teacher.collect::<Result<Vec<_>, _>>()?;
         let attended = self.attend(pass, &student, &teacher).loss();
-        let (own, others) = step.rows(Self::ID)?;
-        let kd = softened_kl(own, others, self.config.temperature);
-        Ok(vec![
-            Term::new("attention", attended, self.config.weight),
-            Term::new("kd", kd, self.config.kd_weight),
-        ])
+        let mut terms = vec![Term::new("attention", attended, self.config.weight)];
+        if self.config.kd_weight > 0.0 {
+            let (own, others) = step.rows(Self::ID)?;
+            let kd = softened_kl(own, others, self.config.temperature);
+            terms.push(Term::new("kd", kd, self.config.kd_weight));
+        }
+        Ok(terms)
     }
 
     fn pairs(&self) -> Vec<(String, String)> {

@@ -423,6 +423,7 @@ impl Procedure for Sats {
     fn questions(&self) -> Questions {
         Questions {
             taps: self.taps(),
+            logits: false,
             beyond: self
                 .labels_background()
                 .then_some("training images that are not augmented"),

@@ -448,6 +448,7 @@ impl Procedure for SharedHead {
         match self.config.form {
             SharedHeadForm::TeacherHead => Questions {
                 taps: Taps::from_iter([Self::EMBEDDING]),
+                logits: true,
                 beyond: None,
             },
             _ => Questions::default(),

@@ -248,6 +248,7 @@ impl Criterion for Skds {
         Needs {
             student: self.pair.iter().map(|pair| &pair.student.name).collect(),
             teacher: self.pair.iter().map(|pair| &pair.teacher.name).collect(),
+            logits: self.config.pixel_weight > 0.0,
         }
     }
 

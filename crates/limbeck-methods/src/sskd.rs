@@ -400,6 +400,7 @@ impl Procedure for Sskd {
     fn questions(&self) -> Questions {
         Questions {
             taps: Taps::from_iter([EMBEDDING]),
+            logits: true,
             beyond: Some("rotated images"),
         }
     }

@@ -370,6 +370,7 @@ impl Criterion for Tat {
         Needs {
             student: Taps::from_iter([&self.pair.student.name]),
             teacher: Taps::from_iter([&self.pair.teacher.name]),
+            logits: false,
         }
     }
 

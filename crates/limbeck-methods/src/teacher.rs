@@ -38,6 +38,9 @@ pub struct Origin {
 pub struct Questions {
     /// Taps that it reads; logits are always there.
     pub taps: Taps,
+    /// Whether its logits are compared class by class, so that it has to tell the student's classes
+    /// apart and no others.
+    pub logits: bool,
     /// Which other images it shows the teacher, such as `rotated images`, or what else it wants
     /// that only a network can give; `None` where stored outputs serve.
     pub beyond: Option<&'static str>,

@@ -97,7 +97,10 @@ impl Tinyvit {
 
 impl Criterion for Tinyvit {
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs {
+            logits: true,
+            ..Needs::default()
+        }
     }
 
     fn task_weight(&self) -> f64 {

@@ -343,6 +343,7 @@ impl Criterion for TransKd {
         Needs {
             student: of_stages().chain(image).collect(),
             teacher: Taps::from_iter(of_stages()),
+            logits: false,
         }
     }
 

@@ -375,6 +375,7 @@ impl Procedure for Tst {
 
     fn questions(&self) -> Questions {
         Questions {
+            logits: true,
             beyond: Some("images that it augments itself, with gradients to them"),
             ..Questions::default()
         }

@@ -187,6 +187,37 @@ pub fn name_difference(model: &[String], data: &[String]) -> Option<String> {
     ))
 }
 
+/// How many classes a message lists.
+const LISTED: usize = 5;
+
+/// Where the classes of a model are in the data, if both have the same names in different places:
+/// which class is where. `None` where the names are others, or in the same order.
+pub fn moved_classes(model: &[String], data: &[String]) -> Option<String> {
+    let sorted = |names: &[String]| {
+        let mut names = names.to_vec();
+        names.sort();
+        names
+    };
+    if model == data || sorted(model) != sorted(data) {
+        return None;
+    }
+    let moved: Vec<String> = (model.iter().zip(data).enumerate())
+        .filter(|(_, (model, data))| model != data)
+        .filter_map(|(place, (name, _))| {
+            let there = data.iter().position(|other| other == name)?;
+            Some(format!(
+                "`{name}` is its class {place} and the data's {there}"
+            ))
+        })
+        .collect();
+    let more = match moved.len().saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let first = &moved[..moved.len().min(LISTED)];
+    Some(format!("{}{more}", first.join(", ")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +257,16 @@ mod tests {
             "{moved}"
         );
         assert!(moved.ends_with("in another order"), "{moved}");
+        assert_eq!(
+            moved_classes(&names("ant cat bee"), &data).unwrap(),
+            "`cat` is its class 1 and the data's 2, `bee` is its class 2 and the data's 1"
+        );
+        assert_eq!(moved_classes(&data, &data), None);
+        assert_eq!(moved_classes(&names("ant bee dog"), &data), None);
+        let many = names("a b c d e f g h");
+        let turned = names("h a b c d e f g");
+        let told = moved_classes(&turned, &many).unwrap();
+        assert!(told.ends_with("the data's 3, and 3 more"), "{told}");
         let other = name_difference(&names("ant bee dog"), &data).unwrap();
         assert!(
             other.starts_with("1 of 3") && other.ends_with('?'),

@@ -3,10 +3,15 @@
 use std::path::Path;
 
 use limbeck_data::{Dataset, Fit, Normalisation};
-use limbeck_nn::InputShape;
+use limbeck_nn::{InputShape, weights::read_metadata};
 
 use crate::{
-    TrainError, model_facts::name_difference, model_source, recipe::Recipe, run_teacher::RunTeacher,
+    TrainError,
+    model_facts::{moved_classes, name_difference},
+    model_source,
+    recipe::Recipe,
+    run_folder,
+    run_teacher::RunTeacher,
 };
 
 /// The teacher of the recipe from its weights file, for images normalised by `normalisation`.
@@ -43,6 +48,14 @@ pub(crate) fn load_teacher(
         )));
     }
     let named = loaded.class_names.as_deref().filter(|_| compared);
+    if let Some(moved) = named.and_then(|names| moved_classes(names, &dataset.classes)) {
+        return Err(TrainError::Setting(format!(
+            "the teacher `{source}` has the data's classes in another order: {moved}. What it says \
+             would be compared class by class with the wrong ones. Number the data's classes as the \
+             teacher's (of masks in classes.txt or classes.yaml), train the teacher on this data, or \
+             correct --teacher-classes where that names them"
+        )));
+    }
     if let Some(difference) = named.and_then(|names| name_difference(names, &dataset.classes)) {
         warnings.push(format!("`{source}`: {difference}"));
     }
@@ -58,6 +71,7 @@ pub(crate) fn load_teacher(
             augment.fit_share
         ));
     }
+    warnings.extend(unlike_sizes(recipe, &source, file, input));
     if loaded.normalisation.is_none() {
         warnings.push(format!(
             "`{}` does not tell how its images were normalised; the student's normalisation is used for it (another: --teacher-normalisation imagenet, cifar10, cifar100, half, none or MEAN/STD)",
@@ -70,6 +84,36 @@ pub(crate) fn load_teacher(
         .unwrap_or_else(|| normalisation.clone());
     let teacher = RunTeacher::trained(loaded.network, own, normalisation, loaded.sha256);
     Ok(teacher.with_classes(loaded.class_names))
+}
+
+/// Where the run that trained the teacher read its images at another scale than this one does or, of
+/// networks that segment, took crops of another size: a line each, with both.
+fn unlike_sizes(recipe: &Recipe, source: &str, file: &Path, input: InputShape) -> Vec<String> {
+    let told = read_metadata(file).ok();
+    let facts = told.as_ref().and_then(|told| told.segmentation);
+    let run = run_folder::recipe_of(Path::new(source)).ok().flatten();
+    let of_run = run.map(|run| run.data.scale.unwrap_or(1.0));
+    let mut lines = Vec::new();
+    let own = recipe.data.scale.unwrap_or(1.0);
+    if let Some(scale) = of_run.or(facts.map(|facts| facts.scale))
+        && scale != own
+    {
+        lines.push(format!(
+            "`{source}` was trained on images read at {scale} of their size (data.scale), this run \
+             reads them at {own}: things have other sizes than it learnt"
+        ));
+    }
+    if let Some(told) = told.filter(|_| facts.is_some()) {
+        let [height, width] = [told.input.height, told.input.width];
+        if [height, width] != [input.height, input.width] {
+            lines.push(format!(
+                "`{source}` was trained on crops of {height}×{width} pixels (augment.size), this run \
+                 takes {}×{}: it sees more or less around each pixel than it learnt from",
+                input.height, input.width
+            ));
+        }
+    }
+    lines
 }
 
 /// As recipes call it.

@@ -168,7 +168,11 @@ fn what_does_not_serve_masks_is_refused_with_what_does() {
     place.fail(
         &run("resnet8", "kd"),
         USAGE,
-        &["`resnet8` is for classification", "pspnet_resnet18"],
+        &[
+            "`resnet8` is for classification",
+            "models that fit: `pspnet_…`",
+            "`segformer_b0` to `segformer_b5`",
+        ],
     );
     place.fail(
         &run("pspnet_resnet18_x0.0625", "crd"),
@@ -187,6 +191,22 @@ fn what_does_not_serve_masks_is_refused_with_what_does() {
         ],
         USAGE,
         &["`pspnet_resnet18` is for segmentation"],
+    );
+    let cached = [
+        "distill",
+        "scenes:40",
+        "--teacher",
+        "cache:somewhere",
+        "--teacher-backbone",
+        "weights.pth",
+        "--student",
+        "pspnet_resnet18_x0.0625",
+        "--dry-run",
+    ];
+    place.fail(
+        &cached,
+        USAGE,
+        &["teacher.backbone", "`weights.pth`", "cache"],
     );
     let new = ["new", "scenes:40", "--student", "resnet8", "--out", "-"];
     place.fail(
@@ -275,4 +295,131 @@ fn a_resumed_run_tells_what_an_undisturbed_one_tells() {
         .unwrap();
     assert!(resumed.status.success(), "{resumed:?}");
     assert_eq!(told("run"), undisturbed);
+}
+
+/// A folder of 24 pictures of 48×64 pixels and masks in which pixel `i` of picture `n` is `id(n, i)`.
+fn folder(place: &Place, name: &str, id: impl Fn(usize, usize) -> u8) {
+    for number in 0..24 {
+        picture(place, &format!("{name}/images/{number}.ppm"), [48, 64]);
+        let mut mask = b"P5 64 48 255\n".to_vec();
+        mask.extend((0..48 * 64).map(|pixel| id(number, pixel)));
+        place.write(&format!("{name}/masks/{number}.pgm"), mask);
+    }
+    place.write(&format!("{name}/classes.txt"), "left\nright\n");
+}
+
+fn halves(_: usize, pixel: usize) -> u8 {
+    u8::from(pixel % 64 >= 32)
+}
+
+#[test]
+fn masks_without_a_class_are_refused_and_crops_beyond_every_image_are_told() {
+    let place = Place::new();
+    let train = |data: &'static str| ["train", data, "--model", "pspnet_resnet18_x0.04"];
+    folder(&place, "void", |_, _| 255);
+    let refused = place.fail(&train("void"), USAGE, &["masks to learn from are void"]);
+    assert!(!refused.contains("epoch"), "{refused}");
+    // One pixel of one mask is enough to go on.
+    folder(&place, "rare", |_, pixel| if pixel == 7 { 1 } else { 255 });
+    let small = ["--dry-run", "--set", "augment.size=[48,64]"];
+    let told = place.run(&[&train("rare")[..], &small].concat());
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert!(!told.stderr.contains("padded"), "{}", told.stderr);
+    let large = ["--dry-run", "--set", "augment.size=[100,100]"];
+    let told = place.run(&[&train("rare")[..], &large].concat());
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let sizes = "crops of 100×100 are larger than every image, of which the largest sides are 48×64 and \
+                 at most 2 times that";
+    assert!(told.stderr.contains(sizes), "{}", told.stderr);
+    // Images may be twice as large: some crops are within.
+    let within = ["--dry-run", "--set", "augment.size=[90,120]"];
+    let told = place.run(&[&train("rare")[..], &within].concat());
+    assert!(!told.stderr.contains("padded"), "{}", told.stderr);
+}
+
+#[test]
+fn a_teacher_of_other_order_is_refused_and_one_of_other_sizes_told() {
+    let place = Place::new();
+    folder(&place, "data", halves);
+    place.succeed(&[
+        "train",
+        "data",
+        "--model",
+        "pspnet_resnet18_x0.04",
+        "--epochs",
+        "1",
+        "--batch",
+        "4",
+        "--threads",
+        "1",
+        "--quiet",
+        "--out",
+        "run",
+        "--set",
+        "data.scale=0.5",
+    ]);
+    let distill = [
+        "distill",
+        "data",
+        "--teacher",
+        "run",
+        "--student",
+        "pspnet_resnet18_x0.04",
+        "--dry-run",
+    ];
+    let told = place.run(&distill);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    for words in [
+        "trained on images read at 0.5 of their size (data.scale), this run reads them at 1",
+        "trained on crops of 24×32 pixels (augment.size), this run takes 48×64",
+    ] {
+        assert!(
+            told.stderr.contains(words),
+            "no `{words}` in\n{}",
+            told.stderr
+        );
+    }
+    let same = [&distill[..], &["--set", "data.scale=0.5"]].concat();
+    let told = place.run(&same);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert!(!told.stderr.contains("was trained on"), "{}", told.stderr);
+    place.write("data/classes.txt", "right\nleft\n");
+    place.fail(
+        &same,
+        USAGE,
+        &[
+            "another order",
+            "`left` is its class 0 and the data's 1",
+            "`right` is its class 1 and the data's 0",
+        ],
+    );
+}
+
+#[test]
+fn predict_takes_the_images_of_a_data_set_and_not_its_masks() {
+    let place = Place::new();
+    distilled(&place);
+    for number in 0..3 {
+        picture(&place, &format!("data/images/{number}.ppm"), [48, 64]);
+        picture(&place, &format!("data/masks/{number}.ppm"), [48, 64]);
+        picture(&place, &format!("data/instances/{number}.ppm"), [48, 64]);
+    }
+    let told = place.run(&["predict", "data", "--model", "run", "--out", "out"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    for words in ["left out: 3 masks of the images, such as", "instances"] {
+        assert!(
+            told.stderr.contains(words),
+            "no `{words}` in\n{}",
+            told.stderr
+        );
+    }
+    let shares: Value = serde_json::from_slice(&bytes(&place.path("out/shares.json"))).unwrap();
+    let names: Vec<&str> = (shares.as_array().unwrap().iter())
+        .map(|image| image["image"].as_str().unwrap())
+        .collect();
+    let expected = [0, 1, 2].map(|number| format!("data/images/{number}.ppm"));
+    assert_eq!(names, expected);
+    // A folder of masks that is named itself is what was asked for.
+    let rows = place.succeed(&["predict", "data/masks", "--model", "run", "--top", "1"]);
+    assert_eq!(rows.lines().count(), 4);
 }

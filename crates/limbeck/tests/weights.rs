@@ -198,23 +198,26 @@ fn a_plain_weights_file_teaches_as_its_run_does() {
     let recipe = place.path("by-file/recipe.toml");
     let (again, _) = distill("again", &["--recipe", text(&recipe)]);
     assert_eq!(right, again);
-    let (_, said) = distill(
-        "unsaid",
-        &[
-            "--teacher",
-            "plain.pth",
-            "--teacher-model",
-            "resnet8",
-            "--teacher-classes",
-            "classes.json",
-        ],
-    );
+    let plain = ["--teacher", "plain.pth", "--teacher-model", "resnet8"];
+    let (_, said) = distill("unsaid", &plain);
     assert!(
         said.contains("does not tell how its images were normalised"),
         "{said}"
     );
     assert!(said.contains("--teacher-normalisation"), "{said}");
-    assert!(said.contains("the data's names in another order"), "{said}");
+    let moved = [
+        &["distill", "pictures", "--student", "resnet8"][..],
+        &plain,
+        &["--teacher-classes", "classes.json"],
+    ];
+    place.fail(
+        &moved.concat(),
+        USAGE,
+        &[
+            "the data's classes in another order",
+            "`class2` is its class 1 and the data's 2",
+        ],
+    );
     place.fail(
         &[
             "distill",

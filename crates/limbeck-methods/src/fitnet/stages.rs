@@ -87,8 +87,10 @@ impl Procedure for FitNetStages {
     }
 
     fn questions(&self) -> Questions {
+        let needs = self.hint.needs();
         Questions {
-            taps: self.hint.needs().teacher,
+            taps: needs.teacher,
+            logits: needs.logits,
             beyond: None,
         }
     }

@@ -117,6 +117,8 @@ impl Procedure for SkdsStages {
     fn questions(&self) -> Questions {
         Questions {
             taps: self.criterion.needs().teacher,
+            // The discriminator judges maps of both.
+            logits: true,
             beyond: None,
         }
     }

@@ -68,7 +68,7 @@ fn play(
             cast: &mut cast,
             teacher: Some(&teacher),
             held_out: match labelled {
-                true => Some(&Few),
+                true => Some(&Few(TaskKind::Classification)),
                 false => Some(&Unlabelled),
             },
         };

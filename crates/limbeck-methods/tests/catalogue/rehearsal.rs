@@ -87,15 +87,15 @@ impl Teacher for FrozenNetwork {
 }
 
 /// Held-out images: two batches.
-pub struct Few;
+pub struct Few(pub TaskKind);
 
 impl HeldOut for Few {
     fn look(
         &self,
         look: &mut dyn FnMut(&Batch) -> Result<(), MethodError>,
     ) -> Result<(), MethodError> {
-        look(&batch("held out 1"))?;
-        look(&batch("held out 2"))
+        look(&batch_for(self.0, "held out 1"))?;
+        look(&batch_for(self.0, "held out 2"))
     }
 }
 
@@ -192,8 +192,9 @@ pub const SCENERY: InputShape = InputShape {
 };
 
 /// A network of the zoo that segments.
-fn segmenter(model: &str, seed: u64) -> Network {
-    model::build(model, SCENERY, seed, &Device::flex(), DType::F32).unwrap()
+fn segmenter(model: &str, classes: usize, seed: u64) -> Network {
+    let input = InputShape { classes, ..SCENERY };
+    model::build(model, input, seed, &Device::flex(), DType::F32).unwrap()
 }
 
 /// Images with masks, every seventh pixel void.
@@ -218,6 +219,14 @@ fn scenery(name: &str) -> Batch {
         Target::Masks(Tensor::from_data(masks, device.0)),
         (0..BATCH).collect(),
     )
+}
+
+/// Images with all that is known of them for the task `kind`.
+fn batch_for(kind: TaskKind, name: &str) -> Batch {
+    match kind {
+        TaskKind::Classification | TaskKind::Pretraining => batch(name),
+        TaskKind::Segmentation => scenery(name),
+    }
 }
 
 /// A method with its cast and teacher, trained by plain gradient descent.
@@ -255,11 +264,17 @@ impl Rehearsal {
 
     /// The method `id` between small networks that segment.
     pub fn segmenting(id: &str, settings: Value) -> Self {
+        Self::segmenting_after(id, settings, SCENERY.classes)
+    }
+
+    /// The same with a teacher that tells `classes` classes apart.
+    pub fn segmenting_after(id: &str, settings: Value, classes: usize) -> Self {
         let models = match OF_TRANSFORMERS.contains(&id) {
             true => ["segformer_b0_x0.25", "segformer_b0_x0.25"],
             false => ["pspnet_resnet18_x0.06", "pspnet_resnet18_x0.04"],
         };
-        let (teacher, student) = (segmenter(models[0], 2), segmenter(models[1], 1));
+        let teacher = segmenter(models[0], classes, 2);
+        let student = segmenter(models[1], SCENERY.classes, 1);
         let settings = [(id.to_owned(), settings)].into();
         let probe = Probe {
             student: student.taps(),
@@ -288,10 +303,7 @@ impl Rehearsal {
 
     /// Images with all that is known of them for the task.
     pub fn batch(&self, name: &str) -> Batch {
-        match self.task.kind() {
-            TaskKind::Classification | TaskKind::Pretraining => batch(name),
-            TaskKind::Segmentation => scenery(name),
-        }
+        batch_for(self.task.kind(), name)
     }
 
     /// Begins a stage and its first epoch.
@@ -299,7 +311,7 @@ impl Rehearsal {
         let mut interlude = Interlude {
             cast: &mut self.cast,
             teacher: Some(&self.teacher),
-            held_out: Some(&Few),
+            held_out: Some(&Few(self.task.kind())),
         };
         self.procedure.begin_stage(stage, &mut interlude).unwrap();
         self.procedure.begin_epoch(stage, &mut interlude).unwrap();
@@ -310,7 +322,7 @@ impl Rehearsal {
         let mut interlude = Interlude {
             cast: &mut self.cast,
             teacher: Some(&self.teacher),
-            held_out: Some(&Few),
+            held_out: Some(&Few(self.task.kind())),
         };
         self.procedure.end_epoch(stage, &mut interlude).unwrap();
     }

@@ -6,7 +6,7 @@ use limbeck_methods::{MethodEntry, MethodError, TaskKind, check_data};
 use serde_json::{Value, json};
 
 use super::{
-    rehearsal::{Rehearsal, numbers},
+    rehearsal::{Rehearsal, SCENERY, numbers},
     scene::serving,
 };
 
@@ -96,6 +96,43 @@ fn steps_give_finite_terms_of_the_same_names_and_change_who_learns_alone() {
             );
         }
     }
+}
+
+#[test]
+fn who_compares_no_logits_learns_from_a_teacher_with_fewer_classes() {
+    let mut comparing = BTreeSet::new();
+    let without = [
+        (
+            "cwd",
+            json!({ "logits_weight": 0.0, "feature_weight": 50.0 }),
+        ),
+        ("mgram", json!({ "kd_weight": 0.0 })),
+        ("rtk", json!({ "kd_weight": 0.0 })),
+        ("skds", json!({ "pixel_weight": 0.0 })),
+    ];
+    for (id, settings) in forms().into_iter().chain(without) {
+        let same = Rehearsal::segmenting(id, settings.clone());
+        if same.procedure.questions().logits {
+            comparing.insert(id);
+            continue;
+        }
+        let mut rehearsal = Rehearsal::segmenting_after(id, settings.clone(), SCENERY.classes - 1);
+        assert!(!rehearsal.procedure.questions().logits, "{id}");
+        for stage in 0..rehearsal.stages.len() {
+            rehearsal.begin(stage);
+            let values = rehearsal.step(stage, "a");
+            assert!(
+                values.iter().all(|value| value.is_finite()),
+                "{id} {settings}: {values:?}"
+            );
+        }
+    }
+    let expected = [
+        "cirkd", "cwd", "dkd", "kd", "mgram", "rtk", "skds", "tinyvit",
+    ];
+    assert_eq!(comparing, expected.into());
+    let dpk = Rehearsal::segmenting("dpk", json!({ "kd_weight": 1.0 }));
+    assert!(dpk.procedure.questions().logits);
 }
 
 #[test]

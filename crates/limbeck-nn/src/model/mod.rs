@@ -20,6 +20,7 @@ pub mod vit;
 
 mod aspp;
 mod backbone;
+mod families;
 mod image_sizes;
 mod inverted_residual;
 mod mobilenet_v2_body;
@@ -32,6 +33,7 @@ mod table;
 mod width;
 
 pub use backbone::{BackboneKind, OutputStride};
+pub use families::families;
 pub use image_sizes::ImageSizes;
 pub use registry::{MODELS, ModelEntry, NamedModel, Outline, blank, build, find, outline};
 pub use residual::{ResidualNetwork, ResidualStage};

@@ -6,6 +6,7 @@ mod disagreements;
 mod execute;
 mod fingerprint;
 mod images;
+mod mask_content;
 mod moved;
 mod plan;
 mod questions;

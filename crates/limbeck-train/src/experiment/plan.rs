@@ -15,6 +15,7 @@ use limbeck_nn::{InputShape, Network};
 use super::{
     cautions::{cautions, check_batch},
     chosen_method::ChosenMethod,
+    mask_content::{check_masks, padded_crops},
     questions::{check_questions, storable},
     stock::Stock,
     task::{blocks_of, check_teacher, kind_of, task_of},
@@ -151,12 +152,14 @@ impl Plan {
         let choice = Choice::of(&recipe, dataset.validation.len(), kind);
         notes.push(format!("chosen: {}", choice.sentence()));
         let mut warnings = Vec::new();
+        check_masks(&dataset, &mut warnings)?;
         let cache = match recipe.teacher.source.as_deref().and_then(cache_folder) {
             None => None,
             Some(folder) => Some(FittedCache::open(&folder, &mut recipe)?),
         };
         let (augment, normalisation) =
             augmentation::settle(&mut recipe, &dataset, blueprint.size(), kind)?;
+        notes.extend(padded_crops(&dataset, &augment));
         let mut input = input_shape(&augment, &dataset);
         if pretrains {
             input = input.headless();

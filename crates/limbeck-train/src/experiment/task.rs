@@ -99,12 +99,10 @@ pub(crate) fn check_teacher(
 }
 
 fn other_task(name: &str, found: TaskKind, kind: TaskKind, role: &str) -> TrainError {
-    let all = model::MODELS.iter().flat_map(|family| family.iter());
-    let fitting = all.filter(|entry| entry.task == kind);
-    let fitting: Vec<&str> = fitting.map(|entry| entry.name).collect();
     TrainError::Setting(format!(
-        "the {role} `{name}` is for {found}, and this run is one of {kind}; models that fit: {}",
-        fitting.join(", ")
+        "the {role} `{name}` is for {found}, and this run is one of {kind}; models that fit: {} \
+         (`limbeck models` lists them)",
+        model::families(kind).join(", ")
     ))
 }
 

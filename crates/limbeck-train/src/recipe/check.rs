@@ -6,7 +6,7 @@ use limbeck_data::{Augment, DataError};
 use limbeck_methods::{METHODS, MethodError};
 
 use super::{Mistake, Place, Recipe, RecipeError};
-use crate::model_facts::parse_normalisation;
+use crate::{cache::cache_folder, model_facts::parse_normalisation};
 
 impl Recipe {
     /// Checks every value's range.
@@ -190,6 +190,16 @@ impl Recipe {
 
     fn check_teacher(&self) -> Result<(), Mistake> {
         let teacher = &self.teacher;
+        let stored = teacher.source.as_deref().and_then(cache_folder).is_some();
+        if let Some(backbone) = teacher.backbone.as_ref().filter(|_| stored) {
+            return Err(Mistake::Refused {
+                key: "teacher.backbone".to_owned(),
+                reason: format!(
+                    "found `{backbone}`, and the teacher's outputs are stored in a cache, where no \
+                     backbone has a part; leave it out, or name a model of the zoo as the teacher"
+                ),
+            });
+        }
         if let Some(size) = teacher.size {
             bounded("teacher.size", size, 1 << 13)?;
         }
