@@ -1,4 +1,4 @@
-//! What a run found ([`Results`], plain numbers and words) and the pages made of it: one self-contained HTML page per run, and one that compares several runs.
+//! What a run found ([`Results`], plain numbers and words) and the pages made of it: one self-contained HTML page per run, also of classes that are learnt in steps ([`ContinualResults`]), and one that compares several runs.
 //!
 //! Pages load nothing from anywhere, follow the reader's light or dark scheme, fit a phone and a
 //! wide screen, and print. Charts are inline SVG with real text.
@@ -10,6 +10,7 @@ mod classification;
 mod compare;
 mod comparison;
 mod confusion;
+mod continual;
 mod curves;
 mod data_page;
 mod evaluation;
@@ -32,10 +33,12 @@ mod segments;
 mod side;
 mod statistics;
 mod summary;
+mod tile;
 mod title;
 mod version;
 
 pub use compare::{compare, compare_text};
+pub use continual::{ContinualResults, FINE_TUNING, JOINT, Sequence, StepResult, render_continual};
 pub use data_page::{DataPage, DataPart, DataPicture, data_page};
 pub use evaluation::{Classification, Confusion, Details, Evaluation, Segmentation};
 pub use file::{DETAILS_FILE, RESULTS_FILE, ResultsError, from_files, to_files};

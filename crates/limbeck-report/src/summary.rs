@@ -5,17 +5,10 @@ use maud::{Markup, html};
 use super::headline::{Headline, Verdict, ratio, verdict};
 use super::numbers::{self, bytes, interval, milliseconds, short, signed, significant};
 use super::side::{Role, decimals, side, student};
+use super::tile::{self, Tile};
 use super::title::unbroken;
 use crate::measure::{AGREEMENT, Measure};
 use crate::results::Results;
-
-/// A key number.
-struct Tile {
-    label: String,
-    value: String,
-    unit: String,
-    note: String,
-}
 
 /// Headline, key numbers, cautions.
 pub fn summary(results: &Results, headline: &Headline) -> Markup {
@@ -24,15 +17,7 @@ pub fn summary(results: &Results, headline: &Headline) -> Markup {
             p.overline { "Limbeck report" span.dot aria-hidden="true" { "·" } span.run { (results.run) } }
             h1 { (unbroken(&headline.title)) }
             @for sentence in &headline.sentences { p.lede { (sentence) } }
-            dl.tiles {
-                @for tile in tiles(results) {
-                    div.tile {
-                        dt { (tile.label) }
-                        dd.value { (tile.value) @if !tile.unit.is_empty() { " " span.unit { (tile.unit) } } }
-                        @if !tile.note.is_empty() { dd.note { (tile.note) } }
-                    }
-                }
-            }
+            (tile::list(&tiles(results)))
             @if !headline.cautions.is_empty() {
                 aside.cautions aria-labelledby="cautions" {
                     h2 #cautions { "Read with care" }

@@ -7,18 +7,18 @@
 //! trained where the recipe asks for baselines: fine-tuning, the same steps on labels alone, and joint
 //! training, all classes and images at once. After each step the whole test part is measured.
 //!
-//! A sequence's folder is that of a run, with `continual.json` (what was found so far) and
-//! `jobs/NAME/` for each training. A sequence that was stopped goes through its jobs again: finished
-//! ones give what they gave, the interrupted one goes on from its checkpoint.
+//! A sequence's folder is that of a run, with `continual.json` (what was found so far), its page
+//! `report.html` and `jobs/NAME/` for each training. A sequence that was stopped goes through its jobs
+//! again: finished ones give what they gave, the interrupted one goes on from its checkpoint.
 
-mod results;
-
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use limbeck_data::{ContinualSetting, Dataset, Part, ShownClasses, SplitError, TaskSplit};
 use limbeck_methods::{BASELINE, Group, Section, TaskKind};
 use limbeck_nn::{Network, weights::grow_classes};
+use limbeck_report::{ContinualResults, FINE_TUNING, JOINT, render_continual};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -35,18 +35,11 @@ use crate::{
     step::Learner,
 };
 
-pub use results::{ContinualResults, Sequence, StepResult};
-
 /// Name of the file that says what was found.
 pub(crate) const RESULTS: &str = "continual.json";
 
 /// Factor of the learning rate in all steps but the first where nothing is said: SATS' code, MiB.
 const LATER_RATE: f64 = 0.1;
-
-/// Learning steps on labels alone.
-const FINE_TUNING: &str = "fine-tuning";
-/// Learning everything at once.
-const JOINT: &str = "joint";
 
 /// How a sequence ended.
 pub enum ContinualEnd {
@@ -144,27 +137,32 @@ impl Continual {
         notes
     }
 
-    /// Builds the method between the networks of the first two steps.
+    /// Builds the method between the networks of the first two steps, and refuses one that compares
+    /// logits of which the teacher's are fewer.
     fn check_method(&self) -> Result<(), TrainError> {
         let method = &self.recipe.method.name;
-        for entry in limbeck_methods::entries(method)? {
-            if entry.group == Group::Teacher {
-                return Err(TrainError::Setting(format!(
-                    "method `{}` compares all classes of student and teacher, and the network of the \
-                     step before, which teaches here, does not have the new ones; `sats` allows for \
-                     that, and methods that compare features alone do not mind (at, fitnet)",
-                    entry.id
-                )));
-            }
-        }
         let seed = self.recipe.train.seed;
         let [first, second, ..] = self.steps.as_slice() else {
             return Ok(());
         };
         let teacher = first.student(seed)?;
         let student = grown(&teacher, second, seed)?;
-        self.cast(second, student, seed, Some(&teacher))?;
-        Ok(())
+        // What it reads is asked of it between networks of the same classes, which it cannot refuse.
+        let (procedure, _) = self.cast(second, student.clone(), seed, Some(&student))?;
+        if !procedure.questions().logits {
+            self.cast(second, student, seed, Some(&teacher))?;
+            return Ok(());
+        }
+        let entries = limbeck_methods::entries(method)?;
+        let weight = match entries.iter().all(|entry| entry.group == Group::Features) {
+            true => ", or this one with the weight of its logits' term at 0, where it has one",
+            false => "",
+        };
+        Err(TrainError::Setting(format!(
+            "method `{method}` compares all classes of student and teacher, and the network of the \
+             step before, which teaches here, does not have the new ones; methods that fit: {}{weight}",
+            fitting(second, &student, seed, &teacher).join(", ")
+        )))
     }
 
     /// The recipe's method for `student`, and everybody that it trains.
@@ -300,6 +298,20 @@ fn grown(before: &Network, plan: &Plan, seed: u64) -> Result<Network, TrainError
     Ok(network)
 }
 
+/// Methods that learn from `teacher`, which has fewer classes, as long as their settings are the
+/// defaults.
+fn fitting(plan: &Plan, student: &Network, seed: u64, teacher: &Network) -> Vec<&'static str> {
+    let probe = plan.probe(student, seed, Some(teacher));
+    let fits = |entry: &&limbeck_methods::MethodEntry| {
+        let serves = entry.needs_teacher && entry.tasks.contains(&TaskKind::Segmentation);
+        serves
+            && limbeck_methods::cast(entry.id, &BTreeMap::new(), &probe, student.clone())
+                .is_ok_and(|(procedure, _)| !procedure.questions().logits)
+    };
+    let entries = limbeck_methods::METHODS.iter().filter(fits);
+    entries.map(|entry| entry.id).collect()
+}
+
 struct Run<'a> {
     it: &'a Continual,
     folder: &'a RunFolder,
@@ -315,8 +327,7 @@ struct Taught {
 impl Run<'_> {
     fn perform(&self, observer: &mut dyn Observer) -> Result<ContinualEnd, TrainError> {
         let recipe = &self.it.recipe;
-        let mut results =
-            ContinualResults::new(recipe, self.it.split.steps(), &self.it.joint.classes);
+        let mut results = self.nothing_yet()?;
         let method = recipe.method.name.as_str();
         let mut deployed = None;
         for seed in (recipe.train.seed..).take(recipe.train.seeds) {
@@ -344,6 +355,34 @@ impl Run<'_> {
                 .deploy(&network, &plan.augment, facts, &plan.classes)?;
         }
         Ok(ContinualEnd::Finished(Box::new(results)))
+    }
+
+    /// Results without a step.
+    fn nothing_yet(&self) -> Result<ContinualResults, TrainError> {
+        let (it, recipe) = (self.it, &self.it.recipe);
+        let steps = it.split.steps();
+        let setting = match recipe.task.setting.unwrap_or_default() {
+            ContinualSetting::Overlapped => "overlapped",
+            ContinualSetting::Disjoint => "disjoint",
+        };
+        Ok(ContinualResults {
+            run: self.folder.name(),
+            data: it.joint.dataset.name.clone(),
+            student: recipe.student.model.clone(),
+            command: format!(
+                "limbeck distill --recipe {}/recipe.toml",
+                self.folder.path().display()
+            ),
+            recipe: recipe.to_toml()?,
+            split: recipe.task.continual.clone().unwrap_or_default(),
+            setting: setting.to_owned(),
+            method: recipe.method.name.clone(),
+            classes: it.joint.classes.clone(),
+            begins: (steps.iter().map(|step| step.start))
+                .chain(steps.last().map(|step| step.end))
+                .collect(),
+            sequences: Vec::new(),
+        })
     }
 
     /// All steps, one after the other; `None` if interrupted, else the last network.
@@ -502,6 +541,7 @@ impl Run<'_> {
                 reason: format!("it cannot be written as JSON: {error}"),
             })?;
         files::write_whole(&path, text.as_bytes())?;
+        files::write_whole(&self.folder.report(), render_continual(results).as_bytes())?;
         Ok(())
     }
 }

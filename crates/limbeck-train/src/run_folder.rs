@@ -358,7 +358,7 @@ fn not_a_run(path: &Path, missing: &str) -> TrainError {
         )
     } else if path.join(continual::RESULTS).is_file() {
         format!(
-            "classes are learnt in steps there, which have a table of their own (no `{missing}`): \
+            "classes are learnt in steps there, which have a page of their own (no `{missing}`): \
              limbeck report {}",
             path.display()
         )

@@ -80,7 +80,20 @@ fn every_step_is_measured_on_old_new_and_all_classes_beside_both_baselines() {
     place.succeed(&["eval", "scenes:40", "--model", "run"]);
     let again = place.succeed(&["resume", "run", "--quiet"]);
     assert_eq!(again, table);
-    assert_eq!(place.succeed(&["report", "run"]), table);
+    let page = || String::from_utf8(bytes(&place.path("run/report.html"))).unwrap();
+    let written = page();
+    for words in [
+        "of all classes",
+        "Fine-tuning",
+        "Joint training",
+        "id=\"steps\"",
+        "<svg role",
+    ] {
+        assert!(written.contains(words), "no `{words}` in\n{written}");
+    }
+    std::fs::remove_file(place.path("run/report.html")).unwrap();
+    assert!(place.succeed(&["report", "run"]).contains("report.html"));
+    assert_eq!(page(), written);
     place.fail(&["compare", "run", "run"], 1, &["limbeck report run"]);
 }
 
@@ -89,7 +102,16 @@ fn steps_that_are_killed_go_on_to_the_same_bits() {
     let place = Place::new();
     let arguments = |out: &str| steps(out, &[]).into_iter().map(str::to_owned).collect();
     kill_and_resume(&place, arguments, 4);
-    assert_eq!(found(&place, "undisturbed"), found(&place, "killed"));
+    let what = |run: &str| -> Value {
+        let mut found = found(&place, run);
+        // The folder's name is in these two.
+        for name in ["run", "command"] {
+            assert!(found[name].as_str().unwrap().contains(run), "{found}");
+            found[name].take();
+        }
+        found
+    };
+    assert_eq!(what("undisturbed"), what("killed"));
     for file in [
         "student/model.safetensors",
         "jobs/sats-step-1-seed-0/last.safetensors",
@@ -129,11 +151,32 @@ fn steps_that_cannot_be_are_refused_with_what_to_do() {
         &[],
         &["`attention_weight` to 0"],
     );
-    fail(
-        ["--method", "kd"],
-        &[],
-        &["does not have the new ones", "`sats`"],
-    );
+    // What compares logits is known before anything is trained.
+    for method in [
+        "kd", "dkd", "tinyvit", "cwd", "cirkd", "skds", "mgram", "rtk", "at+cwd",
+    ] {
+        let fitting =
+            "methods that fit: at, dpk, fitnet, idd, nfd, reviewkd, rkd, sats, tat, transkd";
+        fail(
+            ["--method", method],
+            &["--dry-run"],
+            &["does not have the new ones", fitting],
+        );
+    }
+    for (name, settings, fits) in [
+        (
+            "cwd",
+            "method.cwd={logits_weight=0, feature_weight=50}",
+            true,
+        ),
+        ("dpk", "method.dpk={kd_weight=1}", false),
+    ] {
+        let mut arguments = steps("features", &["--set", settings, "--dry-run"]);
+        let method = arguments.iter().position(|word| *word == "sats").unwrap();
+        arguments[method] = name;
+        let finished = place.run(&arguments);
+        assert_eq!(finished.code == 0, fits, "{name}: {}", finished.stderr);
+    }
     fail(["--method", "crd"], &[], &["does not serve the task"]);
     fail(
         ["--method", "sats,kd"],

@@ -2,7 +2,8 @@
 
 use std::io::{Write, stdout};
 
-use limbeck::train::continual::{Continual, ContinualEnd, ContinualResults};
+use limbeck::report::ContinualResults;
+use limbeck::train::continual::{Continual, ContinualEnd};
 use limbeck::train::observer::Observer;
 use limbeck::train::recipe::Recipe;
 use limbeck::train::run_folder::RunFolder;
@@ -98,6 +99,7 @@ fn conclude(
     }
     if !quiet {
         eprintln!("\nstudent: {}", folder.student().display());
+        eprintln!("report:  {}", folder.report().display());
     }
     Ok(())
 }

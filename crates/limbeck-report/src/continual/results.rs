@@ -1,20 +1,36 @@
 //! What a sequence of steps has found.
 
 use std::fmt::Write;
-use std::ops::Range;
 
-use limbeck_data::ContinualSetting;
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::Recipe;
+/// Name of the sequence that learns its steps on labels alone.
+pub const FINE_TUNING: &str = "fine-tuning";
+/// Name of learning everything at once.
+pub const JOINT: &str = "joint";
 
 /// What a sequence of steps has found, so far.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ContinualResults {
+    /// Name of the run.
+    #[serde(default)]
+    pub run: String,
+    /// Name of the data.
+    #[serde(default)]
+    pub data: String,
+    /// Zoo name of the network.
+    #[serde(default)]
+    pub student: String,
+    /// What makes it again.
+    #[serde(default)]
+    pub command: String,
+    /// Resolved, as TOML.
+    #[serde(default)]
+    pub recipe: String,
     /// Of the classes, such as 15-1.
     pub split: String,
-    /// Which images a step learns from.
-    pub setting: ContinualSetting,
+    /// Which images a step learns from: `overlapped` or `disjoint`.
+    pub setting: String,
     /// Method of the steps after the first.
     pub method: String,
     /// Names of all classes.
@@ -23,6 +39,21 @@ pub struct ContinualResults {
     pub begins: Vec<usize>,
     /// One for each way of learning and each seed.
     pub sequences: Vec<Sequence>,
+}
+
+impl ContinualResults {
+    /// Number of steps.
+    pub fn steps(&self) -> usize {
+        self.begins.len().saturating_sub(1)
+    }
+
+    /// Names of the classes that are new in step `step`.
+    pub fn new_classes(&self, step: usize) -> &[String] {
+        let bound = |step: usize| self.begins.get(step).copied().unwrap_or(0);
+        self.classes
+            .get(bound(step)..bound(step + 1))
+            .unwrap_or_default()
+    }
 }
 
 /// One way of learning under one seed.
@@ -55,21 +86,8 @@ pub struct StepResult {
 }
 
 impl ContinualResults {
-    /// Nothing found yet.
-    pub(super) fn new(recipe: &Recipe, steps: &[Range<usize>], classes: &[String]) -> Self {
-        let begins = steps.iter().map(|step| step.start);
-        Self {
-            split: recipe.task.continual.clone().unwrap_or_default(),
-            setting: recipe.task.setting.unwrap_or_default(),
-            method: recipe.method.name.clone(),
-            classes: classes.to_vec(),
-            begins: begins.chain(steps.last().map(|step| step.end)).collect(),
-            sequences: Vec::new(),
-        }
-    }
-
     /// Adds what a step has reached in each class.
-    pub(super) fn add(&mut self, name: &str, seed: u64, step: usize, per_class: &[Option<f64>]) {
+    pub fn add(&mut self, name: &str, seed: u64, step: usize, per_class: &[Option<f64>]) {
         let begin = self.begins.get(step).copied().unwrap_or_default();
         let of = |sequence: &&mut Sequence| sequence.name == name && sequence.seed == seed;
         let place = match self.sequences.iter_mut().find(of) {
@@ -107,7 +125,7 @@ impl ContinualResults {
     }
 
     /// What the last step of a sequence has reached, in a line.
-    pub(super) fn line(&self, name: &str, seed: u64) -> Option<String> {
+    pub fn line(&self, name: &str, seed: u64) -> Option<String> {
         let mut all = self.sequences.iter();
         let sequence = all.find(|sequence| sequence.name == name && sequence.seed == seed)?;
         let last = sequence.steps.last()?;
@@ -166,11 +184,11 @@ mod tests {
     fn results() -> ContinualResults {
         ContinualResults {
             split: "2-1".to_owned(),
-            setting: ContinualSetting::Overlapped,
+            setting: "overlapped".to_owned(),
             method: "sats".to_owned(),
             classes: ["background", "a", "b", "c"].map(str::to_owned).to_vec(),
             begins: vec![0, 3, 4],
-            sequences: Vec::new(),
+            ..ContinualResults::default()
         }
     }
 
