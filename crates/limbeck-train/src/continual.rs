@@ -161,7 +161,7 @@ impl Continual {
         Err(TrainError::Setting(format!(
             "method `{method}` compares all classes of student and teacher, and the network of the \
              step before, which teaches here, does not have the new ones; methods that fit: {}{weight}",
-            fitting(second, &student, seed, &teacher).join(", ")
+            fitting(second, &student, seed, &teacher)?.join(", ")
         )))
     }
 
@@ -300,8 +300,16 @@ fn grown(before: &Network, plan: &Plan, seed: u64) -> Result<Network, TrainError
 
 /// Methods that learn from `teacher`, which has fewer classes, as long as their settings are the
 /// defaults.
-fn fitting(plan: &Plan, student: &Network, seed: u64, teacher: &Network) -> Vec<&'static str> {
-    let probe = plan.probe(student, seed, Some(teacher));
+///
+/// # Errors
+/// As [`Plan::probe`].
+fn fitting(
+    plan: &Plan,
+    student: &Network,
+    seed: u64,
+    teacher: &Network,
+) -> Result<Vec<&'static str>, TrainError> {
+    let probe = plan.probe(student, seed, Some(teacher))?;
     let fits = |entry: &&limbeck_methods::MethodEntry| {
         let serves = entry.needs_teacher && entry.tasks.contains(&TaskKind::Segmentation);
         serves
@@ -309,7 +317,7 @@ fn fitting(plan: &Plan, student: &Network, seed: u64, teacher: &Network) -> Vec<
                 .is_ok_and(|(procedure, _)| !procedure.questions().logits)
     };
     let entries = limbeck_methods::METHODS.iter().filter(fits);
-    entries.map(|entry| entry.id).collect()
+    Ok(entries.map(|entry| entry.id).collect())
 }
 
 struct Run<'a> {

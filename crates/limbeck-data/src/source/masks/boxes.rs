@@ -12,9 +12,12 @@ const LOOKED_AT: usize = 16;
 /// Bytes of a file that are looked at.
 const START: u64 = 64 << 10;
 
+/// How files of a kind end, what they are called, and whether a text is the start of one with boxes.
+type Kind = (&'static str, &'static str, fn(&str) -> bool);
+
 /// That there are boxes in files below `folder`, of which kind and where; `None` where there are none.
 pub(super) fn note(folder: &Path, tree: &Tree) -> Option<String> {
-    let kinds: [(&str, &str, fn(&str) -> bool); 3] = [
+    let kinds: [Kind; 3] = [
         ("json", "COCO's JSON", is_coco),
         ("txt", "YOLO's labels", is_yolo),
         ("xml", "VOC's XML", is_voc),
