@@ -130,7 +130,8 @@ pub use layer_similarity::LayerSimilarity;
 pub use limbeck_data::{Balanced, Images, Normalisation};
 pub use limbeck_nn::TaskKind;
 pub use method::{
-    Method, baseline_of, build, cast, check_data, check_trainable, entries, needs_teacher, pretrains,
+    Method, baseline_of, build, cast, check_data, check_trainable, entries, needs_teacher,
+    pretrains,
 };
 pub use none::BASELINE;
 pub use one_stage::OneStage;

@@ -11,12 +11,13 @@ use serde_json::json;
 use crate::{
     TrainError,
     files::{write_whole, write_whole_with},
+    metric::EMBEDDING,
     model_source::LoadedModel,
     sweep::{BATCH, Sweep},
 };
 
 /// The tap that is stored.
-pub const POOLED: &str = "pooled";
+pub const POOLED: &str = EMBEDDING;
 
 /// Names of images take no more than so many bytes of the file's header, which readers have whole in
 /// memory; longer lists lie in a file beside it.

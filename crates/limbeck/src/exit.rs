@@ -6,7 +6,7 @@ use limbeck::cache::CacheError;
 use limbeck::data::DataError;
 use limbeck::methods::MethodError;
 use limbeck::nn::NnError;
-use limbeck::train::{TrainError, recipe::RecipeError};
+use limbeck::train::{TrainError, fewshot::FewshotError, recipe::RecipeError};
 
 /// What was asked for cannot be: wrong arguments or a wrong recipe.
 pub const USAGE: u8 = 2;
@@ -78,6 +78,12 @@ fn is_usage(error: &anyhow::Error) -> bool {
                             | CacheError::Plan(_)
                     )
                     | TrainError::ModelSource(_)
+                    | TrainError::Fewshot(
+                        FewshotError::File(_)
+                            | FewshotError::Content { .. }
+                            | FewshotError::Setting(_)
+                            | FewshotError::Method(_)
+                    )
                     | TrainError::Data(DataError::Setting { .. })
             )
         )

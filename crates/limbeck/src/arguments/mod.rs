@@ -3,6 +3,7 @@
 mod bench;
 mod cache;
 mod check;
+mod fewshot;
 mod model;
 mod probe;
 
@@ -21,6 +22,7 @@ pub use cache::{
 };
 
 pub use check::CheckArguments;
+pub use fewshot::{EmbedArguments, FewshotArguments};
 pub use model::{ModelFileArguments, TeacherFileArguments};
 pub use probe::{ProbeArguments, ProbeName};
 
@@ -58,6 +60,10 @@ pub enum Command {
     Probe(ProbeArguments),
     /// Label images with a model, or their pixels with one that segments
     Predict(PredictArguments),
+    /// Store the features of images that a model gives, for `limbeck fewshot`
+    Embed(EmbedArguments),
+    /// Learn classes from a few stored features of each: zero-shot, prototypes, linear probe and sgva
+    Fewshot(FewshotArguments),
     /// Show a network's taps, shapes, parameters and MACs; of two, the layer pairs too
     Inspect(InspectArguments),
     /// List the methods, or print the page of one

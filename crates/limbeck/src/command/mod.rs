@@ -13,7 +13,9 @@ mod costs;
 mod data_page;
 mod demo;
 mod distill;
+mod embed;
 mod eval;
+mod fewshot;
 mod inspect;
 mod interrupt;
 mod masks;
@@ -41,6 +43,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Resume(arguments) => resume::run(&arguments, quiet),
         Command::Contract(arguments) => contract::run(&arguments, quiet),
         Command::Eval(arguments) => eval::run(&arguments, quiet),
+        Command::Embed(arguments) => embed::run(&arguments, quiet),
+        Command::Fewshot(arguments) => fewshot::run(&arguments, quiet),
         Command::Predict(arguments) => predict::run(&arguments, quiet),
         Command::Probe(arguments) => probe::run(&arguments, quiet),
         Command::Inspect(arguments) => inspect::run(&arguments, quiet),
