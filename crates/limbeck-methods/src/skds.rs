@@ -153,7 +153,9 @@ impl Skds {
         require_share(Self::ID, "pool_scale", config.pool_scale)?;
         require_at_least(Self::ID, "window", config.window.unwrap_or(1), 1)?;
         require_teacher(Self::ID, probe)?;
-        require_logit_maps(Self::ID, probe)?;
+        if config.pixel_weight + config.holistic_weight > 0.0 {
+            require_logit_maps(Self::ID, probe)?;
+        }
         if config.pixel_weight + config.pair_weight + config.holistic_weight == 0.0 {
             return Err(MethodError::Setting {
                 method: Self::ID,

@@ -87,10 +87,10 @@ impl Procedure for FitNetStages {
     }
 
     fn questions(&self) -> Questions {
-        let needs = self.hint.needs();
         Questions {
-            taps: needs.teacher,
-            logits: needs.logits,
+            taps: self.hint.needs().teacher,
+            // The second stage distils them.
+            logits: true,
             beyond: None,
         }
     }
