@@ -21,6 +21,7 @@ pub mod case;
 pub mod compare;
 pub mod fixture;
 pub mod network;
+mod pit;
 mod recipe;
 pub mod run;
 
@@ -62,6 +63,7 @@ static ARCHITECTURES: &[Adapters] = &[
     ("arch_segformer", arch_segformer::ADAPTERS),
     ("arch_torchvision", arch_torchvision::ADAPTERS),
     ("arch_vit", arch_vit::ADAPTERS),
+    ("pit", pit::ADAPTERS),
 ];
 
 /// Cases of methods in the catalogue that belong to a task which is not there yet.

@@ -9,6 +9,10 @@
 //! `vit_mini` are Limbeck's own, for images of 28 to 64 pixels: patches of 4×4, six to nine blocks
 //! and the mean over patches as embedding.
 //!
+//! The `*_patch1*` nets have a token for each pixel and no other prior of space: Nguyen et al. "An Image
+//! is Worth More Than 16×16 Patches: Exploring Transformers on Individual Pixels". ICLR 2025, table 1
+//! (its heads, 12, are as remembered). `vit_nano_patch1` is Limbeck's own.
+//!
 //! Taps: `stem` (tokens with their positions), `blockN` (tokens after block N, from 0),
 //! `attentionN` (its probabilities), `queryN`, `keyN`, `valueN` (what they are made of, the heads
 //! side by side), `tokens` (after the last norm), `pooled` (what the head reads;
@@ -54,6 +58,14 @@ const TINY: VisionTransformerConfig = VisionTransformerConfig::deit(192, 12, 3);
 const SMALL: VisionTransformerConfig = VisionTransformerConfig::deit(384, 12, 6);
 const BASE: VisionTransformerConfig = VisionTransformerConfig::deit(768, 12, 12);
 const LARGE: VisionTransformerConfig = VisionTransformerConfig::deit(1024, 24, 16);
+const PIXEL_TINY: VisionTransformerConfig = VisionTransformerConfig::pixels(192, 12, 12);
+const PIXEL_SMALL: VisionTransformerConfig = VisionTransformerConfig::pixels(384, 12, 12);
+const PIXEL_BASE: VisionTransformerConfig = VisionTransformerConfig::pixels(768, 12, 12);
+const PIXEL_LARGE: VisionTransformerConfig = VisionTransformerConfig::pixels(1024, 24, 16);
+const PIXEL_NANO: VisionTransformerConfig = VisionTransformerConfig {
+    patch: 1,
+    ..VisionTransformerConfig::small(64, 6, 2)
+};
 const NANO: VisionTransformerConfig = VisionTransformerConfig::small(64, 6, 2);
 const MICRO: VisionTransformerConfig = VisionTransformerConfig::small(128, 6, 4);
 const MINI: VisionTransformerConfig = VisionTransformerConfig::small(192, 9, 6);
@@ -112,6 +124,35 @@ pub static MODELS: &[ModelEntry] = &[
         100,
         NANO.distilled(),
         &["vit_nano_distilled"]
+    ),
+    entry!("vit_nano_patch1", 28, 10, PIXEL_NANO, &[]),
+    entry!(
+        "vit_tiny_patch1_28",
+        28,
+        1000,
+        PIXEL_TINY,
+        &["vit_tiny_patch1"]
+    ),
+    entry!(
+        "vit_small_patch1_28",
+        28,
+        1000,
+        PIXEL_SMALL,
+        &["vit_small_patch1"]
+    ),
+    entry!(
+        "vit_base_patch1_28",
+        28,
+        1000,
+        PIXEL_BASE,
+        &["vit_base_patch1"]
+    ),
+    entry!(
+        "vit_large_patch1_28",
+        28,
+        1000,
+        PIXEL_LARGE,
+        &["vit_large_patch1"]
     ),
 ];
 

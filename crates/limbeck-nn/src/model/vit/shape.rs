@@ -3,6 +3,10 @@
 use super::INIT;
 use crate::{InputShape, NnError, layer::TransformerBlockConfig, model::ImageSizes};
 
+/// Tokens of an image beyond which a network is refused: 128×128 pixels one by one, whose attention
+/// takes minutes a step already.
+const MOST_TOKENS: usize = 16_384;
+
 /// What the head reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Embedding {
@@ -53,6 +57,13 @@ impl VisionTransformerConfig {
         }
     }
 
+    /// DeiT's with a token for each pixel.
+    pub(super) const fn pixels(width: usize, depth: usize, heads: usize) -> Self {
+        let mut config = Self::deit(width, depth, heads);
+        config.patch = 1;
+        config
+    }
+
     /// With a distillation token and a second head, both heads reading their tokens.
     pub const fn distilled(mut self) -> Self {
         self.distilled = true;
@@ -96,6 +107,14 @@ impl VisionTransformerConfig {
             return refuse(format!(
                 "found an mlp_ratio of {}, its perceptrons need at least one neuron",
                 self.mlp_ratio
+            ));
+        }
+        let tokens = (input.height / self.patch).saturating_mul(input.width / self.patch);
+        if tokens > MOST_TOKENS {
+            return refuse(format!(
+                "images of {}×{} are {tokens} tokens, and attention compares each with each; it takes \
+                 {MOST_TOKENS} at the most: take smaller images (augment.size) or larger patches",
+                input.height, input.width
             ));
         }
         if self.distilled && self.embedding == Embedding::PatchMean {
