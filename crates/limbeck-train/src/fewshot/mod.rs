@@ -3,7 +3,6 @@
 
 mod error;
 mod features;
-mod probe;
 mod projection;
 mod results;
 mod run;
@@ -13,7 +12,6 @@ mod train;
 
 pub use error::FewshotError;
 pub use features::FeatureSet;
-pub use probe::{LinearProbe, REGULARISATIONS, SINGLE_SHOT_REGULARISATION};
 pub use projection::read_projection;
 pub use results::{Estimate, FewshotResults, ShotsRow};
 pub use run::{Request, run};

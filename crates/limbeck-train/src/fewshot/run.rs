@@ -9,9 +9,10 @@ use limbeck_methods::{Sgva, SgvaConfig, VisualProjection, fused_scores, prototyp
 
 use super::train::{Scores, Shots, train};
 use super::{
-    Draw, Drawing, Estimate, FeatureSet, FewshotError, FewshotResults, LinearProbe, ShotsRow,
-    TextVectors, read_projection,
+    Draw, Drawing, Estimate, FeatureSet, FewshotError, FewshotResults, ShotsRow, TextVectors,
+    read_projection,
 };
+use crate::represent::LinearProbe;
 
 /// Blends that are tried where one is chosen: the authors' code.
 const BLENDS: usize = 10;
