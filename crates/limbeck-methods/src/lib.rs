@@ -92,6 +92,8 @@ methods! {
     procedure okddip::Okddip(OkddipConfig), teacher: false, labels: true, Networks;
     procedure one::One(OneConfig), teacher: false, labels: true, Networks;
     procedure pixeldistill::Pixeldistill(PixeldistillConfig), teacher: true, labels: false, Stages;
+    procedure prockd::Prockd(ProckdConfig), teacher: true, labels: true, Features, classes: any,
+        serves: [Classification, Segmentation];
     criterion pskd::Pskd(PskdConfig), teacher: false, labels: true, Labels;
     criterion reviewkd::ReviewKd(ReviewKdConfig), teacher: true, labels: false, Features,
         serves: [Classification, Segmentation];
@@ -131,7 +133,7 @@ pub use limbeck_data::{Balanced, Images, Normalisation};
 pub use limbeck_nn::TaskKind;
 pub use method::{
     Method, baseline_of, build, cast, check_data, check_trainable, entries, needs_teacher,
-    pretrains,
+    pretrains, takes_any_classes,
 };
 pub use none::BASELINE;
 pub use one_stage::OneStage;

@@ -91,6 +91,20 @@ pub fn needs_teacher(name: &str) -> Result<bool, MethodError> {
     Ok(entries(name)?.iter().any(|entry| entry.needs_teacher))
 }
 
+/// Whether all parts of the method called `name` that read a teacher read nothing that depends on what
+/// its classes are, and there is such a part.
+///
+/// # Errors
+/// As [`entries`].
+pub fn takes_any_classes(name: &str) -> Result<bool, MethodError> {
+    let entries = entries(name)?;
+    let mut readers = entries
+        .iter()
+        .filter(|entry| entry.needs_teacher)
+        .peekable();
+    Ok(readers.peek().is_some() && readers.all(|entry| entry.any_classes))
+}
+
 /// Refuses a method that cannot learn from this data: it does not serve the task, or it needs
 /// labels and there are none. One part of a combination that has a teacher is enough to go on
 /// without the supervised loss, as long as no part reads labels itself.

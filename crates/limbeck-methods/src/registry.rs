@@ -50,7 +50,9 @@ impl Group {
 /// The catalogue: declares the module of every method and lists them all in `METHODS`, the
 /// baseline first. A line is
 /// `kind module::Method(Config), teacher: whether it reads one, labels: whether it reads them, Group;`,
-/// with `, serves: [Classification, Segmentation]` where it serves other tasks than classification
+/// with `, classes: any` where it reads nothing of the teacher that depends on what the teacher's classes
+/// are, so that they need not be the data's, nor the task the student's,
+/// `, serves: [Classification, Segmentation]` where it serves other tasks than classification
 /// and `, baseline: method` where it is compared with another method than labels alone,
 /// where the module is the method's id and the name of its file, and a `criterion` that can also
 /// have stages names the procedure that they are. The supervised loss of the student does not count
@@ -61,8 +63,8 @@ macro_rules! methods {
     (
         baseline $none:ident::$baseline:ident($nothing:ident), teacher: false, labels: false, $least:ident;
         $($kind:ident $module:ident::$method:ident($config:ident), teacher: $teacher:literal,
-            labels: $labels:tt, $group:ident $(, staged: $stages:ident)? $(, serves: [$($task:ident),+])?
-            $(, baseline: $beside:ident)? $(, command: $command:literal)?;)*
+            labels: $labels:tt, $group:ident $(, staged: $stages:ident)? $(, classes: $classes:ident)?
+            $(, serves: [$($task:ident),+])? $(, baseline: $beside:ident)? $(, command: $command:literal)?;)*
     ) => {
         mod $none;
         $(mod $module;)*
@@ -70,12 +72,12 @@ macro_rules! methods {
         /// All methods: the baseline, then by name.
         pub static METHODS: &[MethodEntry] = &[
             entry!(
-                criterion $none::$baseline($nothing), false, false, $least, [],
+                criterion $none::$baseline($nothing), false, false, $least, [], [],
                 [Classification, Segmentation], [], []
             ),
             $(entry!(
                 $kind $module::$method($config), $teacher, $labels, $group, [$($stages)?],
-                [$($($task),+)?], [$($beside)?], [$($command)?]
+                [$($classes)?], [$($($task),+)?], [$($beside)?], [$($command)?]
             ),)*
         ];
 
@@ -100,11 +102,12 @@ macro_rules! methods {
 }
 
 macro_rules! entry {
-    ($kind:ident $module:ident::$method:ident($config:ident), $teacher:literal, $labels:tt, $group:ident, [$($stages:ident)?], $tasks:tt, [$($beside:ident)?], $command:tt) => {
+    ($kind:ident $module:ident::$method:ident($config:ident), $teacher:literal, $labels:tt, $group:ident, [$($stages:ident)?], $classes:tt, $tasks:tt, [$($beside:ident)?], $command:tt) => {
         $crate::registry::MethodEntry {
             id: stringify!($module),
             source: include_str!(concat!(stringify!($module), ".rs")),
             needs_teacher: $teacher,
+            any_classes: any_classes!($classes),
             tasks: tasks!($kind $tasks),
             baseline: baseline!($($beside)?),
             labels: labels!($labels $module::$config),
@@ -122,6 +125,15 @@ macro_rules! baseline {
     };
     ($beside:ident) => {
         stringify!($beside)
+    };
+}
+
+macro_rules! any_classes {
+    ([]) => {
+        false
+    };
+    ([any]) => {
+        true
     };
 }
 
@@ -195,6 +207,9 @@ pub struct MethodEntry {
     pub(crate) source: &'static str,
     /// Whether it reads a teacher.
     pub needs_teacher: bool,
+    /// Whether the teacher's classes may be others than the data's, and its task another than the
+    /// student's: the method reads nothing that depends on them.
+    pub any_classes: bool,
     /// Tasks that it serves in runs; none of a method with a command of its own.
     pub tasks: &'static [TaskKind],
     /// What is trained beside it for comparison: labels alone, or, where there are none to learn

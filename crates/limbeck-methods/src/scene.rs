@@ -149,6 +149,28 @@ impl<'a> Scene<'a> {
         Ok(made)
     }
 
+    /// Runs the head of a network alone (last norm and classifier) in training mode, over the numbers
+    /// that [`Scene::train`] runs over, on `feature`, which is what its tap
+    /// [`limbeck_nn::Network::head_tap`] has. Gives the prediction.
+    ///
+    /// # Errors
+    /// No network of that name, or one whose head does not read such a feature.
+    pub fn head(&mut self, member: &str, feature: Feature) -> Result<Feature, MethodError> {
+        let network = self.setting.cast.network(member)?;
+        let seed = seed::derive(self.setting.seed, Purpose::NetworkPass, self.network_passes);
+        self.network_passes += 1;
+        let kind = feature.kind();
+        let store = self.playing(member)?;
+        let Some((prediction, updates)) = network.train_head(store, feature, seed) else {
+            return Err(MethodError::Member {
+                name: member.to_owned(),
+                reason: format!("has no head that reads a {kind} alone"),
+            });
+        };
+        self.keep(member, updates);
+        Ok(prediction)
+    }
+
     /// Runs a network as in training, and leaves no trace: over plain numbers, with statistics of
     /// the batch, and the running ones stay as they are.
     ///

@@ -4,6 +4,8 @@ mod classification;
 mod pretraining;
 mod segmentation;
 
+use std::collections::BTreeMap;
+
 use burn::tensor::{Int, Tensor};
 use limbeck_nn::{Feature, Outputs, Taps, TaskKind};
 
@@ -74,9 +76,19 @@ impl Supervision<'_> {
     /// # Errors
     /// Images without labels, or logits that the task cannot use.
     pub fn loss(&self, logits: Tensor<2>) -> Result<Tensor<1>, MethodError> {
-        let terms = self
-            .task
-            .terms(&Outputs::from_logits(logits), self.target)?;
+        self.loss_of(Feature::Vector(logits))
+    }
+
+    /// The same of a prediction of any kind, without what the task reads besides it.
+    ///
+    /// # Errors
+    /// Images without labels, or a prediction that the task cannot use.
+    pub fn loss_of(&self, prediction: Feature) -> Result<Tensor<1>, MethodError> {
+        let outputs = Outputs {
+            prediction,
+            features: BTreeMap::new(),
+        };
+        let terms = self.task.terms(&outputs, self.target)?;
         let weighted = terms.into_iter().map(|term| match term.weight {
             1.0 => term.value,
             weight => term.value.mul_scalar(weight),

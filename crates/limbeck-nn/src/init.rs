@@ -20,6 +20,8 @@ pub enum Init {
     TruncatedNormal(f64),
     /// Uniform in `±bound`.
     Uniform(f64),
+    /// Uniform from 0 to 1.
+    Unit,
 }
 
 impl Init {
@@ -50,6 +52,7 @@ impl Init {
                     }
                 },
                 Init::Uniform(bound) => bound * (2.0 * stream.unit() - 1.0),
+                Init::Unit => stream.unit(),
             })
             .collect()
     }

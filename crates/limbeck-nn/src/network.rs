@@ -72,6 +72,20 @@ pub trait Architecture: Send + Sync + std::fmt::Debug {
     fn transformer(&self) -> Option<&VisionTransformer> {
         None
     }
+
+    /// The tap of what the head reads: tokens before the last norm, the map before it is averaged, the
+    /// map before the last 1×1 convolution. `None` where the head cannot be run alone.
+    fn head_tap(&self) -> Option<String> {
+        None
+    }
+
+    /// Runs the head alone (last norm, averaging, dropout, classifier) on `feature`, which is what the
+    /// tap [`Architecture::head_tap`] has, on any grid, and returns the prediction. A head that averages
+    /// a map takes the average `[B, C]` as well. `None` of a feature of another kind, and where there is
+    /// no head tap.
+    fn head(&self, _pass: &mut Pass<'_>, _feature: Feature) -> Option<Feature> {
+        None
+    }
 }
 
 /// An architecture with its numbers. A clone shares both until one side is changed.
@@ -134,6 +148,31 @@ impl Network {
         pass.tap_map(IMAGE, &images);
         let prediction = self.architecture.forward(&mut pass, images);
         pass.finish(prediction)
+    }
+
+    /// The tap of what the head reads: see [`Architecture::head_tap`].
+    pub fn head_tap(&self) -> Option<String> {
+        self.architecture.head_tap()
+    }
+
+    /// Runs the head alone in evaluation mode: see [`Architecture::head`]. `None` where it cannot read
+    /// `feature`.
+    pub fn evaluate_head(&self, feature: Feature) -> Option<Feature> {
+        let mut pass = Pass::new(&self.store, Mode::Evaluate, Taps::none(), 0);
+        self.architecture.head(&mut pass, feature)
+    }
+
+    /// Runs the head alone in training mode over `tracked`, as [`Network::train`] does the whole
+    /// network. `None` where it cannot read `feature`.
+    pub fn train_head(
+        &self,
+        tracked: &Store,
+        feature: Feature,
+        seed: u64,
+    ) -> Option<(Feature, BTreeMap<ParameterId, Tensor<1>>)> {
+        let mut pass = Pass::new(tracked, Mode::Train, Taps::none(), seed);
+        let prediction = self.architecture.head(&mut pass, feature)?;
+        Some((prediction, pass.into_updates()))
     }
 
     /// A network of which shapes alone are asked: nothing is drawn, all numbers are zero and take

@@ -591,3 +591,49 @@ fn parameters_are_drawn_as_the_sources_draw_them() {
         }
     }
 }
+
+#[test]
+fn a_head_makes_the_prediction_of_what_its_tap_has() {
+    for model in [
+        "resnet8",
+        "resnet18",
+        "cifar_resnet18",
+        "vgg8",
+        "wrn_16_1",
+        "shufflev1",
+        "shufflev2",
+        "mobilenetv2",
+        "mobilenet_v1",
+        "mobilenet_v2",
+        "vit_nano",
+        "vit_nano_distilled",
+        "deit_tiny",
+        "tiny_vit_nano",
+        "deeplabv3_resnet18_x0.04",
+        "deeplabv3plus_resnet18_x0.04",
+        "pspnet_resnet18_x0.04",
+        "lraspp_mobilenet_v2_x0.1",
+        "segformer_b0_x0.1",
+    ] {
+        let input = InputShape {
+            channels: 3,
+            height: 32,
+            width: 32,
+            classes: 5,
+        };
+        let network = model::build(model, input, 1, &Device::flex(), DType::F32).unwrap();
+        let tap = network
+            .head_tap()
+            .unwrap_or_else(|| panic!("{model} has no head tap"));
+        let numbers: Vec<f32> = (0..2 * 3 * 32 * 32)
+            .map(|i| (i as f32 * 0.37).sin())
+            .collect();
+        let images = Tensor::from_data(TensorData::new(numbers, [2, 3, 32, 32]), &Device::flex());
+        let outputs = network.evaluate(images, &Taps::from_iter([tap.as_str()]));
+        let feature = outputs.feature(&tap).unwrap().clone();
+        let head = network.evaluate_head(feature).unwrap();
+        assert_eq!(head.kind(), outputs.prediction.kind(), "{model}");
+        let all = |rows: Tensor<2>| rows.into_data().iter::<f32>().collect::<Vec<f32>>();
+        assert_eq!(all(head.to_rows()), all(outputs.logits()), "{model}");
+    }
+}

@@ -221,10 +221,12 @@ fn beside_the_teacher(results: &Results) -> Vec<String> {
     };
     let Some(teacher_value) = teacher_value(results) else {
         // Such as an agreement, which a teacher has with itself.
-        return match size.as_str() {
+        let mut sentences = match size.as_str() {
             "" => Vec::new(),
             size => vec![format!("The student does this{size}.")],
         };
+        sentences.extend(teacher.of_other_classes());
+        return sentences;
     };
     let lead = measure.turned(student_value) - measure.turned(teacher_value);
     let theirs = measure.write(teacher_value, digits);

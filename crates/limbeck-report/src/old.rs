@@ -118,6 +118,7 @@ fn network(old: OldNetwork) -> NetworkSummary {
         bytes: old.bytes,
         latency_ms: old.latency_ms,
         test: old.test.map(evaluation),
+        other_classes: Vec::new(),
     }
 }
 

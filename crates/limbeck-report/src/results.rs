@@ -110,6 +110,34 @@ pub struct NetworkSummary {
     pub latency_ms: f64,
     /// Measured on the test part; `None` where it was not tested on its own (student: see seeds).
     pub test: Option<Evaluation>,
+    /// Names of its classes, of a teacher that knows others than those that are learnt, or has another
+    /// task: it is not tested. Empty of every other network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_classes: Vec<String>,
+}
+
+/// Most classes of a teacher that are named in a sentence.
+const NAMED: usize = 10;
+
+impl NetworkSummary {
+    /// Of a teacher that knows other classes than those that are learnt: that it is not measured.
+    pub fn of_other_classes(&self) -> Option<String> {
+        let count = self.other_classes.len();
+        let named: Vec<&str> = self
+            .other_classes
+            .iter()
+            .take(NAMED)
+            .map(String::as_str)
+            .collect();
+        let more = if count > NAMED { ", …" } else { "" };
+        (count > 0).then(|| {
+            format!(
+                "Its teacher knows other classes ({count}: {}{more}), so it is neither measured here nor \
+                 agreed with.",
+                named.join(", ")
+            )
+        })
+    }
 }
 
 /// One trained student.

@@ -123,7 +123,7 @@ pub enum TrainError {
     },
     /// Model and data disagree on the number of classes.
     #[error(
-        "`{teacher}` knows {teacher_classes} classes, the data has {data_classes}; give a model that was trained on these classes"
+        "`{teacher}` knows {teacher_classes} classes, the data has {data_classes}; give a model that was trained on these classes (the method `prockd` learns from one of other classes)"
     )]
     ClassCount {
         /// What was given as teacher or model.

@@ -22,6 +22,7 @@ mod finite;
 mod held_out;
 pub mod hint_pairs;
 pub mod job;
+mod label_space;
 pub mod latency;
 pub mod metric;
 pub mod model_facts;

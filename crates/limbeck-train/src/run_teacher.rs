@@ -22,6 +22,8 @@ pub struct RunTeacher {
     classes: Option<Vec<String>>,
     /// What it chose for the images that are measured on, where it cannot be shown them.
     answers: Option<Arc<StoredAnswers>>,
+    /// Whether its classes are others than those that are learnt.
+    knows_others: bool,
     state: State,
 }
 
@@ -52,6 +54,7 @@ impl RunTeacher {
             normalisation: normalisation.clone(),
             classes: None,
             answers: None,
+            knows_others: false,
             state: State::Untrained(blueprint),
         })
     }
@@ -81,6 +84,7 @@ impl RunTeacher {
             normalisation,
             classes: None,
             answers: None,
+            knows_others: false,
             state: State::Trained { outputs, identity },
         }
     }
@@ -99,8 +103,21 @@ impl RunTeacher {
         self
     }
 
+    /// As one whose classes are others than those that are learnt, or whose task is another: it is asked
+    /// for its features, and not measured.
+    #[must_use]
+    pub fn of_other_classes(mut self) -> Self {
+        self.knows_others = true;
+        self
+    }
+
+    /// Whether its classes are others than those that are learnt.
+    pub fn knows_others(&self) -> bool {
+        self.knows_others
+    }
+
     /// What it reaches on the images of `set`, as the student of `student` sees them, and what it
-    /// answers; `None` as long as it has to be trained first.
+    /// answers; `None` as long as it has to be trained first, and of one that knows other classes.
     ///
     /// # Errors
     /// An image that cannot be read, outputs that are not finite or not stored.
@@ -109,7 +126,7 @@ impl RunTeacher {
         set: &EvaluationSet,
         student: &Network,
     ) -> Result<Option<(Evaluation, PartAnswers)>, TrainError> {
-        let Some(outputs) = self.outputs() else {
+        let Some(outputs) = self.outputs().filter(|_| !self.knows_others) else {
             return Ok(None);
         };
         let stored = self.answers.as_ref();
@@ -120,6 +137,11 @@ impl RunTeacher {
                 set.measure_chosen(chosen, classes)?
             }
         }))
+    }
+
+    /// Names of its classes, where they are known.
+    pub fn class_names(&self) -> Option<&[String]> {
+        self.classes.as_deref()
     }
 
     /// Names of its classes; their numbers where the names are not known.

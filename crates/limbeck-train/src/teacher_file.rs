@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use limbeck_data::{Dataset, Fit, Normalisation};
-use limbeck_nn::{InputShape, weights::read_metadata};
+use limbeck_nn::{InputShape, TaskKind, weights::read_metadata};
 
 use crate::{
     TrainError,
+    label_space::task_of_labels,
     model_facts::{moved_classes, name_difference},
     model_source,
     recipe::Recipe,
@@ -19,6 +20,10 @@ use crate::{
 ///
 /// # Errors
 /// A file that is damaged, or a network for other images or classes than the data's.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "what a teacher is for, and what is told of it"
+)]
 pub(crate) fn load_teacher(
     recipe: &Recipe,
     file: &Path,
@@ -62,6 +67,10 @@ pub(crate) fn load_teacher(
     let augment = &recipe.augment;
     let is_fitted = augment.fit_share != 1.0
         || dataset.shape.map(|[_, height, width]| [height, width]) != Some(augment.size);
+    // What is cut out of pictures to segment goes to a classifier as it is.
+    let [own, learnt] = [loaded.network.task(), task_of_labels(dataset.labelling)]
+        .map(|task| task == Some(TaskKind::Segmentation));
+    let is_fitted = is_fitted && (own || !learnt);
     if is_fitted && (loaded.fit, loaded.fit_share) != (augment.fit, augment.fit_share) {
         warnings.push(format!(
             "`{source}` was trained on images brought to their size by {} ({} of the side), this run brings them by {} ({}); set augment.fit and augment.fit_share as for the teacher",

@@ -117,6 +117,7 @@ fn methods_that_segment_resume_to_the_same_bits() {
         ("cirkd", &queues),
         ("skds", &[]),
         ("rkd", &[]),
+        ("prockd", &["schedule.warmup_epochs=0"]),
     ] {
         let settings: Vec<&str> = settings.iter().flat_map(|&set| ["--set", set]).collect();
         let arguments = |out: &str| segmenting(method, &settings, out);
@@ -128,6 +129,19 @@ fn methods_that_segment_resume_to_the_same_bits() {
 fn tinyvit_resumes_to_the_same_bits() {
     let extra = ["--teacher", "resnet8", "--set", "schedule.warmup_epochs=0"];
     assert_resumes("tinyvit", &extra, &["last.safetensors"]);
+}
+
+#[test]
+fn prockd_resumes_to_the_same_bits() {
+    let extra = [
+        "--teacher",
+        "resnet8",
+        "--set",
+        "schedule.warmup_epochs=0",
+        "--set",
+        "method.prockd.weight_hidden=0.5",
+    ];
+    assert_resumes("prockd", &extra, &["last.safetensors", "best.safetensors"]);
 }
 
 #[test]

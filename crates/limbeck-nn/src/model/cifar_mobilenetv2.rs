@@ -5,12 +5,13 @@
 //! an expansion of 1 included. State-dict names: `conv1`,
 //! `blocks.{s}.{i}.conv`, `conv2`, `classifier.0`. The stages end with `blocks.1`, `.2`, `.4` and
 //! `.6`: a half, a quarter, an eighth and a sixteenth of the size. Blocks end without activation:
-//! `stageN.preact` and `stageN` are the same.
+//! `stageN.preact` and `stageN` are the same. `feature` is the map that is averaged.
 
 use burn::tensor::Tensor;
 
 use super::{
     ImageSizes, ModelEntry,
+    averaged::averaged,
     inverted_residual::{InvertedResidual, InvertedShape},
     residual::stage_taps,
 };
@@ -33,6 +34,8 @@ const STAGES: [(usize, usize, usize, usize); 7] = [
 ];
 const STEM_CHANNELS: usize = 16;
 const LAST_CHANNELS: usize = 1280;
+/// The tap of the map that is averaged.
+const FEATURE: &str = "feature";
 
 /// Indices of the blocks that end a stage.
 const STAGE_ENDS: [usize; 4] = [1, 2, 4, 6];
@@ -112,7 +115,9 @@ impl CifarMobileNetV2 {
 
 impl Architecture for CifarMobileNetV2 {
     fn tap_names(&self) -> Vec<String> {
-        stage_taps(STAGE_ENDS.len())
+        let mut names = stage_taps(STAGE_ENDS.len());
+        names.insert(names.len() - 1, FEATURE.to_owned());
+        names
     }
 
     fn head_names(&self) -> &[&str] {
@@ -131,8 +136,19 @@ impl Architecture for CifarMobileNetV2 {
                 pass.tap_map(&format!("stage{}", stage + 1), &x);
             }
         }
-        let pooled = global_avg_pool2d(self.conv2.forward_relu(pass, x));
+        let x = self.conv2.forward_relu(pass, x);
+        pass.tap_map(FEATURE, &x);
+        let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
         Feature::Vector(self.classifier.forward(pass, pooled))
+    }
+
+    fn head_tap(&self) -> Option<String> {
+        Some(FEATURE.to_owned())
+    }
+
+    fn head(&self, pass: &mut Pass<'_>, feature: Feature) -> Option<Feature> {
+        let logits = self.classifier.forward(pass, averaged(feature)?);
+        Some(Feature::Vector(logits))
     }
 }

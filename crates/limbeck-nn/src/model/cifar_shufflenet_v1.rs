@@ -7,7 +7,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{ImageSizes, ModelEntry, residual::stage_taps};
+use super::{ImageSizes, ModelEntry, averaged::averaged, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass, TaskKind,
     layer::{
@@ -94,6 +94,15 @@ impl Architecture for ShuffleNetV1 {
         let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
         Feature::Vector(self.linear.forward(pass, pooled))
+    }
+
+    fn head_tap(&self) -> Option<String> {
+        Some(format!("stage{}", self.stages.len()))
+    }
+
+    fn head(&self, pass: &mut Pass<'_>, feature: Feature) -> Option<Feature> {
+        let logits = self.linear.forward(pass, averaged(feature)?);
+        Some(Feature::Vector(logits))
     }
 }
 

@@ -3,11 +3,11 @@
 //! Ma, Zhang, Zheng, Sun. "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture
 //! Design". ECCV 2018, table 5 (1×), with a 1×1 stem. State-dict names: `conv1`, `bn1`,
 //! `layer{1..3}.{i}.*`, `conv2`, `bn2`, `linear`. `stageN.preact` is not shuffled, `stageN` is. Three
-//! stages at a half, a quarter and an eighth of the size.
+//! stages at a half, a quarter and an eighth of the size. `feature` is the map that is averaged.
 
 use burn::tensor::Tensor;
 
-use super::{ImageSizes, ModelEntry, residual::stage_taps};
+use super::{ImageSizes, ModelEntry, averaged::averaged, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass, TaskKind,
     layer::{ClassHead, Conv2dConfig, ConvNorm, global_avg_pool2d, interleave_channels, relu},
@@ -19,6 +19,8 @@ const STEM_CHANNELS: usize = 24;
 /// `(output channels, blocks after the halving one)`.
 const STAGES: [(usize, usize); 3] = [(116, 3), (232, 7), (464, 3)];
 const LAST_CHANNELS: usize = 1024;
+/// The tap of the map that is averaged.
+const FEATURE: &str = "feature";
 
 /// The family's models.
 pub static MODELS: &[ModelEntry] = &[ModelEntry {
@@ -74,7 +76,9 @@ impl ShuffleNetV2 {
 
 impl Architecture for ShuffleNetV2 {
     fn tap_names(&self) -> Vec<String> {
-        stage_taps(self.stages.len())
+        let mut names = stage_taps(self.stages.len());
+        names.insert(names.len() - 1, FEATURE.to_owned());
+        names
     }
 
     fn head_names(&self) -> &[&str] {
@@ -92,9 +96,20 @@ impl Architecture for ShuffleNetV2 {
             }
             pass.tap_map(&format!("stage{index}"), &x);
         }
-        let pooled = global_avg_pool2d(self.conv2.forward_relu(pass, x));
+        let x = self.conv2.forward_relu(pass, x);
+        pass.tap_map(FEATURE, &x);
+        let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
         Feature::Vector(self.linear.forward(pass, pooled))
+    }
+
+    fn head_tap(&self) -> Option<String> {
+        Some(FEATURE.to_owned())
+    }
+
+    fn head(&self, pass: &mut Pass<'_>, feature: Feature) -> Option<Feature> {
+        let logits = self.linear.forward(pass, averaged(feature)?);
+        Some(Feature::Vector(logits))
     }
 }
 

@@ -7,7 +7,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{ImageSizes, ModelEntry, residual::stage_taps};
+use super::{ImageSizes, ModelEntry, averaged::averaged, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
     layer::{ClassHead, Conv2dConfig, ConvNorm, global_avg_pool2d, max_pool2d},
@@ -130,5 +130,14 @@ impl Architecture for Vgg {
         let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
         Feature::Vector(self.classifier.forward(pass, pooled))
+    }
+
+    fn head_tap(&self) -> Option<String> {
+        Some(format!("stage{}", self.blocks.len() - 1))
+    }
+
+    fn head(&self, pass: &mut Pass<'_>, feature: Feature) -> Option<Feature> {
+        let logits = self.classifier.forward(pass, averaged(feature)?);
+        Some(Feature::Vector(logits))
     }
 }

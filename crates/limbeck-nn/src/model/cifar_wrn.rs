@@ -3,17 +3,21 @@
 //! Zagoruyko, Komodakis. "Wide Residual Networks". BMVC 2016. State-dict names: `conv1`,
 //! `block{1..3}.layer.{i}.*`, `bn1`, `fc`. Norms and activations stand before the convolutions:
 //! `stem` and `stageN` are raw sums, and `stageN.preact` is the sum after the batch norm that reads
-//! it next, before its ReLU. Three stages at full, half and quarter size.
+//! it next, before its ReLU; `feature` is the map that is averaged. Three stages at full, half and
+//! quarter size.
 
 use burn::tensor::Tensor;
 
-use super::{ImageSizes, ModelEntry};
+use super::{ImageSizes, ModelEntry, averaged::averaged};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
     layer::{BatchNorm2d, ClassHead, Conv2d, Conv2dConfig, ConvNorm, dropout, global_avg_pool2d},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(3);
+
+/// The tap of the map that is averaged.
+const FEATURE: &str = "feature";
 
 macro_rules! entry {
     ($name:literal, $depth:literal, $widening:literal, $aliases:expr) => {
@@ -131,7 +135,7 @@ impl Architecture for WideResNet {
             names.push(format!("stage{}", index + 1));
         }
         names.push(format!("stage{}.preact", self.stages.len()));
-        names.push("pooled".to_owned());
+        names.extend([FEATURE, "pooled"].map(str::to_owned));
         names
     }
 
@@ -154,9 +158,19 @@ impl Architecture for WideResNet {
         }
         let preact = format!("stage{}.preact", self.stages.len());
         let x = self.bn1.forward_relu_tapped(pass, x, Some(&preact));
+        pass.tap_map(FEATURE, &x);
         let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
         Feature::Vector(self.fc.forward(pass, pooled))
+    }
+
+    fn head_tap(&self) -> Option<String> {
+        Some(FEATURE.to_owned())
+    }
+
+    fn head(&self, pass: &mut Pass<'_>, feature: Feature) -> Option<Feature> {
+        let logits = self.fc.forward(pass, averaged(feature)?);
+        Some(Feature::Vector(logits))
     }
 }
 

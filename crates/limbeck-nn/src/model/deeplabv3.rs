@@ -199,4 +199,15 @@ impl Architecture for DeepLabV3 {
     fn backbone_prefix(&self) -> Option<&str> {
         Some("pretrained.")
     }
+
+    fn head_tap(&self) -> Option<String> {
+        Some("feature".to_owned())
+    }
+
+    fn head(&self, pass: &mut Pass<'_>, feature: Feature) -> Option<Feature> {
+        match feature {
+            Feature::Map(map) => Some(Feature::Map(self.head.classify(pass, map))),
+            _ => None,
+        }
+    }
 }

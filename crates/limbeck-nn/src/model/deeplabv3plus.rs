@@ -179,4 +179,15 @@ impl Architecture for DeepLabV3Plus {
     fn backbone_prefix(&self) -> Option<&str> {
         Some("backbone.")
     }
+
+    fn head_tap(&self) -> Option<String> {
+        Some("feature".to_owned())
+    }
+
+    fn head(&self, pass: &mut Pass<'_>, feature: Feature) -> Option<Feature> {
+        match feature {
+            Feature::Map(map) => Some(Feature::Map(self.classifier.forward(pass, map))),
+            _ => None,
+        }
+    }
 }

@@ -5,7 +5,8 @@
 //! size) in the logits. torchvision averages the whole image where the paper averages large windows.
 //! State-dict names: `backbone.` with the body's own names, `classifier.cbr.{0,1}`,
 //! `classifier.scale.1`, `classifier.low_classifier`, `classifier.high_classifier`. Taps: those of the
-//! backbone, `feature` (the gated map, at the second stage's size), `logits` at an eighth of the size.
+//! backbone, `feature` (the gated map, at the second stage's size), `joined` (the second stage and that
+//! map side by side, which is what the two classifiers read), `logits` at an eighth of the size.
 //! A suffix makes any of them narrower or wider: `lraspp_mobilenet_v2_x0.5`.
 
 use burn::tensor::{Tensor, activation::sigmoid};
@@ -23,6 +24,9 @@ const SIZES: ImageSizes = ImageSizes::AtLeast(17);
 
 /// Channels of the gated map (Howard et al. 2019, table 7, with full filters).
 const CHANNELS: usize = 128;
+
+/// The tap of what the two classifiers read, side by side.
+const JOINED: &str = "joined";
 
 /// The stage at an eighth of the size.
 const LOW_STAGE: usize = 2;
@@ -57,6 +61,8 @@ pub struct LrAspp {
     gate: Conv2d,
     low_classifier: Conv2d,
     high_classifier: Conv2d,
+    /// Channels of the second stage.
+    low_channels: usize,
 }
 
 impl LrAspp {
@@ -88,14 +94,21 @@ impl LrAspp {
             gate,
             low_classifier,
             high_classifier,
+            low_channels: second,
         })
+    }
+
+    /// The second stage's map and the gated one, of one size → logits.
+    fn classify(&self, pass: &mut Pass<'_>, low: Tensor<4>, high: Tensor<4>) -> Feature {
+        let high = self.high_classifier.forward(pass, high);
+        Feature::Map(self.low_classifier.forward(pass, low) + high)
     }
 }
 
 impl Architecture for LrAspp {
     fn tap_names(&self) -> Vec<String> {
         let mut names = self.backbone.tap_names();
-        names.push("feature".to_owned());
+        names.extend(["feature", JOINED].map(str::to_owned));
         names
     }
 
@@ -108,11 +121,28 @@ impl Architecture for LrAspp {
         let x = self.high.forward_relu(pass, high) * sigmoid(gate);
         let x = resize_bilinear(x, [height, width], false);
         pass.tap_map("feature", &x);
-        let high = self.high_classifier.forward(pass, x);
-        Feature::Map(self.low_classifier.forward(pass, low) + high)
+        pass.tap(JOINED, || {
+            Feature::Map(Tensor::cat(vec![low.clone(), x.clone()], 1))
+        });
+        self.classify(pass, low, x)
     }
 
     fn backbone_prefix(&self) -> Option<&str> {
         Some("backbone.")
+    }
+
+    fn head_tap(&self) -> Option<String> {
+        Some(JOINED.to_owned())
+    }
+
+    fn head(&self, pass: &mut Pass<'_>, feature: Feature) -> Option<Feature> {
+        let Feature::Map(joined) = feature else {
+            return None;
+        };
+        let [_, channels, ..] = joined.dims();
+        let low = self.low_channels;
+        let high = channels.checked_sub(low).filter(|high| *high > 0)?;
+        let low_map = joined.clone().narrow(1, 0, low);
+        Some(self.classify(pass, low_map, joined.narrow(1, low, high)))
     }
 }

@@ -7,7 +7,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{ImageSizes, ModelEntry, residual::stage_taps};
+use super::{ImageSizes, ModelEntry, averaged::averaged, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass, TaskKind,
     layer::{ClassHead, Conv2dConfig, ConvNorm, global_avg_pool2d},
@@ -112,5 +112,14 @@ impl Architecture for MobileNetV1 {
         let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
         Feature::Vector(self.fc.forward(pass, pooled))
+    }
+
+    fn head_tap(&self) -> Option<String> {
+        Some(format!("stage{}", STAGE_ENDS.len()))
+    }
+
+    fn head(&self, pass: &mut Pass<'_>, feature: Feature) -> Option<Feature> {
+        let logits = self.fc.forward(pass, averaged(feature)?);
+        Some(Feature::Vector(logits))
     }
 }

@@ -8,7 +8,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{ImageSizes, ModelEntry, mobilenet_v2_body::MobileNetV2Body};
+use super::{ImageSizes, ModelEntry, averaged::averaged, mobilenet_v2_body::MobileNetV2Body};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
     layer::{Activation, ClassHead, Conv2dConfig, ConvNorm, dropout, global_avg_pool2d},
@@ -70,12 +70,23 @@ impl MobileNetV2 {
             classifier,
         })
     }
+
+    /// The tap of the map that is averaged.
+    fn last_tap(&self) -> String {
+        format!("features.{}", self.body.block_count() + 1)
+    }
+
+    /// `[B, C]` → logits `[B, K]`.
+    fn classify(&self, pass: &mut Pass<'_>, pooled: Tensor<2>) -> Feature {
+        let pooled = dropout(pass, pooled, DROPOUT);
+        Feature::Vector(self.classifier.forward(pass, pooled))
+    }
 }
 
 impl Architecture for MobileNetV2 {
     fn tap_names(&self) -> Vec<String> {
         let mut names = self.body.tap_names();
-        names.push(format!("features.{}", self.body.block_count() + 1));
+        names.push(self.last_tap());
         names.push("pooled".to_owned());
         names
     }
@@ -87,10 +98,17 @@ impl Architecture for MobileNetV2 {
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let x = self.body.forward(pass, images, &mut |_, _| ());
         let x = self.last.forward_with(pass, x, None, Activation::Relu6);
-        pass.tap_map(&format!("features.{}", self.body.block_count() + 1), &x);
+        pass.tap_map(&self.last_tap(), &x);
         let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
-        let pooled = dropout(pass, pooled, DROPOUT);
-        Feature::Vector(self.classifier.forward(pass, pooled))
+        self.classify(pass, pooled)
+    }
+
+    fn head_tap(&self) -> Option<String> {
+        Some(self.last_tap())
+    }
+
+    fn head(&self, pass: &mut Pass<'_>, feature: Feature) -> Option<Feature> {
+        Some(self.classify(pass, averaged(feature)?))
     }
 }

@@ -19,6 +19,7 @@ pub mod tinyvit;
 pub mod vit;
 
 mod aspp;
+mod averaged;
 mod backbone;
 mod families;
 mod image_sizes;

@@ -5,6 +5,7 @@
 use burn::tensor::Tensor;
 
 use super::{
+    averaged::averaged,
     residual_block::{Block, BlockShape, ResidualBlock},
     residual_body::{BodyConfig, ResidualBody},
 };
@@ -56,6 +57,15 @@ impl Architecture for ResidualNetwork {
         let pooled = global_avg_pool2d(x);
         pass.tap("pooled", || Feature::Vector(pooled.clone()));
         Feature::Vector(self.head.forward(pass, pooled))
+    }
+
+    fn head_tap(&self) -> Option<String> {
+        Some(format!("stage{}", self.body.stage_count()))
+    }
+
+    fn head(&self, pass: &mut Pass<'_>, feature: Feature) -> Option<Feature> {
+        let logits = self.head.forward(pass, averaged(feature)?);
+        Some(Feature::Vector(logits))
     }
 }
 

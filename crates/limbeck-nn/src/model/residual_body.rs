@@ -95,6 +95,11 @@ impl ResidualBody {
         self.width
     }
 
+    /// Number of stages.
+    pub(crate) fn stage_count(&self) -> usize {
+        self.stages.len()
+    }
+
     /// Names of all taps in forward order.
     pub(crate) fn tap_names(&self) -> Vec<String> {
         let mut names = vec!["stem".to_owned()];

@@ -185,4 +185,15 @@ impl Architecture for SegFormer {
     fn backbone_prefix(&self) -> Option<&str> {
         Some("backbone.")
     }
+
+    fn head_tap(&self) -> Option<String> {
+        Some("feature".to_owned())
+    }
+
+    fn head(&self, pass: &mut Pass<'_>, feature: Feature) -> Option<Feature> {
+        match feature {
+            Feature::Map(map) => Some(Feature::Map(self.head.classify(pass, map))),
+            _ => None,
+        }
+    }
 }

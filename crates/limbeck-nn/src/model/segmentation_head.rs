@@ -45,8 +45,13 @@ impl ClassifierBlock {
         if let Some(tap) = feature {
             pass.tap_map(tap, &x);
         }
-        let x = dropout(pass, x, DROPOUT);
-        self.last.forward(pass, x)
+        self.classify(pass, x)
+    }
+
+    /// What the tap has, on any grid, → logits.
+    pub(crate) fn classify(&self, pass: &mut Pass<'_>, feature: Tensor<4>) -> Tensor<4> {
+        let feature = dropout(pass, feature, DROPOUT);
+        self.last.forward(pass, feature)
     }
 }
 

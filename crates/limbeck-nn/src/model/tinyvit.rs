@@ -22,7 +22,7 @@ mod window;
 use burn::tensor::Tensor;
 use limbeck_kernels::gelu;
 
-use super::{ImageSizes, ModelEntry};
+use super::{ImageSizes, ModelEntry, averaged::averaged};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, Pass, TaskKind,
     layer::{
@@ -285,6 +285,13 @@ impl TinyVit {
             head,
         })
     }
+
+    /// Mean of the last tokens `[B, D]` → logits `[B, K]`.
+    fn classify(&self, pass: &mut Pass<'_>, mean: Tensor<2>) -> Feature {
+        let pooled = self.norm.forward(pass, mean);
+        pass.tap("pooled", || Feature::Vector(pooled.clone()));
+        Feature::Vector(self.head.forward(pass, pooled))
+    }
 }
 
 impl Architecture for TinyVit {
@@ -339,9 +346,15 @@ impl Architecture for TinyVit {
             pass.tap(&format!("stage{}", stage + 2), || feature(&x));
             map = tokens_to_map(x, grid);
         }
-        let pooled = self.norm.forward(pass, global_avg_pool2d(map));
-        pass.tap("pooled", || Feature::Vector(pooled.clone()));
-        Feature::Vector(self.head.forward(pass, pooled))
+        self.classify(pass, global_avg_pool2d(map))
+    }
+
+    fn head_tap(&self) -> Option<String> {
+        Some(format!("stage{}", self.stages.len() + 1))
+    }
+
+    fn head(&self, pass: &mut Pass<'_>, feature: Feature) -> Option<Feature> {
+        Some(self.classify(pass, averaged(feature)?))
     }
 }
 

@@ -246,6 +246,23 @@ impl VisionTransformer {
             }
         }
     }
+
+    /// Last tokens `[B, N, D]`, the patches among which form `grid`, → logits `[B, K]`.
+    fn classify(&self, pass: &mut Pass<'_>, x: Tensor<3>, grid: [usize; 2]) -> Feature {
+        let (embedding, distilled) = self.embeddings(pass, x, grid);
+        let (Some(distilled), Some(head_dist)) = (distilled, self.head_dist) else {
+            pass.tap("pooled", || Feature::Vector(embedding.clone()));
+            return Feature::Vector(self.head.forward(pass, embedding));
+        };
+        pass.tap("pooled", || {
+            Feature::Vector((embedding.clone() + distilled.clone()).mul_scalar(0.5))
+        });
+        let logits = self.head.forward(pass, embedding);
+        let distilled = head_dist.forward(pass, distilled);
+        pass.tap("head", || Feature::Vector(logits.clone()));
+        pass.tap("head_dist", || Feature::Vector(distilled.clone()));
+        Feature::Vector((logits + distilled).mul_scalar(0.5))
+    }
 }
 
 /// The blocks that end the stages, as far as there are as many blocks as stages.
@@ -301,19 +318,25 @@ impl Architecture for VisionTransformer {
         let x = self.with_prefix(pass, patches);
         pass.tap("stem", || self.feature_on(&x, grid));
         let x = self.run_blocks(pass, x, 0..self.blocks.len(), grid);
-        let (embedding, distilled) = self.embeddings(pass, x, grid);
-        let (Some(distilled), Some(head_dist)) = (distilled, self.head_dist) else {
-            pass.tap("pooled", || Feature::Vector(embedding.clone()));
-            return Feature::Vector(self.head.forward(pass, embedding));
+        self.classify(pass, x, grid)
+    }
+
+    fn head_tap(&self) -> Option<String> {
+        let last = self.blocks.len().checked_sub(1)?;
+        Some(format!("block{last}"))
+    }
+
+    fn head(&self, pass: &mut Pass<'_>, feature: Feature) -> Option<Feature> {
+        let Feature::Tokens {
+            tokens,
+            prefix,
+            grid,
+        } = feature
+        else {
+            return None;
         };
-        pass.tap("pooled", || {
-            Feature::Vector((embedding.clone() + distilled.clone()).mul_scalar(0.5))
-        });
-        let logits = self.head.forward(pass, embedding);
-        let distilled = head_dist.forward(pass, distilled);
-        pass.tap("head", || Feature::Vector(logits.clone()));
-        pass.tap("head_dist", || Feature::Vector(distilled.clone()));
-        Feature::Vector((logits + distilled).mul_scalar(0.5))
+        let fits = prefix == self.config.prefix() && tokens.dims()[1] > prefix;
+        fits.then(|| self.classify(pass, tokens, grid))
     }
 }
 

@@ -11,9 +11,10 @@ use crate::side::{decimals, student};
 /// Pictures up to this height and width are shown with their pixels sharp.
 const SMALL: usize = 96;
 
-/// The pictures; nothing without a teacher.
+/// The pictures; nothing without a teacher, or with one that chooses other classes.
 pub fn disagreements(results: &Results) -> Markup {
-    if results.teacher.is_none() {
+    let compared = results.teacher.as_ref();
+    if compared.is_none_or(|teacher| !teacher.other_classes.is_empty()) {
         return html! {};
     }
     let shown = &results.disagreements;

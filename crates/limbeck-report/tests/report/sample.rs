@@ -79,6 +79,7 @@ pub fn distilled(classes: usize, seeds: usize, epochs: usize) -> Results {
             bytes: 29_800_000,
             latency_ms: 31.4,
             test: Some(teacher),
+            other_classes: Vec::new(),
         }),
         student: NetworkSummary {
             name: "resnet8x4".into(),
@@ -88,6 +89,7 @@ pub fn distilled(classes: usize, seeds: usize, epochs: usize) -> Results {
             bytes: 4_960_000,
             latency_ms: 5.62,
             test: None,
+            other_classes: Vec::new(),
         },
         students,
         baselines,

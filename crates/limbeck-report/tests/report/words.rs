@@ -218,3 +218,21 @@ fn a_measure_of_which_less_is_better_is_told_the_right_way_round() {
     );
     assert!(found.contains("distillation closes 49\u{a0}%"), "{found}");
 }
+
+#[test]
+fn a_teacher_of_other_classes_is_named_as_one_and_not_compared() {
+    let mut results = distilled(10, 3, 30);
+    let teacher = results.teacher.as_mut().unwrap();
+    teacher.test = None;
+    teacher.other_classes = ["ant", "bee"].map(str::to_owned).to_vec();
+    results.disagreements.clear();
+    let found = all(&headline(&results));
+    assert!(
+        found.contains("knows other classes (2: ant, bee)"),
+        "{found}"
+    );
+    assert!(!found.contains("its teacher's"), "{found}");
+    let text = serde_json::to_string(&results).unwrap();
+    let read: Results = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.teacher, results.teacher);
+}

@@ -106,17 +106,37 @@ pub(super) fn take_over_evaluate(
     Ok(())
 }
 
-/// The training images in so many views, and the images that are only measured on, which networks
-/// that segment (`task`) see in their own sizes: of these no outputs are stored.
-pub(super) fn sections(dataset: &Dataset, views: u64, task: TaskKind) -> Vec<Section> {
+/// Of which images outputs are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parts {
+    /// Of all.
+    All,
+    /// Of those to train on: networks that segment see the others in their own sizes, and a teacher of
+    /// other classes is not measured on them.
+    Trained,
+}
+
+impl Parts {
+    /// Of a teacher for `task`.
+    pub fn of(task: TaskKind) -> Self {
+        match task {
+            TaskKind::Classification | TaskKind::Pretraining => Self::All,
+            TaskKind::Segmentation => Self::Trained,
+        }
+    }
+}
+
+/// The training images in so many views, and, where these are stored too, the images that are only
+/// measured on.
+pub(super) fn sections(dataset: &Dataset, views: u64, stored: Parts) -> Vec<Section> {
     let parts = [
         (Part::Train, &dataset.train, views),
         (Part::Validation, &dataset.validation, 1),
         (Part::Test, &dataset.test, 1),
     ];
-    let parts = match task {
-        TaskKind::Classification | TaskKind::Pretraining => &parts[..],
-        TaskKind::Segmentation => &parts[..1],
+    let parts = match stored {
+        Parts::All => &parts[..],
+        Parts::Trained => &parts[..1],
     };
     let sections = parts.iter().map(|&(section, part, views)| Section {
         name: section_name(section).to_owned(),

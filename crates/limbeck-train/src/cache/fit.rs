@@ -8,8 +8,11 @@ use limbeck_data::{Augment, Dataset, Fit};
 use limbeck_nn::{InputShape, Network, TaskKind, model};
 use sha2::{Digest, Sha256};
 
-use super::{StoredAnswers, StoredTeacher, answers, classifier, facts};
-use crate::{TrainError, model_source::hex, recipe::Recipe};
+use super::{
+    StoredAnswers, StoredTeacher, answers, classifier,
+    facts::{self, Parts},
+};
+use crate::{TrainError, label_space::task_of_labels, model_source::hex, recipe::Recipe};
 
 /// What a teacher's source begins with where its outputs are stored: `cache:DIR`.
 pub const CACHE_PREFIX: &str = "cache:";
@@ -129,7 +132,7 @@ impl FittedCache {
             augment: facts::augment(augment),
             view_seed: recipe.data.view_seed.unwrap_or(recipe.train.seed),
             evaluate: cache.evaluate.as_ref().map(|_| facts::evaluate(recipe)),
-            sections: facts::sections(dataset, self.views() as u64, self.task()),
+            sections: facts::sections(dataset, self.views() as u64, self.parts(dataset)),
             ..cache.clone()
         };
         match cache.difference(&run) {
@@ -139,6 +142,21 @@ impl FittedCache {
                 mend: mend(&difference),
                 difference,
             }),
+        }
+    }
+
+    /// Of which images it holds outputs.
+    fn parts(&self, dataset: &Dataset) -> Parts {
+        let teacher = &self.manifest().teacher;
+        let wanted = task_of_labels(dataset.labelling);
+        let found = model::find(&teacher.name).map(|entry| entry.task).ok();
+        let compared = wanted.is_none_or(|wanted| {
+            found.is_none_or(|found| found == wanted)
+                && teacher.classes.len() == dataset.classes.len()
+        });
+        match compared {
+            true => Parts::of(self.task()),
+            false => Parts::Trained,
         }
     }
 

@@ -14,12 +14,14 @@ use limbeck_nn::{InputShape, Outputs, Taps, TaskKind};
 use super::{
     CacheContents,
     contents::{LOGITS, taps_for},
-    facts,
+    facts::{self, Parts},
 };
 use crate::{
     TrainError, augmentation,
     data::{input_shape, open_data},
     experiment::check_teacher,
+    label_space,
+    model_facts::name_difference,
     model_source,
     named_model::ModelSource,
     recipe::{Recipe, TeacherRecipe},
@@ -66,7 +68,11 @@ impl CachePlan {
             Labelling::Classes => TaskKind::Classification,
             Labelling::Masks => TaskKind::Segmentation,
         };
-        check_teacher(network.name(), Some(of_teacher), task)?;
+        // Features alone are of use of a teacher that knows other classes.
+        let any_classes = !contents.taps.is_empty() && !network.is_headless();
+        if !any_classes {
+            check_teacher(network.name(), Some(of_teacher), task)?;
+        }
         let size = match dataset.shape {
             Some(_) => 0,
             None => network.input().height,
@@ -78,12 +84,29 @@ impl CachePlan {
             &recipe,
             &file,
             input,
-            dataset.labelling != Labelling::None,
+            dataset.labelling != Labelling::None && !any_classes,
             &normalisation,
             &dataset,
             &mut notes,
             &mut warnings,
         )?;
+        let teacher = match label_space::is_comparable(teacher.network(), &dataset) {
+            true => {
+                let named = teacher.class_names().filter(|_| any_classes);
+                let difference = named.filter(|_| dataset.labelling != Labelling::None);
+                let difference =
+                    difference.and_then(|names| name_difference(names, &dataset.classes));
+                warnings.extend(difference);
+                teacher
+            }
+            false => {
+                notes.push(format!(
+                    "{}; methods that read predictions will refuse the cache",
+                    label_space::note(&teacher, &dataset)
+                ));
+                teacher.of_other_classes()
+            }
+        };
         let material = Material {
             recipe,
             dataset,
@@ -115,8 +138,12 @@ impl CachePlan {
         recipe.data.view_seed = Some(view_seed);
         let taps = taps_for(teacher.network(), augment.size);
         let outputs = contents.outputs(&taps, augment.size)?;
-        let sections = facts::sections(&dataset, contents.views as u64, task);
-        let measured = measured && task == TaskKind::Segmentation;
+        let parts = match label_space::is_comparable(teacher.network(), &dataset) {
+            true => Parts::of(task),
+            false => Parts::Trained,
+        };
+        let sections = facts::sections(&dataset, contents.views as u64, parts);
+        let measured = measured && task == TaskKind::Segmentation && !teacher.knows_others();
         let records = sections
             .iter()
             .map(|section| section.samples.saturating_mul(section.views))
@@ -288,10 +315,14 @@ fn teacher_facts(teacher: &RunTeacher, dataset: &Dataset) -> TeacherFacts {
         input: [channels, height, width],
         params: network.store.trained_count() as u64,
         macs: network.cost().macs,
-        // Both have the same classes where images have labels; the data's names are the run's.
-        classes: match dataset.labelling {
-            Labelling::None => teacher.classes(),
-            Labelling::Classes | Labelling::Masks => dataset.classes.clone(),
+        // Where it does not tell them they are the data's, if there are as many.
+        classes: match (teacher.class_names(), dataset.labelling) {
+            (None, Labelling::Classes | Labelling::Masks)
+                if label_space::is_comparable(network, dataset) =>
+            {
+                dataset.classes.clone()
+            }
+            _ => teacher.classes(),
         },
     }
 }

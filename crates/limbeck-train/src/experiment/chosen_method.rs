@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use limbeck_methods::{
     BASELINE, Cast, OwnCriterion, Probe, Procedure, TaskKind, check_data, needs_teacher,
+    takes_any_classes,
 };
 use limbeck_nn::Network;
 use serde_json::Value;
@@ -16,6 +17,7 @@ pub(crate) struct ChosenMethod {
     /// `None` where it is one of the catalogue, which the recipe names.
     own: Option<OwnCriterion>,
     needs_teacher: bool,
+    any_classes: bool,
 }
 
 impl ChosenMethod {
@@ -27,6 +29,7 @@ impl ChosenMethod {
         Ok(Self {
             own: None,
             needs_teacher: needs_teacher(name)?,
+            any_classes: takes_any_classes(name)?,
         })
     }
 
@@ -34,6 +37,7 @@ impl ChosenMethod {
     pub fn own(criterion: OwnCriterion) -> Self {
         Self {
             needs_teacher: criterion.needs_teacher(),
+            any_classes: false,
             own: Some(criterion),
         }
     }
@@ -46,6 +50,11 @@ impl ChosenMethod {
     /// Whether a part of it reads a teacher.
     pub fn needs_teacher(&self) -> bool {
         self.needs_teacher
+    }
+
+    /// Whether the teacher's classes and its task may be others than the student's.
+    pub fn takes_any_classes(&self) -> bool {
+        self.any_classes
     }
 
     /// What tells it from others of its name; empty for one of the catalogue.

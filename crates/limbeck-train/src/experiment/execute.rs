@@ -159,7 +159,7 @@ fn perform(
 
     let outcome = summary::Outcome {
         seeds: &seeds,
-        teacher: teacher.as_ref().map(RunTeacher::network),
+        teacher: teacher.as_ref(),
         teacher_weights: teacher_job.as_ref().map(|job| job.weights.as_path()),
         taught,
         students: &students,
@@ -296,6 +296,7 @@ impl<'a> Run<'a> {
     ) -> Result<Option<PartAnswers>, TrainError> {
         let student = self.plan.student(self.plan.recipe.train.seed)?;
         let Some((measured, answers)) = teacher.measured_on(&self.validation, &student)? else {
+            // Of other classes, which the plan has told.
             return Ok(None);
         };
         let Some(measure) = measured.first() else {

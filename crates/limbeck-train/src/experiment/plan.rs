@@ -18,7 +18,7 @@ use super::{
     mask_content::{check_masks, padded_crops},
     questions::{check_questions, storable},
     stock::Stock,
-    task::{blocks_of, check_teacher, kind_of, task_of},
+    task::{blocks_of, check_classes, check_teacher, kind_of, task_of},
 };
 use crate::{
     TrainError, augmentation,
@@ -27,7 +27,7 @@ use crate::{
     data::{data_fingerprint, input_shape},
     evaluate::EvaluationSet,
     job::{Choice, Job, loader_config},
-    model_source,
+    label_space, model_source,
     recipe::{ChooseBy, Recipe},
     run_folder::RunFolder,
     run_teacher::RunTeacher,
@@ -169,7 +169,8 @@ impl Plan {
                 "the method `{BASELINE}` is the baseline itself; no second one is trained"
             ));
         }
-        let teacher = match cache {
+        let any_classes = method.takes_any_classes();
+        let mut teacher = match cache {
             None => stock.teacher(
                 &recipe,
                 kind,
@@ -185,11 +186,16 @@ impl Plan {
                 let sha256 = cache.sha256();
                 let names = cache.manifest().teacher.classes.clone();
                 let answers = cache.answers(&dataset)?;
+                let source = recipe.teacher.source.clone().unwrap_or_default();
                 let (network, stored) = cache.teacher(&dataset)?;
                 let stored = Arc::new(stored);
                 let own = normalisation.clone();
                 let teacher = RunTeacher::answering(network, own, stored, sha256);
-                Some(teacher.with_classes(Some(names)).with_answers(answers))
+                let teacher = teacher.with_classes(Some(names)).with_answers(answers);
+                if labelled && !any_classes && !pretrains {
+                    warnings.extend(check_classes(&source, &teacher, &dataset)?);
+                }
+                Some(teacher)
             }
         };
         let data_fingerprint = match stock.owns_data() {
@@ -202,8 +208,15 @@ impl Plan {
             _ => dataset.classes.clone(),
         };
         input.classes = classes.len();
-        if let Some(teacher) = teacher.as_ref().map(RunTeacher::network) {
-            check_teacher(teacher.name(), teacher.task(), kind)?;
+        if let Some(found) = &teacher {
+            let network = found.network();
+            if !(any_classes && found.is_trained()) {
+                check_teacher(network.name(), network.task(), kind)?;
+            }
+            if any_classes && found.is_trained() && label_space::knows_others(found, &dataset) {
+                notes.push(label_space::note(found, &dataset));
+                teacher = teacher.map(RunTeacher::of_other_classes);
+            }
         }
         task_of(&recipe, kind, &classes)?;
         let blocks = blocks_of(&recipe, kind, &dataset)?;

@@ -16,6 +16,7 @@ use super::{Plan, series_folder::SeriesFolder};
 use crate::{
     TrainError,
     cache::{CacheContents, CachePlan, FillEnd, LOGITS, Material, StoredTeacher, fill, taps_for},
+    label_space::is_comparable,
     observer::Observer,
     run_folder::RunFolder,
     run_teacher::RunTeacher,
@@ -117,8 +118,10 @@ fn stored_bytes(plan: &Plan, outputs: &[String]) -> Result<u64, TrainError> {
     let views = plan.recipe.data.views.unwrap_or(plan.epochs);
     let data = &plan.dataset;
     let measured = match plan.task {
-        TaskKind::Classification => data.validation.len() + data.test.len(),
-        TaskKind::Segmentation | TaskKind::Pretraining => 0,
+        TaskKind::Classification if is_comparable(teacher.network(), data) => {
+            data.validation.len() + data.test.len()
+        }
+        TaskKind::Classification | TaskKind::Segmentation | TaskKind::Pretraining => 0,
     };
     let records = data.train.len() * views + measured;
     Ok(record_bytes(&outputs).saturating_mul(records as u64))
@@ -196,12 +199,16 @@ pub fn share(
     let cache = Cache::open(&path)?;
     let network = teacher.network().clone();
     let stored = StoredTeacher::new(cache, &network, plan.augment.size, &plan.dataset)?;
-    Ok(Some(RunTeacher::answering(
+    let answering = RunTeacher::answering(
         network,
         teacher.normalisation().clone(),
         Arc::new(stored),
         teacher.identity().to_owned(),
-    )))
+    );
+    Ok(Some(match teacher.knows_others() {
+        true => answering.of_other_classes(),
+        false => answering,
+    }))
 }
 
 /// Where the outputs of a run's teacher are, and how many students read them.

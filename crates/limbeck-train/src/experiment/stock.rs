@@ -52,6 +52,8 @@ struct Loaded {
     recipe: TeacherRecipe,
     augment: Augment,
     dataset: Arc<Dataset>,
+    /// Whether its classes have to be those of the data.
+    compared: bool,
     teacher: RunTeacher,
     notes: Vec<String>,
     warnings: Vec<String>,
@@ -176,6 +178,10 @@ impl Stock {
     /// # Errors
     /// A name that is neither a file nor a model, a file that is damaged, or a network for other
     /// images or classes than the data's.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "what a teacher is for, and what is told of it"
+    )]
     pub(super) fn teacher(
         &mut self,
         recipe: &Recipe,
@@ -186,11 +192,13 @@ impl Stock {
         notes: &mut Vec<String>,
         warnings: &mut Vec<String>,
     ) -> Result<Option<RunTeacher>, TrainError> {
-        let needed = self.method(recipe)?.needs_teacher();
+        let method = self.method(recipe)?;
+        let needed = method.needs_teacher();
         let pretrains = kind == TaskKind::Pretraining;
+        let labelled = dataset.labelling != Labelling::None;
         // Whether its classes have to be those of the data.
-        let compared = dataset.labelling != Labelling::None && !pretrains;
-        let teachable = compared || pretrains;
+        let compared = labelled && !pretrains && !method.takes_any_classes();
+        let teachable = labelled || pretrains;
         let untrained =
             |blueprint: Blueprint, notes: &mut Vec<String>, warnings: &mut Vec<String>| {
                 if !teachable {
@@ -267,6 +275,7 @@ impl Stock {
         }
         let found = self.teachers.iter().position(|loaded| {
             loaded.recipe == recipe.teacher
+                && loaded.compared == compared
                 && loaded.augment == recipe.augment
                 && Arc::ptr_eq(&loaded.dataset, dataset)
         });
@@ -286,6 +295,7 @@ impl Stock {
                         &mut warned,
                     )?,
                     recipe: recipe.teacher.clone(),
+                    compared,
                     augment: recipe.augment.clone(),
                     dataset: Arc::clone(dataset),
                     notes: said,

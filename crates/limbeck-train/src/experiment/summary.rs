@@ -21,12 +21,13 @@ use crate::{
         pixels::{ClassPixels, class_intervals, gain_over_images, groups},
     },
     run_folder::RunFolder,
+    run_teacher::RunTeacher,
 };
 
 /// What training and testing gave.
 pub(super) struct Outcome<'a> {
     pub seeds: &'a [u64],
-    pub teacher: Option<&'a Network>,
+    pub teacher: Option<&'a RunTeacher>,
     /// Its file, where this run has trained it.
     pub teacher_weights: Option<&'a Path>,
     pub taught: Option<(Evaluation, PartAnswers)>,
@@ -101,6 +102,7 @@ pub(super) fn results(
             bytes: bytes_of(file, network),
             latency_ms: latency_ms(network),
             test,
+            other_classes: Vec::new(),
         }
     };
     let seed_results = |finished: &[Finished], tested: Vec<Evaluation>| {
@@ -134,7 +136,13 @@ pub(super) fn results(
         teacher: outcome.teacher.map(|teacher| {
             let taught = outcome.taught.as_ref();
             let test = taught.map(|(evaluation, _)| evaluation.clone());
-            network(teacher, outcome.teacher_weights, test)
+            NetworkSummary {
+                other_classes: match teacher.knows_others() {
+                    true => teacher.classes(),
+                    false => Vec::new(),
+                },
+                ..network(teacher.network(), outcome.teacher_weights, test)
+            }
         }),
         student: network(student, Some(&outcome.students[0].weights), None),
         students: seed_results(outcome.students, outcome.tested),

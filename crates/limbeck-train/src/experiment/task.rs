@@ -7,7 +7,14 @@ use limbeck_methods::{
 use limbeck_nn::{TaskKind, model};
 
 use super::chosen_method::ChosenMethod;
-use crate::{TrainError, blueprint::Blueprint, recipe::Recipe};
+use crate::{
+    TrainError,
+    blueprint::Blueprint,
+    label_space::task_of_labels,
+    model_facts::{moved_classes, name_difference},
+    recipe::Recipe,
+    run_teacher::RunTeacher,
+};
 
 /// The task of a run: the data's, or that of the student where images have no labels. `task.kind` may
 /// say it, and then nothing may contradict it.
@@ -25,11 +32,12 @@ pub(super) fn kind_of(
     if pretrains || asked == Some(TaskKind::Pretraining) {
         return pretraining(recipe, student, asked, pretrains);
     }
-    let of_data = match dataset.labelling {
-        Labelling::None => None,
-        Labelling::Classes => Some((TaskKind::Classification, "classes of images")),
-        Labelling::Masks => Some((TaskKind::Segmentation, "masks")),
+    let labels = match dataset.labelling {
+        Labelling::None => "none",
+        Labelling::Classes => "classes of images",
+        Labelling::Masks => "masks",
     };
+    let of_data = task_of_labels(dataset.labelling).map(|kind| (kind, labels));
     if let (Some(asked), Some((kind, labels))) = (asked, of_data)
         && asked != kind
     {
@@ -96,6 +104,39 @@ pub(crate) fn check_teacher(
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses stored outputs of a teacher whose predictions cannot be held against the labels of `dataset`.
+/// Gives what the user should know of the names of its classes.
+///
+/// # Errors
+/// Another task, or another number of classes; `source` is what was given.
+pub(super) fn check_classes(
+    source: &str,
+    teacher: &RunTeacher,
+    dataset: &Dataset,
+) -> Result<Option<String>, TrainError> {
+    let network = teacher.network();
+    if let Some(kind) = task_of_labels(dataset.labelling) {
+        check_teacher(network.name(), network.task(), kind)?;
+    }
+    let (found, wanted) = (network.input().classes, dataset.classes.len());
+    if found != wanted {
+        return Err(TrainError::ClassCount {
+            teacher: source.to_owned(),
+            teacher_classes: found,
+            data_classes: wanted,
+        });
+    }
+    let names = teacher.class_names();
+    if let Some(moved) = names.and_then(|names| moved_classes(names, &dataset.classes)) {
+        return Err(TrainError::Setting(format!(
+            "the teacher of `{source}` has the data's classes in another order: {moved}; what it says \
+             would be compared class by class with the wrong ones"
+        )));
+    }
+    let difference = names.and_then(|names| name_difference(names, &dataset.classes));
+    Ok(difference.map(|difference| format!("`{source}`: {difference}")))
 }
 
 fn other_task(name: &str, found: TaskKind, kind: TaskKind, role: &str) -> TrainError {

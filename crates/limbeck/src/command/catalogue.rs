@@ -106,7 +106,11 @@ fn letters(entry: &MethodEntry) -> String {
 /// The tasks that a method serves, as a line of its page.
 fn served(entry: &MethodEntry) -> String {
     let tasks: Vec<String> = entry.tasks.iter().map(ToString::to_string).collect();
-    format!("Tasks: {}.", tasks.join(", "))
+    let teacher = match entry.any_classes {
+        true => " The teacher may know other classes, or have another of these tasks.",
+        false => "",
+    };
+    format!("Tasks: {}.{teacher}", tasks.join(", "))
 }
 
 /// What a step costs, as the last line of a page.
@@ -123,6 +127,7 @@ fn describe(entry: &MethodEntry, costs: &Costs) -> Value {
         "name": entry.id,
         "title": title_of(entry),
         "needs_teacher": entry.needs_teacher,
+        "teacher_of_any_classes": entry.any_classes,
         "needs_labels": entry.needs_labels((entry.defaults)()).unwrap_or(true),
         "tasks": entry.tasks.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "needs": entry.group.title(),

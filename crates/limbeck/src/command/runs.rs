@@ -275,6 +275,9 @@ pub fn as_json(results: &Results, path: &Path) -> Value {
         object.insert("model".to_owned(), json!(teacher.name));
         object.insert("params".to_owned(), json!(teacher.params));
         object.insert("macs".to_owned(), json!(teacher.macs));
+        if !teacher.other_classes.is_empty() {
+            object.insert("other_classes".to_owned(), json!(teacher.other_classes));
+        }
         report["teacher"] = Value::Object(object);
     }
     if !results.baselines.is_empty() {
@@ -320,11 +323,21 @@ fn headline(results: &Results) -> String {
             write(value)
         ));
     }
+    let named = !lines.is_empty();
+    let others = results
+        .teacher
+        .as_ref()
+        .map(|teacher| teacher.other_classes.len());
+    if let Some(count) = others.filter(|count| *count > 0) {
+        lines.push(format!(
+            "teacher   knows {count} other classes, not measured"
+        ));
+    }
     let seeds = results.students.len();
     lines.push(format!(
         "student   {}{}{}",
         mean(&results.students),
-        match lines.is_empty() {
+        match !named {
             true => format!(" {title} on the test part"),
             false => String::new(),
         },

@@ -62,6 +62,11 @@ impl Head {
         };
         let feature = self.norm.forward_relu(pass, fused);
         pass.tap_map("feature", &feature);
+        self.classify(pass, feature)
+    }
+
+    /// What the tap `feature` has, on any grid, → logits.
+    pub(super) fn classify(&self, pass: &mut Pass<'_>, feature: Tensor<4>) -> Tensor<4> {
         let feature = dropout_channels(pass, feature, self.dropout);
         self.classifier.forward(pass, feature)
     }
