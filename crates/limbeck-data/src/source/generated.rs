@@ -5,17 +5,18 @@ use std::path::Path;
 
 use crate::DataError;
 
-/// Number of images that the path asks for: `usual` where it is `word`, N where it is `word:N`, none
-/// where it is something else.
+/// Number of images that the path asks for, by a `form` such as `shapes:N`: `usual` where it is the word
+/// alone, N where one follows, none where it is something else.
 ///
 /// # Errors
 /// [`DataError::Setting`] for an N that is none of `counts`.
 pub(super) fn count(
     path: &Path,
-    word: &'static str,
+    form: &'static str,
     usual: usize,
     counts: &RangeInclusive<usize>,
 ) -> Result<Option<usize>, DataError> {
+    let word = form.trim_end_matches(":N");
     let Some(rest) = path.to_str().and_then(|name| name.strip_prefix(word)) else {
         return Ok(None);
     };
@@ -28,9 +29,9 @@ pub(super) fn count(
     let asked = number.parse().ok().filter(|count| counts.contains(count));
     asked.map(Some).ok_or_else(|| {
         DataError::setting(
-            word,
+            form,
             format!(
-                "`{word}` or `{word}:N` with a number of images from {} to {}",
+                "a number of images from {} to {}",
                 counts.start(),
                 counts.end()
             ),
@@ -45,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_word_stands_for_the_usual_number_and_one_behind_it_for_itself() {
-        let of = |path: &str| count(Path::new(path), "dots", 30, &(10..=50));
+        let of = |path: &str| count(Path::new(path), "dots:N", 30, &(10..=50));
         assert_eq!(of("dots").unwrap(), Some(30));
         assert_eq!(of("dots:12").unwrap(), Some(12));
         for other in ["dot", "dots2", "dots/12", "./dots", "12", ""] {

@@ -134,7 +134,7 @@ impl Source for Scenes {
 
 /// The generated set, if the path is `scenes` or `scenes:N`.
 pub(crate) fn find_scenes(path: &Path) -> Result<Option<Found>, DataError> {
-    let Some(count) = generated::count(path, "scenes", TRAIN, &COUNTS)? else {
+    let Some(count) = generated::count(path, "scenes:N", TRAIN, &COUNTS)? else {
         return Ok(None);
     };
     let difficulty = SceneDifficulty::default();

@@ -102,7 +102,7 @@ impl Source for Shapes {
 
 /// The generated set, if the path is `shapes` or `shapes:N`.
 pub(crate) fn find_shapes(path: &Path) -> Result<Option<Found>, DataError> {
-    let Some(count) = generated::count(path, "shapes", TRAIN, &COUNTS)? else {
+    let Some(count) = generated::count(path, "shapes:N", TRAIN, &COUNTS)? else {
         return Ok(None);
     };
     let difficulty = Difficulty::default();
