@@ -69,6 +69,9 @@ static ARCHITECTURES: &[Adapters] = &[
 /// Cases of methods in the catalogue that belong to a task which is not there yet.
 const PENDING: [(&str, &str); 0] = [];
 
+/// Methods without files of their own, and whose files have their values.
+const WITHIN: [(&str, &str); 1] = [("mae", "dmae")];
+
 const FOLDER_VARIABLE: &str = "LIMBECK_GOLDENS";
 
 /// Where golden files are.
@@ -206,7 +209,8 @@ fn every_golden_file_of_the_catalogue_has_an_adapter() {
 #[test]
 fn every_golden_case_has_one_adapter() {
     for (method, adapters) in adapters() {
-        assert!(!adapters.is_empty(), "{method} has no adapter");
+        let within = WITHIN.iter().any(|(inner, _)| inner == method);
+        assert_eq!(adapters.is_empty(), within, "adapters of {method}");
         let cases: BTreeSet<&str> = adapters.iter().map(|adapter| adapter.case).collect();
         assert_eq!(cases.len(), adapters.len(), "{method} has a case twice");
     }

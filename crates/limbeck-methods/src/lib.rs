@@ -68,6 +68,8 @@ methods! {
     criterion dkd::Dkd(DkdConfig), teacher: true, labels: true, Teacher,
         serves: [Classification, Segmentation];
     procedure dlb::Dlb(DlbConfig), teacher: false, labels: true, Labels;
+    procedure dmae::Dmae(DmaeConfig), teacher: true, labels: false, Features,
+        serves: [Pretraining], baseline: mae;
     procedure dml::Dml(DmlConfig), teacher: false, labels: true, Networks,
         serves: [Classification, Segmentation];
     criterion dpk::Dpk(DpkConfig), teacher: true, labels: false, Features,
@@ -84,6 +86,8 @@ methods! {
     criterion kd::Kd(KdConfig), teacher: true, labels: false, Teacher,
         serves: [Classification, Segmentation];
     procedure kdcl::Kdcl(KdclConfig), teacher: false, labels: true, Networks;
+    procedure mae::Mae(MaeConfig), teacher: false, labels: false, Images,
+        serves: [Pretraining], baseline: mae;
     procedure mfef::Mfef(MfefConfig), teacher: false, labels: true, Networks;
     criterion mgram::Mgram(MgramConfig), teacher: true, labels: false, Features,
         serves: [Classification, Segmentation];

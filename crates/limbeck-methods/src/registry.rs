@@ -9,6 +9,8 @@ use crate::{Cast, Criterion, METHODS, MethodError, Probe, Procedure, TaskKind};
 /// What a method asks for, from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
+    /// Nothing but images.
+    Images,
     /// Nothing but labels.
     Labels,
     /// A teacher's logits.
@@ -25,7 +27,8 @@ pub enum Group {
 
 impl Group {
     /// All of them, from least to most.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
+        Self::Images,
         Self::Labels,
         Self::Teacher,
         Self::Features,
@@ -37,6 +40,7 @@ impl Group {
     /// What its methods need, as a heading.
     pub fn title(self) -> &'static str {
         match self {
+            Self::Images => "Images alone",
             Self::Labels => "Labels alone",
             Self::Teacher => "A teacher's logits",
             Self::Features => "A teacher's features",

@@ -1,10 +1,11 @@
 //! What the tests of procedures share: a small student, and acts played on a made-up batch.
 
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{DType, Device, Gradients, Int, Tensor};
+use limbeck_nn::{Mode, Network, Outputs, Pass, Tap, Taps, model};
 
 use crate::{
-    Batch, Cast, Classification, MethodError, Played, Procedure, Progress, Scene, Setting, Stage,
-    Term,
+    Act, Batch, Cast, Classification, MethodError, Played, Pretraining, Procedure, Progress, Scene,
+    Setting, Stage, Teacher, Term,
     testing::{INPUT, POSITIONS, network, random, target},
 };
 
@@ -74,6 +75,37 @@ pub fn learners(procedure: &mut dyn Procedure, cast: &Cast) -> (Vec<String>, Vec
     (terms.into_iter().map(|term| term.name).collect(), arrived)
 }
 
+/// A scene of pre-training: the first step of a run.
+pub fn setting<'a>(
+    cast: &'a Cast,
+    act: &'a Act,
+    batch: &'a Batch,
+    teacher: Option<&'a dyn Teacher>,
+) -> Setting<'a> {
+    let progress = Progress {
+        epoch: 0,
+        epochs: 1,
+        step: 0,
+        steps: 1,
+    };
+    Setting {
+        cast,
+        act,
+        batch,
+        teacher,
+        stage: progress,
+        run: progress,
+        task: &Pretraining,
+        seed: 7,
+    }
+}
+
+/// A network of the zoo without a head.
+pub fn headless(model: &str, seed: u64) -> Network {
+    let (input, device) = (INPUT.headless(), Device::flex());
+    model::build(model, input, seed, &device, DType::F64).unwrap()
+}
+
 /// How many tensors of a member are trained.
 pub fn trained(cast: &Cast, member: &str) -> usize {
     let entries = cast.store(member).unwrap().entries().iter();
@@ -84,4 +116,34 @@ pub fn trained(cast: &Cast, member: &str) -> usize {
 pub fn total(terms: &[Term]) -> Tensor<1> {
     let weighted = terms.iter().map(|t| t.value.clone().mul_scalar(t.weight));
     weighted.reduce(|sum, term| sum + term).unwrap()
+}
+
+/// A vision transformer as the teacher, which is asked about patches alone.
+pub struct PatchTeacher(pub Network);
+
+impl Teacher for PatchTeacher {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn taps(&self) -> Vec<Tap> {
+        self.0.taps()
+    }
+
+    fn outputs(&self, images: Tensor<4>, taps: &Taps) -> Result<Outputs, MethodError> {
+        Ok(self.0.evaluate(images.inner(), taps))
+    }
+
+    fn tokens_of_patches(
+        &self,
+        images: Tensor<4>,
+        visible: &Tensor<2, Int>,
+        block: usize,
+    ) -> Option<Tensor<3>> {
+        let transformer = self.0.transformer()?;
+        let mut pass = Pass::new(&self.0.store, Mode::Evaluate, Taps::none(), 0);
+        let tokens = transformer.visible_tokens(&mut pass, images.inner(), visible);
+        let grid = [1, visible.dims()[1]];
+        Some(transformer.run_blocks(&mut pass, tokens, 0..block + 1, grid))
+    }
 }

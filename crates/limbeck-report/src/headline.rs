@@ -2,7 +2,7 @@
 
 use super::cautions::cautions;
 use super::numbers::{count, counted, interval, percent, signed, significant};
-use super::side::{decimals, is_plain, student, teacher_value};
+use super::side::{decimals, student, teacher_value};
 use crate::measure::{AGREEMENT, Better, Measure};
 use crate::results::{Gain, Results};
 
@@ -75,7 +75,10 @@ fn title(results: &Results) -> String {
     );
     if let Some(gain) = &results.gain {
         let size = measure.write_difference(gain.mean.abs(), digits);
-        let rival = "the same network trained on labels alone";
+        let rival = match &results.beside {
+            None => "the same network trained on labels alone".to_owned(),
+            Some(method) => format!("the same network trained with {method} alone"),
+        };
         return match verdict(gain) {
             Verdict::Better => format!("{reached}, {size} better than {rival}."),
             Verdict::Worse => format!("{reached}, {size} worse than {rival}."),
@@ -149,7 +152,7 @@ fn certainty(results: &Results) -> Vec<String> {
     }
     let labelled = measure.name != AGREEMENT;
     if labelled
-        && !is_plain(results)
+        && !results.is_baseline()
         && !results.students.is_empty()
         && results.baselines.is_empty()
     {

@@ -28,9 +28,13 @@ pub struct Results {
     pub student: NetworkSummary,
     /// The distilled students, one for each seed. Of a plain training run: the trained networks.
     pub students: Vec<SeedResult>,
-    /// The same students trained on labels alone, same seeds in the same order; empty if none
-    /// were asked for.
+    /// The same students trained on labels alone, or by the method that theirs adds to, same seeds in
+    /// the same order; empty if none were asked for.
     pub baselines: Vec<SeedResult>,
+    /// The method that the baselines are trained by; `None` of labels alone. A run of that method has
+    /// no baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     /// What the students are better by than the baselines.
     pub gain: Option<Gain>,
     /// Layer pairs `(student tap, teacher tap)` that the method compared.
@@ -63,6 +67,11 @@ impl Results {
     /// Whether there is no method but the baseline's.
     pub fn learns_from_labels_alone(&self) -> bool {
         self.method == BASELINE
+    }
+
+    /// Whether the method is the one that others are compared with.
+    pub fn is_baseline(&self) -> bool {
+        self.method == self.beside.as_deref().unwrap_or(BASELINE)
     }
 }
 

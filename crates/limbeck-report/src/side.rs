@@ -128,7 +128,7 @@ pub fn choice(results: &Results) -> Option<&str> {
 
 /// Whether the run trained a network on labels alone, with nothing to compare it with.
 pub fn is_plain(results: &Results) -> bool {
-    results.learns_from_labels_alone() && results.teacher.is_none() && results.baselines.is_empty()
+    results.is_baseline() && results.teacher.is_none() && results.baselines.is_empty()
 }
 
 /// Decimals that the size of the test part allows for a percentage.

@@ -121,7 +121,9 @@ impl Observer for Progress {
                     .map(|(name, _)| format!("{name:>width$}", width = name.len() + 2)),
             )
             .collect();
-        if header != self.header {
+        // Networks that take long to measure are not measured after every epoch.
+        let skipped = measures.is_empty() && self.header.starts_with(&header);
+        if header != self.header && !skipped {
             self.line(&format!(
                 "{:>9}{}{:>10}{:>8}{:>9}",
                 "epoch",
@@ -137,10 +139,14 @@ impl Observer for Progress {
             .iter()
             .map(|(name, value)| term(row, name, *value))
             .collect();
-        let measures: String = measures
+        let mut measures: String = measures
             .iter()
             .map(|(name, value)| format!("{value:>width$}", width = name.len() + 2))
             .collect();
+        if skipped {
+            let missing = self.header.iter().skip(row.terms.len());
+            measures = " ".repeat(missing.map(|name| name.chars().count()).sum());
+        }
         let done = row.epoch as f64;
         let left = self.started.elapsed().as_secs_f64() / done * (epochs as f64 - done);
         self.line(&format!(

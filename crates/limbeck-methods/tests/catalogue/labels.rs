@@ -9,7 +9,7 @@ use limbeck_methods::{
 use serde_json::{Value, json};
 
 use super::{
-    rehearsal::{Asked, Few, FrozenNetwork, batch, network, probe, teacher_of},
+    rehearsal::{Asked, Few, FrozenNetwork, batch, pair_of, probe_of},
     scene::{number, serving},
 };
 
@@ -52,15 +52,15 @@ fn play(
     images: &Batch,
     task: Classification,
 ) -> Result<BTreeMap<String, f64>, MethodError> {
-    let teacher = network(teacher_of(entry.id), 2);
-    let mut probe = probe(Some(&teacher));
+    let [student, teacher] = pair_of(entry.id);
+    let mut probe = probe_of(&student, Some(&teacher));
     let labelled = !matches!(images.target, Target::None);
     probe.training = TrainingPart {
         labels: probe.training.labels.filter(|_| labelled),
         ..probe.training
     };
     let settings = [(entry.id.to_owned(), settings)].into();
-    let (mut procedure, mut cast) = cast(entry.id, &settings, &probe, network("resnet8", 1))?;
+    let (mut procedure, mut cast) = cast(entry.id, &settings, &probe, student)?;
     let teacher = FrozenNetwork(teacher, Asked::default());
     let mut values = BTreeMap::new();
     for (index, stage) in procedure.stages(3).iter().enumerate() {

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use limbeck_methods::{MethodEntry, MethodError, TaskKind, cast, entries};
+use limbeck_methods::{MethodEntry, MethodError, Progress, TaskKind, cast, entries};
 use serde_json::json;
 
 use super::{
-    rehearsal::{Rehearsal, batch, network, numbers, probe},
+    rehearsal::{Rehearsal, batch, numbers, pair_of, probe_of},
     scene::serving,
 };
 
+/// All methods for whole images.
+fn of_images() -> impl Iterator<Item = &'static MethodEntry> {
+    serving(TaskKind::Classification).chain(serving(TaskKind::Pretraining))
+}
+
 fn procedures() -> impl Iterator<Item = &'static MethodEntry> {
-    serving(TaskKind::Classification).filter(|entry| entry.is_procedure())
+    of_images().filter(|entry| entry.is_procedure())
 }
 
 fn is_plain(name: &str) -> bool {
@@ -108,7 +113,16 @@ fn an_act_changes_the_members_that_it_trains_and_the_teacher_never() {
                 if trained {
                     assert!(changed, "{}: {name} has learnt nothing", entry.id);
                 }
-                if !trained && acts.len() == 1 && changed {
+                let progress = Progress {
+                    epoch: 0,
+                    epochs: 3,
+                    step: 0,
+                    steps: 10,
+                };
+                let mut followers = rehearsal.procedure.followers(stage, progress).into_iter();
+                if followers.any(|follower| &follower.member == name) {
+                    assert!(changed, "{}: {name} does not follow", entry.id);
+                } else if !trained && acts.len() == 1 && changed {
                     // Statistics may follow the data; trained numbers may not change.
                     let store = rehearsal.cast.store(name).unwrap();
                     for (now, (entry_of, old)) in numbers(&rehearsal.cast, name)
@@ -159,12 +173,9 @@ fn a_procedure_that_is_put_back_makes_the_next_step_bit_for_bit() {
 #[test]
 fn procedures_that_learn_from_a_teacher_say_so_without_one() {
     for entry in procedures() {
-        let made = cast(
-            entry.id,
-            &Default::default(),
-            &probe(None),
-            network("resnet8", 1),
-        );
+        let [student, _] = pair_of(entry.id);
+        let probe = probe_of(&student, None);
+        let made = cast(entry.id, &Default::default(), &probe, student);
         match (entry.needs_teacher, made) {
             (false, made) => assert!(made.is_ok(), "{}", entry.id),
             (true, Err(MethodError::NoTeacher { method })) => assert_eq!(method, entry.id),
@@ -175,9 +186,8 @@ fn procedures_that_learn_from_a_teacher_say_so_without_one() {
 
 #[test]
 fn what_a_method_asks_its_teacher_is_what_it_says() {
-    let mut forms: Vec<(&str, serde_json::Value)> = serving(TaskKind::Classification)
-        .map(|entry| (entry.id, json!({})))
-        .collect();
+    let mut forms: Vec<(&str, serde_json::Value)> =
+        of_images().map(|entry| (entry.id, json!({}))).collect();
     forms.push(("fitnet", json!({ "hint_share": 0.4 })));
     forms.push((
         "sharedhead",

@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use limbeck_data::VOID;
 use limbeck_methods::{
-    Batch, Cast, Classification, Classifier, HeldOut, Interlude, MethodEntry, MethodError,
-    Normalisation, Origin, Played, Probe, Procedure, Progress, Scene, Section, Segmentation,
-    Setting, Stage, Target, Task, TaskKind, Teacher, Term, TrainingPart, cast, entries,
+    Batch, Cast, Classification, Classifier, Follower, HeldOut, Interlude, MethodEntry,
+    MethodError, Normalisation, Origin, Played, Pretraining, Probe, Procedure, Progress, Scene,
+    Section, Segmentation, Setting, Stage, Target, Task, TaskKind, Teacher, Term, TrainingPart,
+    cast, entries, pretrains,
 };
-use limbeck_nn::{Init, InputShape, Network, Outputs, Tap, Taps, layer::resize_bilinear, model};
+use limbeck_nn::{
+    Init, InputShape, Mode, Network, Outputs, Pass, Tap, Taps, layer::resize_bilinear, model,
+};
 use serde_json::Value;
 
 use super::scene::{OF_TRANSFORMERS, scene_of};
@@ -34,14 +37,38 @@ pub fn network(model: &str, seed: u64) -> Network {
     model::build(model, INPUT, seed, &Device::flex(), DType::F64).unwrap()
 }
 
-/// The model of a method's teacher: a transformer where the method takes no other.
-pub fn teacher_of(method: &str) -> &'static str {
-    let takes = |teacher: &&str| {
-        let probe = probe(Some(&network(teacher, 2)));
-        cast(method, &Settings::new(), &probe, network("resnet8", 1)).is_ok()
+/// The same without a head: it predicts its embedding.
+fn headless(model: &str, seed: u64) -> Network {
+    let (input, device) = (INPUT.headless(), Device::flex());
+    model::build(model, input, seed, &device, DType::F64).unwrap()
+}
+
+/// Student and teacher that a method is tried with: of what it pre-trains, without heads;
+/// transformers where it takes no other.
+pub fn pair_of(method: &str) -> [Network; 2] {
+    let pretrains = pretrains(method).unwrap();
+    let make = |[student, teacher]: [&str; 2]| match pretrains {
+        true => [headless(student, 1), headless(teacher, 2)],
+        false => [network(student, 1), network(teacher, 2)],
     };
-    let models = ["resnet14", "vit_nano"];
-    models.into_iter().find(takes).unwrap_or(models[0])
+    let models = match pretrains {
+        true => [["resnet8", "resnet14"], ["vit_nano", "vit_micro"]],
+        false => [["resnet8", "resnet14"], ["resnet8", "vit_nano"]],
+    };
+    let fits = |models: &&[&str; 2]| {
+        let [student, teacher] = make(**models);
+        let probe = probe_of(&student, Some(&teacher));
+        cast(method, &Settings::new(), &probe, student).is_ok()
+    };
+    make(*models.iter().find(fits).unwrap_or(&models[0]))
+}
+
+/// What a method learns that is tried with such networks.
+pub fn task_of(method: &str) -> Box<dyn Task> {
+    match pretrains(method).unwrap() {
+        true => Box::new(Pretraining),
+        false => Box::new(Classification::PLAIN),
+    }
 }
 
 /// The teacher of all rehearsals.
@@ -84,6 +111,20 @@ impl Teacher for FrozenNetwork {
         self.1.beyond.store(true, Ordering::Relaxed);
         Some(self.0.evaluate(images, taps))
     }
+
+    fn tokens_of_patches(
+        &self,
+        images: Tensor<4>,
+        visible: &Tensor<2, Int>,
+        block: usize,
+    ) -> Option<Tensor<3>> {
+        self.1.beyond.store(true, Ordering::Relaxed);
+        let transformer = self.0.transformer()?;
+        let mut pass = Pass::new(&self.0.store, Mode::Evaluate, Taps::none(), 0);
+        let tokens = transformer.visible_tokens(&mut pass, images.inner(), visible);
+        let grid = [1, visible.dims()[1]];
+        Some(transformer.run_blocks(&mut pass, tokens, 0..block + 1, grid))
+    }
 }
 
 /// Held-out images: two batches.
@@ -99,13 +140,17 @@ impl HeldOut for Few {
     }
 }
 
-/// What procedures are built for.
+/// What procedures are built for whose student is `resnet8`.
 pub fn probe(teacher: Option<&Network>) -> Probe {
-    let student = network("resnet8", 1);
+    probe_of(&network("resnet8", 1), teacher)
+}
+
+/// What procedures are built for.
+pub fn probe_of(student: &Network, teacher: Option<&Network>) -> Probe {
     Probe {
         student: student.taps(),
         teacher: teacher.map(Network::taps),
-        classes: INPUT.classes,
+        classes: student.input().classes,
         batch: BATCH,
         pairs: None,
         seed: 5,
@@ -131,13 +176,16 @@ pub fn assemble(entry: &MethodEntry, settings: Value) -> Result<(), MethodError>
 /// The same for one or several joined.
 pub fn assemble_named(name: &str, settings: &Settings) -> Result<(), MethodError> {
     let entries = entries(name)?;
-    let classify = |entry: &&MethodEntry| entry.tasks.contains(&TaskKind::Classification);
-    let rehearsed = |entry: &&MethodEntry| entry.is_procedure() && classify(entry);
-    let probe = match entries.iter().any(rehearsed) {
-        true => probe(Some(&network(teacher_of(name), 2))),
-        false => scene_of(&entries).probe(),
-    };
-    cast(name, settings, &probe, network("resnet8", 1)).map(drop)
+    let of_images = [TaskKind::Classification, TaskKind::Pretraining];
+    let looks = |entry: &&MethodEntry| entry.tasks.iter().any(|task| of_images.contains(task));
+    let rehearsed = |entry: &&MethodEntry| entry.is_procedure() && looks(entry);
+    if !entries.iter().any(rehearsed) {
+        let probe = scene_of(&entries).probe();
+        return cast(name, settings, &probe, network("resnet8", 1)).map(drop);
+    }
+    let [student, teacher] = pair_of(name);
+    let probe = probe_of(&student, Some(&teacher));
+    cast(name, settings, &probe, student).map(drop)
 }
 
 /// Numbers that depend on `name` alone.
@@ -246,10 +294,10 @@ pub struct Rehearsal {
 impl Rehearsal {
     /// The method `id`.
     pub fn new(id: &str, settings: Value) -> Self {
-        let teacher = network(teacher_of(id), 2);
+        let [student, teacher] = pair_of(id);
         let settings = [(id.to_owned(), settings)].into();
-        let probe = probe(Some(&teacher));
-        let (procedure, cast) = match cast(id, &settings, &probe, network("resnet8", 1)) {
+        let probe = probe_of(&student, Some(&teacher));
+        let (procedure, cast) = match cast(id, &settings, &probe, student) {
             Ok(made) => made,
             Err(error) => panic!("{id}: {error}"),
         };
@@ -258,7 +306,7 @@ impl Rehearsal {
             procedure,
             cast,
             teacher: FrozenNetwork(teacher, Asked::default()),
-            task: Box::new(Classification::PLAIN),
+            task: task_of(id),
         }
     }
 
@@ -380,7 +428,31 @@ impl Rehearsal {
                 }
             }
         }
+        let progress = Progress {
+            epoch: 0,
+            epochs: self.stages[stage].epochs.max(1),
+            step: 0,
+            steps: 10,
+        };
+        for follower in self.procedure.followers(stage, progress) {
+            self.follow(&follower);
+        }
         numbers
+    }
+
+    /// Draws a member's trained numbers to those of the one that it follows.
+    fn follow(&mut self, follower: &Follower) {
+        let other = self.cast.store(&follower.follows).unwrap().clone();
+        let own = self.cast.store_mut(&follower.member).unwrap();
+        let ids: Vec<_> = own.ids().collect();
+        for id in ids {
+            if !own.entry(id).role.is_trained() {
+                continue;
+            }
+            let value = own.entry(id).value.clone().mul_scalar(follower.momentum);
+            let pull = other.entry(id).value.clone();
+            own.set(id, value + pull.mul_scalar(1.0 - follower.momentum));
+        }
     }
 }
 

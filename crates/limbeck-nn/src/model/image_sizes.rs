@@ -22,12 +22,10 @@ impl ImageSizes {
             channels,
             height,
             width,
-            classes,
+            ..
         } = input;
         let reason = if channels == 0 {
             "found 0 colour channels, it needs at least 1".to_owned()
-        } else if classes == 0 {
-            "found 0 classes, it needs at least 1".to_owned()
         } else if [height, width].iter().all(|&length| self.takes(length)) {
             return Ok(());
         } else {

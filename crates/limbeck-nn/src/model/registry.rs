@@ -46,6 +46,8 @@ pub struct NamedModel {
     pub classes: usize,
     /// What it solves.
     pub task: TaskKind,
+    /// Name of its family.
+    pub family: &'static str,
     plan: Plan,
 }
 
@@ -67,6 +69,7 @@ impl NamedModel {
             size: entry.size,
             classes: entry.classes,
             task: entry.task,
+            family: entry.family,
             plan: Plan::Entry {
                 build: entry.build,
                 width,
@@ -81,6 +84,7 @@ impl NamedModel {
             size: factors.size(),
             classes: 1000,
             task: TaskKind::Classification,
+            family: "tinyvit",
             plan: Plan::TinyVit(factors),
         }
     }
@@ -95,7 +99,7 @@ impl NamedModel {
         }
     }
 
-    /// Makes the parameters and the architecture.
+    /// Makes the parameters and the architecture; of a classifier for no classes without its head.
     ///
     /// # Errors
     /// An input that it does not take.
@@ -104,6 +108,12 @@ impl NamedModel {
         builder: &mut Builder<'_>,
         input: InputShape,
     ) -> Result<Box<dyn Architecture>, NnError> {
+        if input.classes == 0 && self.task == TaskKind::Segmentation {
+            return Err(NnError::Unsupported {
+                model: self.name.clone(),
+                reason: "found 0 classes, it needs at least 1".to_owned(),
+            });
+        }
         match self.plan {
             Plan::Entry { build, width } => build(&mut builder.at_width(width), input),
             Plan::TinyVit(factors) => {

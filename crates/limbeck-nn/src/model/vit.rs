@@ -25,6 +25,7 @@ mod parts;
 mod shape;
 
 use burn::tensor::Tensor;
+pub use parts::gather_tokens;
 pub use shape::{Embedding, VisionTransformerConfig};
 
 use super::{ImageSizes, ModelEntry};

@@ -45,8 +45,7 @@ pub fn warnings(runs: &[Results]) -> Vec<String> {
         .iter()
         .filter_map(|(what, of)| differing(runs, what, of))
         .collect();
-    let lacks_baseline =
-        |run: &Results| run.baselines.is_empty() && !run.learns_from_labels_alone();
+    let lacks_baseline = |run: &Results| run.baselines.is_empty() && !run.is_baseline();
     if runs.iter().any(lacks_baseline) {
         found.push(format!(
             "Without a baseline there is no gain: {}.",

@@ -164,11 +164,6 @@ impl Plan {
         if pretrains {
             input = input.headless();
         }
-        if recipe.train.baseline && recipe.method.name == BASELINE {
-            warnings.push(format!(
-                "the method `{BASELINE}` is the baseline itself; no second one is trained"
-            ));
-        }
         let any_classes = method.takes_any_classes();
         let mut teacher = match cache {
             None => stock.teacher(
@@ -253,6 +248,11 @@ impl Plan {
         }
         let trained = student.store.trained_count();
         let name = plan.recipe.method.name.clone();
+        if plan.recipe.train.baseline && plan.baseline()?.0 == name {
+            warnings.push(format!(
+                "the method `{name}` is the baseline itself; no second one is trained"
+            ));
+        }
         let (procedure, _) = plan.cast(student, plan.recipe.train.seed, &name, None)?;
         if plan.dataset.labelling == Labelling::None && !pretrains {
             notes.push(format!(

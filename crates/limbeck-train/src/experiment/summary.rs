@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use limbeck_methods::BASELINE;
 use limbeck_nn::{Network, TaskKind};
 use limbeck_report::{
     DataSummary, Details, Evaluation, NetworkSummary, Results, SeedResult, Version, paired_gain,
@@ -147,6 +148,9 @@ pub(super) fn results(
         student: network(student, Some(&outcome.students[0].weights), None),
         students: seed_results(outcome.students, outcome.tested),
         baselines: seed_results(outcome.baselines, outcome.baseline_tested),
+        beside: Some(plan.baseline()?.0)
+            .filter(|&name| name != BASELINE)
+            .map(str::to_owned),
         gain,
         pairs: plan.pairs.clone(),
         disagreements,

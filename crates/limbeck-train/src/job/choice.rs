@@ -70,15 +70,17 @@ impl Choice {
             return "the last epoch: who has a few images of each class has none to choose by"
                 .to_owned();
         }
-        if self.task == TaskKind::Segmentation {
+        if self.task != TaskKind::Classification {
             return match (self.how, self.asked) {
                 (Choose::Best, _) => {
                     "the epoch that is best on the validation part, as train.choose says".to_owned()
                 }
                 (Choose::Last, true) => "the last epoch, as train.choose says".to_owned(),
-                (Choose::Last, false) => "the last epoch, as is usual for segmentation: of noisy \
-                                          measures, the best one is the luckiest"
-                    .to_owned(),
+                (Choose::Last, false) => format!(
+                    "the last epoch, as is usual for {}: of noisy measures, the best one is the \
+                     luckiest",
+                    self.task
+                ),
                 (Choose::Average, _) => format!(
                     "the mean of the weights of the last {} epochs, as train.choose says",
                     self.epochs

@@ -1,7 +1,7 @@
-//! What a recipe is where nothing is said, which for networks that segment is something else than for
-//! classifiers.
+//! What a recipe is where nothing is said, which for networks that segment and for transformers that are
+//! pre-trained is something else than for classifiers.
 
-use limbeck_data::{Augment, RandomScale};
+use limbeck_data::{Augment, RandomResizedCrop, RandomScale};
 use limbeck_nn::{TaskKind, model};
 
 use super::{
@@ -16,6 +16,8 @@ pub(super) struct Grounds<'a> {
     pub model: &'a str,
     /// `task.kind`.
     pub kind: Option<TaskName>,
+    /// Whether the method pre-trains.
+    pub pretrains: bool,
     /// Whether the student starts from trained weights.
     pub starts_trained: bool,
 }
@@ -31,6 +33,17 @@ impl Recipe {
     /// | `augment` | scale 0.5 to 2 and crop, mirrored half the time | the same |
     /// | `optimizer` | SGD, 0.01, momentum 0.9, decay 5e-4 | AdamW, 6e-5 and 10 times that for the head from trained weights, 5e-4 from none; decay 0.01, not of norms |
     /// | `schedule` | polynomial, power 0.9 | polynomial, power 1, after one epoch of warm-up |
+    ///
+    /// Of transformers that are pre-trained (MAE, table 8, where nothing else is said):
+    ///
+    /// | | |
+    /// | --- | --- |
+    /// | `augment` | crops of 20 to 100 % of the area, mirrored half the time |
+    /// | `optimizer` | AdamW, β 0.9 and 0.95, decay 0.05, not of norms; learning rate 1e-3 |
+    /// | `schedule` | cosine after one epoch of warm-up |
+    ///
+    /// MAE's rate, 1.5e-4 for 256 images a step, is for 400 epochs of a million images: a run of minutes
+    /// has a thousandth of its steps.
     pub(super) fn defaults(grounds: Grounds<'_>) -> Self {
         let base = Self::default();
         let base = Self {
@@ -43,7 +56,15 @@ impl Recipe {
             },
             ..base
         };
-        let of_model = || model::find(&base.student.model).ok().map(|it| it.task);
+        let found = model::find(&base.student.model).ok();
+        let of_family = |families: &[&str]| {
+            let family = found.as_ref().map(|it| it.family);
+            family.is_some_and(|family| families.contains(&family))
+        };
+        if grounds.pretrains && of_family(&TRANSFORMERS) {
+            return pretraining(base);
+        }
+        let of_model = || found.as_ref().map(|it| it.task);
         let kind = grounds.kind.map(TaskKind::from).or_else(of_model);
         if kind != Some(TaskKind::Segmentation) {
             return base;
@@ -68,6 +89,37 @@ impl Recipe {
             schedule,
             ..base
         }
+    }
+}
+
+/// Families of the zoo that AdamW trains.
+const TRANSFORMERS: [&str; 2] = ["vit", "tinyvit"];
+
+fn pretraining(base: Recipe) -> Recipe {
+    /// MAE, table 8.
+    const LEAST_AREA: f64 = 0.2;
+    let crop = RandomResizedCrop {
+        scale: [LEAST_AREA, 1.0],
+        ..RandomResizedCrop::default()
+    };
+    Recipe {
+        augment: Augment {
+            flip: 0.5,
+            pad_crop: None,
+            random_resized_crop: Some(crop),
+            ..base.augment
+        },
+        optimizer: OptimizerRecipe {
+            weight_decay: 0.05,
+            decay_norms: false,
+            beta2: 0.95,
+            ..OptimizerRecipe::of(OptimizerName::AdamW)
+        },
+        schedule: ScheduleRecipe {
+            warmup_epochs: 1.0,
+            ..base.schedule
+        },
+        ..base
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use limbeck_data::{PadCrop, RandomScale};
+use limbeck_data::{PadCrop, RandomResizedCrop, RandomScale};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -13,7 +13,7 @@ use super::{
     StudentRecipe, defaults::Grounds, method_tables, typed,
 };
 
-/// How a recipe says that images are not scaled at random where they would be.
+/// How a recipe says that images are not scaled at random, or parts of them, where they would be.
 const NO_SCALE: [f64; 2] = [0.0, 0.0];
 
 /// Parts of a dotted key: more than any recipe has, and few enough to go through one by one.
@@ -118,6 +118,8 @@ impl Layers {
         let mut recipe = self.over(&defaults)?;
         self.default_by_optimizer(&mut recipe.optimizer, &defaults.optimizer);
         recipe.augment.pad_crop = recipe.augment.pad_crop.filter(|crop| crop.pixels > 0);
+        let crop = recipe.augment.random_resized_crop.take();
+        recipe.augment.random_resized_crop = crop.filter(|it| it.scale != NO_SCALE);
         let scale = recipe.augment.random_scale.take();
         let other_crop =
             recipe.augment.random_resized_crop.is_some() && !self.asks_for("augment.random_scale");
@@ -225,6 +227,7 @@ impl Recipe {
         Self::defaults(Grounds {
             model: &self.student.model,
             kind: self.task.kind,
+            pretrains: limbeck_methods::pretrains(&self.method.name).unwrap_or(false),
             starts_trained: self.student.weights.is_some() || self.student.backbone.is_some(),
         })
     }
@@ -235,6 +238,13 @@ impl Recipe {
         if self.own_defaults().augment.random_scale.is_some() {
             let off = RandomScale { range: NO_SCALE };
             recipe.augment.random_scale.get_or_insert(off);
+        }
+        if self.own_defaults().augment.random_resized_crop.is_some() {
+            let off = RandomResizedCrop {
+                scale: NO_SCALE,
+                ..RandomResizedCrop::default()
+            };
+            recipe.augment.random_resized_crop.get_or_insert(off);
         }
         recipe.augment.pad_crop.get_or_insert(PadCrop {
             pixels: 0,

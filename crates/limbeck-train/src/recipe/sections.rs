@@ -29,7 +29,9 @@ pub struct Recipe {
     ///
     /// Networks that segment learn, by default, from crops of images that are scaled by 0.5 to 2
     /// (`random_scale.range = [0, 0]` for neither) and mirrored half the time; `size` is then that of
-    /// the crop, at most 512 a side where it is left out.
+    /// the crop, at most 512 a side where it is left out. Transformers that are pre-trained learn from
+    /// parts of 20 to 100 % of the area instead (`random_resized_crop.scale = [0, 0]` for whole images),
+    /// mirrored half the time.
     pub augment: Augment,
     /// Whom the student learns from.
     pub teacher: TeacherRecipe,
@@ -271,7 +273,8 @@ pub enum OptimizerName {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerRecipe {
-    /// `sgd` (default: the CIFAR protocol's) or `adamw` (default of SegFormer).
+    /// `sgd` (default: the CIFAR protocol's) or `adamw` (default of SegFormer and of transformers that are
+    /// pre-trained).
     pub name: OptimizerName,
     /// Peak learning rate. Default 0.05 for SGD (CIFAR protocol; 0.01 for MobileNetV2 and
     /// ShuffleNets), 0.001 for AdamW (PyTorch). Of networks that segment 0.01 for SGD
@@ -284,14 +287,17 @@ pub struct OptimizerRecipe {
     /// Read by SGD: share of a gradient kept out of the momentum. Default 0 (PyTorch).
     pub dampening: f64,
     /// Pull of weights towards zero: added to the gradient by SGD, decoupled in AdamW. Default
-    /// 5e-4 for SGD (CIFAR protocol), 0.01 for AdamW (PyTorch).
+    /// 5e-4 for SGD (CIFAR protocol), 0.01 for AdamW (PyTorch), 0.05 of transformers that are pre-trained
+    /// (MAE).
     pub weight_decay: f64,
     /// Whether biases, scales and shifts of normalisations and tokens decay too. Default true
-    /// (CIFAR protocol, PyTorch); false of SegFormer (its code).
+    /// (CIFAR protocol, PyTorch); false of SegFormer (its code) and of transformers that are pre-trained
+    /// (MAE).
     pub decay_norms: bool,
     /// Read by AdamW: decay of the mean of gradients. Default 0.9 (PyTorch).
     pub beta1: f64,
-    /// Read by AdamW: decay of the mean of squared gradients. Default 0.999 (PyTorch).
+    /// Read by AdamW: decay of the mean of squared gradients. Default 0.999 (PyTorch); 0.95 of
+    /// transformers that are pre-trained (MAE).
     pub beta2: f64,
     /// Read by AdamW: added to the root of the squared mean. Default 1e-8 (PyTorch).
     pub epsilon: f64,
@@ -367,7 +373,8 @@ pub struct ScheduleRecipe {
     /// Read by `cosine` and `polynomial`: learning rate at the end. Default 0.
     pub minimum: f64,
     /// Epochs over which the learning rate rises linearly to its peak. Default 0 (CIFAR
-    /// protocol); 1 of SegFormer, whose 1,500 steps are a hundredth of its run.
+    /// protocol); 1 of transformers that are pre-trained, and of SegFormer, whose 1,500 steps are a
+    /// hundredth of its run.
     pub warmup_epochs: f64,
     /// The same in steps instead, such as the 1,500 of SegFormer; read in the place of
     /// `warmup_epochs` where it is given.

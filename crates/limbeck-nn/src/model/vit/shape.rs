@@ -141,7 +141,7 @@ impl VisionTransformerConfig {
     }
 
     /// Number of tokens that are not patches.
-    pub(super) fn prefix(&self) -> usize {
+    pub fn prefix(&self) -> usize {
         1 + usize::from(self.distilled)
     }
 }

@@ -1,0 +1,140 @@
+//! What makes pixels of the patches that were not seen.
+
+use burn::tensor::{Int, Tensor};
+use limbeck_nn::{
+    Builder, Init, ParameterId, Pass, Role, Store,
+    layer::{LayerNorm, Linear, TransformerBlock, TransformerBlockConfig},
+    model::vit::gather_tokens,
+};
+
+use super::positions::sin_cos_positions;
+
+/// Name of the decoder's positions, which are not learnt.
+pub const POSITIONS: &str = "decoder_pos_embed";
+
+/// Shape of a [`Decoder`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DecoderConfig {
+    /// Length of the encoder's tokens.
+    pub encoder_width: usize,
+    /// Whether the encoder's tokens want a norm first.
+    pub norm: bool,
+    /// Number of tokens in front of the patches.
+    pub prefix: usize,
+    /// Rows and columns of patches.
+    pub grid: [usize; 2],
+    /// Length of a token.
+    pub width: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Attention heads; they divide the width.
+    pub heads: usize,
+    /// Neurons of a block's perceptron.
+    pub inner: usize,
+    /// Added to variances in layer norms.
+    pub epsilon: f64,
+    /// Numbers of a patch.
+    pub pixels: usize,
+}
+
+/// Tokens of the seen patches and a learnt token for each masked one, through transformer blocks:
+/// `decoder_embed`, `mask_token`, `decoder_pos_embed`, `decoder_blocks.{i}`, `decoder_norm` and
+/// `decoder_pred`, as in the authors' code; and `norm` for encoders that have none over their tokens.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    norm: Option<LayerNorm>,
+    embed: Linear,
+    mask_token: ParameterId,
+    positions: ParameterId,
+    blocks: Vec<TransformerBlock>,
+    last_norm: LayerNorm,
+    pred: Linear,
+    prefix: usize,
+}
+
+/// The authors' code: class, mask token.
+const TOKEN: Init = Init::Normal(0.02);
+
+impl Decoder {
+    /// Makes the parameters. [`Decoder::settle`] then gives them the numbers to start from.
+    pub fn new(builder: &mut Builder<'_>, config: DecoderConfig) -> Self {
+        let width = config.width;
+        let block = TransformerBlockConfig {
+            width,
+            heads: config.heads,
+            inner: config.inner,
+            epsilon: config.epsilon,
+            init: Init::Constant(0.0),
+            drop_path: 0.0,
+        };
+        let places = config.prefix + config.grid[0] * config.grid[1];
+        let norm = |builder: Builder<'_>, width| LayerNorm::new(builder, width, config.epsilon);
+        Self {
+            norm: config
+                .norm
+                .then(|| norm(builder.sub("norm"), config.encoder_width)),
+            embed: Linear::new(builder.sub("decoder_embed"), config.encoder_width, width),
+            mask_token: builder.parameter("mask_token", &[1, 1, width], Role::Token, TOKEN),
+            positions: builder.parameter(
+                POSITIONS,
+                &[1, places, width],
+                Role::Token,
+                Init::Constant(0.0),
+            ),
+            blocks: (0..config.depth)
+                .map(|i| TransformerBlock::new(builder.sub(format!("decoder_blocks.{i}")), block))
+                .collect(),
+            last_norm: norm(builder.sub("decoder_norm"), width),
+            pred: Linear::new(builder.sub("decoder_pred"), width, config.pixels),
+            prefix: config.prefix,
+        }
+    }
+
+    /// Positions as they stay; linear maps drawn uniformly in ±√(6 / (inputs + outputs)) from `seed`,
+    /// their biases zero (Glorot and Bengio 2010; authors' code).
+    pub fn settle(&self, store: &mut Store, config: DecoderConfig, seed: u64) {
+        for id in store.ids() {
+            let entry = store.entry(id);
+            let numbers = match (entry.role, &entry.shape[..]) {
+                (Role::Weight, &[outputs, inputs]) => {
+                    let bound = (6.0 / (inputs + outputs) as f64).sqrt();
+                    Init::Uniform(bound).draw(seed, &entry.name, inputs * outputs)
+                }
+                (Role::Bias, &[outputs]) => vec![0.0; outputs],
+                _ => continue,
+            };
+            store.set_values(id, numbers);
+        }
+        let positions = sin_cos_positions(config.width, config.grid, config.prefix);
+        store.set_values(self.positions, positions);
+    }
+
+    /// The encoder's last tokens `[B, P + n, D]` and the place of each patch among the seen ones
+    /// followed by the masked ones, `[B, L]` → pixels of all patches `[B, L, p · p · C]`.
+    pub fn forward(
+        &self,
+        pass: &mut Pass<'_>,
+        mut tokens: Tensor<3>,
+        restore: &Tensor<2, Int>,
+    ) -> Tensor<3> {
+        if let Some(norm) = &self.norm {
+            tokens = norm.forward(pass, tokens);
+        }
+        let x = self.embed.forward(pass, tokens);
+        let [batch, count, width] = x.dims();
+        let [_, patches] = restore.dims();
+        let seen = count - self.prefix;
+        let masked = pass.get::<3>(self.mask_token);
+        let masked = masked.expand([batch, patches - seen, width]);
+        let places = Tensor::cat(vec![x.clone().narrow(1, self.prefix, seen), masked], 1);
+        let places = gather_tokens(places, restore);
+        let x = Tensor::cat(vec![x.narrow(1, 0, self.prefix), places], 1);
+        let mut x = x + pass.get::<3>(self.positions);
+        for block in &self.blocks {
+            x = block.forward(pass, x, "");
+        }
+        let x = self.last_norm.forward(pass, x);
+        let x = x.narrow(1, self.prefix, patches);
+        self.pred.forward(pass, x)
+    }
+}

@@ -1,0 +1,78 @@
+//! Patches of pixels, and how far a reconstruction is from them.
+
+use burn::tensor::Tensor;
+
+/// Images `[B, C, H, W]` → the pixels of their patches `[B, L, p · p · C]`, patches row by row, within
+/// one row by row and the channels of a pixel side by side.
+pub fn patches_of(images: Tensor<4>, patch: usize) -> Tensor<3> {
+    let [batch, channels, height, width] = images.dims();
+    let [rows, columns] = [height / patch, width / patch];
+    images
+        .reshape([batch, channels, rows, patch, columns, patch])
+        .permute([0, 2, 4, 3, 5, 1])
+        .reshape([batch, rows * columns, patch * patch * channels])
+}
+
+/// Pixels `[B, L, N]` less the mean of their patch, over its deviation: (x − mean) / √(var + 1e-6), the
+/// variance divided by N − 1.
+///
+/// He et al. "Masked Autoencoders Are Scalable Vision Learners". CVPR 2022, section 3; authors' code
+/// for the constant.
+pub fn standardised(pixels: Tensor<3>) -> Tensor<3> {
+    const EPSILON: f64 = 1e-6;
+    let count = pixels.dims()[2];
+    let centred = pixels.clone() - pixels.mean_dim(2);
+    let squares = centred.clone().square().sum_dim(2);
+    let variance = squares.div_scalar(count.saturating_sub(1).max(1) as f64);
+    centred / variance.add_scalar(EPSILON).sqrt()
+}
+
+/// Mean squared error `[1]` of `prediction` `[B, L, N]` over the masked patches, where `mask` `[B, L]`
+/// is 1.
+pub fn masked_error(prediction: Tensor<3>, pixels: Tensor<3>, mask: &Tensor<2>) -> Tensor<1> {
+    let errors: Tensor<2> = (prediction - pixels).square().mean_dim(2).squeeze_dim(2);
+    (errors * mask.clone()).sum() / mask.clone().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, number, numbers, random, tensor};
+
+    #[test]
+    fn pixels_of_a_patch_are_in_the_order_row_column_channel() {
+        let images = tensor((0..32).map(f64::from).collect(), [1, 2, 4, 4]);
+        let patches = patches_of(images, 2);
+        assert_eq!(patches.dims(), [1, 4, 8]);
+        let first = [0.0, 16.0, 1.0, 17.0, 4.0, 20.0, 5.0, 21.0];
+        assert_close(&numbers(&patches)[..8], &first);
+        let last = [10.0, 26.0, 11.0, 27.0, 14.0, 30.0, 15.0, 31.0];
+        assert_close(&numbers(&patches)[24..], &last);
+    }
+
+    #[test]
+    fn only_masked_patches_count() {
+        let pixels = random("pixels", [2, 3, 4]);
+        let mask = tensor(vec![1.0, 0.0, 1.0, 0.0, 0.0, 1.0], [2, 3]);
+        let prediction = random("prediction", [2, 3, 4]);
+        let error = number(&masked_error(prediction.clone(), pixels.clone(), &mask));
+        let elsewhere = random("other", [2, 3, 4])
+            * mask
+                .clone()
+                .mul_scalar(-1.0)
+                .add_scalar(1.0)
+                .unsqueeze_dim(2);
+        let other = masked_error(prediction + elsewhere, pixels, &mask);
+        assert_close(&[error], &[number(&other)]);
+    }
+
+    #[test]
+    fn standardised_patches_have_mean_zero_and_variance_one() {
+        let pixels = random("pixels", [2, 3, 12]).mul_scalar(7.0).add_scalar(3.0);
+        for patch in numbers(&standardised(pixels)).chunks(12) {
+            let mean = patch.iter().sum::<f64>() / 12.0;
+            let variance = patch.iter().map(|x| x * x).sum::<f64>() / 11.0;
+            assert!(mean.abs() < 1e-12 && (variance - 1.0).abs() < 1e-6);
+        }
+    }
+}
