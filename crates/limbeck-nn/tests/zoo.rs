@@ -443,7 +443,8 @@ fn no_channels_are_refused_and_no_classes_are_for_classifiers_without_a_head() {
             classes: 0,
             ..input
         };
-        let refused = |input| matches!(outline(entry.name, input), Err(NnError::Unsupported { .. }));
+        let refused =
+            |input| matches!(outline(entry.name, input), Err(NnError::Unsupported { .. }));
         assert!(refused(without_channels), "{}", entry.name);
         match entry.task {
             TaskKind::Segmentation => assert!(refused(without_classes), "{}", entry.name),
