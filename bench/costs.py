@@ -26,6 +26,8 @@ STUDENT = "resnet8"
 TEACHER = "resnet20"
 # Teachers of methods that take no residual network.
 TEACHERS = {"cakd": "vit_nano"}
+# Methods that take no such student: their step is not to be told in its multiples.
+LEFT_OUT = ["wecolora"]
 
 
 def arguments():
@@ -66,6 +68,7 @@ def main():
         return found["step_ms"], found["step_memory_bytes"]
 
     names = [entry["name"] for entry in ask([*limbeck, "methods", "--json"])]
+    names = [name for name in names if name not in LEFT_OUT]
     if asked.only:
         names = [name for name in names if name in asked.only.split(",")]
     print("# Made by bench/costs.py: do not edit. Multiples of the baseline's step.")

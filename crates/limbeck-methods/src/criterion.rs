@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use burn::tensor::{DType, Device, Int, Tensor};
 use limbeck_nn::{Outputs, Pass, Tap, Taps};
 
-use crate::{Classifier, Images, MethodError, Normalisation, Rows, Supervision, TaskKind};
+use crate::{
+    Classifier, Images, MethodError, Normalisation, Rows, Supervision, TaskKind, TeacherNetwork,
+};
 
 /// What a method is built for: the nets' taps with their shapes, found by running them once.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct Probe {
     pub training: TrainingPart,
     /// The teacher's last linear map, where it has one.
     pub teacher_classifier: Option<Classifier>,
+    /// The network behind the teacher; `None` where its numbers are not at hand, as of stored outputs.
+    pub teacher_network: Option<TeacherNetwork>,
 }
 
 /// The images that a method trains on.

@@ -121,6 +121,7 @@ methods! {
     criterion transkd::TransKd(TransKdConfig), teacher: true, labels: false, Features,
         serves: [Segmentation];
     procedure tst::Tst(TstConfig), teacher: true, labels: true, Stages;
+    procedure wecolora::Wecolora(WecoloraConfig), teacher: true, labels: false, Features;
     procedure wtakd::Wtakd(WtakdConfig), teacher: true, labels: settings, Stages;
     procedure zipf::Zipf(ZipfConfig), teacher: false, labels: true, Labels;
 }
@@ -157,5 +158,5 @@ pub use target::Target;
 pub use task::{
     AUXILIARY, Classification, Ohem, Pretraining, Rows, Segmentation, Supervision, Task,
 };
-pub use teacher::{Classifier, Origin, Questions, Section, Teacher};
+pub use teacher::{Classifier, Origin, Questions, Section, Teacher, TeacherNetwork};
 pub use unreached::unreached_weights;

@@ -244,6 +244,7 @@ fn refuse_unused_pairs(
 ///     dtype: DType::F32,
 ///     training: TrainingPart::default(),
 ///     teacher_classifier: None,
+///     teacher_network: None,
 /// };
 /// let settings = [("fitnet".to_owned(), serde_json::json!({ "weight": 50 }))];
 /// let method = build("fitnet", &settings.into(), &probe)?;

@@ -238,6 +238,11 @@ pub trait Procedure: Send + std::fmt::Debug {
         0
     }
 
+    /// Whether it gives the student the weights that it starts from, in the place of any others.
+    fn gives_start(&self) -> bool {
+        false
+    }
+
     /// State besides the cast: part of checkpoints.
     fn state(&self) -> State {
         State::new()

@@ -223,6 +223,27 @@ impl<'a> Scene<'a> {
         Ok(self.setting.cast.network(member)?.evaluate(images, taps))
     }
 
+    /// Runs a network as in evaluation, without dropout and drop path, over numbers of which those in
+    /// `changed` take the place of its own, flat. Gradients reach what is in `changed`, and its own
+    /// numbers if the act trains it.
+    ///
+    /// # Errors
+    /// No network of that name.
+    pub fn evaluate_over(
+        &mut self,
+        member: &str,
+        changed: Vec<(ParameterId, Tensor<1>)>,
+        images: Tensor<4>,
+        taps: &Taps,
+    ) -> Result<Outputs, MethodError> {
+        let network = self.setting.cast.network(member)?;
+        let mut store = self.playing(member)?.clone();
+        for (id, value) in changed {
+            store.set(id, value);
+        }
+        Ok(network.evaluate_over(&store, images, taps))
+    }
+
     /// Runs modules in training mode, as [`Scene::train`] does networks.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The source of knowledge: outputs for a batch that nothing can train.
 
 use burn::tensor::{Int, Tensor};
+use limbeck_data::Normalisation;
 use limbeck_nn::{Network, Outputs, ParameterId, Tap, Taps};
 
 use crate::MethodError;
@@ -98,6 +99,15 @@ pub trait Teacher: Send + Sync {
     ) -> Option<Tensor<3>> {
         None
     }
+}
+
+/// The network behind a teacher, for methods whose students start from its weights.
+#[derive(Clone, Debug)]
+pub struct TeacherNetwork {
+    /// With its numbers.
+    pub network: Network,
+    /// How the images were normalised that it was trained on.
+    pub normalisation: Normalisation,
 }
 
 /// The last linear map of a network: logits = embedding · weightᵀ + bias.

@@ -124,6 +124,7 @@ pub fn probe(student: &[Tap], teacher: &[Tap]) -> Probe {
         dtype: DType::F64,
         training: TrainingPart::default(),
         teacher_classifier: None,
+        teacher_network: None,
     }
 }
 

@@ -38,6 +38,7 @@ fn probe(device: &Device) -> Probe {
         dtype: DType::F32,
         training: TrainingPart::labelled((0..IMAGES).map(|i| (i % CLASSES) as i64).collect()),
         teacher_classifier: None,
+        teacher_network: None,
     }
 }
 

@@ -129,7 +129,13 @@ impl Network {
     /// Runs `images` `[B, C, H, W]` in evaluation mode. No gradients are recorded unless the
     /// images record them.
     pub fn evaluate(&self, images: Tensor<4>, taps: &Taps) -> Outputs {
-        let mut pass = Pass::new(&self.store, Mode::Evaluate, taps.clone(), 0);
+        self.evaluate_over(&self.store, images, taps)
+    }
+
+    /// The same over `store`, a copy of this network's in which numbers may be others or record
+    /// gradients.
+    pub fn evaluate_over(&self, store: &Store, images: Tensor<4>, taps: &Taps) -> Outputs {
+        let mut pass = Pass::new(store, Mode::Evaluate, taps.clone(), 0);
         pass.tap_map(IMAGE, &images);
         let prediction = self.architecture.forward(&mut pass, images);
         pass.finish(prediction).0

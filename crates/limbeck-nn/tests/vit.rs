@@ -4,7 +4,7 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use limbeck_nn::model::vit::{Embedding, VisionTransformer, VisionTransformerConfig};
-use limbeck_nn::{Feature, InputShape, Network, NnError, Outputs, Taps};
+use limbeck_nn::{Feature, InputShape, Network, NnError, Outputs, Taps, model};
 
 const CONFIG: VisionTransformerConfig = VisionTransformerConfig {
     patch: 4,
@@ -240,4 +240,50 @@ fn recording_the_probabilities_changes_no_logits_and_no_gradient() {
     assert_close(&logits, &recorded_logits);
     assert_close(&gradients, &recorded_gradients);
     assert!(gradients.iter().any(|g| g.abs() > 1e-3));
+}
+
+#[test]
+fn a_suffix_of_the_name_tells_the_number_of_blocks() {
+    let input = InputShape {
+        channels: 3,
+        height: 8,
+        width: 8,
+        classes: 5,
+    };
+    let names = |model: &str| -> Vec<String> {
+        let network = model::blank(model, input, &Device::flex(), DType::F32).unwrap();
+        let entries = network.store.entries().iter();
+        entries.map(|entry| entry.name.clone()).collect()
+    };
+    let whole = names("vit_mini_patch4");
+    let without = |blocks: std::ops::Range<usize>| -> Vec<String> {
+        let block = |name: &&String| {
+            blocks
+                .clone()
+                .any(|i| name.starts_with(&format!("blocks.{i}.")))
+        };
+        whole.iter().filter(|name| !block(name)).cloned().collect()
+    };
+    assert_eq!(names("vit_mini_patch4_d3"), without(3..9));
+    assert_eq!(names("ViT-mini-d1"), without(1..9));
+    assert_eq!(names("vit_mini_d11").len(), whole.len() + 2 * 12);
+    let find = |name: &str| model::find(name).map(|found| found.name);
+    assert_eq!(find("deit_base_d6").unwrap(), "deit_base_patch16_224_d6");
+    assert_eq!(find("deit_base_d12").unwrap(), "deit_base_patch16_224");
+    let outline = model::outline(
+        "deit_base_d6",
+        model::find("deit_base_d6").unwrap().published_input(),
+    );
+    assert_eq!(outline.unwrap().parameters, 44_040_424);
+    for (name, words) in [
+        ("vit_mini_patch4_d0", "from 1 to 200"),
+        ("vit_mini_patch4_d99999999999999999999999", "from 1 to 200"),
+        ("resnet8_d3", "plain vision transformers alone"),
+        ("tiny_vit_5m_224_d3", "plain vision transformers alone"),
+        ("vit_minni_patch4_d3", "did you mean `vit_mini_patch4_d3`?"),
+        ("vit_mini_patch4_d", "did you mean `vit_mini_patch4`?"),
+    ] {
+        let error = find(name).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
 }

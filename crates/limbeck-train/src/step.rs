@@ -444,6 +444,7 @@ mod tests {
             dtype,
             training: TrainingPart::labelled(vec![0, 1, 2, 0]),
             teacher_classifier: None,
+            teacher_network: None,
         };
         let (procedure, cast) =
             limbeck_methods::cast("ffl", &BTreeMap::new(), &probe, student).unwrap();

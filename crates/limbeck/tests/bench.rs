@@ -80,8 +80,8 @@ fn a_step_is_measured() {
 }
 
 /// A step of `method` between the smallest networks.
-fn step(method: &str, teacher: &str, more: &[&str]) -> Value {
-    let pair = ["step", "--student", "resnet8", "--teacher", teacher];
+fn step(method: &str, [teacher, student]: [&str; 2], more: &[&str]) -> Value {
+    let pair = ["step", "--student", student, "--teacher", teacher];
     let small = ["--batch", "4", "--classes", "5", "--method", method];
     report(&[&pair[..], &small, more].concat())
 }
@@ -90,11 +90,12 @@ fn step(method: &str, teacher: &str, more: &[&str]) -> Value {
 fn a_step_of_every_method_is_measured() {
     let classify = |entry: &&MethodEntry| entry.tasks.contains(&TaskKind::Classification);
     for entry in METHODS.iter().filter(classify) {
-        let teacher = match entry.id {
-            "cakd" => "vit_nano",
-            _ => "resnet8",
+        let pair = match entry.id {
+            "cakd" => ["vit_nano", "resnet8"],
+            "wecolora" => ["vit_nano", "vit_nano_d3"],
+            _ => ["resnet8", "resnet8"],
         };
-        let report = step(entry.id, teacher, &["--input", "3x16x16"]);
+        let report = step(entry.id, pair, &["--input", "3x16x16"]);
         assert_measured(&report, "step");
         let memory = |key: &str| report[key].as_u64();
         assert!(memory("step_memory_bytes") <= memory("peak_memory_bytes"));
@@ -141,7 +142,7 @@ fn steps_of_networks_that_segment_are_measured() {
 #[test]
 fn a_step_may_have_settings() {
     let chain = "method.wtakd.assistants=resnet8+resnet8";
-    let report = step("wtakd", "resnet8", &["--set", chain]);
+    let report = step("wtakd", ["resnet8"; 2], &["--set", chain]);
     assert_measured(&report, "step");
     assert_eq!(report["set"], serde_json::json!([chain]));
     let wrong = ["bench", "step", "--set", "method.kd.heat=4"];

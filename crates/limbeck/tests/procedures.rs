@@ -38,17 +38,14 @@ fn segmenting(method: &str, extra: &[&str], out: &str) -> Vec<String> {
     all.into_iter().map(str::to_owned).collect()
 }
 
-/// A run of the method's recipe on a few small pictures, with `resnet8` as the student.
+/// A run of the method's recipe on a few small pictures, with `resnet8` as the student where `extra`
+/// names none.
 fn recipe(method: &str, extra: &[&str], out: &str) -> Vec<String> {
     let file = recipe_of(method);
-    let mut all = vec![
-        "--recipe",
-        text(&file),
-        "--student",
-        "resnet8",
-        "--out",
-        out,
-    ];
+    let mut all = vec!["--recipe", text(&file), "--out", out];
+    if !extra.contains(&"--student") {
+        all.extend(["--student", "resnet8"]);
+    }
     all.extend(extra);
     tiny("distill", &all)
 }
@@ -378,6 +375,28 @@ fn cakd_resumes_to_the_same_bits() {
             "method.cakd.ramp_start=0",
         ];
         assert_resumes("cakd", &extra, &["last.safetensors"]);
+    }
+}
+
+#[test]
+fn wecolora_resumes_to_the_same_bits_whatever_it_trains() {
+    for update in ["low_rank", "dora", "full", "copy"] {
+        let update = format!("method.wecolora.update={update}");
+        let extra = [
+            "--teacher",
+            "vit_nano",
+            "--student",
+            "vit_nano_d3",
+            "--set",
+            &update,
+            "--set",
+            "augment.size=[16,16]",
+            "--set",
+            "train.accumulate=2",
+            "--set",
+            "schedule.warmup_epochs=0",
+        ];
+        assert_resumes("wecolora", &extra, &["last.safetensors"]);
     }
 }
 

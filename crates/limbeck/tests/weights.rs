@@ -611,3 +611,161 @@ fn predictions_come_in_the_form_that_is_asked_for() {
         place.fail(&[&predict[..], &[&top]].concat(), USAGE, &["--top"]);
     }
 }
+
+#[test]
+fn a_student_of_a_files_blocks_is_a_plain_file_and_needs_no_labels() {
+    let place = Place::new();
+    trained(&place, "vit_nano_patch4", &[]);
+    let teacher = student(&place);
+    place.write("vit.pth", torch_file(&Item::Tensors(teacher.clone())));
+    for class in 0..3 {
+        for image in 0..12 {
+            let picture = format!("pictures/train/class{class}/{image}.ppm");
+            let bytes = std::fs::read(place.path(&picture)).unwrap();
+            place.write(&format!("unlabelled/{class}-{image}.ppm"), bytes);
+        }
+    }
+    let distill = |student: &'static str, more: &[&'static str]| {
+        let all = [
+            "distill",
+            "unlabelled",
+            "--teacher",
+            "vit.pth",
+            "--teacher-model",
+            "vit_nano",
+            "--teacher-normalisation",
+            EYES,
+            "--method",
+            "wecolora",
+            "--student",
+            student,
+            "--epochs",
+            "2",
+            "--batch",
+            "8",
+            "--threads",
+            "1",
+            "--quiet",
+        ];
+        [&all[..], more].concat()
+    };
+    // Several seeds read what is stored of the teacher, to the bits that it gives itself.
+    for (out, shared) in [("stored", None), ("asked", Some("teacher.shared=[]"))] {
+        let seen = ["--set", "data.view_seed=0", "--set", "data.views=2"];
+        let mut more = vec!["--seeds", "2", "--out", out];
+        more.extend(seen);
+        more.extend(shared.iter().flat_map(|shared| ["--set", *shared]));
+        place.succeed(&distill("vit_nano_d3", &more));
+    }
+    let left = |run: &str| tensors_of(&place.path(&format!("{run}/student/model.safetensors")));
+    let found = left("stored");
+    assert!(found == left("asked"));
+    let find = |tensors: &Tensors, name: &str| {
+        let found = tensors.iter().find(|(found, ..)| found == name);
+        found.cloned().unwrap_or_else(|| panic!("no {name}"))
+    };
+    let expected = teacher.iter().filter(|(name, ..)| {
+        let block = name.strip_prefix("blocks.").map(|rest| &rest[..1]);
+        block.is_none_or(|block| "012".contains(block))
+    });
+    assert_eq!(expected.count(), found.len());
+    let adapted = |name: &str| name.contains("attn.") || name.contains("mlp.");
+    for (name, shape, numbers) in &found {
+        let source = match name.strip_prefix("blocks.") {
+            None => name.clone(),
+            Some(rest) => {
+                let block: usize = rest[..1].parse().unwrap();
+                format!("blocks.{}{}", 2 * block, &rest[1..])
+            }
+        };
+        let (_, own, copied) = find(&teacher, &source);
+        assert_eq!(shape, &own, "{name}");
+        // The student's images are normalised by what was measured of them, the teacher's by EYES.
+        if name.starts_with("patch_embed") {
+            continue;
+        }
+        let changed = adapted(name) && name.ends_with("weight");
+        assert_eq!(numbers != &copied, changed, "{name}");
+    }
+    let eval = json(&place.succeed(&["eval", "pictures", "--model", "stored", "--json"]));
+    assert_eq!(eval["model"], "vit_nano_patch4_d3", "{eval}");
+
+    for (student, more, words) in [
+        ("vit_nano", &[][..], &["6 blocks", "vit_nano_patch4_d3"][..]),
+        ("resnet8", &[], &["`resnet8` has none such"]),
+        (
+            "vit_nano_d3",
+            &["--weights", "vit.pth"],
+            &["vit.pth", "blocks.3"],
+        ),
+        (
+            "vit_nano_d3",
+            &["--weights", "stored/student/model.safetensors"],
+            &["student.weights"],
+        ),
+        (
+            "vit_nano_d3",
+            &["--set", "train.average=0.9"],
+            &["train.average", "end of each epoch"],
+        ),
+        ("vit_nano_d4", &[], &["3, 2, 1"]),
+    ] {
+        let more = [&["--out", "refused", "--dry-run"][..], more].concat();
+        let arguments = distill(student, &more);
+        let finished = place.run(&arguments);
+        assert_ne!(finished.code, 0, "{arguments:?}");
+        for word in words {
+            assert!(
+                finished.stderr.contains(word),
+                "{word}: {}",
+                finished.stderr
+            );
+        }
+    }
+    let few: Tensors = teacher
+        .into_iter()
+        .filter(|(name, ..)| !name.contains("fc1"))
+        .collect();
+    place.write("vit.pth", torch_file(&Item::Tensors(few)));
+    let missing = distill("vit_nano_d3", &["--out", "refused"]);
+    place.fail(&missing, FAILED, &["blocks.0.mlp.fc1.weight"]);
+}
+
+#[test]
+fn stored_outputs_give_no_blocks_to_copy() {
+    let place = Place::new();
+    trained(&place, "vit_nano_patch4", &[]);
+    let build = [
+        "cache",
+        "build",
+        "pictures",
+        "--teacher",
+        "run",
+        "--taps",
+        "block5",
+    ];
+    let more = [
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+        "--quiet",
+        "--out",
+        "stored",
+    ];
+    place.succeed(&[&build[..], &more].concat());
+    let distill = [
+        "distill",
+        "pictures",
+        "--teacher",
+        "cache:stored",
+        "--method",
+        "wecolora",
+    ];
+    let more = ["--student", "vit_nano_d3", "--out", "refused"];
+    let arguments = [&distill[..], &more].concat();
+    let finished = place.run(&arguments);
+    assert_ne!(finished.code, 0);
+    let said = "stored outputs hold none of them; give the teacher itself";
+    assert!(finished.stderr.contains(said), "{}", finished.stderr);
+}

@@ -36,6 +36,7 @@ pub fn probe(
         dtype: DType::F64,
         training: TrainingPart::default(),
         teacher_classifier: None,
+        teacher_network: None,
     }
 }
 

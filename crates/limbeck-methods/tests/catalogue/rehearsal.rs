@@ -9,8 +9,8 @@ use limbeck_data::VOID;
 use limbeck_methods::{
     Batch, Cast, Classification, Classifier, Follower, HeldOut, Interlude, MethodEntry,
     MethodError, Normalisation, Origin, Played, Pretraining, Probe, Procedure, Progress, Scene,
-    Section, Segmentation, Setting, Stage, Target, Task, TaskKind, Teacher, Term, TrainingPart,
-    cast, entries, pretrains,
+    Section, Segmentation, Setting, Stage, Target, Task, TaskKind, Teacher, TeacherNetwork, Term,
+    TrainingPart, cast, entries, pretrains,
 };
 use limbeck_nn::{
     Init, InputShape, Mode, Network, Outputs, Pass, Tap, Taps, layer::resize_bilinear, model,
@@ -52,8 +52,12 @@ pub fn pair_of(method: &str) -> [Network; 2] {
         false => [network(student, 1), network(teacher, 2)],
     };
     let models = match pretrains {
-        true => [["resnet8", "resnet14"], ["vit_nano", "vit_micro"]],
-        false => [["resnet8", "resnet14"], ["resnet8", "vit_nano"]],
+        true => [["resnet8", "resnet14"], ["vit_nano", "vit_micro"]].as_slice(),
+        false => &[
+            ["resnet8", "resnet14"],
+            ["resnet8", "vit_nano"],
+            ["vit_nano_d3", "vit_nano"],
+        ],
     };
     let fits = |models: &&[&str; 2]| {
         let [student, teacher] = make(**models);
@@ -140,6 +144,14 @@ impl HeldOut for Few {
     }
 }
 
+/// How images are normalised, the teacher's too.
+fn normalisation() -> Normalisation {
+    Normalisation {
+        mean: vec![0.5; INPUT.channels],
+        std: vec![0.25; INPUT.channels],
+    }
+}
+
 /// What procedures are built for whose student is `resnet8`.
 pub fn probe(teacher: Option<&Network>) -> Probe {
     probe_of(&network("resnet8", 1), teacher)
@@ -157,13 +169,14 @@ pub fn probe_of(student: &Network, teacher: Option<&Network>) -> Probe {
         device: Device::flex(),
         dtype: DType::F64,
         training: TrainingPart {
-            normalisation: Normalisation {
-                mean: vec![0.5; INPUT.channels],
-                std: vec![0.25; INPUT.channels],
-            },
+            normalisation: normalisation(),
             ..TrainingPart::labelled((0..40).map(|i| i % INPUT.classes as i64).collect())
         },
         teacher_classifier: teacher.and_then(Classifier::of),
+        teacher_network: teacher.map(|network| TeacherNetwork {
+            network: network.clone(),
+            normalisation: normalisation(),
+        }),
     }
 }
 
@@ -331,6 +344,7 @@ impl Rehearsal {
             dtype: DType::F32,
             training: TrainingPart::unlabelled(40),
             teacher_classifier: None,
+            teacher_network: None,
             ..probe(None)
         };
         let (procedure, cast) = match cast(id, &settings, &probe, student) {

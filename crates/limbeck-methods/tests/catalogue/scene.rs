@@ -248,6 +248,7 @@ impl Scene {
                 }
             },
             teacher_classifier: None,
+            teacher_network: None,
         }
     }
 

@@ -31,6 +31,7 @@ fn probe(teacher: (&str, usize), student: (&str, usize)) -> Probe {
         dtype: DType::F32,
         training: TrainingPart::labelled((0..100).map(|i| i % 10).collect()),
         teacher_classifier: None,
+        teacher_network: None,
     }
 }
 

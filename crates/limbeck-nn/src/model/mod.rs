@@ -21,6 +21,7 @@ pub mod vit;
 mod aspp;
 mod averaged;
 mod backbone;
+mod depth;
 mod families;
 mod image_sizes;
 mod inverted_residual;

@@ -4,10 +4,11 @@ use burn::tensor::{DType, Device};
 
 use super::{
     ImageSizes, cifar_mobilenetv2, cifar_resnet, cifar_resnet50, cifar_shufflenet_v1,
-    cifar_shufflenet_v2, cifar_vgg, cifar_wrn, deeplabv3, deeplabv3plus, lraspp, mobilenet_v1,
-    mobilenet_v2, pspnet, resnet, segformer,
+    cifar_shufflenet_v2, cifar_vgg, cifar_wrn, deeplabv3, deeplabv3plus, depth, lraspp,
+    mobilenet_v1, mobilenet_v2, pspnet, resnet, segformer,
     tinyvit::{self, TinyVit, TinyVitFactors},
-    vit, width,
+    vit::{self, VisionTransformer, VisionTransformerConfig},
+    width,
 };
 use crate::{Architecture, Builder, Cost, InputShape, Network, NnError, Tap, TaskKind};
 
@@ -35,7 +36,8 @@ pub struct ModelEntry {
     pub build: Build,
 }
 
-/// What a name stands for: an entry of the zoo, or a net of a family told by its factors.
+/// What a name stands for: an entry of the zoo, one of another width or depth, or a net of a family
+/// told by its factors.
 #[derive(Clone, Debug)]
 pub struct NamedModel {
     /// Zoo name, or the name with all factors.
@@ -60,6 +62,7 @@ enum Plan {
         width: f64,
     },
     TinyVit(TinyVitFactors),
+    VisionTransformer(VisionTransformerConfig),
 }
 
 impl NamedModel {
@@ -74,6 +77,18 @@ impl NamedModel {
                 build: entry.build,
                 width,
             },
+        }
+    }
+
+    /// The net of `entry` with another number of blocks.
+    fn at_depth(entry: &ModelEntry, config: VisionTransformerConfig, depth: usize) -> Self {
+        if depth == config.depth {
+            return Self::new(entry, 1.0);
+        }
+        Self {
+            name: depth::named(entry.name, depth),
+            plan: Plan::VisionTransformer(config.at_depth(depth)),
+            ..Self::new(entry, 1.0)
         }
     }
 
@@ -120,6 +135,10 @@ impl NamedModel {
                 let net = TinyVit::new(builder, input, factors.config()?)?;
                 Ok(Box::new(net))
             }
+            Plan::VisionTransformer(config) => {
+                let net = VisionTransformer::new(builder, input, config)?;
+                Ok(Box::new(net))
+            }
         }
     }
 }
@@ -162,11 +181,12 @@ const CLOSE: f64 = 0.6;
 
 /// The entry called `name`, or one of whose other names it is, or the net whose factors it tells.
 /// Case does not count, and `-` is the same as `_`. Models that segment take a suffix with a factor
-/// of their channel counts ([`Builder::channels`]): `pspnet_resnet18_x0.25`.
+/// of their channel counts ([`Builder::channels`]): `pspnet_resnet18_x0.25`; plain vision
+/// transformers take one with the number of their blocks: `deit_base_patch16_224_d6`.
 ///
 /// # Errors
-/// [`NnError::UnknownModel`] with the nearest name; factors that cannot be read; a width of a model
-/// that has one alone; an output stride that the network does not have.
+/// [`NnError::UnknownModel`] with the nearest name; factors that cannot be read; a width or depth of
+/// a model that has one alone; an output stride that the network does not have.
 pub fn find(name: &str) -> Result<NamedModel, NnError> {
     if tinyvit::tells_factors(name) {
         return Ok(NamedModel::tinyvit(name.parse()?));
@@ -188,8 +208,25 @@ pub fn find(name: &str) -> Result<NamedModel, NnError> {
             }),
         };
     }
+    let blocks = depth::split(&wanted)?;
+    if let Some((entry, depth)) = blocks.and_then(|(stem, depth)| Some((entry(stem)?, depth))) {
+        return match vit::shape_of(entry.name) {
+            Some(config) => Ok(NamedModel::at_depth(entry, config, depth)),
+            None => Err(NnError::Unsupported {
+                model: name.to_owned(),
+                reason: format!(
+                    "a suffix for the depth is for plain vision transformers alone, whose blocks \
+                     are all alike, and `{}` is none",
+                    entry.name
+                ),
+            }),
+        };
+    }
     // Strides and what is close are looked for without the suffix.
-    let wanted = suffix.map_or(wanted.as_str(), |(stem, _)| stem);
+    let stem = suffix
+        .map(|(stem, _)| stem)
+        .or(blocks.map(|(stem, _)| stem));
+    let wanted = stem.unwrap_or(wanted.as_str());
     // Output strides are entries of their own, and not each network has several.
     let strided = wanted.rsplit_once("_os").and_then(|(stem, stride)| {
         let number = !stride.is_empty() && stride.bytes().all(|byte| byte.is_ascii_digit());
@@ -221,9 +258,16 @@ pub fn find(name: &str) -> Result<NamedModel, NnError> {
         .map(|known| (strsim::normalized_damerau_levenshtein(known, wanted), known))
         .filter(|&(closeness, _)| closeness >= CLOSE)
         .max_by(|a, b| a.0.total_cmp(&b.0));
+    let nearest = nearest.map(|(_, known)| {
+        let with_depth = blocks.filter(|_| entry(known).is_some_and(|it| it.family == "vit"));
+        match with_depth {
+            Some((_, depth)) => depth::named(known, depth),
+            None => known.to_owned(),
+        }
+    });
     Err(NnError::UnknownModel {
         name: name.to_owned(),
-        nearest: nearest.map(|(_, known)| known.to_owned()),
+        nearest,
     })
 }
 

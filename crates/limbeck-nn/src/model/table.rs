@@ -46,6 +46,9 @@ whose work is not: it is there for training alone. A suffix makes any of them na
 small experiments: `pspnet_resnet18_x0.25` has a quarter of the channels everywhere, rounded to
 multiples of 8.
 
+Plain vision transformers (the family `vit`) take a suffix with the number of their blocks, which are
+all alike: `deit_base_patch16_224_d6` is DeiT-B with six of its twelve, under the same names of weights.
+
 This page is generated: `LIMBECK_WRITE_DOCS=1 cargo test --release -p limbeck-nn --test models_page`.
 ";
 

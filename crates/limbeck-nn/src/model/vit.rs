@@ -7,7 +7,8 @@
 //!
 //! The `deit_*` and `vit_large_*` nets are the published ones. `vit_nano`, `vit_micro` and
 //! `vit_mini` are Limbeck's own, for images of 28 to 64 pixels: patches of 4×4, six to nine blocks
-//! and the mean over patches as embedding.
+//! and the mean over patches as embedding. All blocks of a net are alike, so that there are shallower
+//! and deeper ones of each: `deit_base_patch16_224_d6` is DeiT-B with six of its twelve blocks.
 //!
 //! The `*_patch1*` nets have a token for each pixel and no other prior of space: Nguyen et al. "An Image
 //! is Worth More Than 16×16 Patches: Exploring Transformers on Individual Pixels". ICLR 2025, table 1
@@ -37,24 +38,6 @@ use crate::{
 /// DeiT, appendix A: linear maps and tokens.
 const INIT: Init = Init::TruncatedNormal(0.02);
 
-macro_rules! entry {
-    ($name:literal, $size:literal, $classes:literal, $config:expr, $aliases:expr) => {
-        ModelEntry {
-            name: $name,
-            aliases: $aliases,
-            family: "vit",
-            task: TaskKind::Classification,
-            size: $size,
-            classes: $classes,
-            sizes: ImageSizes::MultipleOf($config.patch),
-            build: |builder, input| {
-                let net = VisionTransformer::new(builder, input, $config)?;
-                Ok(Box::new(net))
-            },
-        }
-    };
-}
-
 const TINY: VisionTransformerConfig = VisionTransformerConfig::deit(192, 12, 3);
 const SMALL: VisionTransformerConfig = VisionTransformerConfig::deit(384, 12, 6);
 const BASE: VisionTransformerConfig = VisionTransformerConfig::deit(768, 12, 12);
@@ -71,91 +54,52 @@ const NANO: VisionTransformerConfig = VisionTransformerConfig::small(64, 6, 2);
 const MICRO: VisionTransformerConfig = VisionTransformerConfig::small(128, 6, 4);
 const MINI: VisionTransformerConfig = VisionTransformerConfig::small(192, 9, 6);
 
-/// The family's models.
-pub static MODELS: &[ModelEntry] = &[
-    entry!(
-        "deit_tiny_patch16_224",
-        224,
-        1000,
-        TINY,
-        &["deit_tiny", "vit_tiny_patch16_224"]
-    ),
-    entry!(
-        "deit_small_patch16_224",
-        224,
-        1000,
-        SMALL,
-        &["deit_small", "vit_small_patch16_224"]
-    ),
-    entry!(
-        "deit_base_patch16_224",
-        224,
-        1000,
-        BASE,
-        &["deit_base", "vit_base_patch16_224"]
-    ),
-    entry!("vit_large_patch16_224", 224, 1000, LARGE, &["vit_large"]),
-    entry!(
-        "deit_tiny_distilled_patch16_224",
-        224,
-        1000,
-        TINY.distilled(),
-        &["deit_tiny_distilled"]
-    ),
-    entry!(
-        "deit_small_distilled_patch16_224",
-        224,
-        1000,
-        SMALL.distilled(),
-        &["deit_small_distilled"]
-    ),
-    entry!(
-        "deit_base_distilled_patch16_224",
-        224,
-        1000,
-        BASE.distilled(),
-        &["deit_base_distilled"]
-    ),
-    entry!("vit_nano_patch4", 32, 100, NANO, &["vit_nano"]),
-    entry!("vit_micro_patch4", 32, 100, MICRO, &["vit_micro"]),
-    entry!("vit_mini_patch4", 32, 100, MINI, &["vit_mini"]),
-    entry!(
-        "vit_nano_distilled_patch4",
-        32,
-        100,
-        NANO.distilled(),
-        &["vit_nano_distilled"]
-    ),
-    entry!("vit_nano_patch1", 28, 10, PIXEL_NANO, &[]),
-    entry!(
-        "vit_tiny_patch1_28",
-        28,
-        1000,
-        PIXEL_TINY,
-        &["vit_tiny_patch1"]
-    ),
-    entry!(
-        "vit_small_patch1_28",
-        28,
-        1000,
-        PIXEL_SMALL,
-        &["vit_small_patch1"]
-    ),
-    entry!(
-        "vit_base_patch1_28",
-        28,
-        1000,
-        PIXEL_BASE,
-        &["vit_base_patch1"]
-    ),
-    entry!(
-        "vit_large_patch1_28",
-        28,
-        1000,
-        PIXEL_LARGE,
-        &["vit_large_patch1"]
-    ),
-];
+/// The family's models, and the shape behind each name.
+macro_rules! nets {
+    ($($name:literal, $size:literal, $classes:literal, $config:expr, $aliases:expr;)+) => {
+        /// The family's models.
+        pub static MODELS: &[ModelEntry] = &[$(ModelEntry {
+            name: $name,
+            aliases: $aliases,
+            family: "vit",
+            task: TaskKind::Classification,
+            size: $size,
+            classes: $classes,
+            sizes: ImageSizes::MultipleOf($config.patch),
+            build: |builder, input| {
+                let net = VisionTransformer::new(builder, input, $config)?;
+                Ok(Box::new(net))
+            },
+        },)+];
+
+        /// The shape of the net that the zoo calls `name`; `None` of other families.
+        pub(super) fn shape_of(name: &str) -> Option<VisionTransformerConfig> {
+            match name {
+                $($name => Some($config),)+
+                _ => None,
+            }
+        }
+    };
+}
+
+nets! {
+    "deit_tiny_patch16_224", 224, 1000, TINY, &["deit_tiny", "vit_tiny_patch16_224"];
+    "deit_small_patch16_224", 224, 1000, SMALL, &["deit_small", "vit_small_patch16_224"];
+    "deit_base_patch16_224", 224, 1000, BASE, &["deit_base", "vit_base_patch16_224"];
+    "vit_large_patch16_224", 224, 1000, LARGE, &["vit_large"];
+    "deit_tiny_distilled_patch16_224", 224, 1000, TINY.distilled(), &["deit_tiny_distilled"];
+    "deit_small_distilled_patch16_224", 224, 1000, SMALL.distilled(), &["deit_small_distilled"];
+    "deit_base_distilled_patch16_224", 224, 1000, BASE.distilled(), &["deit_base_distilled"];
+    "vit_nano_patch4", 32, 100, NANO, &["vit_nano"];
+    "vit_micro_patch4", 32, 100, MICRO, &["vit_micro"];
+    "vit_mini_patch4", 32, 100, MINI, &["vit_mini"];
+    "vit_nano_distilled_patch4", 32, 100, NANO.distilled(), &["vit_nano_distilled"];
+    "vit_nano_patch1", 28, 10, PIXEL_NANO, &[];
+    "vit_tiny_patch1_28", 28, 1000, PIXEL_TINY, &["vit_tiny_patch1"];
+    "vit_small_patch1_28", 28, 1000, PIXEL_SMALL, &["vit_small_patch1"];
+    "vit_base_patch1_28", 28, 1000, PIXEL_BASE, &["vit_base_patch1"];
+    "vit_large_patch1_28", 28, 1000, PIXEL_LARGE, &["vit_large_patch1"];
+}
 
 /// A vision transformer.
 #[derive(Debug)]

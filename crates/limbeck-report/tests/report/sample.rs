@@ -93,6 +93,7 @@ pub fn distilled(classes: usize, seeds: usize, epochs: usize) -> Results {
         },
         students,
         baselines,
+        beside: None,
         gain: None,
         pairs: vec![
             ("layer1".into(), "layer1".into()),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use limbeck_data::Batch;
-use limbeck_methods::{Classifier, HeldOut, Images, Probe, Progress, Questions, STUDENT, Teacher};
+use limbeck_methods::{
+    Classifier, HeldOut, Images, Probe, Progress, Questions, STUDENT, Teacher, TeacherNetwork,
+};
 use limbeck_nn::{Network, TaskKind};
 use serde_json::Value;
 
@@ -53,6 +55,7 @@ impl BenchLearner {
         let input = student.input();
         let kind = student.task().unwrap_or(TaskKind::Classification);
         let images = noise::TRAINING_IMAGES.max(batch);
+        let training = noise::training_part(kind, input, images);
         let probe = Probe {
             student: student.taps(),
             teacher: teacher.map(|(_, teacher)| teacher.taps()),
@@ -62,8 +65,12 @@ impl BenchLearner {
             seed: 0,
             device: student.store.device().clone(),
             dtype: student.store.dtype(),
-            training: noise::training_part(kind, input, images),
             teacher_classifier: teacher.and_then(|(network, _)| Classifier::of(network)),
+            teacher_network: teacher.map(|(network, _)| TeacherNetwork {
+                network: network.clone(),
+                normalisation: training.normalisation.clone(),
+            }),
+            training,
         };
         let (procedure, cast) = limbeck_methods::cast(method, settings, &probe, student)?;
         let mut learner = Learner::new(method, procedure, cast, noise::task(kind), &recipe)?;

@@ -63,6 +63,8 @@ impl LossBench<'_> {
             dtype: DType::F32,
             training: noise::training_part(kind, self.input, images),
             teacher_classifier: teacher.as_ref().and_then(Classifier::of),
+            // Criteria alone are measured here, and they leave the student its start.
+            teacher_network: None,
         };
         drop(teacher);
         let method = limbeck_methods::build(method, &BTreeMap::new(), &probe)?;

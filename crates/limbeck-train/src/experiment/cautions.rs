@@ -1,6 +1,6 @@
 //! What would go wrong in silence.
 
-use limbeck_methods::unreached_weights;
+use limbeck_methods::{Procedure, Stage, unreached_weights};
 use limbeck_nn::{Network, TaskKind};
 
 use super::Plan;
@@ -38,6 +38,32 @@ pub(super) fn cautions(plan: &Plan, student: &Network) -> Result<Vec<String>, Tr
         ));
     }
     Ok(cautions)
+}
+
+/// Refuses settings of the student's weights that would do nothing: a start that the method replaces, an
+/// average of weights that no step changes.
+pub(super) fn check_weights(plan: &Plan, procedure: &dyn Procedure) -> Result<(), TrainError> {
+    let recipe = &plan.recipe;
+    let method = &recipe.method.name;
+    let refuse = |reason: String| Err(TrainError::Setting(reason));
+    if procedure.gives_start() && recipe.student.weights.is_some() {
+        return refuse(format!(
+            "the method `{method}` gives the student the weights that it starts from; leave \
+             student.weights (--weights) out"
+        ));
+    }
+    let stages = procedure.stages(recipe.train.epochs);
+    let follows = |stage: &Stage| {
+        stage.acts.is_empty() || stage.acts.iter().any(|act| act.trains(&stage.student))
+    };
+    if recipe.train.average.is_some() && !stages.iter().any(follows) {
+        return refuse(format!(
+            "train.average follows the student's weights from step to step, and `{method}` changes them \
+             at the end of each epoch alone; leave it out (train.choose = \"average\" takes the mean of \
+             the last epochs)"
+        ));
+    }
+    Ok(())
 }
 
 /// Images of a batch below which its statistics are said to be noisy: the neighbouring pixels of one

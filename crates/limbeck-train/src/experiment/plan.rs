@@ -7,13 +7,13 @@ use std::sync::atomic::AtomicBool;
 
 use limbeck_data::{Augment, Dataset, Labelling, Loader, Normalisation, Part};
 use limbeck_methods::{
-    BASELINE, Cast, Classifier, Probe, Procedure, Section, Task, TaskKind, TrainingPart,
-    baseline_of,
+    BASELINE, Cast, Classifier, Probe, Procedure, Section, Task, TaskKind, TeacherNetwork,
+    TrainingPart, baseline_of,
 };
 use limbeck_nn::{InputShape, Network};
 
 use super::{
-    cautions::{cautions, check_batch},
+    cautions::{cautions, check_batch, check_weights},
     chosen_method::ChosenMethod,
     mask_content::{check_masks, padded_crops},
     questions::{check_questions, storable},
@@ -261,6 +261,7 @@ impl Plan {
             ));
         }
         check_questions(&plan, procedure.as_ref())?;
+        check_weights(&plan, procedure.as_ref())?;
         plan.check_loaders(procedure.as_ref())?;
         plan.enlarge(procedure.as_ref())?;
         let stages = procedure.stages(plan.recipe.train.epochs);
@@ -396,7 +397,20 @@ impl Plan {
                 normalisation: self.normalisation.clone(),
             },
             teacher_classifier: teacher.and_then(Classifier::of),
+            teacher_network: match (teacher, &self.teacher) {
+                (Some(network), Some(run)) if !self.learns_from_cache() => Some(TeacherNetwork {
+                    network: network.clone(),
+                    normalisation: run.normalisation().clone(),
+                }),
+                _ => None,
+            },
         })
+    }
+
+    /// Whether the teacher is a cache, whose network has shapes alone.
+    fn learns_from_cache(&self) -> bool {
+        let source = self.recipe.teacher.source.as_deref();
+        source.and_then(cache_folder).is_some()
     }
 
     /// What is to be learnt from the data.

@@ -71,6 +71,12 @@ impl VisionTransformerConfig {
         self
     }
 
+    /// With `depth` blocks.
+    pub const fn at_depth(mut self, depth: usize) -> Self {
+        self.depth = depth;
+        self
+    }
+
     /// For images of few pixels: 4×4 patches, their mean as embedding, no drop path.
     pub(super) const fn small(width: usize, depth: usize, heads: usize) -> Self {
         let mut config = Self::deit(width, depth, heads);
