@@ -241,7 +241,7 @@ fn lists_say_which_task_is_served() {
             .find(|words| words.first() == Some(&id) || words.get(1) == Some(&id))
             .unwrap()
     };
-    assert!(line("kd").contains(&"cs") && line("crd").contains(&"c-"));
+    assert!(line("kd").contains(&"cs-") && line("crd").contains(&"c--"));
     assert!(
         place
             .succeed(&["methods", "kd"])

@@ -256,7 +256,9 @@ impl Work<'_, '_> {
         let first = self.unit.first_weight + vector * S::LANES;
         let weights = &patches.weights[first..];
         let weights = &weights[..S::LANES.min(weights.len())];
-        let neighbours = weights[weights.len() - 1] - weights[0] == S::LANES - 1;
+        // Of fewer weights, far ones may lie as far apart as the ends of a whole vector.
+        let whole = weights.len() == S::LANES;
+        let neighbours = whole && weights[weights.len() - 1] - weights[0] == S::LANES - 1;
         let positions = &patches.positions[self.positions.clone()];
         let step = vectors * S::LANES;
         for (index, image) in self.images.clone().enumerate() {

@@ -130,3 +130,17 @@ proptest! {
         check(case, seed);
     }
 }
+
+/// The last channels of maps of few positions lie as far apart as the ends of a vector: 6 channels of
+/// 3 positions with sixteen lanes, 2 of 7 and 8 of 1 with eight, 2 of 3 with four.
+#[test]
+fn few_channels_that_span_a_vector_are_not_taken_for_neighbours() {
+    for (channels, columns) in [(22, 3), (10, 7), (18, 15), (20, 5), (6, 3), (14, 3)] {
+        let case = Case {
+            x: [1, channels, 1, columns],
+            weight: [12, channels, 1, 1],
+            options: PLAIN,
+        };
+        check(case, 1);
+    }
+}

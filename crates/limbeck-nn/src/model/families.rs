@@ -17,9 +17,11 @@ pub fn families(task: TaskKind) -> Vec<String> {
     families
 }
 
-/// What the names of a family have in common: all up to the first `_`, or to the first digit.
+/// What the names of a family have in common: all up to the first `_`, or, without one, to the first
+/// digit.
 fn begin(name: &str) -> &str {
-    let end = name.find(|c: char| c == '_' || c.is_ascii_digit());
+    let digit = || name.find(|c: char| c.is_ascii_digit());
+    let end = name.find('_').or_else(digit);
     end.map_or(name, |end| &name[..end])
 }
 

@@ -113,7 +113,7 @@ mod tests {
     fn the_nearest_decide_by_direction_alone() {
         let bank = embeddings(&[([1.0, 0.0], 0), ([2.0, 0.1], 0), ([0.0, 5.0], 1)]);
         let nearest = NearestNeighbours::new(&bank, 2, 1);
-        let images = embeddings(&[([0.1, 0.0], 0), ([0.0, 0.2], 1), ([3.0, 3.1], 0)]);
+        let images = embeddings(&[([0.1, 0.0], 0), ([0.0, 0.2], 1), ([3.0, 3.5], 0)]);
         assert_eq!(nearest.classes_of(&images), [0, 1, 1]);
         assert!((nearest.accuracy(&images).unwrap() - 200.0 / 3.0).abs() < 1e-9);
     }
