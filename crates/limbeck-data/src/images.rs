@@ -1,9 +1,9 @@
 //! What a stage of a training wants of its images.
 
-use crate::DataError;
+use crate::{DataError, Paste};
 
 /// What comes with each image of a batch, and how batches are put together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Images {
     /// Independent augmentations of each image, at least 1.
     pub views: usize,
@@ -17,6 +17,9 @@ pub struct Images {
     /// How many times as high and wide the first view comes along as well, at least 1; with 1 it
     /// does not. The images are then the reduced ones.
     pub enlarged: usize,
+    /// Whether foregrounds are pasted on other backgrounds, in each view on its own and before
+    /// anything else is done to it; partners stay as they are.
+    pub pasted: Option<Paste>,
 }
 
 /// Class-balanced batches.
@@ -37,6 +40,7 @@ impl Default for Images {
             replay: false,
             balanced: None,
             enlarged: 1,
+            pasted: None,
         }
     }
 }
@@ -62,6 +66,13 @@ impl Images {
                 "views",
                 "1 where images have masks",
                 self.views,
+            ));
+        }
+        if self.pasted.is_some() {
+            return Err(DataError::setting(
+                "pasted",
+                "left out where images have masks, which name the background that is pasted over",
+                "it",
             ));
         }
         if self.partners || self.balanced.is_some() {

@@ -68,6 +68,7 @@ mod mask;
 mod measured;
 mod open;
 mod resize;
+mod saliency;
 mod share;
 mod source;
 mod split;
@@ -75,8 +76,8 @@ mod stream;
 mod window;
 
 pub use self::augment::{
-    Augment, ColourJitter, Eraser, Fit, Normalisation, PadCrop, Padding, RandAugment,
-    RandomErasing, RandomResizedCrop, RandomScale,
+    Augment, ColourJitter, Eraser, Fit, Normalisation, PadCrop, Padding, Paste, RandAugment,
+    RandomErasing, RandomResizedCrop, RandomScale, composite, gaussian_blur,
 };
 pub use self::blocks::BlockPattern;
 pub use self::continual::{ContinualSetting, ShownClasses, SplitError, TaskSplit};
@@ -94,6 +95,7 @@ pub use self::mask::{MAX_MASK_CLASSES, Mask, VOID};
 pub use self::measured::Measured;
 pub use self::open::{OpenOptions, find, open};
 pub use self::resize::resize;
+pub use self::saliency::{SaliencySource, saliency};
 pub use self::source::{
     Annotation, Difficulty, Folder, Labelling, Packed, Pairing, Pairs, Relabelled, Scaled,
     SceneBox, SceneDifficulty, Scenes, Shapes, Source, images_below,

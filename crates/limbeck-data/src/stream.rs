@@ -26,6 +26,8 @@ pub enum Purpose {
     Scenes,
     /// The few images of each class that are learned from.
     Shots,
+    /// Whether the foreground of one image is pasted, and on what.
+    Paste,
 }
 
 impl Purpose {
@@ -42,6 +44,7 @@ impl Purpose {
             Self::Derived => 8,
             Self::Scenes => 9,
             Self::Shots => 10,
+            Self::Paste => 11,
         }
     }
 }

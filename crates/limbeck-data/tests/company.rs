@@ -17,6 +17,7 @@ const COMPANY: Images = Images {
     replay: true,
     balanced: None,
     enlarged: 1,
+    pasted: None,
 };
 
 const fn classes(classes: usize, images: usize) -> Option<Balanced> {

@@ -108,6 +108,7 @@ mod tests {
                 replay: true,
                 balanced: None,
                 enlarged: 2,
+                pasted: None,
             },
             ..LoaderConfig::default()
         };

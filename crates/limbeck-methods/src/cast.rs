@@ -8,7 +8,7 @@ use limbeck_nn::{
     seed::{self, Purpose},
 };
 
-use crate::MethodError;
+use crate::{Follower, MethodError};
 
 /// Name of the network that the user asked to train.
 pub const STUDENT: &str = "student";
@@ -130,6 +130,28 @@ impl Cast {
             Some(Member::Modules(store)) => Ok(store),
             None => Err(error),
         }
+    }
+
+    /// Lets a member follow another one, as its [`Follower`] says: trained numbers alone, so that
+    /// statistics of batch norms stay what the member has seen itself.
+    ///
+    /// # Errors
+    /// A member that is not there, or one of another architecture.
+    pub fn follow(&mut self, follower: &Follower) -> Result<(), MethodError> {
+        let leader = self.store(&follower.follows)?.clone();
+        let store = self.store_mut(&follower.member)?;
+        let shapes = |store: &Store| -> Vec<Vec<usize>> {
+            let entries = store.entries().iter();
+            entries.map(|entry| entry.shape.clone()).collect()
+        };
+        if shapes(store) != shapes(&leader) {
+            return Err(MethodError::Member {
+                name: follower.member.clone(),
+                reason: format!("cannot follow `{}`, another network", follower.follows),
+            });
+        }
+        store.follow(&leader, follower.momentum);
+        Ok(())
     }
 
     /// Where all numbers are.

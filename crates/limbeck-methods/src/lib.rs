@@ -65,6 +65,8 @@ methods! {
     procedure cskd::Cskd(CskdConfig), teacher: false, labels: true, Labels;
     criterion cwd::Cwd(CwdConfig), teacher: true, labels: false, Features, serves: [Segmentation];
     procedure ddgsd::Ddgsd(DdgsdConfig), teacher: false, labels: true, Labels;
+    procedure dilo::Dilo(DiloConfig), teacher: false, labels: false, Images,
+        serves: [Pretraining], baseline: moco;
     criterion dkd::Dkd(DkdConfig), teacher: true, labels: true, Teacher,
         serves: [Classification, Segmentation];
     procedure dlb::Dlb(DlbConfig), teacher: false, labels: true, Labels;
@@ -91,6 +93,8 @@ methods! {
     procedure mfef::Mfef(MfefConfig), teacher: false, labels: true, Networks;
     criterion mgram::Mgram(MgramConfig), teacher: true, labels: false, Features,
         serves: [Classification, Segmentation];
+    procedure moco::Moco(MocoConfig), teacher: false, labels: false, Images,
+        serves: [Pretraining], baseline: moco;
     criterion nfd::Nfd(NfdConfig), teacher: true, labels: false, Features,
         serves: [Segmentation];
     procedure okddip::Okddip(OkddipConfig), teacher: false, labels: true, Networks;
@@ -134,7 +138,7 @@ pub use error::MethodError;
 pub use hint_selection::{HintSelection, HintSettings, HintSurvey};
 pub use layer_clusters::{CentreRule, LayerClusters};
 pub use layer_similarity::LayerSimilarity;
-pub use limbeck_data::{Balanced, Images, Normalisation};
+pub use limbeck_data::{Balanced, Images, Normalisation, Paste, SaliencySource};
 pub use limbeck_nn::TaskKind;
 pub use method::{
     Method, baseline_of, build, cast, check_data, check_trainable, entries, needs_teacher,

@@ -201,6 +201,17 @@ impl Store {
             .collect()
     }
 
+    /// Lets trained numbers become `momentum` times their own and the rest of those of `leader`, a store
+    /// laid out alike; statistics stay what this store has seen itself.
+    pub fn follow(&mut self, leader: &Self, momentum: f64) {
+        for (own, other) in self.entries.iter_mut().zip(&leader.entries) {
+            if own.role.is_trained() {
+                let value = own.value.extract();
+                own.value = limbeck_kernels::moving_average(value, other.value.clone(), momentum);
+            }
+        }
+    }
+
     /// Number of trained numbers (running statistics and counters left out).
     pub fn trained_count(&self) -> usize {
         self.entries

@@ -1,7 +1,6 @@
 //! A moving average of the weights.
 
 use limbeck_kernels::moving_average;
-use limbeck_methods::{Cast, Follower, MethodError};
 use limbeck_nn::{Role, Store};
 
 /// The exponential moving average of a network's numbers: after each step,
@@ -64,31 +63,6 @@ impl WeightAverage {
     pub fn updates(&self) -> u64 {
         self.updates
     }
-}
-
-/// Lets a member of the cast follow another one, as its [`Follower`] says: trained numbers alone, so
-/// that statistics of batch norms stay what the member has seen itself.
-///
-/// # Errors
-/// A member that is not there, or one of another architecture.
-pub(crate) fn follow(cast: &mut Cast, follower: &Follower) -> Result<(), MethodError> {
-    let source = cast.store(&follower.follows)?.clone();
-    let store = cast.store_mut(&follower.member)?;
-    if store.entries().len() != source.entries().len() {
-        return Err(MethodError::Member {
-            name: follower.member.clone(),
-            reason: format!("cannot follow `{}`, another network", follower.follows),
-        });
-    }
-    for id in source.ids() {
-        let entry = source.entry(id);
-        if entry.role.is_trained() {
-            let own = store.take(id);
-            let value = moving_average(own, entry.value.clone(), follower.momentum);
-            store.set_taken(id, value);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use limbeck_nn::{
 
 use crate::{
     TrainError,
-    average::{self, WeightAverage},
+    average::WeightAverage,
     clip::clip_global_norm,
     optimizer::{self, Optimizer},
     recipe::{OptimizerRecipe, Recipe},
@@ -292,7 +292,7 @@ impl Learner {
         if updates {
             self.pending_batches = 0;
             for follower in self.procedure.followers(self.stage, lesson.stage) {
-                average::follow(&mut self.cast, &follower)?;
+                self.cast.follow(&follower)?;
             }
             if !judges && let Some(average) = &mut self.average {
                 average.update(self.cast.store(&stage.student)?);

@@ -227,3 +227,27 @@ fn pictures_of_classes_are_drawn_with_their_class() {
     let page = String::from_utf8(bytes(&place.path("page.html"))).unwrap();
     assert!(page.contains("class2") && !page.contains("class=\"mask\""));
 }
+
+#[test]
+fn the_page_shows_foregrounds_beside_the_pictures_where_they_are_asked_for() {
+    let place = Place::new();
+    place.class_folders("set", 2, 2);
+    place.succeed(&["check", "set", "--out", "plain.html"]);
+    place.succeed(&[
+        "check",
+        "set",
+        "--out",
+        "page.html",
+        "--saliency",
+        "estimated",
+    ]);
+    let pictures = |name: &str| {
+        let page = String::from_utf8(bytes(&place.path(name))).unwrap();
+        page.matches("data:image/png").count()
+    };
+    assert_eq!(pictures("page.html"), 2 * pictures("plain.html"));
+    let words = ["class0/0.ppm", "saliency"];
+    let arguments = ["check", "set", "--out", "files.html", "--saliency", "files"];
+    place.fail(&arguments, FAILED, &words);
+    assert!(!place.path("files.html").exists());
+}

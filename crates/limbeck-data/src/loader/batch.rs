@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::{LoaderConfig, classes::Classes};
 use crate::augment::{main_labels, mix, mixed_targets};
 use crate::dataset::reason_of;
-use crate::{Augment, DataError, Labelling, Part, Purpose, Stream, VOID};
+use crate::saliency::KeptSaliency;
+use crate::{Augment, DataError, Image, Labelling, Part, Purpose, Stream, VOID};
 
 /// A batch of images.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +71,8 @@ struct Views {
 pub(super) struct Plan {
     pub part: Part,
     pub classes: Classes,
+    /// Where foregrounds are, of images that are pasted.
+    pub saliency: Option<KeptSaliency>,
     pub augment: Augment,
     pub train: bool,
     pub config: LoaderConfig,
@@ -198,18 +201,23 @@ impl Plan {
         view: u32,
         go_on: &impl Fn() -> bool,
     ) -> Result<Option<Views>, DataError> {
-        self.images(positions, go_on, |place| {
+        let paste = |position| self.stream(Purpose::Paste, position, epoch, view);
+        let stream = |place: usize| {
             self.train
-                .then(|| self.stream(positions[place], epoch, view))
+                .then(|| self.stream(Purpose::Augment, positions[place], epoch, view))
+        };
+        self.images(positions, go_on, stream, |position| {
+            self.pasted(position, paste(position))
         })
     }
 
-    /// The images at `positions`, the one at each place varied by `stream`.
+    /// The images at `positions`, each read by `image` and varied by `stream` of its place.
     fn images(
         &self,
         positions: &[usize],
         go_on: &impl Fn() -> bool,
         stream: impl Fn(usize) -> Option<Stream>,
+        image: impl Fn(usize) -> Result<Image, DataError>,
     ) -> Result<Option<Views>, DataError> {
         let numbers = self.augment.numbers();
         let mut images = vec![0.0; positions.len() * numbers];
@@ -222,8 +230,7 @@ impl Plan {
             let mut stream = stream(place);
             let out = &mut images[place * numbers..(place + 1) * numbers];
             if masks.is_empty() {
-                let image = self.part.image(position)?;
-                self.augment.apply(image, stream.as_mut(), out);
+                self.augment.apply(image(position)?, stream.as_mut(), out);
             } else {
                 let (image, mask) = self.part.pair(position)?;
                 let ids = &mut masks[place * pixels..(place + 1) * pixels];
@@ -236,6 +243,17 @@ impl Plan {
             masks,
             large: None,
         }))
+    }
+
+    /// The image at `position`, with its foreground pasted where `stream` says so.
+    fn pasted(&self, position: usize, mut stream: Stream) -> Result<Image, DataError> {
+        let image = self.part.image(position)?;
+        match (&self.config.images.pasted, &self.saliency) {
+            (Some(paste), Some(saliency)) => paste.apply(image, &mut stream, |image| {
+                saliency.of_image(&self.part, position, image)
+            }),
+            _ => Ok(image),
+        }
     }
 
     /// Pixels of an image of a batch.
@@ -280,9 +298,13 @@ impl Plan {
                     let (image, mask) = self.part.pair(position)?;
                     (image, Some(mask))
                 }
-                Labelling::None | Labelling::Classes => (self.part.image(position)?, None),
+                Labelling::None | Labelling::Classes => {
+                    let paste = self.stream(Purpose::Paste, position, epoch, 0);
+                    (self.pasted(position, paste)?, None)
+                }
             };
-            let mut stream = self.train.then(|| self.stream(position, epoch, 0));
+            let augment = || self.stream(Purpose::Augment, position, epoch, 0);
+            let mut stream = self.train.then(augment);
             let size = self.augment.size;
             let mask = larger.apply_in_two_sizes(image, mask, stream.as_mut(), size, small, large);
             if let Some(mask) = mask {
@@ -316,9 +338,8 @@ impl Plan {
                 mates[stream(position, 0).below(mates.len())]
             })
             .collect();
-        let views = self.images(&chosen, go_on, |place| {
-            self.train.then(|| stream(indices[place], 1))
-        })?;
+        let varied = |place: usize| self.train.then(|| stream(indices[place], 1));
+        let views = self.images(&chosen, go_on, varied, |position| self.part.image(position))?;
         Ok(views.map(|views| self.alone(chosen, views)))
     }
 
@@ -351,16 +372,16 @@ impl Plan {
         start..(start + self.config.batch).min(self.part.len())
     }
 
-    /// Augments the image at a position. The key is its number in the source, so that another
-    /// limit or split shows the image in the same way.
-    fn stream(&self, position: usize, epoch: usize, view: u32) -> Stream {
+    /// Draws what is done to the image at a position. The key is its number in the source, so that
+    /// another limit or split shows the image in the same way.
+    fn stream(&self, purpose: Purpose, position: usize, epoch: usize, view: u32) -> Stream {
         let sample = self.part.indices[position] as u64;
         let mut key = (self.config.seed, epoch);
         if view == 0 {
             key.0 = self.config.view_seed.unwrap_or(key.0);
             key.1 = self.first_view(epoch);
         }
-        Stream::new(key.0, Purpose::Augment, key.1 as u64, sample, view)
+        Stream::new(key.0, purpose, key.1 as u64, sample, view)
     }
 
     /// Number of the first view that an epoch shows.

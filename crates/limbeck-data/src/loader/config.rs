@@ -3,7 +3,7 @@
 use crate::{Augment, Balanced, DataError, Images};
 
 /// How images are loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoaderConfig {
     /// Images of a batch, at least 1.
     pub batch: usize,
@@ -82,6 +82,9 @@ impl LoaderConfig {
                     "it",
                 ));
             }
+        }
+        if let Some(paste) = &self.images.pasted {
+            paste.check()?;
         }
         if let Some(Balanced { classes, images }) = self.images.balanced
             && classes.checked_mul(images) != Some(self.batch)

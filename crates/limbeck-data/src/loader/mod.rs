@@ -16,6 +16,7 @@ pub use config::LoaderConfig;
 pub use epoch::Epoch;
 pub use whole::{WholeImage, WholeImages};
 
+use crate::saliency::KeptSaliency;
 use crate::{Augment, DataError, Labelling, Part};
 
 /// Makes the batches of every epoch over a part.
@@ -50,9 +51,14 @@ impl Loader {
         }
         part.check()?;
         let classes = Classes::of(&part, &config.images)?;
+        let saliency = match &config.images.pasted {
+            Some(paste) if train => Some(KeptSaliency::of(&part, paste.saliency)?),
+            _ => None,
+        };
         Ok(Self {
             plan: Arc::new(Plan {
                 classes,
+                saliency,
                 part,
                 augment,
                 train,

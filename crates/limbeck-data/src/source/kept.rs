@@ -9,7 +9,7 @@ const KEPT_BYTES: usize = 512 << 20;
 
 /// Bytes that may still be kept, shared by the parts of a data set.
 #[derive(Clone, Debug)]
-pub(super) struct Room(Arc<AtomicUsize>);
+pub(crate) struct Room(Arc<AtomicUsize>);
 
 impl Room {
     /// Room for a data set.

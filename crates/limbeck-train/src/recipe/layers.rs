@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use limbeck_data::{PadCrop, RandomResizedCrop, RandomScale};
+use limbeck_data::{ColourJitter, PadCrop, RandomResizedCrop, RandomScale};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -15,6 +15,14 @@ use super::{
 
 /// How a recipe says that images are not scaled at random, or parts of them, where they would be.
 const NO_SCALE: [f64; 2] = [0.0, 0.0];
+
+/// How a recipe says that colours stay where they would be changed.
+const NO_COLOURS: ColourJitter = ColourJitter {
+    brightness: 0.0,
+    contrast: 0.0,
+    saturation: 0.0,
+    hue: 0.0,
+};
 
 /// Parts of a dotted key: more than any recipe has, and few enough to go through one by one.
 const DEEPEST: usize = 16;
@@ -124,6 +132,8 @@ impl Layers {
         let other_crop =
             recipe.augment.random_resized_crop.is_some() && !self.asks_for("augment.random_scale");
         recipe.augment.random_scale = scale.filter(|it| it.range != NO_SCALE && !other_crop);
+        let colours = recipe.augment.colour_jitter.take();
+        recipe.augment.colour_jitter = colours.filter(|it| *it != NO_COLOURS);
         method_tables::fill(&mut recipe.method);
         recipe.mistake().map_err(|mistake| self.locate(mistake))?;
         Ok(recipe)
@@ -245,6 +255,9 @@ impl Recipe {
                 ..RandomResizedCrop::default()
             };
             recipe.augment.random_resized_crop.get_or_insert(off);
+        }
+        if self.own_defaults().augment.colour_jitter.is_some() {
+            recipe.augment.colour_jitter.get_or_insert(NO_COLOURS);
         }
         recipe.augment.pad_crop.get_or_insert(PadCrop {
             pixels: 0,

@@ -29,9 +29,10 @@ pub struct Recipe {
     ///
     /// Networks that segment learn, by default, from crops of images that are scaled by 0.5 to 2
     /// (`random_scale.range = [0, 0]` for neither) and mirrored half the time; `size` is then that of
-    /// the crop, at most 512 a side where it is left out. Transformers that are pre-trained learn from
+    /// the crop, at most 512 a side where it is left out. Networks that are pre-trained learn from
     /// parts of 20 to 100 % of the area instead (`random_resized_crop.scale = [0, 0]` for whole images),
-    /// mirrored half the time.
+    /// mirrored half the time and, unless they are transformers, in changed colours (`colour_jitter`
+    /// with 0 for all four numbers for none).
     pub augment: Augment,
     /// Whom the student learns from.
     pub teacher: TeacherRecipe,

@@ -20,6 +20,15 @@ pub struct CheckArguments {
     /// overwritten
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Show beside each image of the page what `dilo` would paste: its foreground by an estimate, or by
+    /// the files in folders called `saliency`
+    #[arg(
+        long,
+        value_name = "FROM",
+        requires = "out",
+        value_parser = ["estimated", "files"]
+    )]
+    pub saliency: Option<String>,
     /// Threads that read images and compute; results do not depend on them [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use limbeck::data::check::{DataCheck, Duplicates, Examples, MaskCheck, PartCheck};
-use limbeck::data::{Found, OpenOptions, find};
+use limbeck::data::{Found, OpenOptions, SaliencySource, find};
 use limbeck::train::chance::at_chance;
 use limbeck::train::evaluate::choices;
 use limbeck::train::metric::Choice;
@@ -52,7 +52,12 @@ pub fn run(arguments: &CheckArguments, quiet: bool) -> anyhow::Result<()> {
     let found = find(Path::new(&arguments.data)).map_err(TrainError::from)?;
     let check = found.check(threads).map_err(TrainError::from)?;
     if let Some(path) = &arguments.out {
-        let page = data_page::of(&found, &check)?;
+        let saliency = arguments.saliency.as_deref();
+        let saliency = saliency.map(|from| match from {
+            "files" => SaliencySource::Files,
+            _ => SaliencySource::Estimated,
+        });
+        let page = data_page::of(&found, &check, saliency)?;
         files::write_whole(path, page.as_bytes())
             .with_context(|| format!("`{}` cannot be written", path.display()))?;
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use limbeck::data::check::{DataCheck, PartCheck};
-use limbeck::data::{Annotation, Found, Source, resize};
+use limbeck::data::{Annotation, Found, Image, Part, SaliencySource, Source, composite, resize};
 use limbeck::report::{self, DataPage, DataPart, DataPicture};
 
 use super::check::{listed, mask_cautions};
@@ -15,8 +15,15 @@ const PICTURES: usize = 12;
 /// tens of megabytes.
 const LONGEST: usize = 480;
 
-/// The page of what was found.
-pub fn of(found: &Found, check: &DataCheck) -> anyhow::Result<String> {
+/// Grey that foregrounds are shown on.
+const BACKGROUND: u8 = 128;
+
+/// The page of what was found; with `saliency`, each picture's foreground beside it.
+pub fn of(
+    found: &Found,
+    check: &DataCheck,
+    saliency: Option<SaliencySource>,
+) -> anyhow::Result<String> {
     let parts = found.parts();
     let classes = parts.first().map(|(_, source)| source.classes().to_vec());
     let each = PICTURES.div_ceil(parts.len().max(1));
@@ -27,13 +34,18 @@ pub fn of(found: &Found, check: &DataCheck) -> anyhow::Result<String> {
         parts: parts
             .iter()
             .zip(&check.parts)
-            .map(|((_, source), part)| part_of(source, part, each))
-            .collect(),
+            .map(|((_, source), part)| part_of(source, part, each, saliency))
+            .collect::<Result<_, _>>()?,
     };
     Ok(report::data_page(&data)?)
 }
 
-fn part_of(source: &Arc<dyn Source>, part: &PartCheck, pictures: usize) -> DataPart {
+fn part_of(
+    source: &Arc<dyn Source>,
+    part: &PartCheck,
+    pictures: usize,
+    saliency: Option<SaliencySource>,
+) -> anyhow::Result<DataPart> {
     let mut cautions = Vec::new();
     let mut shares = Vec::new();
     let mut void = 0.0;
@@ -52,27 +64,61 @@ fn part_of(source: &Arc<dyn Source>, part: &PartCheck, pictures: usize) -> DataP
     }
     let pictures = pictures.min(source.len());
     let spread = (0..pictures).map(|number| number * source.len() / pictures);
-    DataPart {
+    let mut shown = Vec::new();
+    for index in spread {
+        // What cannot be read is told above.
+        let Some(picture) = picture(source, index) else {
+            continue;
+        };
+        shown.push(picture);
+        if let Some(saliency) = saliency {
+            shown.push(foreground(source, index, saliency)?);
+        }
+    }
+    Ok(DataPart {
         name: part.part.to_owned(),
         images: part.images,
         shares,
         void,
         cautions,
-        // What cannot be read is told above.
-        pictures: spread.filter_map(|index| picture(source, index)).collect(),
-    }
+        pictures: shown,
+    })
 }
 
-fn picture(source: &Arc<dyn Source>, index: usize) -> Option<DataPicture> {
-    let image = source.image(index).ok()?;
-    let annotation = source.annotation(index).ok()?;
+/// The foreground of an image that can be read, on grey.
+fn foreground(
+    source: &Arc<dyn Source>,
+    index: usize,
+    saliency: SaliencySource,
+) -> anyhow::Result<DataPicture> {
+    let image = source.image(index)?;
+    let mask = saliency.mask(&Part::all(Arc::clone(source)), index, &image)?;
+    let pasted = shrunk(&composite(&image, &mask, BACKGROUND));
+    Ok(DataPicture {
+        name: source.name(index),
+        label: Some("foreground".to_owned()),
+        size: [pasted.height, pasted.width],
+        channels: pasted.channels,
+        pixels: pasted.pixels,
+        ids: None,
+    })
+}
+
+/// The image with at most [`LONGEST`] pixels along a side.
+fn shrunk(image: &Image) -> Image {
     let longest = image.height.max(image.width);
     let side = |side: usize| match longest <= LONGEST {
         true => side,
         false => (side * LONGEST / longest).max(1),
     };
-    let [height, width] = [side(image.height), side(image.width)];
-    let image = resize(&image, height, width);
+    resize(image, side(image.height), side(image.width))
+}
+
+fn picture(source: &Arc<dyn Source>, index: usize) -> Option<DataPicture> {
+    let image = source.image(index).ok()?;
+    let annotation = source.annotation(index).ok()?;
+    let image = shrunk(&image);
+    let [height, width] = [image.height, image.width];
     let label = annotation.class();
     Some(DataPicture {
         name: source.name(index),

@@ -23,6 +23,8 @@ pub(in crate::source) enum Reason {
     WithoutMasks,
     /// A folder that limbeck wrote.
     Run,
+    /// A folder of masks of saliency.
+    Saliency,
     /// A hidden image or folder, and what archive programs of macOS add.
     Hidden,
     /// A link that leads nowhere.
@@ -124,6 +126,7 @@ impl Reason {
             Self::Mask => "masks of the images",
             Self::WithoutMasks => "parts without masks",
             Self::Run => "folders that limbeck wrote",
+            Self::Saliency => "masks of saliency, which `dilo` reads",
             Self::Hidden => "what is hidden",
             Self::Dangling => "links that lead nowhere",
             Self::Circle => "links to folders that they lie in",

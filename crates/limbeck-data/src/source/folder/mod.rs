@@ -21,6 +21,9 @@ pub(super) use left_out::{LeftOut, Reason};
 pub(super) use role::Role;
 pub(super) use tree::Tree;
 
+/// Name of a folder whose images are masks of saliency, and so no part of a data set.
+pub(crate) const SALIENCY_FOLDER: &str = "saliency";
+
 /// Images that are looked at to see whether all have the same shape.
 const LOOKED_AT: usize = 16;
 

@@ -5,6 +5,7 @@ use std::fs::DirEntry;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::SALIENCY_FOLDER;
 use super::left_out::{LeftOut, Reason};
 use crate::DataError;
 use crate::decode::{IMAGE_EXTENSIONS, is_image};
@@ -66,7 +67,9 @@ impl Tree {
                 continue;
             };
             if followed.is_dir() {
-                if hidden || name == MACOS {
+                if name == SALIENCY_FOLDER {
+                    tree.left_out.push((Reason::Saliency, name));
+                } else if hidden || name == MACOS {
                     tree.left_out.push((Reason::Hidden, name));
                 } else if way.len() > MAX_DEPTH {
                     tree.left_out.push((Reason::Deep, name));

@@ -197,3 +197,31 @@ fn the_fingerprint_changes_with_what_changes_results_and_with_nothing_else() {
         assert_ne!(plain, print(&[assignment]), "{assignment}");
     }
 }
+
+#[test]
+fn what_tells_views_apart_has_crops_and_colours_and_a_transformer_what_masked_autoencoders_have() {
+    let moco = layered("", &["method.name=moco", "student.model=resnet8"]).unwrap();
+    let crop = moco.augment.random_resized_crop.unwrap();
+    assert_eq!(crop.scale, [0.2, 1.0]);
+    assert_eq!(moco.augment.colour_jitter.unwrap().hue, 0.1);
+    assert!(moco.augment.pad_crop.is_none());
+    let optimizer = &moco.optimizer;
+    assert_eq!(
+        (
+            optimizer.name,
+            optimizer.learning_rate,
+            optimizer.weight_decay
+        ),
+        (OptimizerName::Sgd, 0.03, 1e-4)
+    );
+    let read = |recipe: &Recipe| Recipe::parse(&recipe.to_toml().unwrap(), "recipe.toml").unwrap();
+    assert_eq!(read(&moco), moco);
+    let none = "colour_jitter={brightness=0.0,contrast=0.0,saturation=0.0,hue=0.0}";
+    let none = format!("augment.{none}");
+    let plain = layered("", &["method.name=moco", "student.model=resnet8", &none]).unwrap();
+    assert!(plain.augment.colour_jitter.is_none());
+    assert_eq!(read(&plain), plain);
+    let vit = layered("", &["method.name=moco", "student.model=vit_nano"]).unwrap();
+    assert_eq!(vit.optimizer.name, OptimizerName::AdamW);
+    assert!(vit.augment.colour_jitter.is_none());
+}
