@@ -67,6 +67,8 @@ methods! {
     procedure ddgsd::Ddgsd(DdgsdConfig), teacher: false, labels: true, Labels;
     procedure dilo::Dilo(DiloConfig), teacher: false, labels: false, Images,
         serves: [Pretraining], baseline: moco;
+    procedure dino::Dino(DinoConfig), teacher: false, labels: false, Networks,
+        serves: [Pretraining];
     criterion dkd::Dkd(DkdConfig), teacher: true, labels: true, Teacher,
         serves: [Classification, Segmentation];
     procedure dlb::Dlb(DlbConfig), teacher: false, labels: true, Labels;
@@ -99,6 +101,8 @@ methods! {
         serves: [Segmentation];
     procedure okddip::Okddip(OkddipConfig), teacher: false, labels: true, Networks;
     procedure one::One(OneConfig), teacher: false, labels: true, Networks;
+    procedure patchssl::Patchssl(PatchsslConfig), teacher: false, labels: false, Networks,
+        serves: [Pretraining], baseline: dino;
     procedure pixeldistill::Pixeldistill(PixeldistillConfig), teacher: true, labels: false, Stages;
     procedure prockd::Prockd(ProckdConfig), teacher: true, labels: true, Features, classes: any,
         serves: [Classification, Segmentation];

@@ -411,3 +411,46 @@ fn fitnet_in_two_stages_resumes_to_the_same_bits() {
     let files = ["last.safetensors", "stage-hint.safetensors"];
     assert_resumes("fitnet", &extra, &files);
 }
+
+/// A run without labels of a method with a momentum teacher, of a small transformer.
+fn momentum_teacher(method: &str, extra: &[&str], out: &str) -> Vec<String> {
+    let file = recipe_of(method);
+    let crops = format!("method.{method}.local_crops=2");
+    let prototypes = format!("method.{method}.prototypes=32");
+    let hidden = format!("method.{method}.hidden=32");
+    let mut all = vec!["--recipe", text(&file), "--out", out];
+    for setting in [&crops, &prototypes, &hidden] {
+        all.extend(["--set", setting]);
+    }
+    all.extend(["--set", "augment.size=[16,16]"]);
+    all.extend(["--set", "schedule.warmup_epochs=0"]);
+    all.extend(extra);
+    tiny("distill", &all)
+}
+
+#[test]
+fn momentum_teachers_and_their_centres_resume_to_the_same_bits() {
+    let enlarged = ["--set", "method.patchssl.enlarged=2"];
+    for (method, extra) in [("dino", &[] as &[&str]), ("patchssl", &enlarged)] {
+        let arguments = |out: &str| momentum_teacher(method, extra, out);
+        assert_resumes_as(arguments, method, &["last.safetensors"]);
+    }
+}
+
+#[test]
+fn patches_are_compared_with_class_tokens_alone_by_the_same_settings() {
+    let place = Place::new();
+    let arguments = momentum_teacher("patchssl", &["--baseline"], "run");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    place.succeed(&arguments);
+    let results = std::fs::read_to_string(place.path("run/results.json")).unwrap();
+    let results: serde_json::Value = serde_json::from_str(&results).unwrap();
+    for side in ["students", "baselines"] {
+        let first = &results[side][0]["test"]["measures"][0];
+        assert!(first["value"].as_f64().is_some(), "{side}: {results}");
+    }
+    let convolutions = momentum_teacher("dino", &[], "refused");
+    let mut convolutions: Vec<&str> = convolutions.iter().map(String::as_str).collect();
+    convolutions.extend(["--student", "resnet8"]);
+    place.fail(&convolutions, 2, &["`dino`", "`resnet8`", "vit_nano"]);
+}

@@ -107,6 +107,25 @@ impl VisionTransformer {
         }
     }
 
+    /// What the head would read, and all patches after the last norm: `[B, C, H, W]` →
+    /// `[B, 1 + L, D]`. In front is the class token, or the embedding itself where that is the mean of
+    /// patches; a distillation token is left out. Images may be of any size that patches cover.
+    pub fn embedding_and_patches(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<3> {
+        let grid = self.grid_of(&images);
+        let patches = self.patches(pass, images);
+        let x = self.with_prefix(pass, patches);
+        let x = self.run_blocks(pass, x, 0..self.blocks.len(), grid);
+        let prefix = self.config.prefix();
+        let count = x.dims()[1] - prefix;
+        let patches = x.clone().narrow(1, prefix, count);
+        let first = match self.config.embedding {
+            Embedding::ClassToken => x.narrow(1, 0, 1),
+            Embedding::PatchMean => patches.clone().mean_dim(1),
+        };
+        self.norm
+            .forward(pass, Tensor::cat(vec![first, patches], 1))
+    }
+
     pub(super) fn feature_on(&self, tokens: &Tensor<3>, grid: [usize; 2]) -> Feature {
         Feature::Tokens {
             tokens: tokens.clone(),
