@@ -55,7 +55,7 @@
 //! learning rate, which the authors have 1e-3 · batch/256 of with AdamW (`recipes/wecolora.toml`).
 //!
 //! `full` and `copy` tell what the factors and the training are good for, `--baseline` (the same small net
-//! from labels alone) what the teacher is. Cost: k·(10 C + 2 M) trained numbers in a block with
+//! from labels alone) what the teacher is; on a small net `full` was ahead (`docs/WECOLORA.md`). Cost: k·(10 C + 2 M) trained numbers in a block with
 //! perceptrons of M neurons; a forward pass of the teacher, none where its last tokens are stored
 //! (several seeds store them), and a step of the student.
 //!

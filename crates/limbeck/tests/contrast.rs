@@ -8,6 +8,7 @@ mod support;
 use serde_json::Value;
 use support::{Place, bytes, kill_and_resume, tiny};
 
+const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 
 /// A short run of a small network.
@@ -90,9 +91,8 @@ fn what_does_not_fit_is_refused_before_anything_is_trained() {
     );
     refuse("moco", "data.batch=1", &["data.batch"]);
     refuse("dilo", "method.dilo.keep=1.2", &["`keep`", "from 0 to 1"]);
-    refuse(
-        "dilo",
-        "method.dilo.saliency=\"files\"",
-        &["saliency", "estimated"],
-    );
+    let files = "method.dilo.saliency=\"files\"";
+    let arguments = run("dilo", &["--set", files, "--out", "run"]);
+    place.fail(&words(&arguments), FAILED, &["saliency", "estimated"]);
+    assert!(!place.path("run/jobs").exists());
 }

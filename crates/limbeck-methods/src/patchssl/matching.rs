@@ -14,7 +14,7 @@ pub fn matched_tokens(first: &Crop, second: &Crop) -> (Vec<usize>, Vec<usize>) {
     let range = |start: fn(&Crop) -> usize, length: fn(&Crop) -> usize| {
         let [a, b] = sides.map(|crop| (start(crop), start(crop) + length(crop)));
         let (from, to) = (a.0.max(b.0), a.1.min(b.1));
-        (from < to).then_some((from, to - from))
+        (from < to).then(|| (from, to - from))
     };
     let (Some(rows), Some(columns)) = (
         range(|crop| crop.top, |crop| crop.height),
