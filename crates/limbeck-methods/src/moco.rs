@@ -172,8 +172,8 @@ pub struct Moco {
 /// What queries are told apart from.
 #[derive(Debug)]
 enum Memory {
-    Queue(KeyQueue),
-    Instances(Instances),
+    Queue(Box<KeyQueue>),
+    Instances(Box<Instances>),
 }
 
 impl Moco {
@@ -234,11 +234,11 @@ impl Moco {
                 let follower = cast.store(HEAD)?.clone();
                 cast.add_store(KEY_HEAD, follower);
                 let queue = KeyQueue::drawn(probe.seed, &like, queue, config.dimensions);
-                Memory::Queue(queue)
+                Memory::Queue(Box::new(queue))
             }
             Objective::Instdisc => {
                 let instances = Instances::drawn(probe.seed, &like, images, &config);
-                Memory::Instances(instances)
+                Memory::Instances(Box::new(instances))
             }
         };
         Ok(Self {

@@ -99,7 +99,14 @@ fn pair(tokens: &[usize]) -> ViewPair {
 /// Both parts of the loss of one pair.
 fn loss(teacher: &ViewTokens, student: &ViewTokens, tokens: &[usize]) -> [f64; 2] {
     let student = [student.clone(), student.clone()];
-    let found = objective("dino", &[pair(tokens)], &student, &[teacher.clone()], 0.1).unwrap();
+    let found = objective(
+        "dino",
+        &[pair(tokens)],
+        &student,
+        std::slice::from_ref(teacher),
+        0.1,
+    )
+    .unwrap();
     [number(&found.class_token), number(&found.patches)]
 }
 
@@ -152,7 +159,14 @@ fn gradients_are_those_of_the_cross_entropy_and_only_of_compared_tokens() {
         logits: logits.clone(),
     };
     let views = [student.clone(), student];
-    let found = objective("dino", &[pair(&[0, 3])], &views, &[teacher.clone()], 0.1).unwrap();
+    let found = objective(
+        "dino",
+        &[pair(&[0, 3])],
+        &views,
+        std::slice::from_ref(&teacher),
+        0.1,
+    )
+    .unwrap();
     let gradients = (found.class_token + found.patches).backward();
     let found = gradient(&logits, &gradients).unwrap();
     let softmax = |x: Tensor<3>| burn::tensor::activation::softmax(x, 2);
@@ -178,7 +192,8 @@ fn what_does_not_fit_each_other_is_refused() {
     let mut odd = pair(&[0, 1]);
     odd.teacher_tokens = vec![0];
     for (pair, text) in [(odd, "cannot be compared"), (pair(&[0, 7]), "token 7")] {
-        let error = objective("dino", &[pair], &views, &[teacher.clone()], 0.1).unwrap_err();
+        let error =
+            objective("dino", &[pair], &views, std::slice::from_ref(&teacher), 0.1).unwrap_err();
         assert!(error.to_string().contains(text), "{error}");
     }
     assert!(objective("dino", &[], &views, &[teacher], 0.1).is_err());

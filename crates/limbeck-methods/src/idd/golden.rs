@@ -13,7 +13,7 @@ use crate::{
         fixture::{Target, build, map_features, map_taps, pass, probe, step},
         run::Run,
     },
-    idd::{Idd, IddConfig},
+    idd::{Idd, IddConfig, PositionMaps},
 };
 
 /// Distances as they are and over their mean, and positions.
@@ -81,6 +81,7 @@ fn position(case: &Case) -> BTreeMap<String, Values> {
         distance_weight: 0.0,
         position_weight: case.number("weight"),
         head_share: 0.0,
+        position_maps: PositionMaps::Raw,
         ..IddConfig::default()
     };
     let (mut method, mut store) = build(&probe, |probe, builder| Idd::new(config, probe, builder));

@@ -233,3 +233,36 @@ fn what_cannot_be_computed_is_refused() {
     };
     assert!(refused(nothing, 4).contains("`distance_weight`"));
 }
+
+#[test]
+fn position_heads_read_maps_of_any_scale_alike() {
+    let config = |position_maps| IddConfig {
+        distance_weight: 0.0,
+        head_share: 0.0,
+        position_maps,
+        ..IddConfig::default()
+    };
+    let errors = |position_maps, scale: f64| {
+        let mut made = make(config(position_maps), [2, 3]);
+        let student = leaf(random("s", [2, 2, 4, 6]).mul_scalar(scale));
+        let teacher = random("t", [2, 3, 4, 6]).mul_scalar(scale);
+        let found = terms(&mut made, &student, &teacher, usual()).unwrap();
+        let gradients = found[0].value.backward();
+        let steepness = gradient(&student, &gradients)
+            .unwrap()
+            .iter()
+            .map(|x| x * x)
+            .sum::<f64>()
+            .sqrt();
+        [
+            number(&found[0].value),
+            number(&found[1].value),
+            steepness * scale,
+        ]
+    };
+    let unit = errors(PositionMaps::Unit, 1.0);
+    assert_close(&errors(PositionMaps::Unit, 1000.0), &unit);
+    assert!(errors(PositionMaps::Raw, 1000.0)[1] > 1000.0 * unit[1]);
+    let nothing = errors(PositionMaps::Unit, 0.0);
+    assert!(nothing.iter().all(|x| x.is_finite()), "{nothing:?}");
+}
