@@ -105,6 +105,9 @@ class TransformerBlock(nn.Module):
         self.heads = heads
         self.drop_path = drop_path
 
+    def mixed(self, q, k, v):
+        return F.scaled_dot_product_attention(q, k, v)
+
     def dropped(self, branch):
         """The branch, left out for each image with probability drop_path in training."""
         if self.drop_path == 0 or not self.training:
@@ -116,7 +119,7 @@ class TransformerBlock(nn.Module):
         batch, tokens, width = x.shape
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        mixed = self.mixed(q, k, v)
         return self.proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
 
     def forward(self, x):
@@ -142,6 +145,33 @@ class ViTTiny(nn.Module):
         x = self.patches(x).flatten(2).transpose(1, 2)
         x = torch.cat((self.token.expand(len(x), -1, -1), x), 1) + self.positions
         return self.head(self.norm(self.blocks(x))[:, 0])
+
+
+class ExplicitBlock(TransformerBlock):
+    """With scores of all tokens for all tokens in memory."""
+
+    def mixed(self, q, k, v):
+        return (q @ k.transpose(2, 3) * q.shape[3] ** -0.5).softmax(3) @ v
+
+
+class PixelTransformer(nn.Module):
+    """vit_nano_patch1: a token for each of 28x28 grey pixels, 6 blocks of width 64 with 2 heads."""
+
+    CHANNELS = 1
+
+    def __init__(self, block=TransformerBlock, classes=10, width=64, depth=6, heads=2):
+        super().__init__()
+        self.patches = nn.Conv2d(1, width, 1)
+        self.token = nn.Parameter(0.02 * torch.randn(1, 1, width))
+        self.positions = nn.Parameter(0.02 * torch.randn(1, 1 + 28 * 28, width))
+        self.blocks = nn.Sequential(*(block(width, heads, 0) for _ in range(depth)))
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat((self.token.expand(len(x), -1, -1), x), 1) + self.positions
+        return self.head(self.norm(self.blocks(x)[:, 1:].mean(1)))
 
 
 class DilatedBlock(nn.Module):
@@ -222,7 +252,7 @@ class SegFormer(nn.Module):
         return (self.network(pixel_values=x).logits,)
 
 
-# By Limbeck's name: how it is made, side of the images, classes. Those that segment give logits
+# By Limbeck's name, an ending apart: how it is made, side of the images, classes. Those that segment give logits
 # and, where they have one, those of an auxiliary head.
 SEGMENTATION = {
     "segformer_b0": (SegFormer, 256, 19),
@@ -234,4 +264,6 @@ NETWORKS = {
     "resnet32x4": (lambda: ResNetX4(32), 32, 100),
     "mobilenetv2": (MobileNetV2, 32, 100),
     "deit_tiny_patch16_224": (ViTTiny, 224, 1000),
+    "vit_nano_patch1": (PixelTransformer, 28, 10),
+    "vit_nano_patch1_explicit": (lambda: PixelTransformer(ExplicitBlock), 28, 10),
 }

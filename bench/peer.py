@@ -6,6 +6,8 @@ peer.py conv < CASES       forward, input gradient and weight gradient of each c
 peer.py inference NETWORK  forward pass in evaluation mode without gradients
 peer.py training NETWORK   cross entropy, backward pass, update; of networks that segment the cross
                            entropy of pixels at the images' size, 0.4 times that of an auxiliary head
+peer.py masked METHOD      a step of pre-training by masked autoencoding, `mae` or `dmae` (masked.py)
+peer.py neighbours         the nearest among embeddings: product and selection
 peer.py terms METHOD       terms of a method that compares networks that segment, and their gradients
 peer.py step               distillation resnet32x4 -> resnet8x4 with the KD loss
 """
@@ -19,10 +21,13 @@ import time
 import torch
 import torch.nn.functional as F
 
+from masked import MASKED_METHODS, SIDE
 from networks import NETWORKS, SEGMENTATION
+from sizes import BANK, NEIGHBOURS, QUERIES, WIDTH
 from terms import TERMS
 
 LONG_MS = 1000
+KINDS = ("conv", "inference", "training", "masked", "neighbours", "terms", "step")
 
 
 class Stopwatch:
@@ -130,7 +135,7 @@ def training(name, batch, runs, optimizer_name):
     make, size, classes = NETWORKS[name]
     network = make()
     optimizer = optimizer_of(network, optimizer_name)
-    x = torch.randn(batch, 3, size, size)
+    x = torch.randn(batch, getattr(network, "CHANNELS", 3), size, size)
     if name in SEGMENTATION:
         loss_of = pixels_loss(batch, size, classes)
     else:
@@ -149,6 +154,34 @@ def training(name, batch, runs, optimizer_name):
     for _ in range(runs):
         watch.measure(learn)
     return {"training_ms": watch.median(), "params": parameters(network)}
+
+
+def masked(name, batch, runs):
+    network = MASKED_METHODS[name]()
+    optimizer = optimizer_of(network, "sgd")
+    x = torch.randn(batch, 3, SIDE, SIDE)
+
+    def learn():
+        loss = network.loss(x)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    watch = Stopwatch()
+    for _ in range(runs):
+        watch.measure(learn)
+    return {"step_ms": watch.median()}
+
+
+@torch.no_grad()
+def neighbours(runs):
+    """As many rows at once as Limbeck has."""
+    bank = F.normalize(torch.randn(BANK, WIDTH), dim=1)
+    images = F.normalize(torch.randn(QUERIES, WIDTH), dim=1)
+    watch = Stopwatch()
+    for _ in range(runs):
+        watch.measure(lambda: [(rows @ bank.T).topk(NEIGHBOURS) for rows in images.split(256)])
+    return {"vote_ms": watch.median()}
 
 
 def terms(name, batch, runs):
@@ -190,15 +223,17 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("conv", "inference", "training", "terms", "step"))
-    names = sorted([*NETWORKS, *TERMS])
+    parser.add_argument("what", choices=KINDS)
+    names = sorted([*NETWORKS, *TERMS, *MASKED_METHODS])
     parser.add_argument("network", nargs="?", choices=names, metavar="NETWORK or METHOD")
     parser.add_argument("--optimizer", choices=("sgd", "adamw"), default="sgd")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=11)
     asked = parser.parse_args()
-    known = {"inference": NETWORKS, "training": NETWORKS, "terms": TERMS}.get(asked.what)
+    known = {
+        "inference": NETWORKS, "training": NETWORKS, "terms": TERMS, "masked": MASKED_METHODS
+    }.get(asked.what)
     if known is not None and asked.network not in known:
         parser.error(f"{asked.what} needs one of {', '.join(known)}")
     imported = peak_memory()
@@ -210,6 +245,10 @@ def main():
         result = inference(asked.network, asked.batch, asked.runs)
     elif asked.what == "training":
         result = training(asked.network, asked.batch, asked.runs, asked.optimizer)
+    elif asked.what == "masked":
+        result = masked(asked.network, asked.batch, asked.runs)
+    elif asked.what == "neighbours":
+        result = neighbours(asked.runs)
     elif asked.what == "terms":
         result = terms(asked.network, asked.batch, asked.runs)
     else:

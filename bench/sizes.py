@@ -1,4 +1,4 @@
-"""What the terms of methods that compare networks that segment are measured on, on both sides."""
+"""What is measured on both sides: terms of methods that compare networks that segment, neighbours."""
 
 CLASSES = 19
 # Height and width of the images.
@@ -9,3 +9,6 @@ PAIRS = {
     "cirkd": ("pspnet_resnet50", "pspnet_resnet18"),
     "transkd": ("segformer_b2", "segformer_b0"),
 }
+
+# Embeddings that are looked among and for, numbers of each, and neighbours.
+BANK, QUERIES, WIDTH, NEIGHBOURS = 50_000, 10_000, 192, 20

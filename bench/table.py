@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-from sizes import CLASSES, PAIRS, SIZE
+from sizes import BANK, CLASSES, NEIGHBOURS, PAIRS, QUERIES, SIZE, WIDTH
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Records that both sides of the store write and read.
@@ -251,6 +251,98 @@ class Step:
         return [self.time] + ([self.memory] if self.memory.ours else [])
 
 
+class Masked:
+    """Steps of MAE and DMAE, and the one next to the other, both ours."""
+
+    BATCH = 32
+
+    def __init__(self):
+        networks = {"mae": "ViT-tiny", "dmae": "ViT-small → ViT-tiny"}
+        self.rows_of = {
+            method: Row(f"{method.upper()} step {pair} (224, 75 % masked, batch {self.BATCH})", 0.7)
+            for method, pair in networks.items()
+        }
+        self.both = Row("DMAE's step next to MAE's, both ours", 1.35)
+
+    def round(self, runner, number):
+        networks = ["--teacher", "deit_small", "--student", "deit_tiny", "--input", "3x224x224"]
+        for method, row in self.rows_of.items():
+            what = ["step", "--method", method, *networks]
+            runs = min(3, runner.asked.runs)
+            ours, theirs = in_turn(
+                number,
+                lambda: runner.ours(what, runs, batch=self.BATCH),
+                lambda: runner.theirs(["masked", method], runs, batch=self.BATCH),
+            )
+            row.ours.append(ours["step_ms"])
+            row.theirs.append(theirs["step_ms"])
+        self.both.ours.append(self.rows_of["dmae"].ours[-1])
+        self.both.theirs.append(self.rows_of["mae"].ours[-1])
+
+    def rows(self):
+        return [*self.rows_of.values(), self.both]
+
+
+class Pixels:
+    """A transformer with a token for each pixel, next to attention in one kernel and spelt out."""
+
+    BATCH = 16
+    NAME = "vit_nano_patch1"
+
+    def __init__(self):
+        network = f"ViT-nano on 28x28 pixels (batch {self.BATCH})"
+        self.time = Row(f"{network}, training step next to fused attention", 1.0)
+        self.explicit = Row(f"{network}, training step next to explicit attention")
+        self.memory = Row(f"{network}, peak memory next to explicit attention, whole process", 0.5, " MB")
+
+    def round(self, runner, number):
+        runs = min(5, runner.asked.runs)
+        what = ["net", self.NAME, "--only", "training", "--input", "1x28x28"]
+        ours, fused = in_turn(
+            number,
+            lambda: runner.ours(what, runs, batch=self.BATCH),
+            lambda: runner.theirs(["training", self.NAME], runs, batch=self.BATCH),
+        )
+        explicit = runner.theirs(["training", f"{self.NAME}_explicit"], runs, batch=self.BATCH)
+        if ours["params"] != fused["params"]:
+            sys.exit(f"{self.NAME} has {ours['params']} numbers here, {fused['params']} there")
+        for row, peer in ((self.time, fused), (self.explicit, explicit)):
+            row.ours.append(ours["training_ms"])
+            row.theirs.append(peer["training_ms"])
+        if ours["peak_memory_bytes"] and explicit["peak_memory_bytes"]:
+            self.memory.ours.append(ours["peak_memory_bytes"] / 1e6)
+            self.memory.theirs.append(explicit["peak_memory_bytes"] / 1e6)
+
+    def rows(self):
+        return [self.time, self.explicit] + ([self.memory] if self.memory.ours else [])
+
+
+class Neighbours:
+    """The vote of nearest neighbours, next to a product and topk, and to our own product alone."""
+
+    def __init__(self):
+        size = f"{QUERIES:,} embeddings of {WIDTH} numbers among {BANK:,}"
+        self.row = Row(f"{NEIGHBOURS} nearest neighbours of {size}", 1.0)
+        self.product = Row("the same next to our product alone", 1.25)
+
+    def round(self, runner, number):
+        sizes = {"bank": BANK, "images": QUERIES, "width": WIDTH, "neighbours": NEIGHBOURS}
+        options = [part for name, value in sizes.items() for part in (f"--{name}", str(value))]
+        runs = min(3, runner.asked.runs)
+        ours, theirs = in_turn(
+            number,
+            lambda: runner.ours(["knn", *options], runs, batched=False),
+            lambda: runner.theirs(["neighbours"], runs),
+        )
+        self.row.ours.append(ours["vote_ms"])
+        self.row.theirs.append(theirs["vote_ms"])
+        self.product.ours.append(ours["vote_ms"])
+        self.product.theirs.append(ours["product_ms"])
+
+    def rows(self):
+        return [self.row, self.product]
+
+
 class Store:
     """Stored outputs, next to TinyViT's layout in plain Python (tinyvit_store.py)."""
 
@@ -384,6 +476,9 @@ def works():
             ("--input", "3x192x192", "--classes", "19"),
             4,
         ),
+        "masked": Masked(),
+        "pixels": Pixels(),
+        "neighbours": Neighbours(),
         "cwd": Terms("cwd"),
         "cirkd": Terms("cirkd", 0.6),
         "transkd": Terms("transkd"),

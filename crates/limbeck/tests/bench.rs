@@ -88,10 +88,12 @@ fn step(method: &str, [teacher, student]: [&str; 2], more: &[&str]) -> Value {
 
 #[test]
 fn a_step_of_every_method_is_measured() {
-    let classify = |entry: &&MethodEntry| entry.tasks.contains(&TaskKind::Classification);
-    for entry in METHODS.iter().filter(classify) {
+    let whole = [TaskKind::Classification, TaskKind::Pretraining];
+    let of_images = |entry: &&MethodEntry| whole.iter().any(|task| entry.tasks.contains(task));
+    for entry in METHODS.iter().filter(of_images) {
         let pair = match entry.id {
             "cakd" => ["vit_nano", "resnet8"],
+            "dino" | "dmae" | "mae" | "patchssl" => ["vit_nano", "vit_nano"],
             "wecolora" => ["vit_nano", "vit_nano_d3"],
             _ => ["resnet8", "resnet8"],
         };
@@ -319,7 +321,7 @@ fn what_cannot_be_measured_is_refused() {
 #[test]
 fn the_keys_are_told() {
     let place = Place::new();
-    for what in ["conv", "net", "loss", "step"] {
+    for what in ["conv", "knn", "net", "loss", "step"] {
         let help = place.succeed(&["bench", what, "--help"]);
         for word in ["peak_memory_bytes", "peak_gflops", "*_ms"] {
             assert!(help.contains(word), "no `{word}` in\n{help}");

@@ -1,4 +1,4 @@
-//! How fast convolutions, networks, losses, training steps and stored outputs are on this machine.
+//! How fast convolutions, networks, losses, training steps, stored outputs and neighbours are on this machine.
 //!
 //! Work is counted in floating point operations, those of the definition, a multiply-add as two; a
 //! training step as three forward passes, since the backward pass has two products for each of the
@@ -11,6 +11,7 @@ mod data;
 mod learner;
 mod loss;
 mod machine;
+mod neighbours;
 mod network;
 mod noise;
 mod step;
@@ -22,5 +23,6 @@ pub use convolution::{Convolution, ConvolutionTimes, measure_convolutions};
 pub use data::{DataBench, DataRates};
 pub use loss::LossBench;
 pub use machine::{Machine, peak_memory};
+pub use neighbours::{NeighboursBench, NeighboursTimes};
 pub use network::{NetworkBench, NetworkTimes};
 pub use step::{StepBench, StepTimes, TeacherTimes};

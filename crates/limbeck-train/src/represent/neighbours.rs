@@ -1,6 +1,7 @@
 //! The class of an image by those of the images whose embeddings are nearest.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use rayon::prelude::*;
 
 use super::Embeddings;
 
@@ -10,6 +11,9 @@ pub const TEMPERATURE: f64 = 0.07;
 
 /// Images that are looked up at once; their similarities to all others are in memory.
 const CHUNK: usize = 256;
+
+/// Similarities that are passed over together where none of them is among the nearest so far.
+const STRIP: usize = 32;
 
 /// Images of known classes to look among.
 #[derive(Clone, Debug)]
@@ -42,12 +46,11 @@ impl NearestNeighbours {
         for first in (0..images.len()).step_by(CHUNK) {
             let count = CHUNK.min(images.len() - first);
             let similarities = rows(&images, first, count).matmul(self.bank.clone());
-            let values: Vec<f32> = similarities.into_data().iter::<f32>().collect();
-            found.extend(
-                values
-                    .chunks(self.labels.len().max(1))
-                    .map(|row| self.vote(row)),
-            );
+            let data = similarities.into_data();
+            let values = data.as_slice::<f32>().unwrap_or_default();
+            let rows = values.par_chunks(self.labels.len().max(1));
+            let voted: Vec<i64> = rows.map(|row| self.vote(row)).collect();
+            found.extend(voted);
         }
         found
     }
@@ -64,19 +67,11 @@ impl NearestNeighbours {
     }
 
     fn vote(&self, similarities: &[f32]) -> i64 {
-        let mut nearest: Vec<usize> = (0..similarities.len()).collect();
-        let order =
-            |&a: &usize, &b: &usize| similarities[b].total_cmp(&similarities[a]).then(a.cmp(&b));
-        if self.neighbours < nearest.len() && self.neighbours > 0 {
-            nearest.select_nth_unstable_by(self.neighbours - 1, order);
-            nearest.truncate(self.neighbours);
-        }
-        // Sums in one order, whatever the selection has left.
-        nearest.sort_unstable_by(order);
+        let nearest = self.nearest(similarities);
         let mut votes = vec![0.0; self.classes];
-        for index in nearest {
+        for (similarity, index) in nearest {
             if let Some(votes) = votes.get_mut(self.labels[index] as usize) {
-                *votes += (f64::from(similarities[index]) / TEMPERATURE).exp();
+                *votes += (f64::from(similarity) / TEMPERATURE).exp();
             }
         }
         let mut best = 0;
@@ -86,6 +81,33 @@ impl NearestNeighbours {
             }
         }
         best as i64
+    }
+
+    /// The greatest of `similarities` and where they are, the greatest first, of equal ones the first.
+    fn nearest(&self, similarities: &[f32]) -> Vec<(f32, usize)> {
+        let mut nearest: Vec<(f32, usize)> = Vec::with_capacity(self.neighbours + 1);
+        if self.neighbours == 0 {
+            return nearest;
+        }
+        let mut least = f32::NEG_INFINITY;
+        for (strip, values) in similarities.chunks(STRIP).enumerate() {
+            let full = nearest.len() == self.neighbours;
+            if full && values.iter().fold(0, |n, &v| n + i32::from(v > least)) == 0 {
+                continue;
+            }
+            for (index, &value) in values.iter().enumerate() {
+                if nearest.len() == self.neighbours {
+                    if value <= least {
+                        continue;
+                    }
+                    nearest.pop();
+                }
+                let place = nearest.partition_point(|&(other, _)| other >= value);
+                nearest.insert(place, (value, strip * STRIP + index));
+                least = nearest.last().map_or(least, |&(value, _)| value);
+            }
+        }
+        nearest
     }
 }
 
@@ -124,6 +146,25 @@ mod tests {
         let bank = embeddings(&[([1.0, 0.0], 0), ([0.0, 1.0], 1), ([0.1, 1.0], 1)]);
         let nearest = NearestNeighbours::new(&bank, 2, 3);
         assert_eq!(nearest.classes_of(&embeddings(&[([1.0, 0.1], 0)])), [0]);
+    }
+
+    #[test]
+    fn the_nearest_of_many_are_those_of_a_sorted_list() {
+        let bank = embeddings(&vec![([1.0, 0.0], 0); 1000]);
+        let mut state = 7u32;
+        let mut draw = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // Few different values, so that many are equal.
+            (state >> 24) as f32 / 255.0 - 0.5
+        };
+        for (neighbours, count) in [(1, 1), (20, 7), (20, 20), (20, 999), (33, 1000), (0, 9)] {
+            let similarities: Vec<f32> = (0..count).map(|_| draw()).collect();
+            let mut sorted: Vec<(f32, usize)> = similarities.iter().copied().zip(0..).collect();
+            sorted.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            sorted.truncate(neighbours);
+            let found = NearestNeighbours::new(&bank, 1, neighbours).nearest(&similarities);
+            assert_eq!(found, sorted, "{neighbours} of {count}");
+        }
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub enum Bench {
     /// Reading and varying of images, with their masks where they have some
     #[command(after_long_help = DATA_KEYS)]
     Data(DataBenchArguments),
+    /// Nearest neighbours: the vote on the classes of embeddings, and its product alone
+    #[command(after_long_help = NEIGHBOURS_KEYS)]
+    Knn(NeighboursArguments),
 }
 
 /// What every measurement takes.
@@ -199,6 +202,26 @@ pub struct DataBenchArguments {
     pub json: bool,
 }
 
+/// `limbeck bench knn`.
+#[derive(Debug, Args)]
+pub struct NeighboursArguments {
+    /// Embeddings to look among
+    #[arg(long, value_name = "N", default_value_t = 50_000)]
+    pub bank: usize,
+    /// Embeddings whose neighbours are looked for
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub images: usize,
+    /// Numbers of an embedding
+    #[arg(long, value_name = "N", default_value_t = 192)]
+    pub width: usize,
+    /// Neighbours that vote
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub neighbours: usize,
+    /// The rest
+    #[command(flatten)]
+    pub measure: MeasureArguments,
+}
+
 /// `limbeck bench loss`.
 #[derive(Debug, Args)]
 pub struct LossArguments {
@@ -297,6 +320,14 @@ const CACHE_KEYS: &str = keys!(
   read_per_second     records read in random order, checked, and decoded to all classes
   bytes_per_view      bytes on the disk, headers and manifest included
   open_ms             opening a cache of ten million views and reading one record
+"
+);
+
+const NEIGHBOURS_KEYS: &str = keys!(
+    "  bank, images, width, neighbours
+                      what was asked for
+  vote_*              from embeddings to classes; ms, gflops (the product's), peak_share
+  product_*           the product of the embeddings alone
 "
 );
 

@@ -13,7 +13,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use bench::{
     Bench, BenchArguments, CacheBenchArguments, ConvolutionArguments, DataBenchArguments,
-    LossArguments, NetworkArguments, NetworkOptimizer, NetworkPart, StepArguments,
+    LossArguments, NeighboursArguments, NetworkArguments, NetworkOptimizer, NetworkPart,
+    StepArguments,
 };
 
 pub use cache::{

@@ -4,6 +4,7 @@ mod cache;
 mod convolution;
 mod data;
 mod loss;
+mod neighbours;
 mod network;
 mod report;
 mod step;
@@ -22,6 +23,7 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
         Bench::Cache(arguments) => cache::run(arguments),
         Bench::Conv(arguments) => convolution::run(arguments),
         Bench::Data(arguments) => data::run(arguments),
+        Bench::Knn(arguments) => neighbours::run(arguments),
         Bench::Loss(arguments) => loss::run(arguments),
         Bench::Net(arguments) => network::run(arguments),
         Bench::Step(arguments) => step::run(arguments),
