@@ -36,7 +36,7 @@
 //! a teacher that is not there yet is trained by it first. Any vision transformer may be the teacher, also
 //! a classifier; it sees the images as it was trained to see them, and its grid has to have as many
 //! patches. Cost: `mae`'s, and the teacher's blocks up to the deepest one over the visible patches, once
-//! for each pair; heads of D·D' + D' numbers.
+//! for each pair; heads of D·D' + D' numbers. As of `mae`, the page shows six test images reconstructed.
 //!
 //! ## Reference
 //! Bai, Wang, Xiao, Wei, Wang, Yuille, Zhou, Xie. "Masked Autoencoders Enable Efficient Knowledge
@@ -54,7 +54,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cast, MethodError, Probe, Procedure, Questions, Scene, Stage, Term,
+    Cast, MethodError, Probe, Procedure, Questions, Reconstruction, Scene, Stage, Term,
     criterion::require_weight,
     mae::{MaeConfig, autoencoder::MaskedAutoencoder, masking::Masking},
     member_seed,
@@ -230,6 +230,10 @@ impl Procedure for Dmae {
             terms.push(Term::new(&name, apart, self.weight));
         }
         Ok(terms)
+    }
+
+    fn reconstruct(&self, scene: &mut Scene<'_>) -> Result<Option<Reconstruction>, MethodError> {
+        Ok(Some(self.autoencoder.reconstruct(scene)?))
     }
 
     fn questions(&self) -> Questions {

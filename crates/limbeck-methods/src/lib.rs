@@ -17,6 +17,7 @@ mod criterion;
 mod cross_entropy;
 mod dense;
 mod error;
+mod exhibit;
 mod fusion;
 #[cfg(test)]
 mod golden;
@@ -139,6 +140,7 @@ pub use cast::{Cast, Member, STUDENT, member_seed};
 pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term, TrainingPart};
 pub use cross_entropy::cross_entropy;
 pub use error::MethodError;
+pub use exhibit::{Likeness, Reconstruction};
 pub use hint_selection::{HintSelection, HintSettings, HintSurvey};
 pub use layer_clusters::{CentreRule, LayerClusters};
 pub use layer_similarity::LayerSimilarity;

@@ -33,7 +33,8 @@
 //! comes, from weights or drawn as the zoo draws it; the decoder's linear maps are drawn by Glorot's
 //! rule. The network's own drop path acts. It is the baseline of `dmae`. Cost: with three quarters masked
 //! a quarter of the student's forward and backward pass, and the decoder's over all patches, which for
-//! small students is the greater part.
+//! small students is the greater part. The page shows six test images as they are reconstructed after the
+//! last step; they lie in the job's folder too (`reconstructions.png`).
 //!
 //! ## Reference
 //! He, Chen, Xie, Li, Dollár, Girshick. "Masked Autoencoders Are Scalable Vision Learners". CVPR 2022.
@@ -52,7 +53,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cast, MethodError, Probe, Procedure, Scene, Stage, Term};
+use crate::{Cast, MethodError, Probe, Procedure, Reconstruction, Scene, Stage, Term};
 use autoencoder::MaskedAutoencoder;
 #[cfg(test)]
 pub use positions::sin_cos_positions;
@@ -121,5 +122,9 @@ impl Procedure for Mae {
         let images = scene.batch().images.clone();
         let error = self.autoencoder.error(images, prediction, &masking);
         Ok(vec![Term::new("reconstruction", error, 1.0)])
+    }
+
+    fn reconstruct(&self, scene: &mut Scene<'_>) -> Result<Option<Reconstruction>, MethodError> {
+        Ok(Some(self.autoencoder.reconstruct(scene)?))
     }
 }

@@ -9,7 +9,10 @@
 //! The procedure holds no numbers that are trained: they are in the [`Cast`]. It says what
 //! happens; loader, optimisers, schedule, checkpoints and validation are the trainer's.
 
-use crate::{Batch, Cast, Images, MethodError, Progress, Questions, Scene, State, Teacher, Term};
+use crate::{
+    Batch, Cast, Images, Likeness, MethodError, Progress, Questions, Reconstruction, Scene, State,
+    Teacher, Term,
+};
 
 /// A part of the training with the same acts in every step.
 #[derive(Clone, Debug, PartialEq)]
@@ -224,6 +227,24 @@ pub trait Procedure: Send + std::fmt::Debug {
     /// Share of the training part, of each class, that no step trains on; 0 for none.
     fn held_out(&self) -> f64 {
         0.0
+    }
+
+    /// The scene's images, which no step has seen, with a part hidden and reconstructed; asked for when
+    /// the last step is done. `None` of a method that hides nothing.
+    ///
+    /// # Errors
+    /// Images that the method cannot use.
+    fn reconstruct(&self, _scene: &mut Scene<'_>) -> Result<Option<Reconstruction>, MethodError> {
+        Ok(None)
+    }
+
+    /// How near the scene's images are to the method's prototypes, position by position; asked for when
+    /// the last step is done. `None` of a method without prototypes.
+    ///
+    /// # Errors
+    /// Images, or a teacher, that the method cannot use.
+    fn likeness(&self, _scene: &mut Scene<'_>) -> Result<Option<Likeness>, MethodError> {
+        Ok(None)
     }
 
     /// What looks wrong though the training goes on, a line each; asked for after each epoch, and

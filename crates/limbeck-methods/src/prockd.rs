@@ -57,7 +57,8 @@
 //! A teacher of other classes, or one that classifies where the student segments, is not measured: what
 //! it says of this data has no meaning. Deployed is the student alone, by l_s. Cost: K·D² numbers for W_v
 //! above all, 42 million in the authors' setting, in training alone; the teacher's forward pass, and a
-//! few products for each token.
+//! few products for each token. The page shows those 16 prototypes that have the largest shares a in 512
+//! training images, by the parts of these that lie nearest (the greatest x·c_k).
 //!
 //! ## Reference
 //! Li, Wu, Han, Tian. "Prototype-guided Cross-task Knowledge Distillation". Frontiers of Information
@@ -76,9 +77,14 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use limbeck_nn::{Feature, Pass, Taps, layer::Linear};
 use serde::{Deserialize, Serialize};
 
-use self::{prototypes::Prototypes, reading::Reading, states::HiddenStates};
+use self::{
+    prototypes::Prototypes,
+    reading::Reading,
+    states::{HiddenStates, Layout},
+};
 use crate::{
-    Act, Cast, MethodError, Probe, Procedure, Questions, STUDENT, Scene, Stage, Supervision, Term,
+    Act, Cast, Likeness, MethodError, Probe, Procedure, Questions, STUDENT, Scene, Stage,
+    Supervision, Term,
     connector::mean_squared_error,
     criterion::{require_at_least, require_teacher, require_weight},
     dense::on_one_grid,
@@ -262,6 +268,20 @@ impl Prockd {
         Ok(Term::new(name, value, self.config.weight_aug))
     }
 
+    /// The teacher's states side by side, brought to the student's width.
+    fn joined(
+        &self,
+        pass: &mut Pass<'_>,
+        states: Vec<Tensor<3>>,
+    ) -> Result<Tensor<3>, MethodError> {
+        let states = states
+            .into_iter()
+            .zip(&self.projections)
+            .map(|(state, projection)| through(projection, pass, state));
+        let states: Vec<Tensor<3>> = states.collect();
+        self.prototypes.join(Self::ID, states)
+    }
+
     /// Everything that goes through the prototypes; `own` is what the student's head reads.
     fn rebuild(
         &self,
@@ -270,12 +290,7 @@ impl Prockd {
         own: &Feature,
         matched: Vec<[Tensor<4>; 2]>,
     ) -> Result<Rebuilt, MethodError> {
-        let states = states
-            .into_iter()
-            .zip(&self.projections)
-            .map(|(state, projection)| through(projection, pass, state));
-        let states: Vec<Tensor<3>> = states.collect();
-        let joined = self.prototypes.join(Self::ID, states)?;
+        let joined = self.joined(pass, states)?;
         let code = self.prototypes.code(pass, joined);
         let tokens = self.reading.read(code.tokens.clone());
         let tokens = self.prototypes.rebuild(pass, &code, tokens);
@@ -383,6 +398,27 @@ impl Procedure for Prockd {
             terms.push(Term::new("hidden", distance, self.config.weight_hidden));
         }
         Ok(terms)
+    }
+
+    fn likeness(&self, scene: &mut Scene<'_>) -> Result<Option<Likeness>, MethodError> {
+        let teacher = scene.teacher_of_batch(Self::ID, &self.questions().taps)?;
+        // Class tokens and means have no place in an image.
+        let layout = Layout {
+            leading: 0,
+            within: None,
+        };
+        let states = self.states.tokens(Self::ID, &teacher.detach(), layout)?;
+        let (grid, tokens) = (states.grid, states.tokens);
+        let likeness = scene.evaluate_modules(PROTOTYPES, |pass| {
+            let joined = self.joined(pass, tokens)?;
+            let (nearness, shares) = self.prototypes.likeness(pass, joined);
+            Ok(Likeness {
+                nearness,
+                shares,
+                grid,
+            })
+        })?;
+        likeness.map(Some)
     }
 
     fn questions(&self) -> Questions {

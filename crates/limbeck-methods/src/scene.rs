@@ -149,6 +149,20 @@ impl<'a> Scene<'a> {
         Ok(made)
     }
 
+    /// Runs parts of a network in evaluation mode, as [`Scene::evaluate`] does the whole of it.
+    ///
+    /// # Errors
+    /// No network of that name, and whatever `run` refuses.
+    pub fn evaluate_parts<T>(
+        &self,
+        member: &str,
+        run: impl FnOnce(&Network, &mut Pass<'_>) -> Result<T, MethodError>,
+    ) -> Result<T, MethodError> {
+        let network = self.setting.cast.network(member)?;
+        let mut pass = Pass::new(&network.store, Mode::Evaluate, Taps::none(), 0);
+        run(network, &mut pass)
+    }
+
     /// Runs the head of a network alone (last norm and classifier) in training mode, over the numbers
     /// that [`Scene::train`] runs over, on `feature`, which is what its tap
     /// [`limbeck_nn::Network::head_tap`] has. Gives the prediction.

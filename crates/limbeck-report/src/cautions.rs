@@ -7,7 +7,8 @@ use crate::results::{Results, SeedResult};
 
 /// One sentence for each thing that speaks against the numbers.
 pub fn cautions(results: &Results) -> Vec<String> {
-    let mut cautions = beside_chance(results);
+    let mut cautions = results.warnings.clone();
+    cautions.extend(beside_chance(results));
     cautions.extend(broken_seeds("student", &results.students));
     cautions.extend(broken_seeds("baseline", &results.baselines));
     cautions.extend(unfair_baseline(results));

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluation::{Details, Evaluation};
 use crate::old;
+use crate::pretraining::Pretrained;
+use crate::prototypes::Prototype;
 use crate::results::{Results, SeedResult, SegmentedPicture};
 use crate::version::VERSION;
 
@@ -44,6 +46,10 @@ struct DetailsFile {
     /// Those of pictures with masks: the picture, then its masks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     segmented: Vec<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pretrained: Option<Pretrained>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    prototypes: Vec<Prototype>,
 }
 
 /// What one evaluation has besides its measures.
@@ -82,6 +88,8 @@ pub fn to_files(results: &Results) -> Result<(String, String), ResultsError> {
             .iter_mut()
             .map(|case| files_of(case).map(std::mem::take).collect())
             .collect(),
+        pretrained: slim.pretrained.take(),
+        prototypes: std::mem::take(&mut slim.prototypes),
     };
     Ok((
         serde_json::to_string_pretty(&slim)?,
@@ -143,6 +151,8 @@ fn fill(results: &mut Results, details: DetailsFile) -> Result<(), ResultsError>
             *place = file;
         }
     }
+    results.pretrained = details.pretrained;
+    results.prototypes = details.prototypes;
     Ok(())
 }
 

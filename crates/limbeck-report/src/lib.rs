@@ -24,6 +24,8 @@ mod old;
 mod page;
 mod palette;
 mod picture;
+mod pretraining;
+mod prototypes;
 mod provenance;
 mod results;
 mod section;
@@ -49,6 +51,10 @@ pub use measure::{AGREEMENT, Better, Measure};
 pub use numbers::count;
 pub use page::render;
 pub use palette::Palette;
+pub use pretraining::{
+    EmbeddingMap, Neighbour, Neighbourhood, Plane, Pretrained, Reconstructed, Redrawn,
+};
+pub use prototypes::Prototype;
 pub use results::{
     BASELINE, DataSummary, Disagreement, DrawnMask, EpochRow, Gain, NetworkSummary, Resampled,
     Results, SeedResult, SegmentedPicture, TRAIN, VALIDATION,

@@ -6,6 +6,8 @@ use super::classification;
 use super::comparison::comparison;
 use super::curves::curves;
 use super::headline::headline;
+use super::pretraining;
+use super::prototypes::prototypes;
 use super::provenance::provenance;
 use super::section::Section;
 use super::seeds::seeds;
@@ -28,10 +30,16 @@ pub fn render(results: &Results) -> String {
         ],
         vec![Section::new("training", "Training", curves(results))],
     ];
-    rows.extend(match segmentation::is_of(results) {
-        true => segmentation::rows(results),
-        false => classification::rows(results),
+    rows.extend(match &results.pretrained {
+        Some(found) => pretraining::rows(found, results),
+        None if segmentation::is_of(results) => segmentation::rows(results),
+        None => classification::rows(results),
     });
+    rows.push(vec![Section::new(
+        "prototypes",
+        "Prototypes",
+        prototypes(results),
+    )]);
     rows.push(vec![Section::new(
         "provenance",
         "How it was made",

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluation::Evaluation;
 use crate::measure::{self, Measure};
+use crate::pretraining::Pretrained;
+use crate::prototypes::Prototype;
 use crate::version::Version;
 
 /// Name of the method that learns from labels alone, which every other one is compared with.
@@ -45,6 +47,15 @@ pub struct Results {
     /// teacher) of the first seed differ most, the most different first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub segmented: Vec<SegmentedPicture>,
+    /// Of a run that pre-trains: what its first seed's networks make of images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<Pretrained>,
+    /// The first seed's prototypes, of a method that learns some: those with the largest shares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prototypes: Vec<Prototype>,
+    /// What went wrong though the run went on, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Wall time of the whole run.
     pub seconds: f64,
     /// The resolved recipe, as TOML.

@@ -13,6 +13,7 @@ use limbeck_nn::{Network, Outputs, Taps, weights::SegmentationFacts};
 use limbeck_report::Evaluation;
 
 use embedded::EmbeddedSet;
+pub use embedded::Specimens;
 use images::ImageSet;
 use pixels::PixelSet;
 
@@ -21,6 +22,7 @@ use crate::{
     metric::{Choice, EMBEDDING, PartAnswers},
     model_source::LoadedModel,
     recipe::{ChooseBy, EvaluateRecipe, ProbeRecipe},
+    represent::Glimpse,
     segment::Segmenter,
     sweep::{BATCH, Sweep},
 };
@@ -193,7 +195,10 @@ impl EvaluationSet {
                 images.run(sweep, &network, teacher, &forward)
             }
             Images::Own(pixels) => pixels.run(&network, teacher, &forward),
-            Images::Embedded(images) => Ok((images.run(&network)?, PartAnswers::default())),
+            Images::Embedded(images) => {
+                let (measured, glimpse) = images.run(&network, self.is_shown())?;
+                Ok((measured, glimpsed(glimpse)))
+            }
         }
     }
 
@@ -218,6 +223,19 @@ impl EvaluationSet {
     /// Which part of the data it is.
     pub fn section(&self) -> Section {
         self.section
+    }
+
+    /// Whether the embeddings of its images are looked at, which takes place once, at the end.
+    fn is_shown(&self) -> bool {
+        self.section == Section::Test
+    }
+
+    /// Which images are shown by their embeddings; `None` where networks predict something else.
+    pub fn specimens(&self) -> Option<Specimens<'_>> {
+        match &self.images {
+            Images::Embedded(images) => Some(images.specimens()),
+            Images::Fitted(_) | Images::Own(_) => None,
+        }
     }
 
     /// Measures `teacher` on the images as the student of `network` sees them, or in its own size
@@ -245,10 +263,19 @@ impl EvaluationSet {
             Images::Embedded(images) => {
                 let taps = Taps::from_iter([EMBEDDING]);
                 let embed = |images, samples: &[usize]| forward(images, samples, &taps);
-                let measured = images.run_teacher(teacher.name(), &embed)?;
-                Ok((measured, PartAnswers::default()))
+                let (measured, glimpse) =
+                    images.run_teacher(teacher.name(), self.is_shown(), &embed)?;
+                Ok((measured, glimpsed(glimpse)))
             }
         }
+    }
+}
+
+/// Answers of a network that predicts embeddings.
+fn glimpsed(glimpse: Option<Glimpse>) -> PartAnswers {
+    PartAnswers {
+        glimpse,
+        ..PartAnswers::default()
     }
 }
 

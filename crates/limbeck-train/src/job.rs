@@ -4,6 +4,7 @@ mod checkpoints;
 mod choice;
 mod delivery;
 mod event_file;
+mod exhibits;
 mod logs;
 mod material;
 mod state;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 pub use choice::Choice;
 use choice::Reached;
 pub(crate) use choice::weights_name;
+pub use exhibits::{Exhibits, Prototype, Reconstructed};
 use limbeck_data::{Augment, Loader, Part};
 use limbeck_methods::{Progress, TaskKind, Teacher};
 use limbeck_nn::{
@@ -35,6 +37,7 @@ use crate::{
     model_source,
     observer::{Moment, Observer},
     recipe::Recipe,
+    represent::{SPREAD, collapse, has_collapsed},
     schedule::Schedule,
     step::{Learner, Lesson, Pause},
 };
@@ -70,6 +73,9 @@ pub struct Job<'a> {
     pub validation: &'a EvaluationSet,
     /// The teacher's answers on them.
     pub validation_answers: Option<&'a PartAnswers>,
+    /// Images of which some are shown at the end, as a method that hides a part of them reconstructs
+    /// them.
+    pub shown: &'a Part,
     /// Where knowledge comes from.
     pub teacher: Option<&'a dyn Teacher>,
     /// Class names, written into weights files.
@@ -101,6 +107,8 @@ pub struct Finished {
     /// What the chosen weights reach on the validation part, more being better:
     /// [`Evaluation::score`](limbeck_report::Evaluation::score).
     pub validation_score: f64,
+    /// What there is to look at.
+    pub exhibits: Exhibits,
     /// One row an epoch.
     pub epochs: Vec<EpochRow>,
     /// Wall time, stops left out.
@@ -327,6 +335,13 @@ impl Job<'_> {
         }
         row.note(VALIDATION, &measured.measures);
         observer.epoch(&self.name, &row, &measured, learner.epochs());
+        let told = has_collapsed(&state.rows);
+        if let Some(spread) = measured.value(SPREAD)
+            && let Some(warning) = collapse(&self.name, spread)
+            && !told
+        {
+            observer.warn(&warning);
+        }
         state.rows.push(row);
         let reached = Reached {
             score: measured.score(),

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 use limbeck_data::Batch;
 use limbeck_methods::{
-    Cast, HeldOut, Interlude, Member, Procedure, Progress, Scene, Setting, Stage, Task, Teacher,
-    Trained,
+    Act, Cast, HeldOut, Interlude, Likeness, Member, Procedure, Progress, Reconstruction, Scene,
+    Setting, Stage, Task, Teacher, Trained,
 };
 use limbeck_nn::{
     Network, Store,
@@ -226,6 +226,62 @@ impl Learner {
             self.average = Some(WeightAverage::new(decay, store));
         }
         Ok(())
+    }
+
+    /// What the procedure reconstructs of the images of `batch`, which is drawn from `seed`; `None` where
+    /// it hides nothing.
+    ///
+    /// # Errors
+    /// Whatever it refuses.
+    pub fn reconstruct(
+        &self,
+        batch: &limbeck_methods::Batch,
+        seed: u64,
+    ) -> Result<Option<Reconstruction>, TrainError> {
+        let act = Act::default();
+        let mut scene = Scene::new(self.after(&act, batch, None, seed));
+        Ok(self.procedure.reconstruct(&mut scene)?)
+    }
+
+    /// How near the images of `batch` are to the procedure's prototypes; `None` where it has none.
+    ///
+    /// # Errors
+    /// Whatever it refuses, and what `teacher` does.
+    pub fn likeness(
+        &self,
+        batch: &limbeck_methods::Batch,
+        teacher: Option<&dyn Teacher>,
+        seed: u64,
+    ) -> Result<Option<Likeness>, TrainError> {
+        let act = Act::default();
+        let mut scene = Scene::new(self.after(&act, batch, teacher, seed));
+        Ok(self.procedure.likeness(&mut scene)?)
+    }
+
+    /// A setting in which nothing is trained, after the last step.
+    fn after<'a>(
+        &'a self,
+        act: &'a Act,
+        batch: &'a limbeck_methods::Batch,
+        teacher: Option<&'a dyn Teacher>,
+        seed: u64,
+    ) -> Setting<'a> {
+        let over = |epochs| Progress {
+            epoch: epochs,
+            epochs,
+            step: 0,
+            steps: 1,
+        };
+        Setting {
+            cast: &self.cast,
+            act,
+            batch,
+            teacher,
+            stage: over(self.stage().epochs),
+            run: over(self.epochs()),
+            task: self.task.as_ref(),
+            seed,
+        }
     }
 
     /// Learns from one batch: plays the stage's acts.

@@ -227,6 +227,23 @@ fn stored_features_of_such_a_teacher_give_its_bits() {
     std::fs::rename(place.path("teacher"), place.path("away")).unwrap();
     place.succeed(&[&classify("prockd", "cache:cache", "stored")[..], &views].concat());
     assert!(student(&place, "live") == student(&place, "stored"));
+    let prototypes = |run: &str| file(&place, &format!("{run}/details.json"))["prototypes"].clone();
+    let shown = prototypes("live");
+    assert_eq!(shown, prototypes("stored"));
+    let shown = shown.as_array().unwrap();
+    assert_eq!(shown.len(), 16);
+    let shares: Vec<f64> = shown
+        .iter()
+        .map(|it| it["share"].as_f64().unwrap())
+        .collect();
+    assert!(shares.windows(2).all(|pair| pair[0] >= pair[1]) && shares[0] > 100.0 / 72.0);
+    assert!(
+        shown
+            .iter()
+            .all(|it| it["parts"].as_array().unwrap().len() == 6)
+    );
+    let page = std::fs::read_to_string(place.path("live/report.html")).unwrap();
+    assert!(page.contains("id=\"prototypes\"") && !page.contains("id=\"map\""));
     let results = file(&place, "stored/results.json");
     assert_eq!(
         results["teacher"]["other_classes"]

@@ -80,6 +80,46 @@ fn a_run_killed_at_random_moments_ends_with_the_bits_of_an_undisturbed_run() {
     let page = text(&place, "killed/report.html");
     assert!(page.contains("trained with mae alone"));
     assert!(!page.contains("labels alone"));
+
+    // What is shown is the same, too, whatever was killed and however many threads there were.
+    let shown =
+        |run: &str| json(&text(&place, &format!("{run}/details.json")))["pretrained"].clone();
+    let pictures = shown("undisturbed");
+    assert_eq!(pictures, shown("killed"));
+    let sheet = |job: &str| bytes(&place.path(&format!("killed/jobs/{job}/reconstructions.png")));
+    assert!(sheet("student-0") != sheet("baseline-0"));
+    let reconstructions = pictures["reconstructions"].as_array().unwrap();
+    assert_eq!(reconstructions.len(), 6);
+    for picture in reconstructions {
+        let [student, baseline] = ["student", "baseline"].map(|who| &picture[who]);
+        assert!(student["error"].as_f64().unwrap() > 0.0);
+        assert_ne!(student["png"], baseline["png"]);
+        assert_ne!(picture["png"], picture["masked"]);
+    }
+    let neighbourhoods = pictures["neighbourhoods"].as_array().unwrap();
+    assert_eq!(neighbourhoods.len(), 8);
+    for (who, near) in ["teacher", "student", "baseline"].map(|who| (who, &neighbourhoods[3][who]))
+    {
+        let near = near.as_array().unwrap();
+        let cosines: Vec<f64> = near
+            .iter()
+            .map(|it| it["cosine"].as_f64().unwrap())
+            .collect();
+        assert_eq!(cosines.len(), 5, "{who}");
+        assert!(
+            cosines.windows(2).all(|pair| pair[0] >= pair[1]),
+            "{cosines:?}"
+        );
+        assert!(near.iter().all(|it| it["label"].is_u64()));
+        let points = pictures["map"][who]["points"].as_array().unwrap();
+        assert_eq!(
+            points.len(),
+            pictures["map"]["labels"].as_array().unwrap().len()
+        );
+    }
+    for section in ["reconstructions", "neighbours", "map"] {
+        assert!(page.contains(&format!("id=\"{section}\"")), "{section}");
+    }
 }
 
 #[test]
@@ -121,6 +161,48 @@ fn pictures_without_labels_are_enough() {
         results["students"][0]["test"]["measures"][0]["name"],
         "spread"
     );
+    let shown = json(&text(&place, "run/details.json"))["pretrained"].clone();
+    assert!(shown["neighbourhoods"][0]["label"].is_null());
+    assert_eq!(
+        shown["neighbourhoods"][0]["student"]
+            .as_array()
+            .unwrap()
+            .len(),
+        5
+    );
+    assert_eq!(shown["map"]["labels"].as_array().unwrap().len(), 0);
+    assert!(shown["reconstructions"][0]["baseline"].is_null());
+    assert!(results["warnings"].is_null());
+    let page = text(&place, "run/report.html");
+    assert!(page.contains("id=\"neighbours\"") && !page.contains('✗'));
+}
+
+#[test]
+fn a_collapse_is_told_once_in_the_log_the_page_and_the_results_with_what_to_do() {
+    let place = Place::new();
+    let mut picture = b"P6\n16 16\n255\n".to_vec();
+    picture.extend((0..16 * 16 * 3).map(|at| (at * 7 % 256) as u8));
+    for image in 0..48 {
+        // All alike, so that any network gives them one embedding.
+        place.write(&format!("alike/{image}.ppm"), &picture);
+    }
+    let mut arguments = run("moco", &["--json", "--out", "run"]);
+    arguments[1] = "alike".to_owned();
+    arguments.retain(|word| word != "--quiet");
+    let finished = place.run(&words(&arguments));
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    let told = "student-0: the embeddings of different images have become one";
+    assert_eq!(
+        finished.stderr.matches(told).count(),
+        1,
+        "{}",
+        finished.stderr
+    );
+    assert!(finished.stderr.contains("optimizer.learning_rate"));
+    let json = json(&finished.stdout);
+    assert!(json["warnings"][0].as_str().unwrap().starts_with(told));
+    assert_eq!(text(&place, "run/results.json").matches(told).count(), 1);
+    assert_eq!(text(&place, "run/report.html").matches(told).count(), 1);
 }
 
 #[test]

@@ -18,8 +18,9 @@ fn every_command_that_computes_refuses_no_threads_and_too_many() {
     let run: Vec<&str> = run.iter().map(String::as_str).collect();
     place.succeed(&run);
     let image = place.class_folders("data", 2, 1).join("test/class0/0.ppm");
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 9] = [
         &["demo"],
+        &["demo", "--task", "pretraining"],
         &["train", "shapes:120", "--model", "resnet8"],
         &[
             "distill",

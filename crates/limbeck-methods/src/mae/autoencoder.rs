@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use limbeck_nn::{
-    Network,
+    Network, Pass,
     model::vit::{Embedding, VisionTransformer},
 };
 
@@ -10,12 +10,12 @@ use super::{
     MaeConfig,
     decoder::{Decoder, DecoderConfig, POSITIONS},
     masking::{Masking, kept_of},
-    pixels::{masked_error, patches_of, standardised},
+    pixels::{images_of, masked_error, patches_of, standardised, unstandardised},
     positions::sin_cos_positions,
 };
 use crate::{
-    Act, Cast, MethodError, Probe, STUDENT, Scene, Stage, Trained, criterion::require_at_least,
-    member_seed,
+    Act, Cast, MethodError, Probe, Reconstruction, STUDENT, Scene, Stage, Trained,
+    criterion::require_at_least, member_seed,
 };
 
 /// Name of the decoder in the cast.
@@ -181,22 +181,34 @@ impl MaskedAutoencoder {
     ) -> Result<Encoded, MethodError> {
         let images = scene.batch().images.clone();
         scene.parts(STUDENT, |network, pass| {
-            let encoder = transformer(self.method, network)?;
-            // Taps of blocks, which tell rows from columns, are not read.
-            let grid = [1, self.kept];
-            let mut tokens = encoder.visible_tokens(pass, images, &masking.visible);
-            let mut features = Vec::with_capacity(blocks.len());
-            let mut done = 0;
-            for &block in blocks {
-                tokens = encoder.run_blocks(pass, tokens, done..block + 1, grid);
-                features.push(tokens.clone());
-                done = block + 1;
-            }
-            let depth = encoder.config().depth;
-            tokens = encoder.run_blocks(pass, tokens, done..depth, grid);
-            let tokens = encoder.normalise(pass, tokens);
-            Ok(Encoded { features, tokens })
+            self.encoded(network, pass, images, masking, blocks)
         })
+    }
+
+    /// The same in one pass over `network`, the student.
+    fn encoded(
+        &self,
+        network: &Network,
+        pass: &mut Pass<'_>,
+        images: Tensor<4>,
+        masking: &Masking,
+        blocks: &[usize],
+    ) -> Result<Encoded, MethodError> {
+        let encoder = transformer(self.method, network)?;
+        // Taps of blocks, which tell rows from columns, are not read.
+        let grid = [1, self.kept];
+        let mut tokens = encoder.visible_tokens(pass, images, &masking.visible);
+        let mut features = Vec::with_capacity(blocks.len());
+        let mut done = 0;
+        for &block in blocks {
+            tokens = encoder.run_blocks(pass, tokens, done..block + 1, grid);
+            features.push(tokens.clone());
+            done = block + 1;
+        }
+        let depth = encoder.config().depth;
+        tokens = encoder.run_blocks(pass, tokens, done..depth, grid);
+        let tokens = encoder.normalise(pass, tokens);
+        Ok(Encoded { features, tokens })
     }
 
     /// Pixels of all patches `[B, L, p · p · C]` from the encoder's last tokens.
@@ -211,6 +223,38 @@ impl MaskedAutoencoder {
     ) -> Result<Tensor<3>, MethodError> {
         scene.modules(DECODER, |pass| {
             self.decoder.forward(pass, tokens, &masking.restore)
+        })
+    }
+
+    /// The scene's images with a part hidden, drawn as in training, and reconstructed as in evaluation,
+    /// without drop path. What was learnt standardised gets the mean and the deviation of its patch back.
+    ///
+    /// # Errors
+    /// A student that is no vision transformer, no decoder in the cast.
+    pub fn reconstruct(&self, scene: &mut Scene<'_>) -> Result<Reconstruction, MethodError> {
+        let masking = self.draw(scene);
+        let images = scene.batch().images.clone();
+        let [batch, channels, height, width] = images.dims();
+        let encoded = scene.evaluate_parts(STUDENT, |network, pass| {
+            self.encoded(network, pass, images.clone(), &masking, &[])
+        })?;
+        let prediction = scene.evaluate_modules(DECODER, |pass| {
+            self.decoder.forward(pass, encoded.tokens, &masking.restore)
+        })?;
+        let pixels = patches_of(images, self.patch);
+        let prediction = match self.norm_pix {
+            true => unstandardised(prediction, pixels.clone()),
+            false => prediction,
+        };
+        let hidden: Tensor<3> = masking.mask.unsqueeze_dim(2);
+        let made = pixels.clone() + (prediction - pixels) * hidden.clone();
+        let places = self.patch * self.patch;
+        let hidden = hidden.expand([batch, self.patches, places]);
+        let size = [height, width];
+        Ok(Reconstruction {
+            images: images_of(made, self.patch, channels, size),
+            hidden: images_of(hidden, self.patch, 1, size),
+            standardised: self.norm_pix,
         })
     }
 

@@ -84,6 +84,39 @@ fn another_masking_is_drawn_at_every_step_and_the_same_when_it_is_repeated() {
 }
 
 #[test]
+fn what_was_seen_is_kept_and_what_was_hidden_is_what_the_loss_is_of() {
+    for norm_pix in [false, true] {
+        let config = MaeConfig {
+            norm_pix,
+            ..MaeConfig::default()
+        };
+        let (mae, cast) = made(config).unwrap();
+        let (made, _) = played(&mae, &cast, |scene| {
+            mae.reconstruct(scene).unwrap().unwrap()
+        });
+        assert_eq!(made.standardised, norm_pix);
+        let images = batch(1).images;
+        let [count, channels, height, width] = images.dims();
+        assert_eq!(made.hidden.dims(), [count, 1, height, width]);
+        let hidden = made.hidden.clone().expand([count, channels, height, width]);
+        let seen = hidden.clone().mul_scalar(-1.0).add_scalar(1.0);
+        let away = made.images - images.clone();
+        assert!(
+            numbers(&(away.clone() * seen))
+                .iter()
+                .all(|value| *value == 0.0)
+        );
+        // Three quarters are hidden, whole patches of them.
+        assert_close(&[number(&hidden.clone().mean())], &[0.75]);
+        if !norm_pix {
+            let errors = (away * hidden.clone()).square().sum() / hidden.sum();
+            let (terms, _) = played(&mae.clone(), &cast, |scene| mae.clone().play(0, 0, scene));
+            assert_close(&[number(&errors)], &[number(&terms.unwrap()[0].value)]);
+        }
+    }
+}
+
+#[test]
 fn everything_learns_but_positions_and_what_only_the_embedding_reads() {
     let (mut mae, cast) = made(MaeConfig::default()).unwrap();
     let (terms, played) = played(&mae.clone(), &cast, |scene| mae.play(0, 0, scene).unwrap());

@@ -118,6 +118,18 @@ impl Prototypes {
         Code { tokens, descriptor }
     }
 
+    /// How near each token x of joined states `[B, N, 3·D]` is to each prototype c, and the share a of each
+    /// prototype in it: both `[B, K, N]`. Of ‖x − c‖² = 1 − 2·x·c + ‖c‖² only x·c differs between the tokens
+    /// of one prototype, and it is what is given.
+    pub fn likeness(&self, pass: &mut Pass<'_>, states: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+        let unit = of_length_one(relu(self.cat_transform.forward(pass, states)));
+        let shares = self.shares(pass, unit.clone());
+        let [batch, ..] = unit.dims();
+        let centroids = pass.get::<2>(self.centroids).unsqueeze::<3>();
+        let centroids = centroids.expand([batch, self.count, self.width]);
+        (centroids.matmul(unit.swap_dims(1, 2)), shares)
+    }
+
     /// a: the share of each prototype in each token x of length one, `[B, N, D]` → `[B, K, N]`.
     pub fn shares(&self, pass: &mut Pass<'_>, unit: Tensor<3>) -> Tensor<3> {
         softmax(self.assign.forward(pass, unit), 2).swap_dims(1, 2)

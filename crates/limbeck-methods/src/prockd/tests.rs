@@ -54,6 +54,46 @@ fn shares_add_up_to_one_and_the_residuals_have_length_one() {
 }
 
 #[test]
+fn a_token_that_points_along_a_prototype_is_nearest_to_it() {
+    let (prototypes, mut store) = prototypes(1);
+    // The first map gives its first numbers as they are.
+    let map = store.find("cat_transform.weight").unwrap();
+    let identity = |at: usize| f64::from(at / (3 * WIDTH) == at % (3 * WIDTH));
+    store.set_values(map, (0..3 * WIDTH * WIDTH).map(identity).collect());
+    let bias = store.find("cat_transform.bias").unwrap();
+    store.set_values(bias, vec![0.0; WIDTH]);
+    let id = store.find("centroids").unwrap();
+    let centroids = numbers(&store.entry(id).value);
+    let row = |k: usize| &centroids[k * WIDTH..(k + 1) * WIDTH];
+    // Token n is 3 times as long as prototype n.
+    let tokens: Vec<f64> = (0..COUNT)
+        .flat_map(|k| {
+            let zeros = vec![0.0; 2 * WIDTH];
+            row(k)
+                .iter()
+                .map(|x| 3.0 * x)
+                .chain(zeros)
+                .collect::<Vec<f64>>()
+        })
+        .collect();
+    let tokens = crate::testing::tensor(tokens, [1, COUNT, 3 * WIDTH]);
+    let (near, shares) = prototypes.likeness(&mut pass(&store), tokens);
+    assert_eq!(
+        (near.dims(), shares.dims()),
+        ([1, COUNT, COUNT], [1, COUNT, COUNT])
+    );
+    assert_close(&numbers(&shares.sum_dim(1)), &[1.0; COUNT]);
+    for (k, near) in numbers(&near).chunks(COUNT).enumerate() {
+        let length = row(k).iter().map(|x| x * x).sum::<f64>().sqrt();
+        assert_close(&near[k..=k], &[length]);
+        assert!(
+            near.iter().all(|other| *other <= near[k] + 1e-12),
+            "{k}: {near:?}"
+        );
+    }
+}
+
+#[test]
 fn patches_that_change_places_do_so_in_what_is_rebuilt() {
     let (prototypes, store) = prototypes(1);
     let states = states("t", 2, 5);
@@ -320,6 +360,30 @@ impl Run {
         })
     }
 
+    /// How near four images are to the prototypes.
+    fn likeness(&self) -> crate::Likeness {
+        let images = random("images", [4, 3, self.size, self.size]);
+        let batch = Batch::new(images, Target::None, POSITIONS[..4].to_vec());
+        let act = crate::Act::default();
+        let progress = Progress {
+            epoch: 1,
+            epochs: 1,
+            step: 0,
+            steps: 1,
+        };
+        let mut scene = Scene::new(Setting {
+            cast: &self.cast,
+            act: &act,
+            batch: &batch,
+            teacher: Some(&self.teacher),
+            stage: progress,
+            run: progress,
+            task: &Classification::PLAIN,
+            seed: 7,
+        });
+        self.method.likeness(&mut scene).unwrap().unwrap()
+    }
+
     /// Plays the act on four images.
     fn play(&mut self) -> (Vec<Term>, Played) {
         let segments =
@@ -406,6 +470,13 @@ fn every_kind_of_student_learns_from_every_kind_of_teacher() {
             let [own, known] = networks;
             let mut run = Run::new(config.clone(), own, known)
                 .unwrap_or_else(|error| panic!("{student} from {teacher}: {error}"));
+            let likeness = run.likeness();
+            let positions = likeness.grid[0] * likeness.grid[1];
+            assert_eq!(
+                likeness.nearness.dims(),
+                [4, 3, positions],
+                "{student} from {teacher}"
+            );
             let (terms, played) = run.play();
             let names: Vec<&str> = terms.iter().map(|term| term.name.as_str()).collect();
             assert_eq!(

@@ -4,12 +4,9 @@ use maud::{Markup, html};
 
 use crate::measure::AGREEMENT;
 use crate::numbers::{count, percent};
-use crate::picture::is_base64;
+use crate::picture::{is_base64, is_sharp};
 use crate::results::{Disagreement, Results};
 use crate::side::{decimals, student};
-
-/// Pictures up to this height and width are shown with their pixels sharp.
-const SMALL: usize = 96;
 
 /// The pictures; nothing without a teacher, or with one that chooses other classes.
 pub fn disagreements(results: &Results) -> Markup {
@@ -61,8 +58,7 @@ fn who_is_right(shown: &[Disagreement]) -> String {
 
 fn card(results: &Results, case: &Disagreement) -> Markup {
     let label = case.label.map(|label| results.data.class_name(label));
-    let [_, height, width] = results.data.shape;
-    let small = height.max(width) <= SMALL;
+    let small = is_sharp(results.data.shape);
     let of_class = label
         .as_ref()
         .map_or(String::new(), |label| format!(", of class {label}"));

@@ -6,6 +6,7 @@ mod compare;
 mod continual;
 mod files;
 mod html;
+mod pretraining;
 mod sample;
 mod segmented;
 mod words;

@@ -102,6 +102,9 @@ pub fn distilled(classes: usize, seeds: usize, epochs: usize) -> Results {
         ],
         disagreements: (0..12).map(|place| disagreement(place, classes, &mut noise)).collect(),
         segmented: Vec::new(),
+        pretrained: None,
+        prototypes: Vec::new(),
+        warnings: Vec::new(),
         seconds: 8_143.0,
         recipe: RECIPE.into(),
         command: "limbeck distill /usr/share/datasets/fashion-mnist --teacher runs/resnet32x4 --student resnet8x4 --method kd --baseline --seeds 3 --epochs 30".into(),
@@ -392,7 +395,8 @@ fn disagreement(place: usize, classes: usize, noise: &mut Noise) -> Disagreement
     }
 }
 
-fn picture(place: usize, noise: &mut Noise) -> String {
+/// A small picture as a PNG file, base64.
+pub fn picture(place: usize, noise: &mut Noise) -> String {
     let image = RgbImage::from_fn(28, 28, |x, y| {
         let (x, y) = (f64::from(x) - 13.5, f64::from(y) - 13.5);
         let inside = match place % 3 {

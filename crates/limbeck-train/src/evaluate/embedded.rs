@@ -8,16 +8,41 @@ use crate::{
     TrainError,
     recipe::ProbeRecipe,
     represent::{
-        Embed, Embeddings, NearestNeighbours, embeddings_by, embeddings_of, linear_accuracy, spread,
+        Embed, Embeddings, Glimpse, NearestNeighbours, SPREAD, embeddings_by, embeddings_of,
+        linear_accuracy, spread,
     },
+    specimens::{drawn, various},
     sweep::{BATCH, Sweep},
 };
+
+/// Images whose neighbours are shown.
+const SHOWN: usize = 8;
+/// Neighbours that are shown of each.
+const NEIGHBOURS: usize = 5;
+/// Images that are mapped at the most.
+const MAPPED: usize = 1_000;
 
 /// Images to measure, and those of known classes among which their neighbours are looked for.
 pub(super) struct EmbeddedSet {
     images: Sweep,
     bank: Sweep,
     neighbours: usize,
+    /// Positions of the images whose neighbours are shown.
+    shown: Vec<usize>,
+    /// Positions of those that are mapped.
+    mapped: Vec<usize>,
+}
+
+/// The images that are shown by their embeddings.
+pub struct Specimens<'a> {
+    /// The part that they are of.
+    pub part: &'a Part,
+    /// The images among which neighbours are looked for.
+    pub bank: &'a Part,
+    /// Positions in `part` of the images whose neighbours are shown.
+    pub shown: &'a [usize],
+    /// Positions in `part` of those that are mapped.
+    pub mapped: &'a [usize],
 }
 
 impl EmbeddedSet {
@@ -35,6 +60,8 @@ impl EmbeddedSet {
             false => train.clone(),
         };
         Ok(Self {
+            shown: various(&part, SHOWN),
+            mapped: drawn(&part, MAPPED),
             images: Sweep::new(part, augment, BATCH, workers)?,
             bank: Sweep::new(bank, augment, BATCH, workers)?,
             neighbours: probe.neighbours,
@@ -45,23 +72,46 @@ impl EmbeddedSet {
         self.images.part()
     }
 
-    pub fn run(&self, network: &Network) -> Result<Evaluation, TrainError> {
-        self.judge(&|sweep| embeddings_of(network, sweep))
+    pub fn specimens(&self) -> Specimens<'_> {
+        Specimens {
+            part: self.images.part(),
+            bank: self.bank.part(),
+            shown: &self.shown,
+            mapped: &self.mapped,
+        }
+    }
+
+    /// Measures `network`, and with `glimpse` looks at what is shown of its embeddings.
+    pub fn run(
+        &self,
+        network: &Network,
+        glimpse: bool,
+    ) -> Result<(Evaluation, Option<Glimpse>), TrainError> {
+        self.judge(glimpse, &|sweep| embeddings_of(network, sweep))
     }
 
     /// The same of the teacher called `name`, which gives its outputs by `embed`.
-    pub fn run_teacher(&self, name: &str, embed: &Embed<'_>) -> Result<Evaluation, TrainError> {
-        self.judge(&|sweep| embeddings_by(name, sweep, embed))
+    pub fn run_teacher(
+        &self,
+        name: &str,
+        glimpse: bool,
+        embed: &Embed<'_>,
+    ) -> Result<(Evaluation, Option<Glimpse>), TrainError> {
+        self.judge(glimpse, &|sweep| embeddings_by(name, sweep, embed))
     }
 
     fn judge(
         &self,
+        glimpse: bool,
         embeddings: &dyn Fn(&Sweep) -> Result<Embeddings, TrainError>,
-    ) -> Result<Evaluation, TrainError> {
+    ) -> Result<(Evaluation, Option<Glimpse>), TrainError> {
         let images = embeddings(&self.images)?;
         let mut measures = Vec::new();
+        let bank = match glimpse || !images.labels.is_empty() {
+            true => embeddings(&self.bank)?,
+            false => Embeddings::default(),
+        };
         if !images.labels.is_empty() {
-            let bank = embeddings(&self.bank)?;
             let classes = self.part().classes().len();
             let linear = linear_accuracy(&bank, &images, classes);
             let meaning = "a linear map of the frozen embedding gives the right class";
@@ -78,7 +128,7 @@ impl EmbeddedSet {
             }
         }
         measures.push(Measure {
-            name: "spread".to_owned(),
+            name: SPREAD.to_owned(),
             title: "spread of embeddings".to_owned(),
             meaning:
                 "1 where all directions are taken alike, 0 where all images have one embedding"
@@ -86,10 +136,13 @@ impl EmbeddedSet {
             value: spread(&images),
             ..Measure::default()
         });
-        Ok(Evaluation {
+        let glimpse =
+            glimpse.then(|| Glimpse::of(&images, &bank, &self.shown, &self.mapped, NEIGHBOURS));
+        let evaluation = Evaluation {
             measures,
             per_class: Vec::new(),
             details: Details::None,
-        })
+        };
+        Ok((evaluation, glimpse))
     }
 }

@@ -1,14 +1,11 @@
 //! Pictures on which student and teacher choose different classes.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
-use limbeck_data::{Image, Part};
+use limbeck_data::Part;
 use limbeck_report::Disagreement;
 
-use crate::{TrainError, metric::Choice};
+use crate::{TrainError, metric::Choice, picture::base64_png};
 
 /// How many pictures of disagreement are kept.
 const DISAGREEMENTS: usize = 24;
@@ -44,27 +41,8 @@ pub(super) fn disagreements(
                 label: test.class(index),
                 student: (student[index].class, student[index].probability),
                 teacher: (teacher[index].class, teacher[index].probability),
-                png: STANDARD.encode(png(&test.image(index)?)),
+                png: base64_png(&test.image(index)?),
             })
         })
         .collect()
-}
-
-/// `image` as the bytes of a PNG file; empty if it cannot be encoded.
-pub(super) fn png(image: &Image) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let colour = match image.channels {
-        1 => ExtendedColorType::L8,
-        _ => ExtendedColorType::Rgb8,
-    };
-    let encoded = PngEncoder::new(Cursor::new(&mut bytes)).write_image(
-        &image.pixels,
-        image.width as u32,
-        image.height as u32,
-        colour,
-    );
-    match encoded {
-        Ok(()) => bytes,
-        Err(_) => Vec::new(),
-    }
 }

@@ -159,6 +159,7 @@ fn perform(
 
     let outcome = summary::Outcome {
         seeds: &seeds,
+        test: &test,
         teacher: teacher.as_ref(),
         teacher_weights: teacher_job.as_ref().map(|job| job.weights.as_path()),
         taught,

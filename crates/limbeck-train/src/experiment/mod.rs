@@ -9,6 +9,7 @@ mod images;
 mod mask_content;
 mod moved;
 mod plan;
+mod pretrained;
 mod questions;
 mod run;
 mod segmented;

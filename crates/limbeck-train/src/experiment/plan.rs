@@ -535,6 +535,7 @@ impl Plan {
             augment: &self.augment,
             validation,
             validation_answers: None,
+            shown: &self.dataset.test,
             teacher: None,
             classes: &self.classes,
             interrupt,

@@ -4,16 +4,16 @@
 use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use limbeck_data::{Annotation, Augment, Labelling, Mask, Part, VOID};
+use limbeck_data::{Annotation, Labelling, Mask, Part, VOID};
 use limbeck_report::{DrawnMask, Palette, SegmentedPicture, mask_png};
 
-use super::disagreements::png;
 use crate::{
     TrainError,
     metric::{
         PartAnswers,
         pixels::{ClassPixels, mean_of},
     },
+    picture::{base64_png, shown_size, shrunk},
     segment::RunLengths,
 };
 
@@ -96,12 +96,7 @@ fn shown(
         .into_iter()
         .map(|index| {
             let image = test.image(index)?;
-            let size = shown_size([image.height, image.width]);
-            let plain = Augment {
-                size,
-                channels: image.channels,
-                ..Augment::default()
-            };
+            let size = shown_size([image.height, image.width], LARGEST);
             let draw = |mask: &Mask, miou: Option<f64>| {
                 let reduced = reduced(mask, size);
                 let file = mask_png(&reduced, size, &palette);
@@ -120,7 +115,7 @@ fn shown(
                 index,
                 name: name_within(data, test.name(index)),
                 size,
-                png: STANDARD.encode(png(&plain.plain(image))),
+                png: base64_png(&shrunk(image, LARGEST)),
                 truth: truth(test, index)?.map(|mask| draw(&mask, None)),
                 teacher: made.teacher.and_then(of),
                 student: of(made.student),
@@ -135,15 +130,6 @@ fn name_within(data: &Path, name: String) -> String {
     match Path::new(&name).strip_prefix(data) {
         Ok(within) if !within.as_os_str().is_empty() => within.display().to_string(),
         _ => name,
-    }
-}
-
-/// Height and width of what is shown of an image of `size`.
-fn shown_size(size: [usize; 2]) -> [usize; 2] {
-    let longest = size[0].max(size[1]);
-    match longest <= LARGEST {
-        true => size,
-        false => size.map(|side| (side * LARGEST / longest).max(1)),
     }
 }
 
@@ -173,8 +159,6 @@ mod tests {
         };
         assert_eq!(reduced(&mask, [1, 2]), [5, 7]);
         assert_eq!(reduced(&mask, [2, 4]), mask.ids);
-        assert_eq!(shown_size([720, 960]), [288, 384]);
-        assert_eq!(shown_size([64, 80]), [64, 80]);
     }
 
     #[test]

@@ -11,16 +11,19 @@ use limbeck_report::{
 use super::{
     Plan,
     disagreements::disagreements,
+    pretrained::{Seen, pretrained, prototypes},
     segmented::{Made, segmented},
 };
 use crate::{
     TrainError, environment,
+    evaluate::EvaluationSet,
     job::Finished,
     latency::latency_ms,
     metric::{
         PartAnswers,
         pixels::{ClassPixels, class_intervals, gain_over_images, groups},
     },
+    represent::collapsed,
     run_folder::RunFolder,
     run_teacher::RunTeacher,
 };
@@ -28,6 +31,8 @@ use crate::{
 /// What training and testing gave.
 pub(super) struct Outcome<'a> {
     pub seeds: &'a [u64],
+    /// What was tested on.
+    pub test: &'a EvaluationSet,
     pub teacher: Option<&'a RunTeacher>,
     /// Its file, where this run has trained it.
     pub teacher_weights: Option<&'a Path>,
@@ -93,6 +98,23 @@ pub(super) fn results(
         }
         _ => Vec::new(),
     };
+    let first = &outcome.students[0].exhibits;
+    let shown = match outcome.student_answers.first() {
+        None => None,
+        Some(student) => {
+            let seen = Seen {
+                teacher: outcome.taught.as_ref().map(|(_, answers)| answers),
+                student,
+                baseline: outcome.baseline_answers.first(),
+            };
+            let baseline = outcome.baselines.first().map(|job| &job.exhibits);
+            pretrained(plan, outcome.test, &seen, first, baseline)?
+        }
+    };
+    let students = named("student", outcome.seeds, &outcome.tested);
+    let baselines = named("baseline", outcome.seeds, &outcome.baseline_tested);
+    let warnings: Vec<String> = collapsed(students.chain(baselines)).into_iter().collect();
+    let prototypes = prototypes(first);
     let network = |network: &Network, file: Option<&Path>, test: Option<Evaluation>| {
         let cost = network.cost();
         NetworkSummary {
@@ -155,12 +177,25 @@ pub(super) fn results(
         pairs: plan.pairs.clone(),
         disagreements,
         segmented: pictures,
+        pretrained: shown,
+        prototypes,
+        warnings,
         seconds: outcome.seconds,
         // As in the run folder, from which a killed run goes on.
         recipe: plan.recipe.with_absolute_paths().to_toml()?,
         command: outcome.command.to_owned(),
         environment: environment::describe(),
     })
+}
+
+/// What networks reached, with the names of their jobs.
+fn named<'a>(
+    who: &'static str,
+    seeds: &'a [u64],
+    tested: &'a [Evaluation],
+) -> impl Iterator<Item = (String, &'a Evaluation)> {
+    let tested = seeds.iter().zip(tested);
+    tested.map(move |(seed, test)| (format!("{who}-{seed}"), test))
 }
 
 /// Pixels of each network by picture.

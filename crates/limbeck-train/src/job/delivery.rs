@@ -56,7 +56,9 @@ impl Job<'_> {
             }
         };
         self.save_weights(&learner.evaluated()?, LAST)?;
+        let exhibits = self.exhibits(learner)?;
         Ok(Finished {
+            exhibits,
             network,
             weights: self.folder.join(name),
             choice: self.choice().sentence(),

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, activation::softmax};
 
 use super::pixels::ClassPixels;
-use crate::segment::RunLengths;
+use crate::{represent::Glimpse, segment::RunLengths};
 
 /// What was chosen for an image, and how surely.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -29,6 +29,8 @@ pub struct PartAnswers {
     /// Of these, the pixels of the classes that are in each image or were chosen; empty where no right
     /// masks are known.
     pub pixels: Vec<Vec<ClassPixels>>,
+    /// Of a network that is pre-trained, what is shown of its embeddings of the test part.
+    pub glimpse: Option<Glimpse>,
 }
 
 impl PartAnswers {

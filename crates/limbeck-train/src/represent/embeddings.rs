@@ -32,6 +32,22 @@ impl Embeddings {
         &self.values[index * self.width..(index + 1) * self.width]
     }
 
+    /// Those of the images at these positions.
+    pub fn at(&self, positions: &[usize]) -> Self {
+        let rows = positions.iter().filter(|&&position| position < self.len());
+        let labels = positions
+            .iter()
+            .filter_map(|&position| self.labels.get(position));
+        Self {
+            width: self.width,
+            values: rows
+                .flat_map(|&position| self.row(position))
+                .copied()
+                .collect(),
+            labels: labels.copied().collect(),
+        }
+    }
+
     /// The same rows with a length of 1; zero stays zero.
     pub fn unit(&self) -> Self {
         let mut unit = self.clone();

@@ -1,15 +1,22 @@
 //! How good embeddings are: what their neighbours tell, and whether they differ at all.
 
+mod collapse;
 mod embeddings;
+mod glimpse;
 mod linear_probe;
 mod neighbours;
+mod plane;
 mod spread;
 
+pub use collapse::collapse;
+pub(crate) use collapse::{SPREAD, collapsed, has_collapsed};
 pub use embeddings::Embeddings;
 pub(crate) use embeddings::{Embed, embeddings_by, embeddings_of};
+pub use glimpse::Glimpse;
 pub use linear_probe::{LinearProbe, REGULARISATIONS, SINGLE_SHOT_REGULARISATION};
 
 pub use neighbours::{NearestNeighbours, TEMPERATURE};
+pub use plane::plane_of;
 pub use spread::{COLLAPSED, spread};
 
 /// Share of `test`, in percent, whose class a linear map tells that was fitted to `train`, of `classes`

@@ -41,16 +41,37 @@ impl NearestNeighbours {
     /// The class that the neighbours of each image vote for, by exp(cosine / [`TEMPERATURE`]); of equal
     /// sums the first, of equal similarities the image that comes first.
     pub fn classes_of(&self, images: &Embeddings) -> Vec<i64> {
+        self.by_similarities(images, |row| self.vote(row))
+    }
+
+    /// Positions in the bank of the neighbours of each image, the nearest first, of equals the one that
+    /// comes first, and the cosines of the angles between their embeddings.
+    pub fn nearest(&self, images: &Embeddings) -> Vec<Vec<(usize, f32)>> {
+        self.by_similarities(images, |row| {
+            let nearest = self.greatest(row).into_iter();
+            nearest
+                .map(|(cosine, position)| (position, cosine))
+                .collect()
+        })
+    }
+
+    /// What `make` makes of the cosines `[N]` between each image and all of the bank.
+    fn by_similarities<T: Send>(
+        &self,
+        images: &Embeddings,
+        make: impl Fn(&[f32]) -> T + Sync,
+    ) -> Vec<T> {
         let images = images.unit();
         let mut found = Vec::with_capacity(images.len());
+        let [_, all] = self.bank.dims();
         for first in (0..images.len()).step_by(CHUNK) {
             let count = CHUNK.min(images.len() - first);
             let similarities = rows(&images, first, count).matmul(self.bank.clone());
             let data = similarities.into_data();
             let values = data.as_slice::<f32>().unwrap_or_default();
-            let rows = values.par_chunks(self.labels.len().max(1));
-            let voted: Vec<i64> = rows.map(|row| self.vote(row)).collect();
-            found.extend(voted);
+            let rows = values.par_chunks(all.max(1));
+            let made: Vec<T> = rows.map(&make).collect();
+            found.extend(made);
         }
         found
     }
@@ -67,7 +88,7 @@ impl NearestNeighbours {
     }
 
     fn vote(&self, similarities: &[f32]) -> i64 {
-        let nearest = self.nearest(similarities);
+        let nearest = self.greatest(similarities);
         let mut votes = vec![0.0; self.classes];
         for (similarity, index) in nearest {
             if let Some(votes) = votes.get_mut(self.labels[index] as usize) {
@@ -84,7 +105,7 @@ impl NearestNeighbours {
     }
 
     /// The greatest of `similarities` and where they are, the greatest first, of equal ones the first.
-    fn nearest(&self, similarities: &[f32]) -> Vec<(f32, usize)> {
+    fn greatest(&self, similarities: &[f32]) -> Vec<(f32, usize)> {
         let mut nearest: Vec<(f32, usize)> = Vec::with_capacity(self.neighbours + 1);
         if self.neighbours == 0 {
             return nearest;
@@ -141,6 +162,20 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_are_told_by_place_and_cosine_the_nearest_first() {
+        let bank = embeddings(&[([0.0, 2.0], 0), ([3.0, 0.0], 0), ([1.0, 1.0], 1)]);
+        let nearest = NearestNeighbours::new(&bank, 2, 2);
+        let found = nearest.nearest(&embeddings(&[([5.0, 0.0], 0), ([0.1, 1.0], 0)]));
+        let places: Vec<Vec<usize>> = found
+            .iter()
+            .map(|near| near.iter().map(|(place, _)| *place).collect())
+            .collect();
+        assert_eq!(places, [[1, 2], [0, 2]]);
+        assert!((found[0][0].1 - 1.0).abs() < 1e-6);
+        assert!((found[0][1].1 - 0.5f32.sqrt()).abs() < 1e-6);
+    }
+
+    #[test]
     fn votes_are_weighed_by_similarity() {
         // Two distant images of class 1 lose against one near image of class 0.
         let bank = embeddings(&[([1.0, 0.0], 0), ([0.0, 1.0], 1), ([0.1, 1.0], 1)]);
@@ -162,7 +197,7 @@ mod tests {
             let mut sorted: Vec<(f32, usize)> = similarities.iter().copied().zip(0..).collect();
             sorted.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             sorted.truncate(neighbours);
-            let found = NearestNeighbours::new(&bank, 1, neighbours).nearest(&similarities);
+            let found = NearestNeighbours::new(&bank, 1, neighbours).greatest(&similarities);
             assert_eq!(found, sorted, "{neighbours} of {count}");
         }
     }

@@ -156,6 +156,8 @@ pub enum TaskName {
     Classification,
     /// A class for each pixel
     Segmentation,
+    /// No class: a start for other tasks, learnt from images alone
+    Pretraining,
 }
 
 /// `limbeck demo`.

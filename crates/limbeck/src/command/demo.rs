@@ -8,6 +8,7 @@ use crate::arguments::{DemoArguments, RunArguments, TaskName};
 /// The demo's recipes; also examples of such.
 const CLASSIFICATION: &str = include_str!("demo.toml");
 const SEGMENTATION: &str = include_str!("demo-segmentation.toml");
+const PRETRAINING: &str = include_str!("demo-pretraining.toml");
 
 /// Trains a teacher, distils it with several seeds next to the baseline, and writes the report.
 pub fn run(arguments: &DemoArguments, quiet: bool) -> anyhow::Result<()> {
@@ -15,6 +16,7 @@ pub fn run(arguments: &DemoArguments, quiet: bool) -> anyhow::Result<()> {
     let recipe = match arguments.task {
         TaskName::Classification => CLASSIFICATION,
         TaskName::Segmentation => SEGMENTATION,
+        TaskName::Pretraining => PRETRAINING,
     };
     layers.parse(recipe, "the demo's recipe")?;
     if let Some(threads) = arguments.threads {

@@ -286,6 +286,9 @@ pub fn as_json(results: &Results, path: &Path) -> Value {
     if let Some(gain) = &results.gain {
         report["gain"] = json!({ "mean": gain.mean, "ci95": gain.ci95 });
     }
+    if !results.warnings.is_empty() {
+        report["warnings"] = json!(results.warnings);
+    }
     report
 }
 
