@@ -40,8 +40,9 @@
 //! CamVid, in the second epoch). Maps of unit length bound it by 18, which rates up to 0.2 with a
 //! momentum of 0.9 follow; the student's pull no longer depends on the scale of its features either.
 //! Distances have the unit of the features: L_d should start at a tenth to a half
-//! of the cross entropy, which the table of terms shows; `distance_weight` brings it there. Where no
-//! image of a batch has two classes L_d is 0. Cost: 18·C weights for each head, one weighted sum of
+//! of the cross entropy, which the table of terms shows; `distance_weight` brings it there, or
+//! `normalize = "mean"`, which in a short run cost less (`docs/SEGMENTATION.md`). Where no image of a
+//! batch has two classes L_d is 0. Cost: 18·C weights for each head, one weighted sum of
 //! the pixels and at most K²/2 distances for each image.
 //!
 //! ## Reference
