@@ -70,7 +70,7 @@ static ARCHITECTURES: &[Adapters] = &[
 const PENDING: [(&str, &str); 0] = [];
 
 /// Methods without files of their own, and whose files have their values.
-const WITHIN: [(&str, &str); 1] = [("mae", "dmae")];
+const WITHIN: [(&str, &str); 2] = [("mae", "dmae"), ("vqae", "ota")];
 
 const FOLDER_VARIABLE: &str = "LIMBECK_GOLDENS";
 

@@ -102,6 +102,8 @@ methods! {
         serves: [Segmentation];
     procedure okddip::Okddip(OkddipConfig), teacher: false, labels: true, Networks;
     procedure one::One(OneConfig), teacher: false, labels: true, Networks;
+    procedure ota::Ota(OtaConfig), teacher: true, labels: true, Stages, classes: any,
+        network: represent;
     procedure patchssl::Patchssl(PatchsslConfig), teacher: false, labels: false, Networks,
         serves: [Pretraining], baseline: dino;
     procedure pixeldistill::Pixeldistill(PixeldistillConfig), teacher: true, labels: false, Stages;
@@ -130,6 +132,8 @@ methods! {
     criterion transkd::TransKd(TransKdConfig), teacher: true, labels: false, Features,
         serves: [Segmentation];
     procedure tst::Tst(TstConfig), teacher: true, labels: true, Stages;
+    procedure vqae::Vqae(VqaeConfig), teacher: false, labels: false, Images,
+        serves: [Pretraining], baseline: vqae;
     procedure wecolora::Wecolora(WecoloraConfig), teacher: true, labels: false, Features;
     procedure wtakd::Wtakd(WtakdConfig), teacher: true, labels: settings, Stages;
     procedure zipf::Zipf(ZipfConfig), teacher: false, labels: true, Labels;
@@ -155,7 +159,8 @@ pub use one_stage::OneStage;
 pub use own_criterion::OwnCriterion;
 pub use pairs::{blocks, propose_pairs};
 pub use procedure::{
-    Act, Follower, HeldOut, Interlude, OptimizerChange, OptimizerKind, Procedure, Stage, Trained,
+    Act, Follower, HeldOut, Interlude, MadeImage, OptimizerChange, OptimizerKind, Procedure, Stage,
+    Trained,
 };
 pub use recall::recall_at;
 pub use registry::{Build, Group, MethodEntry, find, without_labels};

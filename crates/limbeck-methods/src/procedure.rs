@@ -9,6 +9,8 @@
 //! The procedure holds no numbers that are trained: they are in the [`Cast`]. It says what
 //! happens; loader, optimisers, schedule, checkpoints and validation are the trainer's.
 
+use limbeck_data::Image;
+
 use crate::{
     Batch, Cast, Images, Likeness, MethodError, Progress, Questions, Reconstruction, Scene, State,
     Teacher, Term,
@@ -115,6 +117,8 @@ pub struct OptimizerChange {
     pub weight_decay: Option<f64>,
     /// Read by AdamW.
     pub beta1: Option<f64>,
+    /// Factor of the learning rate of what a network has besides its backbone.
+    pub head_factor: Option<f64>,
     /// Whether the members' optimisers forget what they remember when the stage begins.
     /// Otherwise a member's optimiser goes on from stage to stage as long as its settings do.
     pub fresh: bool,
@@ -130,6 +134,21 @@ pub struct Follower {
     pub follows: String,
     /// 0 to 1.
     pub momentum: f64,
+}
+
+/// An image that a procedure has made, for the page of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MadeImage {
+    /// The real image that guided it.
+    pub guide: Image,
+    /// Class of that.
+    pub label: usize,
+    /// What was made.
+    pub image: Image,
+    /// The class that it is to be of.
+    pub made_for: usize,
+    /// The class that it is of for the network that it was made with, and how probable that is.
+    pub chosen: (usize, f64),
 }
 
 /// What a procedure can see and change between steps.
@@ -247,6 +266,16 @@ pub trait Procedure: Send + std::fmt::Debug {
         Ok(None)
     }
 
+    /// What the user should know before the first step, a line each.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Some of the images that it has made, with what they were made by.
+    fn made_images(&self) -> Vec<MadeImage> {
+        Vec::new()
+    }
+
     /// What looks wrong though the training goes on, a line each; asked for after each epoch, and
     /// told once.
     fn warnings(&mut self) -> Vec<String> {
@@ -275,6 +304,12 @@ pub trait Procedure: Send + std::fmt::Debug {
     /// [`MethodError::State`] where it does not fit.
     fn load_state(&mut self, _state: State) -> Result<(), MethodError> {
         Ok(())
+    }
+
+    /// Whether it asks the teacher anything in its steps; one that has taken the weights that it wants
+    /// before the first one does not, and nothing is stored for it.
+    fn asks_teacher(&self) -> bool {
+        true
     }
 
     /// What it asks the teacher. By default the logits of the batch's own images.

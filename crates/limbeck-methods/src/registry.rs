@@ -63,12 +63,14 @@ impl Group {
 /// as reading labels: it is left out where there are none. Where settings decide,
 /// `labels: settings` asks the configuration's `reads_labels`. A method that is no training on images
 /// is of the kind `own` and names its command, `command: "limbeck NAME"`; it serves no task of a run.
+/// `network: setting` is a setting that names a trained network: its run, or its weights file.
 macro_rules! methods {
     (
         baseline $none:ident::$baseline:ident($nothing:ident), teacher: false, labels: false, $least:ident;
         $($kind:ident $module:ident::$method:ident($config:ident), teacher: $teacher:literal,
             labels: $labels:tt, $group:ident $(, staged: $stages:ident)? $(, classes: $classes:ident)?
-            $(, serves: [$($task:ident),+])? $(, baseline: $beside:ident)? $(, command: $command:literal)?;)*
+            $(, serves: [$($task:ident),+])? $(, baseline: $beside:ident)? $(, command: $command:literal)?
+            $(, network: $network:ident)?;)*
     ) => {
         mod $none;
         $(mod $module;)*
@@ -77,11 +79,11 @@ macro_rules! methods {
         pub static METHODS: &[MethodEntry] = &[
             entry!(
                 criterion $none::$baseline($nothing), false, false, $least, [], [],
-                [Classification, Segmentation], [], []
+                [Classification, Segmentation], [], [], []
             ),
             $(entry!(
                 $kind $module::$method($config), $teacher, $labels, $group, [$($stages)?],
-                [$($classes)?], [$($($task),+)?], [$($beside)?], [$($command)?]
+                [$($classes)?], [$($($task),+)?], [$($beside)?], [$($command)?], [$($network)?]
             ),)*
         ];
 
@@ -106,7 +108,7 @@ macro_rules! methods {
 }
 
 macro_rules! entry {
-    ($kind:ident $module:ident::$method:ident($config:ident), $teacher:literal, $labels:tt, $group:ident, [$($stages:ident)?], $classes:tt, $tasks:tt, [$($beside:ident)?], $command:tt) => {
+    ($kind:ident $module:ident::$method:ident($config:ident), $teacher:literal, $labels:tt, $group:ident, [$($stages:ident)?], $classes:tt, $tasks:tt, [$($beside:ident)?], $command:tt, [$($network:ident)?]) => {
         $crate::registry::MethodEntry {
             id: stringify!($module),
             source: include_str!(concat!(stringify!($module), ".rs")),
@@ -114,6 +116,7 @@ macro_rules! entry {
             any_classes: any_classes!($classes),
             tasks: tasks!($kind $tasks),
             baseline: baseline!($($beside)?),
+            network: network!($($network)?),
             labels: labels!($labels $module::$config),
             group: $crate::registry::Group::$group,
             defaults: $crate::registry::defaults::<$module::$config>,
@@ -129,6 +132,15 @@ macro_rules! baseline {
     };
     ($beside:ident) => {
         stringify!($beside)
+    };
+}
+
+macro_rules! network {
+    () => {
+        None
+    };
+    ($network:ident) => {
+        Some(stringify!($network))
     };
 }
 
@@ -219,6 +231,8 @@ pub struct MethodEntry {
     /// What is trained beside it for comparison: labels alone, or, where there are none to learn
     /// from, the method that it adds to.
     pub baseline: &'static str,
+    /// The setting that names a trained network, by its run or its file, where there is one.
+    pub network: Option<&'static str>,
     /// Whether it reads labels, as its settings say.
     pub(crate) labels: fn(Value) -> Result<bool, MethodError>,
     /// What it asks for.

@@ -29,6 +29,6 @@ pub use error::NnError;
 pub use init::Init;
 pub use network::{Architecture, InputShape, Network};
 pub use outputs::{Feature, Outputs, Tap, TapKind, Taps};
-pub use pass::{IMAGE, Mode, Pass, STEM_CONVOLUTION};
+pub use pass::{IMAGE, Mode, NormInput, Pass, STEM_CONVOLUTION};
 pub use store::{Entry, ParameterId, Role, Store};
 pub use task::TaskKind;

@@ -7,7 +7,10 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::{
     Builder, Cost, Feature, IMAGE, Mode, NnError, Outputs, ParameterId, Pass, STEM_CONVOLUTION,
-    Store, Tap, Taps, TaskKind, layer::FrozenConvolution, model::vit::VisionTransformer,
+    Store, Tap, Taps, TaskKind,
+    layer::FrozenConvolution,
+    model::{vit::VisionTransformer, vq_autoencoder::VqAutoencoder},
+    pass::NormInput,
 };
 
 /// What goes in and how many classes come out.
@@ -70,6 +73,11 @@ pub trait Architecture: Send + Sync + std::fmt::Debug {
 
     /// The vision transformer that it is, for what runs its parts one by one.
     fn transformer(&self) -> Option<&VisionTransformer> {
+        None
+    }
+
+    /// The autoencoder that it is, for what encodes, quantises and decodes.
+    fn vq_autoencoder(&self) -> Option<&VqAutoencoder> {
         None
     }
 
@@ -139,6 +147,17 @@ impl Network {
         pass.tap_map(IMAGE, &images);
         let prediction = self.architecture.forward(&mut pass, images);
         pass.finish(prediction).0
+    }
+
+    /// [`Network::evaluate`], and what each batch norm was given in the order in which they ran, with
+    /// the running statistics that it has for it. Of a network whose norms are folded there are none.
+    pub fn evaluate_with_norms(&self, images: Tensor<4>, taps: &Taps) -> (Outputs, Vec<NormInput>) {
+        let mut pass = Pass::new(&self.store, Mode::Evaluate, taps.clone(), 0);
+        pass.observe_norms();
+        pass.tap_map(IMAGE, &images);
+        let prediction = self.architecture.forward(&mut pass, images);
+        let norms = pass.take_norm_inputs();
+        (pass.finish(prediction).0, norms)
     }
 
     /// Runs `images` in training mode over `tracked`, a [`Store::tracked`] copy of this network's
@@ -257,6 +276,11 @@ impl Network {
     /// The vision transformer that it is: see [`Architecture::transformer`].
     pub fn transformer(&self) -> Option<&VisionTransformer> {
         self.architecture.transformer()
+    }
+
+    /// The autoencoder that it is: see [`Architecture::vq_autoencoder`].
+    pub fn vq_autoencoder(&self) -> Option<&VqAutoencoder> {
+        self.architecture.vq_autoencoder()
     }
 
     /// Whether it predicts its embedding, having been asked for no classes.

@@ -26,6 +26,17 @@ pub enum Mode {
     Evaluate,
 }
 
+/// What a batch norm was given, and the running statistics of what it is given.
+#[derive(Clone, Debug)]
+pub struct NormInput {
+    /// `[B, C, H, W]`.
+    pub input: Tensor<4>,
+    /// Running mean, `[C]`.
+    pub mean: Tensor<1>,
+    /// Running variance, `[C]`.
+    pub variance: Tensor<1>,
+}
+
 /// The state of one forward pass over a [`Store`].
 #[derive(Debug)]
 pub struct Pass<'a> {
@@ -44,6 +55,8 @@ pub struct Pass<'a> {
     counting: bool,
     /// The first convolution of the pass, once it has run.
     first_convolution: Option<Conv2d>,
+    /// What batch norms were given so far, where that is asked for.
+    norm_inputs: Option<Vec<NormInput>>,
 }
 
 impl<'a> Pass<'a> {
@@ -62,6 +75,7 @@ impl<'a> Pass<'a> {
             fewest_normalised: None,
             counting: false,
             first_convolution: None,
+            norm_inputs: None,
         }
     }
 
@@ -77,6 +91,36 @@ impl<'a> Pass<'a> {
     pub(crate) fn normalise(&mut self, positions: usize) {
         let fewest = self.fewest_normalised.get_or_insert(positions);
         *fewest = positions.min(*fewest);
+    }
+
+    /// Keeps what batch norms are given that use their running statistics.
+    pub(crate) fn observe_norms(&mut self) {
+        self.norm_inputs = Some(Vec::new());
+    }
+
+    /// Notes what a batch norm is given and its statistics, made by `statistics`, where that is kept.
+    pub(crate) fn note_norm(
+        &mut self,
+        input: &Tensor<4>,
+        statistics: impl FnOnce(&Self) -> [Tensor<1>; 2],
+    ) {
+        if self.norm_inputs.is_none() {
+            return;
+        }
+        let [mean, variance] = statistics(self);
+        let input = input.clone();
+        if let Some(inputs) = &mut self.norm_inputs {
+            inputs.push(NormInput {
+                input,
+                mean,
+                variance,
+            });
+        }
+    }
+
+    /// What was kept so far.
+    pub(crate) fn take_norm_inputs(&mut self) -> Vec<NormInput> {
+        self.norm_inputs.take().unwrap_or_default()
     }
 
     /// Least height times width of what a batch norm was given so far; `None` before the first.

@@ -7,7 +7,7 @@ use crate::evaluation::{Details, Evaluation};
 use crate::old;
 use crate::pretraining::Pretrained;
 use crate::prototypes::Prototype;
-use crate::results::{Results, SeedResult, SegmentedPicture};
+use crate::results::{GeneratedImage, Results, SeedResult, SegmentedPicture};
 use crate::version::VERSION;
 
 /// Name of the file with everything but the details.
@@ -50,6 +50,9 @@ struct DetailsFile {
     pretrained: Option<Pretrained>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     prototypes: Vec<Prototype>,
+    /// Those of images that were made: the guide, then the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    generated: Vec<[String; 2]>,
 }
 
 /// What one evaluation has besides its measures.
@@ -90,6 +93,11 @@ pub fn to_files(results: &Results) -> Result<(String, String), ResultsError> {
             .collect(),
         pretrained: slim.pretrained.take(),
         prototypes: std::mem::take(&mut slim.prototypes),
+        generated: slim
+            .generated
+            .iter_mut()
+            .map(|case| both_of(case).map(std::mem::take))
+            .collect(),
     };
     Ok((
         serde_json::to_string_pretty(&slim)?,
@@ -127,7 +135,8 @@ fn fill(results: &mut Results, details: DetailsFile) -> Result<(), ResultsError>
         && details.students.len() == results.students.len()
         && details.baselines.len() == results.baselines.len()
         && details.pictures.len() == results.disagreements.len()
-        && details.segmented.len() == results.segmented.len();
+        && details.segmented.len() == results.segmented.len()
+        && details.generated.len() == results.generated.len();
     if !fits {
         return Err(ResultsError::OtherDetails);
     }
@@ -153,7 +162,17 @@ fn fill(results: &mut Results, details: DetailsFile) -> Result<(), ResultsError>
     }
     results.pretrained = details.pretrained;
     results.prototypes = details.prototypes;
+    for (case, files) in results.generated.iter_mut().zip(details.generated) {
+        for (place, file) in both_of(case).into_iter().zip(files) {
+            *place = file;
+        }
+    }
     Ok(())
+}
+
+/// The guide, then the image.
+fn both_of(case: &mut GeneratedImage) -> [&mut String; 2] {
+    [&mut case.guide, &mut case.png]
 }
 
 /// The picture, then its masks.

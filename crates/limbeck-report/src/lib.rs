@@ -16,6 +16,7 @@ mod data_page;
 mod evaluation;
 mod file;
 mod gain;
+mod generated;
 mod headline;
 mod mask_png;
 mod measure;
@@ -56,8 +57,8 @@ pub use pretraining::{
 };
 pub use prototypes::Prototype;
 pub use results::{
-    BASELINE, DataSummary, Disagreement, DrawnMask, EpochRow, Gain, NetworkSummary, Resampled,
-    Results, SeedResult, SegmentedPicture, TRAIN, VALIDATION,
+    BASELINE, DataSummary, Disagreement, DrawnMask, EpochRow, Gain, GeneratedImage, NetworkSummary,
+    Resampled, Results, SeedResult, SegmentedPicture, TRAIN, VALIDATION,
 };
 pub use statistics::{interval95, mean};
 pub use version::{VERSION, Version};

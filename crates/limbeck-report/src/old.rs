@@ -105,6 +105,7 @@ pub(crate) fn read(text: &str) -> Result<Results, serde_json::Error> {
         pretrained: None,
         prototypes: Vec::new(),
         warnings: Vec::new(),
+        generated: Vec::new(),
         beside: None,
         seconds: old.seconds,
         recipe: old.recipe,

@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::classification;
 use super::comparison::comparison;
 use super::curves::curves;
+use super::generated::generated;
 use super::headline::headline;
 use super::pretraining;
 use super::prototypes::prototypes;
@@ -39,6 +40,11 @@ pub fn render(results: &Results) -> String {
         "prototypes",
         "Prototypes",
         prototypes(results),
+    )]);
+    rows.push(vec![Section::new(
+        "generated",
+        "Generated images",
+        generated(results),
     )]);
     rows.push(vec![Section::new(
         "provenance",

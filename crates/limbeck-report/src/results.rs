@@ -56,6 +56,10 @@ pub struct Results {
     /// What went wrong though the run went on, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Some of the images that the method has made for the first seed, in the order in which they were
+    /// made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generated: Vec<GeneratedImage>,
     /// Wall time of the whole run.
     pub seconds: f64,
     /// The resolved recipe, as TOML.
@@ -291,6 +295,23 @@ pub struct Disagreement {
     /// Teacher's class and its probability.
     pub teacher: (usize, f64),
     /// The picture as a PNG file, base64.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub png: String,
+}
+
+/// An image that a method has made, with the one that guided it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratedImage {
+    /// Class of its guide.
+    pub label: usize,
+    /// Class that it was made for.
+    pub made_for: usize,
+    /// What the network that it was made with sees in it: a class and its probability.
+    pub chosen: (usize, f64),
+    /// The guide as a PNG file, base64.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub guide: String,
+    /// The image as a PNG file, base64.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub png: String,
 }

@@ -18,7 +18,7 @@ use choice::Reached;
 pub(crate) use choice::weights_name;
 pub use exhibits::{Exhibits, Prototype, Reconstructed};
 use limbeck_data::{Augment, Loader, Part};
-use limbeck_methods::{Progress, TaskKind, Teacher};
+use limbeck_methods::{MadeImage, Progress, TaskKind, Teacher};
 use limbeck_nn::{
     Network,
     seed::{self, Purpose},
@@ -111,6 +111,8 @@ pub struct Finished {
     pub exhibits: Exhibits,
     /// One row an epoch.
     pub epochs: Vec<EpochRow>,
+    /// Some of the images that the method has made.
+    pub made: Vec<MadeImage>,
     /// Wall time, stops left out.
     pub seconds: f64,
 }

@@ -129,6 +129,13 @@ fn tinyvit_resumes_to_the_same_bits() {
 }
 
 #[test]
+fn ota_resumes_to_the_same_bits() {
+    let extra = ["--teacher", "resnet8", "--set", "method.ota.steps=3"];
+    let files = ["last.safetensors", "stage-real.safetensors"];
+    assert_resumes("ota", &extra, &files);
+}
+
+#[test]
 fn prockd_resumes_to_the_same_bits() {
     let extra = [
         "--teacher",

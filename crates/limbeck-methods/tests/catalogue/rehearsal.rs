@@ -52,7 +52,12 @@ pub fn pair_of(method: &str) -> [Network; 2] {
         false => [network(student, 1), network(teacher, 2)],
     };
     let models = match pretrains {
-        true => [["resnet8", "resnet14"], ["vit_nano", "vit_micro"]].as_slice(),
+        true => [
+            ["resnet8", "resnet14"],
+            ["vit_nano", "vit_micro"],
+            ["vq_autoencoder", "vq_autoencoder"],
+        ]
+        .as_slice(),
         false => &[
             ["resnet8", "resnet14"],
             ["resnet8", "vit_nano"],

@@ -120,6 +120,9 @@ impl BatchNorm2d {
             });
         }
         if !is_live(pass) {
+            pass.note_norm(&x, |pass| {
+                [self.running_mean, self.running_var].map(|id| pass.get(id))
+            });
             let [scale, shift] = self.running_affine(pass);
             return channel_affine(x, residual, scale, shift, activation);
         }

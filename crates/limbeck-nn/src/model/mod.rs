@@ -17,6 +17,7 @@ pub mod resnet;
 pub mod segformer;
 pub mod tinyvit;
 pub mod vit;
+pub mod vq_autoencoder;
 
 mod aspp;
 mod averaged;

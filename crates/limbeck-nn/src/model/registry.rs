@@ -8,6 +8,7 @@ use super::{
     mobilenet_v1, mobilenet_v2, pspnet, resnet, segformer,
     tinyvit::{self, TinyVit, TinyVitFactors},
     vit::{self, VisionTransformer, VisionTransformerConfig},
+    vq_autoencoder::{self, VqAutoencoder, VqAutoencoderConfig},
     width,
 };
 use crate::{Architecture, Builder, Cost, InputShape, Network, NnError, Tap, TaskKind};
@@ -63,6 +64,7 @@ enum Plan {
     },
     TinyVit(TinyVitFactors),
     VisionTransformer(VisionTransformerConfig),
+    VqAutoencoder(VqAutoencoderConfig),
 }
 
 impl NamedModel {
@@ -104,6 +106,15 @@ impl NamedModel {
         }
     }
 
+    /// An autoencoder with these settings.
+    fn vq_autoencoder(entry: &ModelEntry, config: VqAutoencoderConfig) -> Self {
+        Self {
+            name: config.to_string(),
+            plan: Plan::VqAutoencoder(config),
+            ..Self::new(entry, 1.0)
+        }
+    }
+
     /// Colour images of the size that it is meant for.
     pub fn published_input(&self) -> InputShape {
         InputShape {
@@ -139,6 +150,10 @@ impl NamedModel {
                 let net = VisionTransformer::new(builder, input, config)?;
                 Ok(Box::new(net))
             }
+            Plan::VqAutoencoder(config) => {
+                let net = VqAutoencoder::new(builder, input, config)?;
+                Ok(Box::new(net))
+            }
         }
     }
 }
@@ -169,6 +184,7 @@ pub static MODELS: &[&[ModelEntry]] = &[
     mobilenet_v1::MODELS,
     vit::MODELS,
     tinyvit::MODELS,
+    vq_autoencoder::MODELS,
     pspnet::MODELS,
     deeplabv3::MODELS,
     deeplabv3plus::MODELS,
@@ -182,7 +198,8 @@ const CLOSE: f64 = 0.6;
 /// The entry called `name`, or one of whose other names it is, or the net whose factors it tells.
 /// Case does not count, and `-` is the same as `_`. Models that segment take a suffix with a factor
 /// of their channel counts ([`Builder::channels`]): `pspnet_resnet18_x0.25`; plain vision
-/// transformers take one with the number of their blocks: `deit_base_patch16_224_d6`.
+/// transformers take one with the number of their blocks: `deit_base_patch16_224_d6`; autoencoders one
+/// with their settings: `vq_autoencoder_f8_d64_k512`.
 ///
 /// # Errors
 /// [`NnError::UnknownModel`] with the nearest name; factors that cannot be read; a width or depth of
@@ -197,6 +214,11 @@ pub fn find(name: &str) -> Result<NamedModel, NnError> {
     let entry = |name: &str| entries().find(|entry| names(entry).contains(&name));
     if let Some(entry) = entry(&wanted) {
         return Ok(NamedModel::new(entry, 1.0));
+    }
+    if let Some(entry) = vq_autoencoder::MODELS.first()
+        && VqAutoencoderConfig::is_told_by(&wanted)
+    {
+        return Ok(NamedModel::vq_autoencoder(entry, wanted.parse()?));
     }
     let suffix = width::split(&wanted)?;
     if let Some((entry, width)) = suffix.and_then(|(stem, width)| Some((entry(stem)?, width))) {

@@ -30,7 +30,7 @@ pub fn markdown_table() -> String {
 const INTRODUCTION: &str = "\
 # Models
 
-Every model takes any number of colour channels and classes. Names may be written in any case and
+Every model takes any number of colour channels and classes (`vq_autoencoder` of no classes alone). Names may be written in any case and
 with `-` for `_`. Parameters are the trained numbers. MACs are the multiply-accumulates of
 convolutions, linear maps and attention products for one image; activations are the numbers that
 layers write for it, which is about what training keeps for the backward pass. All are counted for
@@ -136,6 +136,7 @@ fn header(family: &str) -> String {
         "vit" => include_str!("vit.rs"),
         "segformer" => include_str!("segformer.rs"),
         "tinyvit" => include_str!("tinyvit.rs"),
+        "vq_autoencoder" => include_str!("vq_autoencoder.rs"),
         _ => "",
     };
     source

@@ -101,6 +101,7 @@ pub fn distilled(classes: usize, seeds: usize, epochs: usize) -> Results {
             ("layer3".into(), "layer3".into()),
         ],
         disagreements: (0..12).map(|place| disagreement(place, classes, &mut noise)).collect(),
+        generated: Vec::new(),
         segmented: Vec::new(),
         pretrained: None,
         prototypes: Vec::new(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use limbeck_methods::BASELINE;
 use sha2::{Digest, Sha256};
 
-use super::Plan;
+use super::{Plan, named_network};
 use crate::{
     TrainError, model_source,
     recipe::{MethodRecipe, Recipe, StudentRecipe},
@@ -68,6 +68,7 @@ impl Plan {
         if let Some(weights) = &mut recipe.student.weights {
             *weights = model_source::sha256(Path::new(weights))?;
         }
+        named_network::as_hashes(&mut recipe.method)?;
         // The hash of a backbone's file is in the identity of the network that starts from it.
         recipe.student.backbone = None;
         recipe.teacher.backbone = None;

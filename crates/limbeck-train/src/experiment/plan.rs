@@ -16,6 +16,7 @@ use super::{
     cautions::{cautions, check_batch, check_weights},
     chosen_method::ChosenMethod,
     mask_content::{check_masks, padded_crops},
+    named_network,
     questions::{check_questions, storable},
     stock::Stock,
     task::{blocks_of, check_classes, check_teacher, kind_of, task_of},
@@ -288,6 +289,7 @@ impl Plan {
         plan.pairs = procedure.pairs();
         plan.epochs = epochs;
         plan.storable = storable(&plan, procedure.as_ref())?;
+        notes.extend(procedure.notes());
         for (student, teacher) in &plan.pairs {
             notes.push(format!("pair: student {student} with teacher {teacher}"));
         }
@@ -348,6 +350,7 @@ impl Plan {
                 self.recipe.method.values()
             }
         };
+        let settings = named_network::with_files(name, settings)?;
         self.method.cast(name, &settings, &probe, student)
     }
 

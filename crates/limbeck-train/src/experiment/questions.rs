@@ -87,7 +87,8 @@ pub(super) fn storable(
     };
     let questions = procedure.questions();
     let one_size = plan.teacher_augment == plan.augment;
-    let serves = questions.beyond.is_none() && !plan.augment.mixes() && one_size;
+    let serves =
+        procedure.asks_teacher() && questions.beyond.is_none() && !plan.augment.mixes() && one_size;
     if !serves || !plan.method.needs_teacher() {
         return Ok(None);
     }

@@ -11,6 +11,7 @@ use limbeck_report::{
 use super::{
     Plan,
     disagreements::disagreements,
+    made_images::made_images,
     pretrained::{Seen, pretrained, prototypes},
     segmented::{Made, segmented},
 };
@@ -180,6 +181,11 @@ pub(super) fn results(
         pretrained: shown,
         prototypes,
         warnings,
+        generated: outcome
+            .students
+            .first()
+            .map(|first| made_images(&first.made))
+            .unwrap_or_default(),
         seconds: outcome.seconds,
         // As in the run folder, from which a killed run goes on.
         recipe: plan.recipe.with_absolute_paths().to_toml()?,

@@ -18,7 +18,8 @@ impl Job<'_> {
             true => Some(self.chosen(learner, state)?.0),
             false => None,
         };
-        if learner.stages.len() > 1 {
+        let leaves = !stage.acts.iter().all(|act| act.trains.is_empty());
+        if learner.stages.len() > 1 && leaves {
             let name = product::file_name(&stage.name);
             match &chosen {
                 Some(network) => self.save_weights(network, &name)?,
@@ -66,6 +67,7 @@ impl Job<'_> {
             best_epoch,
             validation_score,
             epochs: state.rows,
+            made: learner.procedure.made_images(),
             seconds: state.seconds,
         })
     }

@@ -23,6 +23,7 @@ pub fn changed(recipe: &OptimizerRecipe, change: &OptimizerChange) -> OptimizerR
         nesterov: change.nesterov.unwrap_or(base.nesterov),
         weight_decay: change.weight_decay.unwrap_or(base.weight_decay),
         beta1: change.beta1.unwrap_or(base.beta1),
+        head_factor: change.head_factor.unwrap_or(base.head_factor),
         ..base
     }
 }

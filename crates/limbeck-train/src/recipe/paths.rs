@@ -21,6 +21,11 @@ impl Recipe {
             &mut recipe.student.weights,
             &mut recipe.student.backbone,
         ];
+        for place in recipe.method.networks_mut() {
+            if let toml::Value::String(name) = place {
+                *name = absolute(name);
+            }
+        }
         for name in named.into_iter().flatten() {
             *name = match name.strip_prefix(CACHE) {
                 Some(folder) => format!("{CACHE}{}", absolute(folder)),

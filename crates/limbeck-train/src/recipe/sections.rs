@@ -256,6 +256,14 @@ impl MethodRecipe {
             .map(|(id, table)| (id.clone(), value(table)))
             .collect()
     }
+
+    /// The values of settings that name a trained network, by its run or its file.
+    pub(crate) fn networks_mut(&mut self) -> impl Iterator<Item = &mut toml::Value> {
+        self.settings.iter_mut().filter_map(|(id, table)| {
+            let setting = limbeck_methods::find(id).ok()?.network?;
+            table.get_mut(setting)
+        })
+    }
 }
 
 /// Which optimiser.

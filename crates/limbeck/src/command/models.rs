@@ -34,7 +34,11 @@ pub fn run(arguments: &NamedArguments) -> anyhow::Result<()> {
             writeln!(out, "{:#}", Value::Array(all))?;
         }
         None => {
-            for task in [TaskKind::Classification, TaskKind::Segmentation] {
+            for task in [
+                TaskKind::Classification,
+                TaskKind::Segmentation,
+                TaskKind::Pretraining,
+            ] {
                 let families = MODELS.iter().filter_map(|family| {
                     let first = family.first()?;
                     (first.task == task).then_some((first, family))
