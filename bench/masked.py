@@ -3,6 +3,8 @@
 MAE's step and DMAE's, whose teacher sees the same visible patches and goes no deeper than its tap.
 """
 
+from functools import partial
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -14,7 +16,8 @@ MASKED = 0.75
 # Width and heads; all have 12 blocks.
 TINY, SMALL = (192, 3), (384, 6)
 DEPTH, TAP = 12, 8
-DECODER_DEPTH = 2
+# Width, blocks and heads of decoders: the authors', and Limbeck's default for students as narrow as these.
+DECODERS = {"authors": (512, 8, 16), "small": (192, 2, 3)}
 
 
 def patches_of(images):
@@ -51,19 +54,21 @@ class Encoder(nn.Module):
 
 
 class Mae(nn.Module):
-    def __init__(self):
+    def __init__(self, decoder):
         super().__init__()
         width, heads = TINY
+        inner, depth, inner_heads = DECODERS[decoder]
         count = (SIDE // PATCH) ** 2
         self.kept = count - int(count * MASKED)
         self.encoder = Encoder(width, heads, DEPTH)
         self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.embed = nn.Linear(width, width)
-        self.mask = nn.Parameter(0.02 * torch.randn(1, 1, width))
-        self.register_buffer("positions", torch.randn(1, 1 + count, width))
-        self.decoder = nn.Sequential(*(TransformerBlock(width, heads, 0) for _ in range(DECODER_DEPTH)))
-        self.last = nn.LayerNorm(width, eps=1e-6)
-        self.pixels = nn.Linear(width, PATCH * PATCH * 3)
+        self.embed = nn.Linear(width, inner)
+        self.mask = nn.Parameter(0.02 * torch.randn(1, 1, inner))
+        self.register_buffer("positions", torch.randn(1, 1 + count, inner))
+        blocks = (TransformerBlock(inner, inner_heads, 0) for _ in range(depth))
+        self.decoder = nn.Sequential(*blocks)
+        self.last = nn.LayerNorm(inner, eps=1e-6)
+        self.pixels = nn.Linear(inner, PATCH * PATCH * 3)
 
     def drawn(self, batch):
         """What is kept, and where each patch has gone to."""
@@ -88,8 +93,8 @@ class Mae(nn.Module):
 
 
 class Dmae(Mae):
-    def __init__(self):
-        super().__init__()
+    def __init__(self, decoder):
+        super().__init__(decoder)
         self.teacher = Encoder(*SMALL, TAP + 1).eval().requires_grad_(False)
         self.head = nn.Linear(TINY[0], SMALL[0])
 
@@ -102,4 +107,8 @@ class Dmae(Mae):
         return self.reconstruction(images, after[-1], back) + (followed - known).abs().mean()
 
 
-MASKED_METHODS = {"mae": Mae, "dmae": Dmae}
+MASKED_METHODS = {
+    f"{name}-{decoder}": partial(method, decoder)
+    for name, method in (("mae", Mae), ("dmae", Dmae))
+    for decoder in DECODERS
+}

@@ -6,7 +6,7 @@ peer.py conv < CASES       forward, input gradient and weight gradient of each c
 peer.py inference NETWORK  forward pass in evaluation mode without gradients
 peer.py training NETWORK   cross entropy, backward pass, update; of networks that segment the cross
                            entropy of pixels at the images' size, 0.4 times that of an auxiliary head
-peer.py masked METHOD      a step of pre-training by masked autoencoding, `mae` or `dmae` (masked.py)
+peer.py masked METHOD      a step of pre-training by masked autoencoding, such as `dmae-authors` (masked.py)
 peer.py neighbours         the nearest among embeddings: product and selection
 peer.py terms METHOD       terms of a method that compares networks that segment, and their gradients
 peer.py step               distillation resnet32x4 -> resnet8x4 with the KD loss

@@ -255,32 +255,39 @@ class Masked:
     """Steps of MAE and DMAE, and the one next to the other, both ours."""
 
     BATCH = 32
+    NETWORKS = {"mae": "ViT-tiny", "dmae": "ViT-small → ViT-tiny"}
+    # As masked.py has them, which needs PyTorch.
+    DECODERS = {"authors": (512, 8, 16), "small": (192, 2, 3)}
 
     def __init__(self):
-        networks = {"mae": "ViT-tiny", "dmae": "ViT-small → ViT-tiny"}
-        self.rows_of = {
-            method: Row(f"{method.upper()} step {pair} (224, 75 % masked, batch {self.BATCH})", 0.7)
-            for method, pair in networks.items()
-        }
-        self.both = Row("DMAE's step next to MAE's, both ours", 1.35)
+        self.rows_of, self.both = {}, {}
+        for decoder, (width, depth, _) in self.DECODERS.items():
+            told = f"(224, 75 % masked, batch {self.BATCH}, decoder of {depth} blocks of width {width})"
+            for method, pair in self.NETWORKS.items():
+                self.rows_of[method, decoder] = Row(f"{method.upper()} step {pair} {told}", 0.7)
+            self.both[decoder] = Row(f"DMAE's step next to MAE's, both ours {told}", 1.35)
 
     def round(self, runner, number):
         networks = ["--teacher", "deit_small", "--student", "deit_tiny", "--input", "3x224x224"]
-        for method, row in self.rows_of.items():
-            what = ["step", "--method", method, *networks]
-            runs = min(3, runner.asked.runs)
+        runs = min(3, runner.asked.runs)
+        for (method, decoder), row in self.rows_of.items():
+            values = zip(("width", "depth", "heads"), self.DECODERS[decoder])
+            settings = [f"method.{method}.decoder_{name}={value}" for name, value in values]
+            settings = [part for setting in settings for part in ("--set", setting)]
+            what = ["step", "--method", method, *networks, *settings]
             ours, theirs = in_turn(
                 number,
                 lambda: runner.ours(what, runs, batch=self.BATCH),
-                lambda: runner.theirs(["masked", method], runs, batch=self.BATCH),
+                lambda: runner.theirs(["masked", f"{method}-{decoder}"], runs, batch=self.BATCH),
             )
             row.ours.append(ours["step_ms"])
             row.theirs.append(theirs["step_ms"])
-        self.both.ours.append(self.rows_of["dmae"].ours[-1])
-        self.both.theirs.append(self.rows_of["mae"].ours[-1])
+        for decoder, row in self.both.items():
+            row.ours.append(self.rows_of["dmae", decoder].ours[-1])
+            row.theirs.append(self.rows_of["mae", decoder].ours[-1])
 
     def rows(self):
-        return [*self.rows_of.values(), self.both]
+        return [*self.rows_of.values(), *self.both.values()]
 
 
 class Pixels:

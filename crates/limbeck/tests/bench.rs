@@ -94,6 +94,7 @@ fn a_step_of_every_method_is_measured() {
         let pair = match entry.id {
             "cakd" => ["vit_nano", "resnet8"],
             "dino" | "dmae" | "mae" | "patchssl" => ["vit_nano", "vit_nano"],
+            "vqae" => ["resnet8", "vq_autoencoder"],
             "wecolora" => ["vit_nano", "vit_nano_d3"],
             _ => ["resnet8", "resnet8"],
         };

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use limbeck_data::Normalisation;
-use limbeck_methods::Teacher;
-use limbeck_nn::{InputShape, Network};
+use limbeck_methods::{MethodEntry, Teacher};
+use limbeck_nn::{InputShape, Network, TaskKind};
 use serde_json::Value;
 
 use super::{
@@ -101,12 +101,26 @@ impl StepBench<'_> {
         self.taught(learner, &network, &teacher)
     }
 
+    /// What goes into the student; one that is pre-trained has no classes.
+    fn student_input(&self) -> Result<InputShape, TrainError> {
+        let entries = limbeck_methods::entries(self.method)?;
+        let pretrains = |entry: &&MethodEntry| entry.tasks == [TaskKind::Pretraining];
+        let classes = match entries.iter().all(pretrains) {
+            true => 0,
+            false => self.input.classes,
+        };
+        Ok(InputShape {
+            classes,
+            ..self.input
+        })
+    }
+
     fn learner(
         &self,
         teaching: Option<(&Network, &FrozenTeacher)>,
     ) -> Result<BenchLearner, TrainError> {
         BenchLearner::new(
-            build(self.student, self.input, 0)?,
+            build(self.student, self.student_input()?, 0)?,
             teaching.map(|(network, teacher)| (network, teacher as &dyn Teacher)),
             self.method,
             self.settings,
@@ -116,7 +130,7 @@ impl StepBench<'_> {
     }
 
     fn student_flops(&self) -> Result<f64, TrainError> {
-        let student = limbeck_nn::model::outline(self.student, self.input)?;
+        let student = limbeck_nn::model::outline(self.student, self.student_input()?)?;
         Ok(3.0 * 2.0 * self.batch as f64 * student.cost.macs as f64)
     }
 
