@@ -1,6 +1,6 @@
 //! Simple classifiers on embeddings that do not change.
 
-use std::collections::HashMap;
+use std::{collections::BTreeSet, sync::Arc};
 
 use limbeck_data::{Dataset, Part};
 
@@ -38,30 +38,35 @@ pub fn frozen(
         let sweep = Sweep::new(part.clone(), &augment, BATCH, 1)?;
         embeddings_of(&model.network, &sweep)
     };
-    let train = embed(&dataset.train)?;
-    let test = embed(&dataset.test)?;
+    let classes = dataset.classes.len();
     let Some(shots) = shots else {
-        return Ok(vec![accuracy(&train, &test, dataset.classes.len(), how)]);
+        let train = embed(&dataset.train)?;
+        return Ok(vec![accuracy(&train, &embed(&dataset.test)?, classes, how)]);
     };
-    let rows: HashMap<usize, usize> = (dataset.train.indices.iter())
-        .enumerate()
-        .map(|(row, &index)| (index, row))
-        .collect();
-    draws
-        .iter()
-        .map(|&draw| {
-            let drawn = dataset.train.shots(shots, draw)?;
-            let mut few = Embeddings {
-                width: train.width,
-                ..Embeddings::default()
-            };
-            for row in drawn.indices.iter().filter_map(|index| rows.get(index)) {
-                few.values.extend_from_slice(train.row(*row));
-                few.labels.push(train.labels[*row]);
+    let drawn: Vec<Part> = (draws.iter())
+        .map(|&draw| dataset.train.shots(shots, draw))
+        .collect::<Result<_, _>>()?;
+    // Each image once, however many draws have it.
+    let indices: BTreeSet<usize> = drawn.iter().flat_map(|part| part.indices.clone()).collect();
+    let any = Part {
+        source: Arc::clone(&dataset.train.source),
+        indices: indices.into_iter().collect(),
+    };
+    let (embedded, test) = (embed(&any)?, embed(&dataset.test)?);
+    let accuracies = drawn.iter().map(|part| {
+        let mut few = Embeddings {
+            width: embedded.width,
+            ..Embeddings::default()
+        };
+        for index in &part.indices {
+            if let Ok(row) = any.indices.binary_search(index) {
+                few.values.extend_from_slice(embedded.row(row));
+                few.labels.push(embedded.labels[row]);
             }
-            Ok(accuracy(&few, &test, dataset.classes.len(), how))
-        })
-        .collect()
+        }
+        accuracy(&few, &test, classes, how)
+    });
+    Ok(accuracies.collect())
 }
 
 /// Share of `test`, in percent, that is classified right after a fit to `train`.
