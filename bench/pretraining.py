@@ -43,6 +43,8 @@ def commands(cifar, composites, fashion, backbone, recipes):
     views = ["--limit", "5000", "--epochs", "10", *setting("method.dilo.blur_sigma=1")]
     flip = setting("augment.flip=0.5")
     small = setting("augment.size=[14,14]", "data.validation=0.01")
+    slow = setting("optimizer.name=adamw", "optimizer.learning_rate=3e-4", "schedule.name=cosine")
+    slow += setting("schedule.warmup_epochs=2")
     few = ["--limit", "300", "--epochs", "30"]
     more = ["--limit", "600", "--epochs", "12"]
     prockd = ["--teacher", "others", "--method", "prockd", *PAIRED]
@@ -69,7 +71,7 @@ def commands(cifar, composites, fashion, backbone, recipes):
         (
             "pixels",
             ["distill", fashion, "--teacher", "fashion", "--student", "vit_nano_patch1", *PAIRED]
-            + ["--limit", "1500", "--epochs", "8", "--batch", "32", *small, *ADAMW],
+            + ["--limit", "1500", "--epochs", "10", "--batch", "32", *small, *slow],
         ),
     ]
 
@@ -236,6 +238,10 @@ the labels of the same 1,500 images alone.
 {block('fashion', 'pixels')}
 
 {table(['student', '`kd`', 'labels alone', 'gain'], [row('`vit_nano_patch1`', of['pixels'])])}
+
+Neither has learnt much: 470 steps are few for a network that has to find out first which pixels are neighbours. `kd`
+stays on a plateau that the labels alone leave after five epochs; why is not found yet, and what a teacher is worth
+later is not told by this run.
 """)
 
 
