@@ -10,14 +10,13 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from networks import TransformerBlock
+from sizes import DECODERS
 
 SIDE, PATCH = 224, 16
 MASKED = 0.75
 # Width and heads; all have 12 blocks.
 TINY, SMALL = (192, 3), (384, 6)
 DEPTH, TAP = 12, 8
-# Width, blocks and heads of decoders: the authors', and Limbeck's default for students as narrow as these.
-DECODERS = {"authors": (512, 8, 16), "small": (192, 2, 3)}
 
 
 def patches_of(images):

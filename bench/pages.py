@@ -42,6 +42,11 @@ def mean(values):
     return sum(values) / len(values)
 
 
+def test(results, side):
+    """Mean over the seeds of what a run is judged by on the test part, of its `students` or `baselines`."""
+    return mean([seed["test"]["measures"][0]["value"] for seed in results[side]])
+
+
 def student_interval(values):
     """95 % interval of the mean of two to five values, by Student's t."""
     quantile = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}[len(values)]

@@ -131,6 +131,21 @@ def pixels_loss(batch, size, classes):
     return loss
 
 
+def steps(optimizer, loss_of, runs):
+    """Median milliseconds of loss, backward pass and update."""
+
+    def learn():
+        loss = loss_of()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    watch = Stopwatch()
+    for _ in range(runs):
+        watch.measure(learn)
+    return watch.median()
+
+
 def training(name, batch, runs, optimizer_name):
     make, size, classes = NETWORKS[name]
     network = make()
@@ -144,33 +159,15 @@ def training(name, batch, runs, optimizer_name):
         def loss_of(logits):
             return F.cross_entropy(logits, labels)
 
-    def learn():
-        loss = loss_of(network(x))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    watch = Stopwatch()
-    for _ in range(runs):
-        watch.measure(learn)
-    return {"training_ms": watch.median(), "params": parameters(network)}
+    milliseconds = steps(optimizer, lambda: loss_of(network(x)), runs)
+    return {"training_ms": milliseconds, "params": parameters(network)}
 
 
 def masked(name, batch, runs):
     network = MASKED_METHODS[name]()
     optimizer = optimizer_of(network, "sgd")
     x = torch.randn(batch, 3, SIDE, SIDE)
-
-    def learn():
-        loss = network.loss(x)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    watch = Stopwatch()
-    for _ in range(runs):
-        watch.measure(learn)
-    return {"step_ms": watch.median()}
+    return {"step_ms": steps(optimizer, lambda: network.loss(x), runs)}
 
 
 @torch.no_grad()
@@ -199,7 +196,7 @@ def step(batch, runs, temperature=4.0):
     x = torch.randn(batch, 3, 32, 32)
     labels = torch.arange(batch) % 100
 
-    def learn():
+    def loss():
         with torch.no_grad():
             target = teacher(x)
         logits = student(x)
@@ -208,15 +205,9 @@ def step(batch, runs, temperature=4.0):
             F.softmax(target / temperature, 1),
             reduction="batchmean",
         )
-        loss = 0.1 * F.cross_entropy(logits, labels) + 0.9 * temperature**2 * divergence
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        return 0.1 * F.cross_entropy(logits, labels) + 0.9 * temperature**2 * divergence
 
-    watch = Stopwatch()
-    for _ in range(runs):
-        watch.measure(learn)
-    return {"step_ms": watch.median()}
+    return {"step_ms": steps(optimizer, loss, runs)}
 
 
 def main():

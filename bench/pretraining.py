@@ -16,7 +16,7 @@ import json
 import os
 import subprocess
 
-from pages import LIMBECK, fenced, mean, read, run, signed, span, student_interval, table
+from pages import LIMBECK, fenced, mean, read, run, signed, span, student_interval, table, test
 
 RECIPES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "recipes")
 PAIRED = ["--baseline", "--seeds", "3"]
@@ -116,10 +116,6 @@ def judge(runs, cifar, threads):
             done = subprocess.run(command, check=True, cwd=runs, stdout=subprocess.PIPE)
             with open(path, "wb") as file:
                 file.write(done.stdout)
-
-
-def test(results, side):
-    return mean([seed["test"]["measures"][0]["value"] for seed in results[side]])
 
 
 def row(label, results):

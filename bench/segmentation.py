@@ -14,7 +14,7 @@ LIMBECK=.../limbeck is a built command.
 import argparse
 import os
 
-from pages import fenced, mean, read, run, signed, span, student_interval, table
+from pages import fenced, mean, read, run, signed, span, student_interval, table, test
 
 HALF = ["--set", "data.scale=0.5", "--set", "augment.size=[128,160]", "--set", "data.batch=8"]
 BLOCKS = ["--set", 'data.block="{drive}{frame:900}"']
@@ -64,7 +64,6 @@ def finished(folder):
 
 
 def row(results):
-    of = lambda side: mean([seed["test"]["measures"][0]["value"] for seed in results[side]])
     gain = results["gain"]
     agreement = next(
         (m["value"] for m in results["students"][0]["test"]["measures"] if m["name"] == "agreement"),
@@ -73,8 +72,8 @@ def row(results):
     blocks = gain.get("resampled") or {}
     return [
         f"`{results['method']}`",
-        f"{of('students'):.1f}",
-        f"{of('baselines'):.1f}",
+        f"{test(results, 'students'):.1f}",
+        f"{test(results, 'baselines'):.1f}",
         f"{signed(gain['mean'])} ({span(gain['ci95'])})",
         f"{span(blocks.get('ci95'))}",
         f"{agreement:.1f}" if agreement is not None else "",

@@ -1,4 +1,5 @@
-"""What is measured on both sides: terms of methods that compare networks that segment, neighbours."""
+"""What is measured on both sides: terms of methods that compare networks that segment, masked
+autoencoders, neighbours."""
 
 CLASSES = 19
 # Height and width of the images.
@@ -12,3 +13,7 @@ PAIRS = {
 
 # Embeddings that are looked among and for, numbers of each, and neighbours.
 BANK, QUERIES, WIDTH, NEIGHBOURS = 50_000, 10_000, 192, 20
+
+# Width, blocks and heads of masked autoencoders' decoders: the authors', and Limbeck's default for students
+# as narrow as ViT-tiny.
+DECODERS = {"authors": (512, 8, 16), "small": (192, 2, 3)}

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-from sizes import BANK, CLASSES, NEIGHBOURS, PAIRS, QUERIES, SIZE, WIDTH
+from sizes import BANK, CLASSES, DECODERS, NEIGHBOURS, PAIRS, QUERIES, SIZE, WIDTH
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Records that both sides of the store write and read.
@@ -256,12 +256,10 @@ class Masked:
 
     BATCH = 32
     NETWORKS = {"mae": "ViT-tiny", "dmae": "ViT-small → ViT-tiny"}
-    # As masked.py has them, which needs PyTorch.
-    DECODERS = {"authors": (512, 8, 16), "small": (192, 2, 3)}
 
     def __init__(self):
         self.rows_of, self.both = {}, {}
-        for decoder, (width, depth, _) in self.DECODERS.items():
+        for decoder, (width, depth, _) in DECODERS.items():
             told = f"(224, 75 % masked, batch {self.BATCH}, decoder of {depth} blocks of width {width})"
             for method, pair in self.NETWORKS.items():
                 self.rows_of[method, decoder] = Row(f"{method.upper()} step {pair} {told}", 0.7)
@@ -271,7 +269,7 @@ class Masked:
         networks = ["--teacher", "deit_small", "--student", "deit_tiny", "--input", "3x224x224"]
         runs = min(3, runner.asked.runs)
         for (method, decoder), row in self.rows_of.items():
-            values = zip(("width", "depth", "heads"), self.DECODERS[decoder])
+            values = zip(("width", "depth", "heads"), DECODERS[decoder])
             settings = [f"method.{method}.decoder_{name}={value}" for name, value in values]
             settings = [part for setting in settings for part in ("--set", setting)]
             what = ["step", "--method", method, *networks, *settings]

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::{noise::tensor, stopwatch::Stopwatch};
 use crate::{
     TrainError,
-    represent::{Embeddings, NearestNeighbours},
+    represent::{CHUNK, Embeddings, NearestNeighbours},
 };
 
 /// What is measured.
@@ -35,9 +35,6 @@ pub struct NeighboursTimes {
 }
 
 impl NeighboursBench {
-    /// Rows of the product that are made at once.
-    const ROWS: usize = 256;
-
     /// Measures on made-up embeddings of ten classes.
     ///
     /// # Errors
@@ -64,8 +61,8 @@ impl NeighboursBench {
             )?;
         }
         let bank: Tensor<2> = tensor([self.width, self.bank]);
-        let rows: Tensor<2> = tensor([Self::ROWS.min(self.images), self.width]);
-        let times = self.images.div_ceil(Self::ROWS);
+        let rows: Tensor<2> = tensor([CHUNK.min(self.images), self.width]);
+        let times = self.images.div_ceil(CHUNK);
         let mut products = Stopwatch::new();
         for _ in 0..self.runs {
             products.measure(

@@ -54,16 +54,9 @@ pub fn frozen(
     };
     let (embedded, test) = (embed(&any)?, embed(&dataset.test)?);
     let accuracies = drawn.iter().map(|part| {
-        let mut few = Embeddings {
-            width: embedded.width,
-            ..Embeddings::default()
-        };
-        for index in &part.indices {
-            if let Ok(row) = any.indices.binary_search(index) {
-                few.values.extend_from_slice(embedded.row(row));
-                few.labels.push(embedded.labels[row]);
-            }
-        }
+        let places = part.indices.iter();
+        let places = places.filter_map(|index| any.indices.binary_search(index).ok());
+        let few = embedded.at(&places.collect::<Vec<_>>());
         accuracy(&few, &test, classes, how)
     });
     Ok(accuracies.collect())

@@ -15,6 +15,7 @@ pub(crate) use embeddings::{Embed, embeddings_by, embeddings_of};
 pub use glimpse::Glimpse;
 pub use linear_probe::{LinearProbe, REGULARISATIONS, SINGLE_SHOT_REGULARISATION};
 
+pub(crate) use neighbours::CHUNK;
 pub use neighbours::{NearestNeighbours, TEMPERATURE};
 pub use plane::plane_of;
 pub use spread::{COLLAPSED, spread};

@@ -10,7 +10,7 @@ use super::Embeddings;
 pub const TEMPERATURE: f64 = 0.07;
 
 /// Images that are looked up at once; their similarities to all others are in memory.
-const CHUNK: usize = 256;
+pub(crate) const CHUNK: usize = 256;
 
 /// Similarities that are passed over together where none of them is among the nearest so far.
 const STRIP: usize = 32;
