@@ -315,7 +315,13 @@ fn of_poolings(case: [usize; 5]) -> Vec<(String, Vec<f32>)> {
 
 /// What vision transformers are made of.
 fn transformers(results: &mut Vec<(String, Vec<f32>)>) {
-    for [rows, inputs, outputs] in [[1, 1, 1], [7, 17, 65], [200, 385, 70], [50, 16, 9]] {
+    for [rows, inputs, outputs] in [
+        [1, 1, 1],
+        [7, 17, 65],
+        [200, 385, 70],
+        [50, 16, 9],
+        [800, 30, 200],
+    ] {
         let mut add = |name: &str, values| {
             results.push((format!("{name}, {rows} by {inputs} by {outputs}"), values));
         };

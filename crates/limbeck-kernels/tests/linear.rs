@@ -123,8 +123,8 @@ fn a_small_map_is_as_worked_by_hand() {
 
 #[test]
 fn sizes_around_those_of_tiles_and_depths_follow_the_definition() {
-    // Rows, inputs and outputs around tiles of 6 by 64, 16 or 8, and around the depths of 384
-    // inputs and 192 rows that are summed at once.
+    // Rows, inputs and outputs around tiles of 6 by 64, 16 or 8, around the depths of 384 inputs and
+    // as many rows that are summed at once, and around the 192 outputs of a task.
     for (seed, (rows, inputs, outputs)) in [
         (1, 1, 1),
         (6, 16, 64),
@@ -132,10 +132,10 @@ fn sizes_around_those_of_tiles_and_depths_follow_the_definition() {
         (48, 383, 15),
         (49, 384, 16),
         (50, 385, 17),
-        (191, 5, 97),
-        (192, 3, 96),
-        (193, 65, 7),
-        (386, 13, 200),
+        (383, 5, 191),
+        (384, 3, 192),
+        (385, 65, 193),
+        (769, 13, 200),
         (2, 769, 3),
         (3, 2, 193),
     ]
@@ -170,7 +170,12 @@ fn no_rows_give_no_rows_and_no_gradient() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    for (rows, inputs, outputs) in [(401, 70, 130), (97, 400, 60), (1000, 20, 200)] {
+    for (rows, inputs, outputs) in [
+        (401, 70, 130),
+        (97, 400, 60),
+        (1000, 20, 200),
+        (400, 70, 500),
+    ] {
         let inputs = Inputs::new(rows, inputs, outputs, 5);
         let one = with_threads(1, || inputs.run(true, DType::F32));
         for threads in [2, 5] {

@@ -1,24 +1,27 @@
 //! Products summed over many rows: the gradients of weights.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{
     Matrix,
-    pack::{pack, packed_len, panel_columns},
+    pack::{pack, panel_columns},
     tile::{LeftRows, Place, Start, TILE_ROWS, multiply},
 };
 use crate::{
     scratch::with_scratch,
-    simd::{self, Kernel, MOST_LANES, Simd, as_room, dispatch},
+    simd::{self, Kernel, MOST_LANES, Simd, as_room, dispatch, prefetch},
 };
 
-/// Rows whose products are summed in registers before they are added to what is in memory.
-const DEPTH: usize = 192;
-/// Panels that stay in the second-level cache, beside the packed left factor and the sums.
-const BLOCK_PANELS: usize = 3;
+/// Most rows whose products are summed in registers before they are added to what is in memory.
+const DEPTH: usize = 384;
+/// Most rows of the product that one task computes: [`DEPTH`] rows of that much of the left factor,
+/// 288 KiB, stay in the second-level cache beside a panel of the right one, and each panel is read
+/// from there often enough for its packing not to count.
+const MOST_BLOCK_ROWS: usize = 32 * TILE_ROWS;
+/// Most columns of a panel in any instruction set.
 const MOST_PANEL: usize = 4 * MOST_LANES;
-/// Most rows of the product that one task computes.
-const MOST_BLOCK_ROWS: usize = 16 * TILE_ROWS;
 
 /// `left` `[K, M]`, transposed, times `right` `[K, N]`: `[M, N]`. And the sum of `left` over its
 /// rows, `[M]`. The rows of both lie in one piece each.
@@ -31,34 +34,30 @@ pub(crate) fn transposed_product(left: Matrix<'_>, right: Matrix<'_>) -> (Vec<f3
     if rows * columns == 0 {
         return (result, sums);
     }
-    // How the rows are cut changes no sum.
+    // How the rows of the product are cut changes no sum.
     let block = rows
         .div_ceil(rayon::current_num_threads())
         .next_multiple_of(TILE_ROWS)
         .min(MOST_BLOCK_ROWS);
+    let lanes = simd::lanes();
+    let panel = DEPTH * MOST_PANEL.min(columns.next_multiple_of(lanes));
     result
         .par_chunks_mut(block * columns)
         .zip(sums.par_chunks_mut(block))
         .enumerate()
         .for_each(|(index, (to, sums))| {
             let left = left.some_columns(index * block, sums.len());
-            let tiles = sums.len().div_ceil(TILE_ROWS);
-            // The last vector of a packed left factor is written whole.
-            let packed_left = tiles * DEPTH * TILE_ROWS + MOST_LANES;
-            let packed_right = packed_len(DEPTH, BLOCK_PANELS * MOST_PANEL, simd::lanes());
-            with_scratch(
-                [packed_left, packed_right, 0],
-                |[packed_left, panels, _]| {
-                    dispatch(Block {
-                        left,
-                        right,
-                        packed_left,
-                        panels,
-                        to,
-                        sums,
-                    });
-                },
-            );
+            let copied = DEPTH * left.columns.next_multiple_of(lanes);
+            with_scratch([copied, panel, 0], |[copied, panel, _]| {
+                dispatch(Block {
+                    left,
+                    right,
+                    copied,
+                    panel,
+                    to,
+                    sums,
+                });
+            });
         });
     (result, sums)
 }
@@ -67,9 +66,10 @@ pub(crate) fn transposed_product(left: Matrix<'_>, right: Matrix<'_>) -> (Vec<f3
 struct Block<'a> {
     left: Matrix<'a>,
     right: Matrix<'a>,
-    /// Room for tiles `[depth, TILE_ROWS]` of the left factor.
-    packed_left: &'a mut [f32],
-    panels: &'a mut [f32],
+    /// Room for [`DEPTH`] rows of the left factor, each filled up to whole vectors.
+    copied: &'a mut [f32],
+    /// Room for as many rows of a panel of the right one.
+    panel: &'a mut [f32],
     to: &'a mut [f32],
     sums: &'a mut [f32],
 }
@@ -82,39 +82,57 @@ impl Kernel for Block<'_> {
         // SAFETY: as this function's own; tiles cover the block, and both factors are packed for
         // `depth` rows before they are read.
         unsafe {
-            let columns = self.right.columns;
+            let (rows, columns) = (self.left.columns, self.right.columns);
+            let width = rows.next_multiple_of(S::LANES);
+            let tiles = rows.div_ceil(TILE_ROWS);
+            let panels = columns.div_ceil(panel_columns::<S>());
             let to = as_room(self.to);
-            for first in (0..columns).step_by(BLOCK_PANELS * panel_columns::<S>()) {
-                let count = (BLOCK_PANELS * panel_columns::<S>()).min(columns - first);
-                let right = self.right.some_columns(first, count);
-                for from in (0..right.rows).step_by(DEPTH) {
-                    let depth = DEPTH.min(right.rows - from);
-                    let left = self.left.some_rows(from, depth);
-                    // The sums are taken on the way, once.
-                    let sums = (first == 0).then_some(&mut *self.sums);
-                    pack_left::<S>(left, self.packed_left, sums);
-                    pack::<S>(right.some_rows(from, depth), self.panels);
-                    let start = if from == 0 { Start::Zero } else { Start::Held };
-                    for panel in (0..count).step_by(panel_columns::<S>()) {
-                        let tile_columns = panel_columns::<S>().min(count - panel);
-                        for row in (0..left.columns).step_by(TILE_ROWS) {
-                            multiply::<S>(
-                                LeftRows {
-                                    first: self.packed_left[row * depth..].as_ptr(),
-                                    rows: TILE_ROWS.min(left.columns - row),
-                                    row_stride: 1,
-                                    inner_stride: TILE_ROWS,
-                                },
-                                self.panels[panel * depth..].as_ptr(),
-                                depth,
-                                start,
-                                Place {
-                                    numbers: &mut to[row * columns + first + panel..],
-                                    row_stride: columns,
-                                    columns: tile_columns,
-                                },
-                            );
-                        }
+            let parts = self.right.rows.div_ceil(DEPTH).max(1);
+            let most = self.right.rows.div_ceil(parts);
+            for part in 0..parts {
+                let depths = range(part, most, self.right.rows);
+                let behind = range(part + 1, most, self.right.rows);
+                let depth = depths.len();
+                copy_left::<S>(some_rows(self.left, &depths), self.copied, self.sums);
+                let start = if part == 0 { Start::Zero } else { Start::Held };
+                for panel in 0..panels {
+                    let shown = range(panel, panel_columns::<S>(), columns);
+                    pack::<S>(
+                        some_rows(self.right, &depths).some_columns(shown.start, shown.len()),
+                        self.panel,
+                    );
+                    // What is packed next comes from memory meanwhile, a share with each tile.
+                    let next_left = (&behind, 0..rows);
+                    let next_right = if panel + 1 < panels {
+                        (&depths, range(panel + 1, panel_columns::<S>(), columns))
+                    } else {
+                        (&behind, range(0, panel_columns::<S>(), columns))
+                    };
+                    for tile in 0..tiles {
+                        fetch(
+                            self.left,
+                            next_left.clone(),
+                            panel * tiles + tile,
+                            panels * tiles,
+                        );
+                        fetch(self.right, next_right.clone(), tile, tiles);
+                        let row = tile * TILE_ROWS;
+                        multiply::<S>(
+                            LeftRows {
+                                first: self.copied[row..].as_ptr(),
+                                rows: TILE_ROWS.min(rows - row),
+                                row_stride: 1,
+                                inner_stride: width,
+                            },
+                            self.panel.as_ptr(),
+                            depth,
+                            start,
+                            Place {
+                                numbers: &mut to[row * columns + shown.start..],
+                                row_stride: columns,
+                                columns: shown.len(),
+                            },
+                        );
                     }
                 }
             }
@@ -122,40 +140,51 @@ impl Kernel for Block<'_> {
     }
 }
 
-/// Packs `left` `[depth, columns]` into tiles `[depth, TILE_ROWS]` and adds its rows to `sums`.
+/// Number `index` of the ranges of `length` that `count` is cut into; empty behind the last one.
+fn range(index: usize, length: usize, count: usize) -> Range<usize> {
+    (index * length).min(count)..((index + 1) * length).min(count)
+}
+
+/// Rows of a matrix, of which there must be one unless the matrix has none.
+fn some_rows<'a>(matrix: Matrix<'a>, rows: &Range<usize>) -> Matrix<'a> {
+    matrix.some_rows(rows.start, rows.len())
+}
+
+/// Asks for a share of `rows` and `columns` of a matrix, part `part` of `parts` of the rows, to be
+/// brought to the second-level cache.
+#[inline(always)]
+fn fetch(
+    matrix: Matrix<'_>,
+    (rows, columns): (&Range<usize>, Range<usize>),
+    part: usize,
+    parts: usize,
+) {
+    let first = rows.start + rows.len() * part / parts;
+    let end = rows.start + rows.len() * (part + 1) / parts;
+    for row in first..end {
+        prefetch(&matrix.row(row)[columns.clone()]);
+    }
+}
+
+/// Copies the rows of `left`, each filled up with zeros to whole vectors, and adds them to `sums`.
 ///
 /// # Safety
-/// The processor must have the instruction set of `S`; the tiles need a vector of room more than
-/// they take.
+/// The processor must have the instruction set of `S`.
 #[inline(always)]
-unsafe fn pack_left<S: Simd>(left: Matrix<'_>, tiles: &mut [f32], sums: Option<&mut [f32]>) {
-    // SAFETY: as this function's own; vectors reach over the end of a row of a tile into the next
-    // one, which is written later, and behind the last tile into the room left for that.
+unsafe fn copy_left<S: Simd>(left: Matrix<'_>, copied: &mut [f32], sums: &mut [f32]) {
+    // SAFETY: as this function's own; whole vectors are written, for which each row has room.
     unsafe {
-        let mut sums = sums;
-        const MOST_PARTS: usize = TILE_ROWS.div_ceil(4);
-        for row in (0..left.columns).step_by(TILE_ROWS) {
-            let rows = TILE_ROWS.min(left.columns - row);
-            let tile = &mut tiles[row * left.rows..][..left.rows * TILE_ROWS + MOST_LANES];
-            let mut total = [S::splat(0.0); MOST_PARTS];
+        let width = left.columns.next_multiple_of(S::LANES);
+        let copied = &mut copied[..left.rows * width];
+        let sums = as_room(sums);
+        for at in (0..width).step_by(S::LANES) {
+            let mut sum = S::load_part(sums.assume_init_ref(), at);
             for k in 0..left.rows {
-                let from = &left.numbers[k * left.row_stride + row..];
-                for part in 0..TILE_ROWS.div_ceil(S::LANES) {
-                    let at = part * S::LANES;
-                    let numbers = S::load_part(from, at.min(from.len()));
-                    total[part] = S::add(total[part], numbers);
-                    S::store(tile.as_mut_ptr().add(k * TILE_ROWS + at), numbers);
-                }
+                let numbers = S::load_part(left.row(k), at);
+                S::store(copied[k * width + at..][..S::LANES].as_mut_ptr(), numbers);
+                sum = S::add(sum, numbers);
             }
-            let mut lanes = [0.0; 2 * MOST_LANES];
-            for part in 0..TILE_ROWS.div_ceil(S::LANES) {
-                S::store(lanes.as_mut_ptr().add(part * S::LANES), total[part]);
-            }
-            if let Some(sums) = &mut sums {
-                for (sum, lane) in sums[row..row + rows].iter_mut().zip(lanes) {
-                    *sum += lane;
-                }
-            }
+            S::store_part(sums, at, sum);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::Matrix;
-use crate::simd::{MOST_LANES, Simd};
+use crate::simd::{MOST_LANES, Simd, prefetch_near};
 
 /// Rows of a tile.
 pub(crate) const TILE_ROWS: usize = 6;
@@ -97,6 +97,14 @@ unsafe fn tile<S: Simd, const V: usize>(
 ) {
     // SAFETY: rows behind the last repeat it, and only those that exist are written.
     unsafe {
+        // What is written last is asked for first: lines that are not in the cache yet come while the
+        // sums are made.
+        for r in 0..left.rows {
+            let row = to.numbers.as_ptr().wrapping_add(r * to.row_stride);
+            for v in 0..V {
+                prefetch_near(row.wrapping_add(v * S::LANES).cast());
+            }
+        }
         let mut rows = [left.first; TILE_ROWS];
         for r in 0..TILE_ROWS {
             rows[r] = left.first.add(r.min(left.rows - 1) * left.row_stride);
@@ -123,6 +131,20 @@ unsafe fn tile<S: Simd, const V: usize>(
             }
             panel = panel.add(V * S::LANES);
             at += left.inner_stride;
+        }
+        if left.rows == TILE_ROWS && to.columns == V * S::LANES {
+            for r in 0..TILE_ROWS {
+                let row = &mut to.numbers[r * to.row_stride..][..V * S::LANES];
+                for v in 0..V {
+                    let place = row.as_mut_ptr().add(v * S::LANES).cast();
+                    let held = match start {
+                        Start::Held => S::add(S::load(place), sums[r][v]),
+                        _ => sums[r][v],
+                    };
+                    S::store(place, held);
+                }
+            }
+            return;
         }
         // By way of memory: a loop over rows that may be missing would keep the sums out of the
         // registers.
