@@ -139,7 +139,7 @@ pub struct Dmae {
 
 /// What one step computes.
 struct Compared {
-    /// Pixels of all patches, `[B, L, p · p · C]`.
+    /// Pixels of the masked patches, `[B, L − n, p · p · C]`.
     #[cfg(test)]
     prediction: Tensor<3>,
     /// `[1]`.

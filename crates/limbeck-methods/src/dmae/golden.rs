@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 use limbeck_nn::{
     InputShape, Network, Store,
-    model::vit::{Embedding, VisionTransformer, VisionTransformerConfig},
+    model::vit::{Embedding, VisionTransformer, VisionTransformerConfig, gather_tokens},
 };
 
 use super::{Alignment, AlignmentDistance, AlignmentHead, Dmae, DmaeConfig, HEADS};
@@ -159,7 +159,11 @@ fn step(case: &Case) -> BTreeMap<String, Values> {
         let shape = ids.dims().to_vec();
         run.set(&format!("out.{name}"), Values { shape, numbers });
     }
-    run.out("pred", &compared.prediction);
+    // The file's prediction is of all patches; no loss reads those of the seen ones.
+    let all = case.tensor::<3>("out.pred");
+    let seen = gather_tokens(all, &masking.visible);
+    let prediction = Tensor::cat(vec![seen, compared.prediction], 1);
+    run.out("pred", &gather_tokens(prediction, &masking.restore));
     run.out("loss_reconstruction", &compared.reconstruction);
     let mut loss = compared.reconstruction;
     for (index, (student, teacher, apart)) in compared.pairs.into_iter().enumerate() {

@@ -3,19 +3,19 @@
 use burn::tensor::Tensor;
 use limbeck_nn::{
     Network, Pass,
-    model::vit::{Embedding, VisionTransformer},
+    model::vit::{Embedding, VisionTransformer, gather_tokens},
 };
 
 use super::{
     MaeConfig,
     decoder::{Decoder, DecoderConfig, POSITIONS},
     masking::{Masking, kept_of},
-    pixels::{images_of, masked_error, patches_of, standardised, unstandardised},
+    pixels::{images_of, patches_of, standardised, unstandardised},
     positions::sin_cos_positions,
 };
 use crate::{
     Act, Cast, MethodError, Probe, Reconstruction, STUDENT, Scene, Stage, Trained,
-    criterion::require_at_least, member_seed,
+    connector::mean_squared_error, criterion::require_at_least, member_seed,
 };
 
 /// Name of the decoder in the cast.
@@ -211,7 +211,7 @@ impl MaskedAutoencoder {
         Ok(Encoded { features, tokens })
     }
 
-    /// Pixels of all patches `[B, L, p · p · C]` from the encoder's last tokens.
+    /// Pixels of the masked patches `[B, L − n, p · p · C]` from the encoder's last tokens.
     ///
     /// # Errors
     /// No decoder in the cast.
@@ -221,9 +221,7 @@ impl MaskedAutoencoder {
         tokens: Tensor<3>,
         masking: &Masking,
     ) -> Result<Tensor<3>, MethodError> {
-        scene.modules(DECODER, |pass| {
-            self.decoder.forward(pass, tokens, &masking.restore)
-        })
+        scene.modules(DECODER, |pass| self.decoder.forward(pass, tokens, masking))
     }
 
     /// The scene's images with a part hidden, drawn as in training, and reconstructed as in evaluation,
@@ -239,15 +237,16 @@ impl MaskedAutoencoder {
             self.encoded(network, pass, images.clone(), &masking, &[])
         })?;
         let prediction = scene.evaluate_modules(DECODER, |pass| {
-            self.decoder.forward(pass, encoded.tokens, &masking.restore)
+            self.decoder.forward(pass, encoded.tokens, &masking)
         })?;
         let pixels = patches_of(images, self.patch);
         let prediction = match self.norm_pix {
-            true => unstandardised(prediction, pixels.clone()),
+            true => unstandardised(prediction, gather_tokens(pixels.clone(), &masking.masked)),
             false => prediction,
         };
+        let seen = gather_tokens(pixels, &masking.visible);
+        let made = gather_tokens(Tensor::cat(vec![seen, prediction], 1), &masking.restore);
         let hidden: Tensor<3> = masking.mask.unsqueeze_dim(2);
-        let made = pixels.clone() + (prediction - pixels) * hidden.clone();
         let places = self.patch * self.patch;
         let hidden = hidden.expand([batch, self.patches, places]);
         let size = [height, width];
@@ -261,12 +260,12 @@ impl MaskedAutoencoder {
     /// How far the `prediction` of [`MaskedAutoencoder::decode`] is from the masked patches of `images`,
     /// `[1]`.
     pub fn error(&self, images: Tensor<4>, prediction: Tensor<3>, masking: &Masking) -> Tensor<1> {
-        let pixels = patches_of(images, self.patch);
+        let pixels = gather_tokens(patches_of(images, self.patch), &masking.masked);
         let pixels = match self.norm_pix {
             true => standardised(pixels),
             false => pixels,
         };
-        masked_error(prediction, pixels, &masking.mask)
+        mean_squared_error(prediction, pixels)
     }
 }
 

@@ -1,13 +1,13 @@
 //! What makes pixels of the patches that were not seen.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 use limbeck_nn::{
     Builder, Init, ParameterId, Pass, Role, Store,
     layer::{LayerNorm, Linear, TransformerBlock, TransformerBlockConfig},
     model::vit::gather_tokens,
 };
 
-use super::positions::sin_cos_positions;
+use super::{masking::Masking, positions::sin_cos_positions};
 
 /// Name of the decoder's positions, which are not learnt.
 pub const POSITIONS: &str = "decoder_pos_embed";
@@ -109,32 +109,45 @@ impl Decoder {
         store.set_values(self.positions, positions);
     }
 
-    /// The encoder's last tokens `[B, P + n, D]` and the place of each patch among the seen ones
-    /// followed by the masked ones, `[B, L]` → pixels of all patches `[B, L, p · p · C]`.
+    /// The encoder's last tokens `[B, P + n, D]` → pixels of the masked patches
+    /// `[B, L − n, p · p · C]`, in the order of [`Masking::masked`].
+    ///
+    /// Nothing is made of what was seen: no loss reads it. Tokens stand in the order in which they
+    /// come, seen ones before masked ones, as their positions tell where they belong; of the last
+    /// block none but the masked ones are needed.
     pub fn forward(
         &self,
         pass: &mut Pass<'_>,
         mut tokens: Tensor<3>,
-        restore: &Tensor<2, Int>,
+        masking: &Masking,
     ) -> Tensor<3> {
         if let Some(norm) = &self.norm {
             tokens = norm.forward(pass, tokens);
         }
         let x = self.embed.forward(pass, tokens);
-        let [batch, count, width] = x.dims();
-        let [_, patches] = restore.dims();
-        let seen = count - self.prefix;
-        let masked = pass.get::<3>(self.mask_token);
-        let masked = masked.expand([batch, patches - seen, width]);
-        let places = Tensor::cat(vec![x.clone().narrow(1, self.prefix, seen), masked], 1);
-        let places = gather_tokens(places, restore);
-        let x = Tensor::cat(vec![x.narrow(1, 0, self.prefix), places], 1);
-        let mut x = x + pass.get::<3>(self.positions);
-        for block in &self.blocks {
-            x = block.forward(pass, x, "");
-        }
+        let [batch, seen, width] = x.dims();
+        let [_, masked] = masking.masked.dims();
+        let mask_token = pass.get::<3>(self.mask_token);
+        let mask_token = mask_token.expand([batch, masked, width]);
+        let x = Tensor::cat(vec![x, mask_token], 1) + self.positions_of(pass, masking);
+        let Some((last, blocks)) = self.blocks.split_last() else {
+            return x;
+        };
+        let x = blocks.iter().fold(x, |x, block| block.forward(pass, x, ""));
+        let x = last.forward_of(pass, x, seen..seen + masked);
         let x = self.last_norm.forward(pass, x);
-        let x = x.narrow(1, self.prefix, patches);
         self.pred.forward(pass, x)
+    }
+
+    /// Positions of prefix, seen and masked patches, `[B, P + L, D]`.
+    fn positions_of(&self, pass: &Pass<'_>, masking: &Masking) -> Tensor<3> {
+        let positions = pass.get::<3>(self.positions);
+        let [_, all, width] = positions.dims();
+        let [batch, _] = masking.visible.dims();
+        let all = positions.expand([batch, all, width]);
+        let prefix = all.clone().narrow(1, 0, self.prefix);
+        let order = Tensor::cat(vec![masking.visible.clone(), masking.masked.clone()], 1);
+        let patches = gather_tokens(all, &order.add_scalar(self.prefix as i64));
+        Tensor::cat(vec![prefix, patches], 1)
     }
 }

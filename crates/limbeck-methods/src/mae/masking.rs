@@ -8,6 +8,8 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 pub struct Masking {
     /// `[B, n]`: numbers of the patches that are seen, row by row from 0.
     pub visible: Tensor<2, Int>,
+    /// `[B, L − n]`: numbers of those that are masked.
+    pub masked: Tensor<2, Int>,
     /// `[B, L]`: place of each patch among the seen ones followed by the masked ones.
     pub restore: Tensor<2, Int>,
     /// `[B, L]`: 1 for patches that are masked, 0 for those that are seen.
@@ -25,6 +27,7 @@ impl Masking {
     ) -> Self {
         let images = noise.len() / patches;
         let mut visible = Vec::with_capacity(images * kept);
+        let mut masked = Vec::with_capacity(images * (patches - kept));
         let mut restore = vec![0i64; images * patches];
         let mut mask = vec![1.0; images * patches];
         for (image, noise) in noise.chunks_exact(patches).enumerate() {
@@ -37,6 +40,7 @@ impl Masking {
                 visible.push(patch as i64);
                 mask[image * patches + patch] = 0.0;
             }
+            masked.extend(order[kept..].iter().map(|&patch| patch as i64));
         }
         let integers = |numbers: Vec<i64>, columns: usize| {
             let data = TensorData::new(numbers, [images, columns]);
@@ -44,6 +48,7 @@ impl Masking {
         };
         Self {
             visible: integers(visible, kept),
+            masked: integers(masked, patches - kept),
             restore: integers(restore, patches),
             mask: Tensor::from_data(TensorData::new(mask, [images, patches]), (device, dtype)),
         }
@@ -71,6 +76,7 @@ mod tests {
         let noise = [0.9, 0.1, 0.5, 0.3, 0.2, 0.8, 0.7, 0.4];
         let masking = Masking::of_noise(&noise, 4, 2, &Device::flex(), DType::F64);
         assert_eq!(integers(&masking.visible), [1, 3, 0, 3]);
+        assert_eq!(integers(&masking.masked), [2, 0, 2, 1]);
         assert_eq!(integers(&masking.restore), [3, 0, 2, 1, 0, 3, 2, 1]);
         let mask: Vec<f64> = masking.mask.try_into_vec_as().unwrap();
         assert_eq!(mask, [1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0]);

@@ -1,4 +1,4 @@
-//! Patches of pixels, and how far a reconstruction is from them.
+//! Patches of pixels.
 
 use burn::tensor::Tensor;
 
@@ -55,17 +55,10 @@ fn moments(pixels: &Tensor<3>) -> (Tensor<3>, Tensor<3>) {
     (mean, variance.add_scalar(EPSILON).sqrt())
 }
 
-/// Mean squared error `[1]` of `prediction` `[B, L, N]` over the masked patches, where `mask` `[B, L]`
-/// is 1.
-pub fn masked_error(prediction: Tensor<3>, pixels: Tensor<3>, mask: &Tensor<2>) -> Tensor<1> {
-    let errors: Tensor<2> = (prediction - pixels).square().mean_dim(2).squeeze_dim(2);
-    (errors * mask.clone()).sum() / mask.clone().sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_close, number, numbers, random, tensor};
+    use crate::testing::{assert_close, numbers, random, tensor};
 
     #[test]
     fn pixels_of_a_patch_are_in_the_order_row_column_channel() {
@@ -83,22 +76,6 @@ mod tests {
         let images = random::<4>("images", [2, 3, 4, 6]);
         let back = images_of(patches_of(images.clone(), 2), 2, 3, [4, 6]);
         assert_eq!(numbers(&back), numbers(&images));
-    }
-
-    #[test]
-    fn only_masked_patches_count() {
-        let pixels = random("pixels", [2, 3, 4]);
-        let mask = tensor(vec![1.0, 0.0, 1.0, 0.0, 0.0, 1.0], [2, 3]);
-        let prediction = random("prediction", [2, 3, 4]);
-        let error = number(&masked_error(prediction.clone(), pixels.clone(), &mask));
-        let elsewhere = random("other", [2, 3, 4])
-            * mask
-                .clone()
-                .mul_scalar(-1.0)
-                .add_scalar(1.0)
-                .unsqueeze_dim(2);
-        let other = masked_error(prediction + elsewhere, pixels, &mask);
-        assert_close(&[error], &[number(&other)]);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Multi-head self-attention.
 
+use std::ops::Range;
+
 use burn::tensor::{Tensor, activation::softmax};
-use limbeck_kernels::self_attention;
+use limbeck_kernels::{attention, self_attention};
 
 use crate::{Builder, Feature, Init, Pass, layer::Linear};
 
@@ -74,6 +76,21 @@ impl SelfAttention {
             .matmul(probabilities, values)
             .swap_dims(1, 2)
             .reshape([batch, tokens, width]);
+        self.proj.forward(pass, mixed)
+    }
+
+    /// Some of the tokens alone, which attend to all: `[B, N, D]` → `[B, tokens, D]`. Records nothing.
+    pub fn forward_of(&self, pass: &mut Pass<'_>, x: Tensor<3>, tokens: Range<usize>) -> Tensor<3> {
+        let [batch, all, width] = x.dims();
+        let asking = x.clone().narrow(1, tokens.start, tokens.len());
+        let queries = self.qkv.forward_part(pass, asking, 0..width);
+        let keys_values = self.qkv.forward_part(pass, x, width..3 * width);
+        let written = batch * tokens.len() * (self.heads * all + width);
+        pass.count(2 * batch * tokens.len() * all * width, written);
+        let mixed = match pass.is_counting() {
+            true => queries,
+            false => attention(queries, keys_values, self.heads),
+        };
         self.proj.forward(pass, mixed)
     }
 }

@@ -1,5 +1,7 @@
 //! Affine maps.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 
 use crate::{Builder, Init, ParameterId, Pass, Role};
@@ -40,6 +42,26 @@ impl Linear {
     /// The bias, `[O]`.
     pub fn bias(&self, pass: &Pass<'_>) -> Option<Tensor<1>> {
         self.bias.map(|bias| pass.get(bias))
+    }
+
+    /// Some of the outputs alone: `[…, I]` → `[…, outputs]`.
+    pub fn forward_part<const D: usize>(
+        &self,
+        pass: &mut Pass<'_>,
+        x: Tensor<D>,
+        outputs: Range<usize>,
+    ) -> Tensor<D> {
+        let mut shape = x.dims();
+        let rows = x.shape().num_elements() / shape[D - 1];
+        pass.count(rows * shape[D - 1] * outputs.len(), rows * outputs.len());
+        if pass.is_counting() {
+            shape[D - 1] = outputs.len();
+            return Tensor::zeros(shape, (pass.device(), pass.dtype()));
+        }
+        let (first, count) = (outputs.start, outputs.len());
+        let weight = self.weight(pass).narrow(0, first, count);
+        let bias = self.bias(pass).map(|bias| bias.narrow(0, first, count));
+        limbeck_kernels::linear(x, weight, bias)
     }
 
     /// `[…, I]` → `[…, O]`.

@@ -1,5 +1,7 @@
 //! The block that vision transformers are made of.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 use limbeck_kernels::gelu;
 
@@ -75,6 +77,21 @@ impl TransformerBlock {
         let y = self.norm1.forward(pass, x.clone());
         let y = self.attention.forward_showing(pass, y, attention_tap, show);
         let x = x + drop_path(pass, y, self.drop_path);
+        self.perceptron(pass, x)
+    }
+
+    /// Some of the tokens alone, which attend to all: `[B, N, D]` → `[B, tokens, D]`, the numbers that
+    /// [`TransformerBlock::forward`] has for these. For a last block of which no others are read.
+    pub fn forward_of(&self, pass: &mut Pass<'_>, x: Tensor<3>, tokens: Range<usize>) -> Tensor<3> {
+        let y = self.norm1.forward(pass, x.clone());
+        let y = self.attention.forward_of(pass, y, tokens.clone());
+        let x = x.narrow(1, tokens.start, tokens.len());
+        let x = x + drop_path(pass, y, self.drop_path);
+        self.perceptron(pass, x)
+    }
+
+    /// The second branch, added to what it reads.
+    fn perceptron(&self, pass: &mut Pass<'_>, x: Tensor<3>) -> Tensor<3> {
         let y = self.norm2.forward(pass, x.clone());
         let y = gelu(self.fc1.forward(pass, y));
         let y = self.fc2.forward(pass, y);

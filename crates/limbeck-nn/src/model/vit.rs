@@ -193,6 +193,21 @@ impl VisionTransformer {
     }
 
     /// Last tokens `[B, N, D]`, the patches among which form `grid`, → logits `[B, K]`.
+    /// Whether of the last block's tokens nobody reads others than those in front of the patches. What
+    /// a network costs is counted as the field does, with all of them.
+    fn reads_prefix_alone(&self, pass: &Pass<'_>) -> bool {
+        let Some(last) = self.blocks.len().checked_sub(1) else {
+            return false;
+        };
+        let stage = format!("stage{}", stage_ends(self.blocks.len()).count());
+        let mut taps = vec![format!("attention{last}"), format!("block{last}"), stage];
+        taps.extend(PROJECTIONS.map(|name| format!("{name}{last}")));
+        taps.push("tokens".to_owned());
+        self.config.embedding == Embedding::ClassToken
+            && !pass.is_counting()
+            && !taps.iter().any(|tap| pass.wants(tap))
+    }
+
     fn classify(&self, pass: &mut Pass<'_>, x: Tensor<3>, grid: [usize; 2]) -> Feature {
         let (embedding, distilled) = self.embeddings(pass, x, grid);
         let (Some(distilled), Some(head_dist)) = (distilled, self.head_dist) else {
@@ -262,6 +277,12 @@ impl Architecture for VisionTransformer {
         let patches = self.patches(pass, images);
         let x = self.with_prefix(pass, patches);
         pass.tap("stem", || self.feature_on(&x, grid));
+        let last = self.blocks.len().saturating_sub(1);
+        if self.reads_prefix_alone(pass) {
+            let x = self.run_blocks(pass, x, 0..last, grid);
+            let x = self.blocks[last].forward_of(pass, x, 0..self.config.prefix());
+            return self.classify(pass, x, grid);
+        }
         let x = self.run_blocks(pass, x, 0..self.blocks.len(), grid);
         self.classify(pass, x, grid)
     }
