@@ -22,6 +22,10 @@
 //! ## Notes
 //! The paper leaves the weights open; its advice to multiply by T² is followed. Classes are
 //! summed and the batch averaged; code that averages over classes too has another weight.
+//! A student that cannot tell classes apart yet answers with the mean of the softened distributions,
+//! whose largest entry is a class that resembles many others rather than the most frequent one: until
+//! it has learnt more, its accuracy can be below that of labels alone. At a temperature of 1 it was not
+//! (`docs/PRETRAINING.md`, "Tokens of single pixels").
 //! Cost: one forward pass of the teacher.
 //!
 //! ## Reference
