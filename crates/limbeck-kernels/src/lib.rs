@@ -17,6 +17,7 @@ mod elementary;
 mod finite;
 mod flex;
 mod gelu;
+mod image_patches;
 mod largest;
 mod layer_norm;
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub use conv2d::{
 pub use divergence::{divergence, divergence_with_slopes};
 pub use finite::all_finite;
 pub use gelu::gelu;
+pub use image_patches::image_patches;
 pub use largest::Largest;
 pub use layer_norm::layer_norm;
 pub use likelihood::pixel_log_likelihood;

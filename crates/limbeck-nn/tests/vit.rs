@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use limbeck_nn::model::vit::{Embedding, VisionTransformer, VisionTransformerConfig};
-use limbeck_nn::{Feature, InputShape, Network, NnError, Outputs, Taps, model};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use limbeck_nn::model::vit::{
+    Embedding, VisionTransformer, VisionTransformerConfig, gather_tokens,
+};
+use limbeck_nn::{
+    Feature, InputShape, Mode, Network, NnError, Outputs, Pass, STEM_CONVOLUTION, Taps, model,
+};
 
 const CONFIG: VisionTransformerConfig = VisionTransformerConfig {
     patch: 4,
@@ -119,6 +123,61 @@ fn patches_are_put_back_on_the_grid_row_by_row() {
         numbers(&map.slice([0..3, 0..12, 1..2, 2..3])),
         numbers(&tokens.slice([0..3, 6..7, 0..12]))
     );
+}
+
+#[test]
+fn visible_patches_are_what_they_are_among_all() {
+    let network = make(CONFIG, 8, 12).unwrap();
+    let transformer = network.transformer().unwrap();
+    let numbers_of = [4, 0, 1, 1, 5, 2];
+    let visible = TensorData::new(numbers_of.to_vec(), [3, 2]);
+    let visible = Tensor::<2, Int>::from_data(visible, &Device::flex());
+    // Of the network's own size, and of another with pixels that fill no patch.
+    for (height, width) in [(8, 12), (14, 11)] {
+        let run = |visible_alone: bool| {
+            let tracked = network.store.tracked();
+            let images = images(height, width).autodiff().require_grad();
+            let mut pass = Pass::new(&tracked, Mode::Train, Taps::none(), 0);
+            let tokens = match visible_alone {
+                true => transformer.visible_tokens(&mut pass, images.clone(), &visible),
+                false => {
+                    let patches = transformer.patches(&mut pass, images.clone());
+                    transformer.with_prefix(&pass, gather_tokens(patches, &visible))
+                }
+            };
+            let mut gradients = tokens.clone().powi_scalar(2).sum().backward();
+            let of_images = numbers(&images.grad(&gradients).unwrap());
+            let of_weights = tracked.gradients(&mut gradients);
+            let of_weights: Vec<f64> = of_weights.iter().flatten().flat_map(numbers).collect();
+            (numbers(&tokens), of_images, of_weights, pass.cost().macs)
+        };
+        let (tokens, of_images, of_weights, macs) = run(true);
+        let (all_tokens, of_all_images, of_all_weights, all_macs) = run(false);
+        assert_close(&tokens, &all_tokens);
+        assert_close(&of_images, &of_all_images);
+        assert_close(&of_weights, &of_all_weights);
+        assert!(of_images.iter().any(|g| g.abs() > 1e-3));
+        let patches = (height / 4 * (width / 4)) as u64;
+        assert_eq!(all_macs, 3 * patches * 16 * 12);
+        assert_eq!(macs, 3 * 2 * 16 * 12);
+    }
+}
+
+#[test]
+fn patches_are_embedded_by_the_convolution_that_the_names_are_of() {
+    for patch in [4, 1] {
+        let network = make(VisionTransformerConfig { patch, ..CONFIG }, 8, 12).unwrap();
+        let outputs = network.evaluate(images(8, 12), &Taps::all());
+        let Some(Feature::Map(map)) = outputs.feature(STEM_CONVOLUTION) else {
+            panic!("{STEM_CONVOLUTION} is missing");
+        };
+        assert_eq!(map.dims(), [3, 12, 8 / patch, 12 / patch]);
+        let bias = network.store.find("patch_embed.proj.bias").unwrap();
+        let bias = network.store.get::<1>(bias).reshape([1, 12, 1, 1]);
+        let convolution = network.first_convolution().unwrap();
+        let expected = convolution.forward(images(8, 12)) + bias;
+        assert_close(&numbers(map), &numbers(&expected));
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod conv_transpose2d;
 mod dropout;
 mod layer_norm;
 mod linear;
+mod patch_embedding;
 mod pool;
 mod reduced_attention;
 mod resize;
@@ -30,6 +31,7 @@ pub use limbeck_kernels::{
     pyramid_squared_error, relu, tokens_to_map,
 };
 pub use linear::Linear;
+pub use patch_embedding::PatchEmbedding;
 pub use pool::{
     adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d, max_pool2d_windows,
 };

@@ -32,7 +32,7 @@ pub use shape::{Embedding, VisionTransformerConfig};
 use super::{ImageSizes, ModelEntry};
 use crate::{
     Architecture, Builder, Feature, Init, InputShape, NnError, ParameterId, Pass, Role, TaskKind,
-    layer::{ClassHead, Conv2d, Conv2dConfig, LayerNorm, TransformerBlock},
+    layer::{ClassHead, LayerNorm, PatchEmbedding, TransformerBlock},
 };
 
 /// DeiT, appendix A: linear maps and tokens.
@@ -110,7 +110,7 @@ pub struct VisionTransformer {
     class_token: ParameterId,
     distillation_token: Option<ParameterId>,
     positions: ParameterId,
-    patches: Conv2d,
+    patches: PatchEmbedding,
     blocks: Vec<TransformerBlock>,
     norm: LayerNorm,
     head: ClassHead,
@@ -137,12 +137,8 @@ impl VisionTransformer {
             .distilled
             .then(|| builder.parameter("dist_token", &[1, 1, width], Role::Token, INIT));
         let positions = builder.parameter("pos_embed", &[1, tokens, width], Role::Token, INIT);
-        let patches = Conv2d::new(
-            builder.sub("patch_embed.proj"),
-            Conv2dConfig::new(input.channels, width, patch)
-                .stride(patch)
-                .bias(),
-        );
+        let embedding = builder.sub("patch_embed.proj");
+        let patches = PatchEmbedding::new(embedding, input.channels, width, patch);
         let blocks = (0..config.depth)
             .map(|i| TransformerBlock::new(builder.sub(format!("blocks.{i}")), config.block(i)))
             .collect();

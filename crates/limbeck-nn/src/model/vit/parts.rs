@@ -28,21 +28,22 @@ impl VisionTransformer {
     /// `[B, C, H, W]` → patches `[B, L, D]` row by row, with their positions added. Positions are
     /// resized, bicubically, for images of another size than the network is built for.
     pub fn patches(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Tensor<3> {
-        let (width, prefix) = (self.config.width, self.config.prefix());
-        let map = self.patches.forward(pass, images);
-        let [batch, _, rows, columns] = map.dims();
-        let patches = map.reshape([batch, width, rows * columns]).swap_dims(1, 2);
-        let positions = pass.get::<3>(self.positions);
+        let positions = self.positions_on(pass, self.grid_of(&images));
+        self.patches.forward(pass, images, None) + positions
+    }
+
+    /// The positions of patches that form `grid`, `[1, L, D]`.
+    fn positions_on(&self, pass: &Pass<'_>, grid: [usize; 2]) -> Tensor<3> {
         let own = self.grid[0] * self.grid[1];
-        let positions = positions.narrow(1, prefix, own);
-        if [rows, columns] == self.grid {
-            return patches + positions;
+        let positions = pass.get::<3>(self.positions);
+        let positions = positions.narrow(1, self.config.prefix(), own);
+        if grid == self.grid {
+            return positions;
         }
-        let mixes = resizing(self.grid, [rows, columns]);
-        let shape = [1, rows * columns, own];
-        let mixes = TensorData::new(mixes, shape);
+        let mixes = resizing(self.grid, grid);
+        let mixes = TensorData::new(mixes, [1, grid[0] * grid[1], own]);
         let mixes = Tensor::<3>::from_data(mixes, (pass.device(), pass.dtype()));
-        patches + mixes.matmul(positions)
+        mixes.matmul(positions)
     }
 
     /// Class and distillation token with their positions in front of `patches` `[B, n, D]`.
@@ -86,16 +87,20 @@ impl VisionTransformer {
 
     /// The visible patches alone: `[B, C, H, W]` → `[B, P + n, D]`, class and distillation token in
     /// front, before the first block. `visible` `[B, n]` are numbers of patches, row by row from 0, in
-    /// the order in which they come out.
+    /// the order in which they come out; the pixels of others are not read.
+    ///
+    /// # Panics
+    /// Where `visible` names a patch that there is not, on the CPU.
     pub fn visible_tokens(
         &self,
         pass: &mut Pass<'_>,
         images: Tensor<4>,
         visible: &Tensor<2, Int>,
     ) -> Tensor<3> {
-        let patches = self.patches(pass, images);
-        let visible = gather_tokens(patches, visible);
-        self.with_prefix(pass, visible)
+        let positions = self.positions_on(pass, self.grid_of(&images));
+        let positions = gather_shared(positions, visible);
+        let patches = self.patches.forward(pass, images, Some(visible));
+        self.with_prefix(pass, patches + positions)
     }
 
     /// The last norm over all tokens `[B, N, D]`, where the network has one before its embedding;
@@ -147,6 +152,16 @@ pub fn gather_tokens(tokens: Tensor<3>, chosen: &Tensor<2, Int>) -> Tensor<3> {
         .reshape([batch * count, width])
         .select(0, rows.reshape([batch * kept]))
         .reshape([batch, kept, width])
+}
+
+/// The same of tokens `[1, L, D]` that all images share.
+fn gather_shared(tokens: Tensor<3>, chosen: &Tensor<2, Int>) -> Tensor<3> {
+    let [batch, kept] = chosen.dims();
+    let tokens: Tensor<2> = tokens.squeeze_dim(0);
+    let chosen = chosen.clone().reshape([batch * kept]);
+    tokens
+        .select(0, chosen)
+        .reshape([batch as i64, kept as i64, -1])
 }
 
 /// The linear map that resizes a grid bicubically, `[to, from]` row-major.
