@@ -181,9 +181,9 @@ impl Kernel for Image<'_> {
                 let gradient =
                     Matrix::with_stride(&self.saved.gradient[at..], tokens, per_head, width);
                 let output = Matrix::with_stride(&self.saved.output[at..], tokens, per_head, width);
-                pack::<S>(all_keys.transposed(), keys_by_token);
-                pack::<S>(all_values.transposed(), values_by_token);
-                pack::<S>(all_keys, keys);
+                pack::<S>(all_keys.transposed(), as_room(keys_by_token));
+                pack::<S>(all_values.transposed(), as_room(values_by_token));
+                pack::<S>(all_keys, as_room(keys));
                 for first in (0..tokens).step_by(most) {
                     let count = most.min(tokens - first);
                     let block = all_queries.some_rows(first, count);
@@ -222,8 +222,8 @@ impl Kernel for Image<'_> {
                     let (to, stride) = self.to.queries(width);
                     let to = &mut to[first * stride + at..];
                     multiply_block::<S>(slopes, keys, per_head, false, to, stride);
-                    pack::<S>(block, queries);
-                    pack::<S>(gradient, gradients_of_block);
+                    pack::<S>(block, as_room(queries));
+                    pack::<S>(gradient, as_room(gradients_of_block));
                     let (to, stride) = self.to.keys(width);
                     let to = &mut to[at..];
                     let held = first > 0;

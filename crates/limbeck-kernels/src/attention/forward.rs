@@ -100,8 +100,11 @@ impl Kernel for Queries<'_> {
             let row = keys.next_multiple_of(S::LANES);
             let queries = self.logarithms.len() / heads;
             for head in 0..heads {
-                pack::<S>(self.read.keys(head, self.sizes).transposed(), self.keys);
-                pack::<S>(self.read.values(head, self.sizes), self.values);
+                pack::<S>(
+                    self.read.keys(head, self.sizes).transposed(),
+                    as_room(self.keys),
+                );
+                pack::<S>(self.read.values(head, self.sizes), as_room(self.values));
                 let all = self.read.queries(head, self.sizes);
                 for start in (0..queries).step_by(BLOCK) {
                     let count = BLOCK.min(queries - start);

@@ -1,6 +1,6 @@
 //! Products summed over many rows: the gradients of weights.
 
-use std::ops::Range;
+use std::{mem::MaybeUninit, ops::Range};
 
 use rayon::prelude::*;
 
@@ -29,7 +29,7 @@ pub(crate) fn transposed_product(left: Matrix<'_>, right: Matrix<'_>) -> (Vec<f3
     assert_eq!(left.rows, right.rows, "factors that do not fit");
     assert!(left.column_stride == 1 && right.column_stride == 1);
     let (rows, columns) = (left.columns, right.columns);
-    let mut result = vec![0.0; rows * columns];
+    let mut result = Vec::with_capacity(rows * columns);
     let mut sums = vec![0.0; rows];
     if rows * columns == 0 {
         return (result, sums);
@@ -41,7 +41,7 @@ pub(crate) fn transposed_product(left: Matrix<'_>, right: Matrix<'_>) -> (Vec<f3
         .min(MOST_BLOCK_ROWS);
     let lanes = simd::lanes();
     let panel = DEPTH * MOST_PANEL.min(columns.next_multiple_of(lanes));
-    result
+    result.spare_capacity_mut()[..rows * columns]
         .par_chunks_mut(block * columns)
         .zip(sums.par_chunks_mut(block))
         .enumerate()
@@ -59,6 +59,9 @@ pub(crate) fn transposed_product(left: Matrix<'_>, right: Matrix<'_>) -> (Vec<f3
                 });
             });
         });
+    // SAFETY: the blocks cover all rows, and the first part of the depth, which there always is,
+    // writes all columns of them.
+    unsafe { result.set_len(rows * columns) };
     (result, sums)
 }
 
@@ -70,7 +73,7 @@ struct Block<'a> {
     copied: &'a mut [f32],
     /// Room for as many rows of a panel of the right one.
     panel: &'a mut [f32],
-    to: &'a mut [f32],
+    to: &'a mut [MaybeUninit<f32>],
     sums: &'a mut [f32],
 }
 
@@ -86,7 +89,6 @@ impl Kernel for Block<'_> {
             let width = rows.next_multiple_of(S::LANES);
             let tiles = rows.div_ceil(TILE_ROWS);
             let panels = columns.div_ceil(panel_columns::<S>());
-            let to = as_room(self.to);
             let parts = self.right.rows.div_ceil(DEPTH).max(1);
             let most = self.right.rows.div_ceil(parts);
             for part in 0..parts {
@@ -99,7 +101,7 @@ impl Kernel for Block<'_> {
                     let shown = range(panel, panel_columns::<S>(), columns);
                     pack::<S>(
                         some_rows(self.right, &depths).some_columns(shown.start, shown.len()),
-                        self.panel,
+                        as_room(self.panel),
                     );
                     // What is packed next comes from memory meanwhile, a share with each tile.
                     let next_left = (&behind, 0..rows);
@@ -128,7 +130,7 @@ impl Kernel for Block<'_> {
                             depth,
                             start,
                             Place {
-                                numbers: &mut to[row * columns + shown.start..],
+                                numbers: &mut self.to[row * columns + shown.start..],
                                 row_stride: columns,
                                 columns: shown.len(),
                             },

@@ -1,5 +1,7 @@
 //! Right factors in the order in which tiles read them.
 
+use std::mem::MaybeUninit;
+
 use super::Matrix;
 use crate::simd::{MOST_LANES, Simd};
 
@@ -15,12 +17,13 @@ pub(crate) fn panel_columns<S: Simd>() -> usize {
 }
 
 /// Packs `right` `[depth, columns]` into panels, each `[depth, width]`: full ones as wide as a
-/// tile, and one of the columns that are left, filled up with zeros to whole vectors.
+/// tile, and one of the columns that are left, filled up with zeros to whole vectors. All of the
+/// panels is written.
 ///
 /// # Safety
 /// The processor must have the instruction set of `S`.
 #[inline(always)]
-pub(crate) unsafe fn pack<S: Simd>(right: Matrix<'_>, panels: &mut [f32]) {
+pub(crate) unsafe fn pack<S: Simd>(right: Matrix<'_>, panels: &mut [MaybeUninit<f32>]) {
     // SAFETY: as this function's own.
     unsafe {
         let mut first = 0;
@@ -46,13 +49,13 @@ pub(crate) unsafe fn pack<S: Simd>(right: Matrix<'_>, panels: &mut [f32]) {
 /// # Safety
 /// As [`pack`], with a panel of `width` numbers for each row of `part`.
 #[inline(always)]
-unsafe fn copy<S: Simd>(part: Matrix<'_>, width: usize, panel: &mut [f32]) {
+unsafe fn copy<S: Simd>(part: Matrix<'_>, width: usize, panel: &mut [MaybeUninit<f32>]) {
     for (k, to) in panel.chunks_exact_mut(width).enumerate() {
         let from = &part.numbers[k * part.row_stride..][..part.columns];
         for at in (0..width).step_by(S::LANES) {
             // SAFETY: as this function's own; `to` holds whole vectors, and `at` lies before the
             // end of `from`, which is less than a vector shorter.
-            unsafe { S::store(to.as_mut_ptr().add(at), S::load_part(from, at)) };
+            unsafe { S::store(to[at..].as_mut_ptr().cast(), S::load_part(from, at)) };
         }
     }
 }
@@ -62,7 +65,7 @@ unsafe fn copy<S: Simd>(part: Matrix<'_>, width: usize, panel: &mut [f32]) {
 /// # Safety
 /// As [`pack`], with a panel of `width` numbers for each row of `part`.
 #[inline(always)]
-unsafe fn transpose<S: Simd>(part: Matrix<'_>, width: usize, panel: &mut [f32]) {
+unsafe fn transpose<S: Simd>(part: Matrix<'_>, width: usize, panel: &mut [MaybeUninit<f32>]) {
     // SAFETY: as this function's own; whole vectors of the panel's rows are written, and rows of
     // `part` are read as far as they go.
     unsafe {
@@ -78,7 +81,7 @@ unsafe fn transpose<S: Simd>(part: Matrix<'_>, width: usize, panel: &mut [f32]) 
                 S::transpose(&mut square);
                 for k in 0..S::LANES.min(depth - first_row) {
                     let to = &mut panel[(first_row + k) * width + first_column..][..S::LANES];
-                    S::store(to.as_mut_ptr(), square[k]);
+                    S::store(to.as_mut_ptr().cast(), square[k]);
                 }
             }
         }

@@ -46,9 +46,10 @@ pub(crate) fn product(left: Matrix<'_>, right: Matrix<'_>, bias: Option<&[f32]>)
 /// The panels of `right`.
 fn packed(right: Matrix<'_>) -> Vec<f32> {
     let width = dispatch(PanelColumns);
-    let mut panels = vec![0.0; packed_len(right.rows, right.columns, crate::simd::lanes())];
+    let count = packed_len(right.rows, right.columns, crate::simd::lanes());
+    let mut panels = Vec::with_capacity(count);
     if right.rows > 0 {
-        panels
+        panels.spare_capacity_mut()[..count]
             .par_chunks_mut(right.rows * width)
             .enumerate()
             .for_each(|(index, panel)| {
@@ -60,6 +61,8 @@ fn packed(right: Matrix<'_>) -> Vec<f32> {
                 });
             });
     }
+    // SAFETY: the panels cover it, and packing writes all of a panel.
+    unsafe { panels.set_len(count) };
     panels
 }
 
@@ -76,7 +79,7 @@ impl Kernel for PanelColumns {
 
 struct PackPanel<'a> {
     part: Matrix<'a>,
-    panel: &'a mut [f32],
+    panel: &'a mut [MaybeUninit<f32>],
 }
 
 impl Kernel for PackPanel<'_> {
