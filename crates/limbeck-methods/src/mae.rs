@@ -32,9 +32,10 @@
 //! is thrown away with it; their `fc_norm`, behind the mean, is not trained. The student starts as it
 //! comes, from weights or drawn as the zoo draws it; the decoder's linear maps are drawn by Glorot's
 //! rule. The decoder predicts the masked patches alone: the authors' code predicts all and weighs those that
-//! were seen by zero. The network's own drop path acts. It is the baseline of `dmae`. Cost: with three quarters masked
-//! a quarter of the student's forward and backward pass, and the decoder's over all patches, which for
-//! small students is the greater part. The page shows six test images as they are reconstructed after the
+//! were seen by zero. The network's drop path rests, as the authors' encoder has none while it is
+//! pre-trained. It is the baseline of `dmae`. Cost: with three quarters masked a quarter of the student's
+//! forward and backward pass, and the decoder's over all patches, which for small students is the greater
+//! part. The page shows six test images as they are reconstructed after the
 //! last step; they lie in the job's folder too (`reconstructions.png`).
 //!
 //! ## Reference

@@ -53,6 +53,8 @@ pub struct Pass<'a> {
     fewest_normalised: Option<usize>,
     /// Products are left out and their results are zeros.
     counting: bool,
+    /// Whether no branch is omitted even in training.
+    keeps_branches: bool,
     /// The first convolution of the pass, once it has run.
     first_convolution: Option<Conv2d>,
     /// What batch norms were given so far, where that is asked for.
@@ -74,6 +76,7 @@ impl<'a> Pass<'a> {
             cost: Cost::default(),
             fewest_normalised: None,
             counting: false,
+            keeps_branches: false,
             first_convolution: None,
             norm_inputs: None,
         }
@@ -85,6 +88,16 @@ impl<'a> Pass<'a> {
         let mut pass = Self::new(store, Mode::Evaluate, taps, 0);
         pass.counting = true;
         pass
+    }
+
+    /// Lets drop path rest from here on, for methods whose training has none.
+    pub fn keep_branches(&mut self) {
+        self.keeps_branches = true;
+    }
+
+    /// Whether drop path rests.
+    pub(crate) fn keeps_branches(&self) -> bool {
+        self.keeps_branches
     }
 
     /// Notes that a batch norm was given maps of `positions` pixels.

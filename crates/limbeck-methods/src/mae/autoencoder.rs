@@ -195,6 +195,7 @@ impl MaskedAutoencoder {
         blocks: &[usize],
     ) -> Result<Encoded, MethodError> {
         let encoder = transformer(self.method, network)?;
+        pass.keep_branches();
         // Taps of blocks, which tell rows from columns, are not read.
         let grid = [1, self.kept];
         let mut tokens = encoder.visible_tokens(pass, images, &masking.visible);

@@ -31,6 +31,9 @@ pub fn dropout_channels(pass: &mut Pass<'_>, x: Tensor<4>, rate: f64) -> Tensor<
 ///
 /// Huang et al. "Deep Networks with Stochastic Depth". ECCV 2016.
 pub fn drop_path<const D: usize>(pass: &mut Pass<'_>, x: Tensor<D>, rate: f64) -> Tensor<D> {
+    if pass.keeps_branches() {
+        return x;
+    }
     let mut shape = [1; D];
     shape[0] = x.dims()[0];
     omit(pass, x, shape, rate)
@@ -88,6 +91,15 @@ mod tests {
         let omitted = values.iter().step_by(50).filter(|&&x| x == 0.0).count();
         // 100 draws: four standard deviations are 20.
         assert!((30..=70).contains(&omitted), "{omitted}");
+    }
+
+    #[test]
+    fn drop_path_can_rest() {
+        let values = run(Mode::Train, 1, |pass, x| {
+            pass.keep_branches();
+            drop_path(pass, x, 0.5)
+        });
+        assert!(values.iter().all(|&x| x == 1.0));
     }
 
     #[test]
