@@ -5,7 +5,7 @@ use std::{mem::MaybeUninit, ops::Range};
 use rayon::prelude::*;
 
 use super::{
-    Matrix,
+    Matrix, block_rows,
     pack::{pack, panel_columns},
     tile::{LeftRows, Place, Start, TILE_ROWS, multiply},
 };
@@ -34,11 +34,7 @@ pub(crate) fn transposed_product(left: Matrix<'_>, right: Matrix<'_>) -> (Vec<f3
     if rows * columns == 0 {
         return (result, sums);
     }
-    // How the rows of the product are cut changes no sum.
-    let block = rows
-        .div_ceil(rayon::current_num_threads())
-        .next_multiple_of(TILE_ROWS)
-        .min(MOST_BLOCK_ROWS);
+    let block = block_rows(rows, MOST_BLOCK_ROWS);
     let lanes = simd::lanes();
     let panel = DEPTH * MOST_PANEL.min(columns.next_multiple_of(lanes));
     result.spare_capacity_mut()[..rows * columns]

@@ -79,3 +79,13 @@ impl<'a> Matrix<'a> {
         self.transposed().some_columns(first, count).transposed()
     }
 }
+
+/// Rows of a task, at most about `most`: as many to each thread, as equally as tiles allow. How the rows
+/// of a product are cut changes none of its numbers.
+fn block_rows(rows: usize, most: usize) -> usize {
+    let of_thread = rows.div_ceil(rayon::current_num_threads());
+    let blocks = of_thread.div_ceil(most.max(tile::TILE_ROWS));
+    of_thread
+        .div_ceil(blocks.max(1))
+        .next_multiple_of(tile::TILE_ROWS)
+}

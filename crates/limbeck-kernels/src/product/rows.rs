@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::{
-    Matrix,
+    Matrix, block_rows,
     pack::{pack, packed_len, panel_columns},
     tile::{LeftRows, Place, Start, TILE_ROWS, multiply},
 };
@@ -14,8 +14,12 @@ use crate::simd::{Kernel, Simd, dispatch};
 /// Numbers of a row of the left factor whose products are summed in registers before they are added
 /// to what is in memory: a panel of as many rows stays in the second-level cache.
 const DEPTH: usize = 384;
-/// Rows that one task computes.
-const BLOCK_ROWS: usize = 8 * TILE_ROWS;
+/// Numbers of the left factor that a task reads again with each panel: 144 KiB, which stay in the
+/// second-level cache beside a panel and what is written. The more rows, the more seldom panels come from
+/// farther away.
+const BLOCK_NUMBERS: usize = 36 * 1024;
+/// Most rows of a task.
+const MOST_BLOCK_ROWS: usize = 32 * TILE_ROWS;
 
 /// `left` `[M, K]` times `right` `[K, N]`, plus `bias` `[N]` in each row: `[M, N]`.
 pub(crate) fn product(left: Matrix<'_>, right: Matrix<'_>, bias: Option<&[f32]>) -> Vec<f32> {
@@ -26,12 +30,14 @@ pub(crate) fn product(left: Matrix<'_>, right: Matrix<'_>, bias: Option<&[f32]>)
         return result;
     }
     let panels = packed(right);
+    let most = BLOCK_NUMBERS / left.columns.clamp(1, DEPTH);
+    let block = block_rows(rows, most.min(MOST_BLOCK_ROWS));
     result.spare_capacity_mut()[..rows * columns]
-        .par_chunks_mut(BLOCK_ROWS * columns)
+        .par_chunks_mut(block * columns)
         .enumerate()
         .for_each(|(index, to)| {
             dispatch(Block {
-                left: left.some_rows(index * BLOCK_ROWS, to.len() / columns),
+                left: left.some_rows(index * block, to.len() / columns),
                 panels: &panels,
                 bias,
                 to,
