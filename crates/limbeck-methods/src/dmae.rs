@@ -139,7 +139,7 @@ pub struct Dmae {
 
 /// What one step computes.
 struct Compared {
-    /// Pixels of the masked patches, `[B, L − n, p · p · C]`.
+    /// Pixels of the masked patches, `[B, L − n, C · p · p]`.
     #[cfg(test)]
     prediction: Tensor<3>,
     /// `[1]`.

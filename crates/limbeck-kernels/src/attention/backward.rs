@@ -13,7 +13,7 @@ use crate::{
         tile::TILE_ROWS,
     },
     scratch::with_scratch,
-    simd::{self, Kernel, Simd, as_room, dispatch},
+    simd::{self, Kernel, Simd, as_room, dispatch, prefetch},
 };
 
 /// Most queries whose scores are worked through at once: with those of a few hundred tokens they
@@ -216,6 +216,12 @@ impl Kernel for Image<'_> {
                         let mean = dot::<S>(gradient.row(i), output.row(i));
                         let logarithm = self.saved.logarithms[(first + i) * heads + head];
                         gradients::<S>(scores, slopes, scale, logarithm, mean);
+                        read.fetch(first + i, head + 1, self.sizes);
+                        if head + 1 < heads {
+                            let next = (first + i) * width + at + per_head;
+                            prefetch(&self.saved.gradient[next..][..per_head]);
+                            prefetch(&self.saved.output[next..][..per_head]);
+                        }
                     }
                     let probabilities = Matrix::with_stride(scores, count, key_count, row);
                     let slopes = Matrix::with_stride(slopes, count, key_count, row);

@@ -115,6 +115,8 @@ impl Kernel for Queries<'_> {
                     for (i, scores) in scores.chunks_exact_mut(row).enumerate() {
                         let [sum, logarithm] = exponentials::<S>(scores, keys, self.sizes.scale());
                         sums[i] = sum;
+                        self.read
+                            .fetch(self.first + start + i, head + 1, self.sizes);
                         self.logarithms[(start + i) * heads + head] = logarithm;
                     }
                     let probabilities = Matrix::with_stride(scores, count, keys, row);

@@ -16,7 +16,7 @@ use burn::{
     tensor::Tensor,
 };
 
-use crate::product::Matrix;
+use crate::{product::Matrix, simd::prefetch};
 
 /// Self-attention of `qkv` `[B, N, 3D]`, each token's queries, keys and values, of which each is
 /// cut into `heads`: softmax(q·kᵀ/√(D/heads))·v for each head, side by side, `[B, N, D]`.
@@ -195,6 +195,23 @@ impl<'a> Read<'a> {
             queries: &self.queries[image * sizes.tokens * self.query_stride..],
             keys: &self.keys[image * sizes.keys * self.key_stride..],
             ..self
+        }
+    }
+
+    /// Asks for what a token has of a head to be brought to the second-level cache: heads lie apart in
+    /// memory, and the next one is fetched while one is worked through. Heads and tokens that are not
+    /// there are left out.
+    #[inline(always)]
+    fn fetch(&self, token: usize, head: usize, sizes: Sizes) {
+        if head >= sizes.heads {
+            return;
+        }
+        if token < sizes.tokens {
+            prefetch(self.queries(head, sizes).row(token));
+        }
+        if token < sizes.keys {
+            prefetch(self.keys(head, sizes).row(token));
+            prefetch(self.values(head, sizes).row(token));
         }
     }
 

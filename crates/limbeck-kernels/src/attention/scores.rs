@@ -22,7 +22,15 @@ pub(super) unsafe fn exponentials<S: Simd>(row: &mut [f32], keys: usize, scale: 
         }
         let mut lanes = [f32::MIN; MOST_LANES];
         S::store(lanes.as_mut_ptr(), most);
-        let most = lanes.iter().fold(f32::MIN, |most, &lane| most.max(lane));
+        // By halves: one after the other each would wait for the one before.
+        let mut half = MOST_LANES / 2;
+        while half > 0 {
+            for i in 0..half {
+                lanes[i] = lanes[i].max(lanes[i + half]);
+            }
+            half /= 2;
+        }
+        let most = lanes[0];
         let (shift, factor) = (S::splat(-most * scale), S::splat(scale));
         let mut sum = S::splat(0.0);
         for at in (0..row.len()).step_by(S::LANES) {

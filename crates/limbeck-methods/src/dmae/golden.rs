@@ -140,7 +140,7 @@ fn step(case: &Case) -> BTreeMap<String, Values> {
         .filter(|name| name.starts_with("param."));
     assert_eq!(given.count(), filled);
 
-    let batch = images.dims()[0];
+    let [batch, channels, ..] = images.dims();
     let seen = Batch::new(images, Target::None, POSITIONS[..batch].to_vec());
     let stage = method.stages(1).remove(0);
     let teacher = PatchTeacher(teacher);
@@ -162,7 +162,14 @@ fn step(case: &Case) -> BTreeMap<String, Values> {
     // The file's prediction is of all patches; no loss reads those of the seen ones.
     let all = case.tensor::<3>("out.pred");
     let seen = gather_tokens(all, &masking.visible);
-    let prediction = Tensor::cat(vec![seen, compared.prediction], 1);
+    // There the channels of a pixel are side by side.
+    let [batch, masked, numbers] = compared.prediction.dims();
+    let made = compared
+        .prediction
+        .reshape([batch, masked, channels, numbers / channels])
+        .swap_dims(2, 3)
+        .reshape([batch, masked, numbers]);
+    let prediction = Tensor::cat(vec![seen, made], 1);
     run.out("pred", &gather_tokens(prediction, &masking.restore));
     run.out("loss_reconstruction", &compared.reconstruction);
     let mut loss = compared.reconstruction;

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use limbeck_nn::{
     Network, Pass,
+    layer::image_patches,
     model::vit::{Embedding, VisionTransformer, gather_tokens},
 };
 
@@ -10,7 +11,7 @@ use super::{
     MaeConfig,
     decoder::{Decoder, DecoderConfig, POSITIONS},
     masking::{Masking, kept_of},
-    pixels::{images_of, patches_of, standardised, unstandardised},
+    pixels::{images_of, standardised, unstandardised},
     positions::sin_cos_positions,
 };
 use crate::{
@@ -112,7 +113,8 @@ impl MaskedAutoencoder {
             heads: config.decoder_heads.unwrap_or(heads),
             inner: 0,
             epsilon: shape.epsilon,
-            pixels: shape.patch * shape.patch * channels,
+            patch: shape.patch,
+            channels,
         };
         let settings = DecoderConfig {
             inner: (settings.width as f64 * shape.mlp_ratio) as usize,
@@ -212,7 +214,7 @@ impl MaskedAutoencoder {
         Ok(Encoded { features, tokens })
     }
 
-    /// Pixels of the masked patches `[B, L − n, p · p · C]` from the encoder's last tokens.
+    /// Pixels of the masked patches `[B, L − n, C · p · p]` from the encoder's last tokens.
     ///
     /// # Errors
     /// No decoder in the cast.
@@ -240,7 +242,7 @@ impl MaskedAutoencoder {
         let prediction = scene.evaluate_modules(DECODER, |pass| {
             self.decoder.forward(pass, encoded.tokens, &masking)
         })?;
-        let pixels = patches_of(images, self.patch);
+        let pixels = image_patches(images, self.patch, None);
         let prediction = match self.norm_pix {
             true => unstandardised(prediction, gather_tokens(pixels.clone(), &masking.masked)),
             false => prediction,
@@ -261,7 +263,7 @@ impl MaskedAutoencoder {
     /// How far the `prediction` of [`MaskedAutoencoder::decode`] is from the masked patches of `images`,
     /// `[1]`.
     pub fn error(&self, images: Tensor<4>, prediction: Tensor<3>, masking: &Masking) -> Tensor<1> {
-        let pixels = gather_tokens(patches_of(images, self.patch), &masking.masked);
+        let pixels = image_patches(images, self.patch, Some(&masking.masked));
         let pixels = match self.norm_pix {
             true => standardised(pixels),
             false => pixels,

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use limbeck_nn::{
     Builder, Init, ParameterId, Pass, Role, Store,
-    layer::{LayerNorm, Linear, TransformerBlock, TransformerBlockConfig},
+    layer::{LayerNorm, Linear, TransformerBlock, TransformerBlockConfig, linear},
     model::vit::gather_tokens,
 };
 
@@ -33,8 +33,10 @@ pub struct DecoderConfig {
     pub inner: usize,
     /// Added to variances in layer norms.
     pub epsilon: f64,
-    /// Numbers of a patch.
-    pub pixels: usize,
+    /// Side of a patch in pixels.
+    pub patch: usize,
+    /// Numbers of a pixel.
+    pub channels: usize,
 }
 
 /// Tokens of the seen patches and a learnt token for each masked one, through transformer blocks:
@@ -49,7 +51,7 @@ pub struct Decoder {
     blocks: Vec<TransformerBlock>,
     last_norm: LayerNorm,
     pred: Linear,
-    prefix: usize,
+    config: DecoderConfig,
 }
 
 /// The authors' code: class, mask token.
@@ -85,8 +87,12 @@ impl Decoder {
                 .map(|i| TransformerBlock::new(builder.sub(format!("decoder_blocks.{i}")), block))
                 .collect(),
             last_norm: norm(builder.sub("decoder_norm"), width),
-            pred: Linear::new(builder.sub("decoder_pred"), width, config.pixels),
-            prefix: config.prefix,
+            pred: Linear::new(
+                builder.sub("decoder_pred"),
+                width,
+                config.patch * config.patch * config.channels,
+            ),
+            config,
         }
     }
 
@@ -110,7 +116,7 @@ impl Decoder {
     }
 
     /// The encoder's last tokens `[B, P + n, D]` → pixels of the masked patches
-    /// `[B, L − n, p · p · C]`, in the order of [`Masking::masked`].
+    /// `[B, L − n, C · p · p]`, in the order of [`Masking::masked`].
     ///
     /// Nothing is made of what was seen: no loss reads it. Tokens stand in the order in which they
     /// come, seen ones before masked ones, as their positions tell where they belong; of the last
@@ -136,7 +142,26 @@ impl Decoder {
         let x = blocks.iter().fold(x, |x, block| block.forward(pass, x, ""));
         let x = last.forward_of(pass, x, seen..seen + masked);
         let x = self.last_norm.forward(pass, x);
-        self.pred.forward(pass, x)
+        self.pixels(pass, x)
+    }
+
+    /// `[B, n, D]` → pixels `[B, n, C · p · p]`. `decoder_pred` has the channels of a pixel side by side, as
+    /// in the authors' files; putting its rows into the order of patches is less work than their pixels.
+    fn pixels(&self, pass: &Pass<'_>, x: Tensor<3>) -> Tensor<3> {
+        let DecoderConfig {
+            patch,
+            channels,
+            width,
+            ..
+        } = self.config;
+        let places = patch * patch;
+        let weight = self.pred.weight(pass).reshape([places, channels, width]);
+        let weight = weight.swap_dims(0, 1).reshape([channels * places, width]);
+        let bias = self.pred.bias(pass).map(|bias| {
+            let bias = bias.reshape([places, channels]).swap_dims(0, 1);
+            bias.reshape([channels * places])
+        });
+        linear(x, weight, bias)
     }
 
     /// Positions of prefix, seen and masked patches, `[B, P + L, D]`.
@@ -145,9 +170,9 @@ impl Decoder {
         let [_, all, width] = positions.dims();
         let [batch, _] = masking.visible.dims();
         let all = positions.expand([batch, all, width]);
-        let prefix = all.clone().narrow(1, 0, self.prefix);
+        let prefix = all.clone().narrow(1, 0, self.config.prefix);
         let order = Tensor::cat(vec![masking.visible.clone(), masking.masked.clone()], 1);
-        let patches = gather_tokens(all, &order.add_scalar(self.prefix as i64));
+        let patches = gather_tokens(all, &order.add_scalar(self.config.prefix as i64));
         Tensor::cat(vec![prefix, patches], 1)
     }
 }

@@ -2,19 +2,8 @@
 
 use burn::tensor::Tensor;
 
-/// Images `[B, C, H, W]` → the pixels of their patches `[B, L, p · p · C]`, patches row by row, within
-/// one row by row and the channels of a pixel side by side.
-pub fn patches_of(images: Tensor<4>, patch: usize) -> Tensor<3> {
-    let [batch, channels, height, width] = images.dims();
-    let [rows, columns] = [height / patch, width / patch];
-    images
-        .reshape([batch, channels, rows, patch, columns, patch])
-        .permute([0, 2, 4, 3, 5, 1])
-        .reshape([batch, rows * columns, patch * patch * channels])
-}
-
-/// Pixels of patches `[B, L, p · p · C]` as [`patches_of`] gives them → images `[B, C, H, W]` of `channels`
-/// channels and this height and width.
+/// Pixels of patches `[B, L, C · p · p]`, patches row by row and within one channel by channel, row by row
+/// (`image_patches`) → images `[B, C, H, W]` of `channels` channels and this height and width.
 pub fn images_of(
     pixels: Tensor<3>,
     patch: usize,
@@ -24,8 +13,8 @@ pub fn images_of(
     let [batch, ..] = pixels.dims();
     let [rows, columns] = [height / patch, width / patch];
     pixels
-        .reshape([batch, rows, columns, patch, patch, channels])
-        .permute([0, 5, 1, 3, 2, 4])
+        .reshape([batch, rows, columns, channels, patch, patch])
+        .permute([0, 3, 1, 4, 2, 5])
         .reshape([batch, channels, height, width])
 }
 
@@ -58,23 +47,13 @@ fn moments(pixels: &Tensor<3>) -> (Tensor<3>, Tensor<3>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_close, numbers, random, tensor};
-
-    #[test]
-    fn pixels_of_a_patch_are_in_the_order_row_column_channel() {
-        let images = tensor((0..32).map(f64::from).collect(), [1, 2, 4, 4]);
-        let patches = patches_of(images, 2);
-        assert_eq!(patches.dims(), [1, 4, 8]);
-        let first = [0.0, 16.0, 1.0, 17.0, 4.0, 20.0, 5.0, 21.0];
-        assert_close(&numbers(&patches)[..8], &first);
-        let last = [10.0, 26.0, 11.0, 27.0, 14.0, 30.0, 15.0, 31.0];
-        assert_close(&numbers(&patches)[24..], &last);
-    }
+    use crate::testing::{assert_close, numbers, random};
+    use limbeck_nn::layer::image_patches;
 
     #[test]
     fn patches_go_back_to_the_images_that_they_are_of() {
         let images = random::<4>("images", [2, 3, 4, 6]);
-        let back = images_of(patches_of(images.clone(), 2), 2, 3, [4, 6]);
+        let back = images_of(image_patches(images.clone(), 2, None), 2, 3, [4, 6]);
         assert_eq!(numbers(&back), numbers(&images));
     }
 

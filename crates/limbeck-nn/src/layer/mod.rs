@@ -27,8 +27,8 @@ pub use dropout::{drop_path, dropout, dropout_channels};
 pub use layer_norm::LayerNorm;
 pub use limbeck_kernels::{
     Activation, PyramidLevel, blend_channels, channel_shuffle, divergence, divergence_with_slopes,
-    gelu, interleave_channels, linear, map_to_tokens, mean_squared_error, pixel_log_likelihood,
-    pyramid_squared_error, relu, tokens_to_map,
+    gelu, image_patches, interleave_channels, linear, map_to_tokens, mean_squared_error,
+    pixel_log_likelihood, pyramid_squared_error, relu, tokens_to_map,
 };
 pub use linear::Linear;
 pub use patch_embedding::PatchEmbedding;
