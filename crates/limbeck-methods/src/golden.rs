@@ -49,7 +49,7 @@ pub struct Adapter {
 /// Adapters by the `method` of their files' metadata.
 pub type Adapters = (&'static str, &'static [Adapter]);
 
-/// Those of networks.
+/// Those of networks and of arithmetic that methods to come are made of.
 static ARCHITECTURES: &[Adapters] = &[
     ("arch_cifar_mobilenetv2", arch_cifar_mobilenetv2::ADAPTERS),
     ("arch_cifar_resnet", arch_cifar_resnet::ADAPTERS),
@@ -64,10 +64,11 @@ static ARCHITECTURES: &[Adapters] = &[
     ("arch_torchvision", arch_torchvision::ADAPTERS),
     ("arch_vit", arch_vit::ADAPTERS),
     ("pit", pit::ADAPTERS),
+    ("ssdayolo", crate::detection::golden::ADAPTERS),
 ];
 
 /// Cases of methods in the catalogue that belong to a task which is not there yet.
-const PENDING: [(&str, &str); 0] = [];
+const PENDING: [(&str, &str); 2] = [("ssdayolo", "ssda_step"), ("ssdayolo", "yolov5_net")];
 
 /// Methods without files of their own, and whose files have their values.
 const WITHIN: [(&str, &str); 2] = [("mae", "dmae"), ("vqae", "ota")];

@@ -16,6 +16,7 @@ mod connector;
 mod criterion;
 mod cross_entropy;
 mod dense;
+pub mod detection;
 mod error;
 mod exhibit;
 mod fusion;

@@ -1,0 +1,260 @@
+//! Goldens of detection, filed under `ssdayolo`.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::Tensor;
+use serde_json::Value;
+
+use super::{
+    AnchorLevel, Anchors, Assigned, DetectionLoss, DetectionLossConfig, Gains, Kept,
+    SuppressionConfig, Target, assign,
+    average_precision::{Detection, GroundTruth, coco, voc, yolov5},
+    ciou, decode, diou, giou, iou, suppress,
+};
+use crate::golden::{
+    Adapter,
+    case::{Case, Values},
+    compare::Tolerance,
+    run::Run,
+};
+
+/// All cases.
+pub const ADAPTERS: &[Adapter] = &[
+    adapter("assign", assigned),
+    adapter("ciou", overlaps),
+    adapter("decode", decoded),
+    adapter("det_loss", loss),
+    adapter("map", precision),
+    adapter("nms", kept),
+];
+
+const fn adapter(case: &'static str, run: fn(&Case) -> BTreeMap<String, Values>) -> Adapter {
+    Adapter {
+        case,
+        tolerance: Tolerance::TIGHT,
+        run,
+    }
+}
+
+fn list(numbers: Vec<f64>, width: usize) -> Values {
+    Values {
+        shape: vec![numbers.len() / width, width],
+        numbers,
+    }
+}
+
+fn scalar(number: f64) -> Values {
+    Values {
+        shape: Vec::new(),
+        numbers: vec![number],
+    }
+}
+
+/// Rows of the tensor `name`.
+fn rows<'a>(case: &'a Case, name: &str) -> impl Iterator<Item = &'a [f64]> + use<'a> {
+    let values = case.values(name);
+    let width = values.shape.last().copied().unwrap_or(1);
+    values.numbers.chunks(width)
+}
+
+fn anchors(case: &Case) -> Anchors {
+    let setting = |key: &str| case.setting(key).clone();
+    let sizes: Vec<Vec<f64>> = serde_json::from_value(setting("anchors_px")).unwrap();
+    let strides: Vec<usize> = serde_json::from_value(setting("strides")).unwrap();
+    let level = |(sizes, stride): (Vec<f64>, usize)| AnchorLevel {
+        stride,
+        sizes: sizes.chunks(2).map(|size| [size[0], size[1]]).collect(),
+    };
+    Anchors::new(sizes.into_iter().zip(strides).map(level).collect()).unwrap()
+}
+
+fn loss_of(case: &Case) -> DetectionLoss {
+    DetectionLoss::new(loss_config(case), anchors(case)).unwrap()
+}
+
+fn targets(case: &Case) -> Vec<Target> {
+    rows(case, "in.targets")
+        .map(|row| Target {
+            image: row[0] as usize,
+            class: row[1] as usize,
+            center: [row[2], row[3]],
+            size: [row[4], row[5]],
+        })
+        .collect()
+}
+
+fn set_assigned(run: &mut Run<'_>, prefix: &str, levels: &[Vec<Assigned>]) {
+    for (i, level) in levels.iter().enumerate() {
+        let mut set = |what: &str, width: usize, of: fn(&Assigned) -> Vec<f64>| {
+            let numbers = level.iter().flat_map(of).collect();
+            run.set(&format!("{prefix}{what}.{i}"), list(numbers, width));
+        };
+        set("index", 4, |a| {
+            [a.image, a.anchor, a.cell[0], a.cell[1]]
+                .map(|i| i as f64)
+                .to_vec()
+        });
+        set("tbox", 4, |a| a.bounds.to_vec());
+        set("tcls", 1, |a| vec![a.class as f64]);
+        set("anchor", 2, |a| a.anchor_size.to_vec());
+    }
+}
+
+fn overlaps(case: &Case) -> BTreeMap<String, Values> {
+    assert_eq!(case.text("format"), "cxcywh");
+    let mut run = Run::new(case);
+    let a: Tensor<2> = run.input("boxes_a");
+    let b = case.tensor::<2>("in.boxes_b");
+    let ciou = ciou(a.clone(), b.clone()).unwrap();
+    run.out("iou", &iou(a.clone(), b.clone()).unwrap());
+    run.out("giou", &giou(a.clone(), b.clone()).unwrap());
+    run.out("diou", &diou(a, b).unwrap());
+    run.out("ciou", &ciou);
+    let [count] = ciou.dims();
+    run.finish(
+        &ciou
+            .neg()
+            .add_scalar(1.0)
+            .sum()
+            .mul_scalar(1.0 / count as f64),
+    )
+}
+
+fn assigned(case: &Case) -> BTreeMap<String, Values> {
+    let mut run = Run::new(case);
+    let anchors = anchors(case);
+    let side: [usize; 2] = case.counts("img_hw");
+    let levels = anchors.levels().iter();
+    let grids: Vec<[usize; 2]> = levels.map(|level| side.map(|s| s / level.stride)).collect();
+    let found = assign(&anchors, &grids, &targets(case), case.number("anchor_t")).unwrap();
+    set_assigned(&mut run, "out.", &found);
+    let count: usize = found.iter().map(Vec::len).sum();
+    run.set("out.loss", scalar(count as f64));
+    run.finish_without_loss()
+}
+
+fn decoded(case: &Case) -> BTreeMap<String, Values> {
+    let mut run = Run::new(case);
+    let raw = run.inputs::<5>("raw");
+    let predictions = decode(&anchors(case), &raw).unwrap();
+    run.out("pred", &predictions);
+    run.finish(&(predictions * case.tensor::<3>("in.weight")).sum())
+}
+
+fn loss_config(case: &Case) -> DetectionLossConfig {
+    let settings = case.setting("hyp");
+    let number = |key: &str| settings[key].as_f64().unwrap();
+    let mut config = DetectionLossConfig {
+        gains: Gains {
+            bounds: number("box"),
+            objectness: number("obj"),
+            classes: number("cls"),
+        },
+        anchor_ratio: number("anchor_t"),
+        objectness_positive_weight: number("obj_pw"),
+        class_positive_weight: number("cls_pw"),
+        focal_gamma: number("fl_gamma"),
+        label_smoothing: number("label_smoothing"),
+        ..Default::default()
+    };
+    // Files that do not say them have YOLOv5's.
+    if let Some(balance) = case.config.get("balance") {
+        config.balance = serde_json::from_value(balance.clone()).unwrap();
+    }
+    if let Some(share) = case.config.get("gr").and_then(Value::as_f64) {
+        config.objectness_overlap = share;
+    }
+    config
+}
+
+fn loss(case: &Case) -> BTreeMap<String, Values> {
+    let mut run = Run::new(case);
+    let raw = run.inputs::<5>("raw");
+    let loss = loss_of(case);
+    let targets = targets(case);
+    set_assigned(
+        &mut run,
+        "out.assign.",
+        &loss.assign(&raw, &targets).unwrap(),
+    );
+    let terms = loss.terms(&raw, &targets).unwrap();
+    let parts = [
+        terms.bounds.clone(),
+        terms.objectness.clone(),
+        terms.classes.clone(),
+    ];
+    let [bounds, objectness, classes] = parts.clone();
+    let sum = bounds + objectness + classes;
+    run.out("items", &Tensor::cat([&parts[..], &[sum]].concat(), 0));
+    run.finish(&terms.total())
+}
+
+fn set_kept(run: &mut Run<'_>, name: &str, kept: &[Kept]) {
+    let numbers = kept.iter().flat_map(|kept| {
+        let [left, top, right, bottom] = kept.bounds;
+        [left, top, right, bottom, kept.score, kept.class as f64]
+    });
+    run.set(name, list(numbers.collect(), 6));
+}
+
+fn kept(case: &Case) -> BTreeMap<String, Values> {
+    let mut run = Run::new(case);
+    let [_, rows, width] = case.shape("in.pred").try_into().unwrap();
+    let images = case.values("in.pred").numbers.chunks(rows * width);
+    let mut count = 0;
+    for (i, image) in images.enumerate() {
+        for (name, multi_label) in [("multi", true), ("single", false)] {
+            let config = SuppressionConfig {
+                confidence: case.number("conf_thres"),
+                iou: case.number("iou_thres"),
+                multi_label,
+                agnostic: case.flag("agnostic"),
+                candidates: case.count("max_nms"),
+                detections: case.count("max_det"),
+            };
+            let kept = suppress(image, case.count("nc"), &config).unwrap();
+            set_kept(&mut run, &format!("out.{name}.{i}"), &kept);
+            count += kept.len();
+        }
+    }
+    run.set("out.loss", scalar(count as f64));
+    run.finish_without_loss()
+}
+
+fn precision(case: &Case) -> BTreeMap<String, Values> {
+    let bounds = |row: &[f64]| [row[0], row[1], row[2], row[3]];
+    let truth: Vec<GroundTruth> = rows(case, "in.gt")
+        .map(|row| GroundTruth::new(row[0] as usize, row[1] as usize, bounds(&row[2..])))
+        .collect();
+    let found: Vec<Detection> = rows(case, "in.det")
+        .map(|row| Detection {
+            image: row[0] as usize,
+            class: row[1] as usize,
+            score: row[2],
+            bounds: bounds(&row[3..]),
+        })
+        .collect();
+    let classes = case.count("nc");
+    let coco = coco(&truth, &found, classes).unwrap();
+    let yolov5 = yolov5(&truth, &found, classes).unwrap();
+    let voc = voc(&truth, &found, classes).unwrap();
+    let number = |value: Option<f64>| value.unwrap_or(-1.0);
+    let mut run = Run::new(case);
+    run.set(
+        "out.coco_stats",
+        list(coco.twelve().map(number).to_vec(), 1),
+    );
+    let coco_ap = coco.classes.iter().flat_map(|ap| ap.unwrap_or([-1.0; 10]));
+    run.set("out.coco_ap", list(coco_ap.collect(), 10));
+    run.set("out.loss", scalar(number(coco.precision)));
+    let chosen: Vec<usize> = serde_json::from_value(case.setting("yolov5_cls").clone()).unwrap();
+    let yolo_ap = chosen
+        .iter()
+        .flat_map(|&class| yolov5.classes[class].unwrap());
+    run.set("out.yolo_ap", list(yolo_ap.collect(), 10));
+    run.set("out.yolo_map50", scalar(number(yolov5.precision_50)));
+    run.set("out.yolo_map", scalar(number(yolov5.precision)));
+    let voc_ap = voc.classes.iter().flat_map(|ap| ap.unwrap_or([-1.0; 2]));
+    run.set("out.voc_ap", list(voc_ap.collect(), 2));
+    run.finish_without_loss()
+}
