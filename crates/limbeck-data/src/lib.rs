@@ -76,8 +76,9 @@ mod stream;
 mod window;
 
 pub use self::augment::{
-    Augment, ColourJitter, Eraser, Fit, Normalisation, PadCrop, Padding, Paste, RandAugment,
-    RandomErasing, RandomResizedCrop, RandomScale, composite, gaussian_blur,
+    Augment, BOX_PADDING, BoxAffine, BoxSample, ColourJitter, Eraser, Fit, HsvJitter, Letterbox,
+    Normalisation, PadCrop, Padding, Paste, RandAugment, RandomErasing, RandomResizedCrop,
+    RandomScale, composite, flip_with_boxes, gaussian_blur, mosaic,
 };
 pub use self::blocks::BlockPattern;
 pub use self::continual::{ContinualSetting, ShownClasses, SplitError, TaskSplit};
@@ -97,7 +98,9 @@ pub use self::open::{OpenOptions, find, open};
 pub use self::resize::resize;
 pub use self::saliency::{SaliencySource, saliency};
 pub use self::source::{
-    Annotation, Difficulty, Folder, Labelling, Packed, Pairing, Pairs, Relabelled, Scaled,
-    SceneBox, SceneDifficulty, Scenes, Shapes, Source, images_below,
+    Annotation, BoxCheck, BoxDataset, BoxLabel, BoxPart, BoxPartCheck, BoxPlace, BoxPosition,
+    BoxProblem, BoxProblems, BoxSizes, BoxedImage, BoxedImages, ClassBoxes, Difficulty, Folder,
+    FoundBoxes, Labelling, Packed, Pairing, Pairs, Relabelled, Scaled, SceneBox, SceneDifficulty,
+    Scenes, Shapes, Source, find_boxes, images_below, open_boxes,
 };
 pub use self::stream::{Purpose, Stream};

@@ -1,6 +1,7 @@
 //! Augmentation: pure functions of an image and a [`Stream`](crate::Stream), one file each.
 
 mod affine;
+mod boxes;
 mod check;
 mod colour;
 mod colour_jitter;
@@ -22,6 +23,7 @@ mod settings;
 mod tone;
 mod view;
 
+pub use boxes::{BOX_PADDING, BoxAffine, BoxSample, HsvJitter, Letterbox, flip_with_boxes, mosaic};
 pub use colour_jitter::ColourJitter;
 pub use fit::Fit;
 pub(crate) use mix::{main_labels, mix, mixed_targets};

@@ -39,11 +39,18 @@ impl<T> Default for Examples<T> {
 }
 
 impl<T> Examples<T> {
-    fn add(&mut self, example: impl FnOnce() -> T) {
+    pub(crate) fn add(&mut self, example: impl FnOnce() -> T) {
         self.count += 1;
         if self.examples.len() < EXAMPLES {
             self.examples.push(example());
         }
+    }
+
+    /// Adds all that `other` counts.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.count += other.count;
+        let room = EXAMPLES.saturating_sub(self.examples.len());
+        self.examples.extend(other.examples.into_iter().take(room));
     }
 }
 

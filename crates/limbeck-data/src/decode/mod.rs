@@ -1,5 +1,6 @@
 //! Image files to 8-bit grey or colour.
 
+mod header;
 mod jpeg;
 mod mask;
 mod orientation;
@@ -12,6 +13,7 @@ use std::path::Path;
 use image::error::{ImageFormatHint, UnsupportedErrorKind};
 use image::{DynamicImage, ImageError, ImageReader, Limits};
 
+pub(crate) use self::header::Header;
 pub use self::mask::{RawMask, RawPixels, decode_mask, decode_mask_file};
 pub(crate) use self::orientation::{is_marked, is_turned, upright};
 use crate::{DataError, Image};

@@ -18,7 +18,7 @@ fn orientation(path: &Path) -> Orientation {
     orientation.unwrap_or(Orientation::NoTransforms)
 }
 
-fn exchanges_sides(orientation: Orientation) -> bool {
+pub(super) fn exchanges_sides(orientation: Orientation) -> bool {
     matches!(
         orientation,
         Orientation::Rotate90

@@ -2,6 +2,7 @@
 
 mod annotation;
 mod below;
+mod boxes;
 mod cifar;
 mod folder;
 mod generated;
@@ -22,6 +23,10 @@ use sha2::{Digest, Sha256};
 
 pub use annotation::{Annotation, Labelling};
 pub use below::images_below;
+pub use boxes::{
+    BoxCheck, BoxDataset, BoxLabel, BoxPart, BoxPartCheck, BoxPlace, BoxPosition, BoxProblem,
+    BoxProblems, BoxSizes, BoxedImage, BoxedImages, ClassBoxes, FoundBoxes, find_boxes, open_boxes,
+};
 pub(crate) use cifar::find_cifar;
 pub use folder::Folder;
 pub(crate) use folder::SALIENCY_FOLDER;

@@ -1,7 +1,7 @@
 //! Files that say which classes masks have: names, ids, colours, what is merged and what is void.
 
 mod table;
-mod yaml;
+pub(in crate::source) mod yaml;
 
 use std::path::{Path, PathBuf};
 

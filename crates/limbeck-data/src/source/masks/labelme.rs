@@ -19,7 +19,7 @@ use crate::source::folder::{Role, Tree};
 use crate::{DataError, Found, MAX_MASK_CLASSES, VOID};
 
 /// The label of what does not count.
-const IGNORE: &str = "__ignore__";
+pub(in crate::source) const IGNORE: &str = "__ignore__";
 
 /// The label of everything on which nothing is drawn.
 const BACKGROUND: &str = "_background_";
@@ -195,10 +195,12 @@ fn beside(role: Option<Role>, place: &Path, tree: &Tree) -> Result<Option<Paired
 
 /// Whether a JSON file is one of LabelMe's, as far as its beginning tells: that of a long one may
 /// be its image.
-fn holds_shapes(path: &Path) -> bool {
+pub(in crate::source) fn holds_shapes(path: &Path) -> bool {
     use std::io::Read;
-    let mut start = String::new();
-    let read = std::fs::File::open(path).map(|file| file.take(4096).read_to_string(&mut start));
+    let mut start = Vec::new();
+    let read = std::fs::File::open(path).map(|file| file.take(4096).read_to_end(&mut start));
+    // The end may lie within a letter.
+    let start = String::from_utf8_lossy(&start);
     let known = ["\"shapes\"", "\"imageData\"", "\"imagePath\""];
     read.is_ok() && known.iter().any(|key| start.contains(key))
 }
@@ -208,7 +210,7 @@ fn wrong(path: &Path, reason: impl Into<String>) -> DataError {
 }
 
 /// The content of a file.
-fn read(path: &Path) -> Result<Value, DataError> {
+pub(in crate::source) fn read(path: &Path) -> Result<Value, DataError> {
     let size = std::fs::metadata(path)
         .map_err(|e| DataError::io(path, e))?
         .len();
@@ -222,14 +224,17 @@ fn read(path: &Path) -> Result<Value, DataError> {
     serde_json::from_slice(&bytes).map_err(|e| wrong(path, format!("it is no JSON: {e}")))
 }
 
-fn shapes<'a>(path: &Path, file: &'a Value) -> Result<&'a [Value], DataError> {
+pub(in crate::source) fn shapes<'a>(
+    path: &Path,
+    file: &'a Value,
+) -> Result<&'a [Value], DataError> {
     let shapes = file.get("shapes").and_then(Value::as_array);
     shapes
         .map(Vec::as_slice)
         .ok_or_else(|| wrong(path, "it has no list `shapes`"))
 }
 
-fn label<'a>(path: &Path, shape: &'a Value) -> Result<&'a str, DataError> {
+pub(in crate::source) fn label<'a>(path: &Path, shape: &'a Value) -> Result<&'a str, DataError> {
     let label = shape.get("label").and_then(Value::as_str);
     label.ok_or_else(|| wrong(path, "a shape has no `label`"))
 }
@@ -304,7 +309,7 @@ pub(super) fn mask_of(path: &Path, labels: &Labels) -> Result<RawMask, DataError
 }
 
 /// Column and row of each point.
-fn points(path: &Path, shape: &Value) -> Result<Vec<[f64; 2]>, DataError> {
+pub(in crate::source) fn points(path: &Path, shape: &Value) -> Result<Vec<[f64; 2]>, DataError> {
     let point = |point: &Value| {
         let [x, y] = point.as_array()?.as_slice() else {
             return None;

@@ -8,7 +8,7 @@ mod class_file;
 mod coco_stuff;
 mod encoding;
 mod find;
-mod labelme;
+pub(super) mod labelme;
 mod layout;
 mod pairing;
 mod sample;
@@ -27,6 +27,7 @@ use crate::decode::{
     RawMask, decode_file, decode_mask_file, dimensions, is_marked, is_turned, upright,
 };
 use crate::{DataError, Image, Mask};
+pub(super) use class_file::yaml;
 use encoding::Encoding;
 pub(super) use find::{find_masks, images_of_masks};
 pub use pairing::Pairing;

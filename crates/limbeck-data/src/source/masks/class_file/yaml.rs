@@ -10,7 +10,7 @@ const MAX_DEPTH: usize = 16;
 ///
 /// # Errors
 /// What is no YAML, and aliases, with which a few bytes could stand for any number of values.
-pub(super) fn parse(text: &str) -> Result<Value, String> {
+pub(in crate::source) fn parse(text: &str) -> Result<Value, String> {
     // Lists and maps that are open, each with the key that waits for its value.
     let mut open: Vec<(Value, Option<String>)> = Vec::new();
     for event in Parser::new_from_str(text) {
