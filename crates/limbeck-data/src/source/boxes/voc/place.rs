@@ -168,7 +168,7 @@ impl Place {
                 let name = [line.as_str(), word]
                     .map(|name| without_ending(last_step(name)))
                     .into_iter()
-                    .find_map(|name| Some(by_stem.get_key_value(name)?));
+                    .find_map(|name| by_stem.get_key_value(name));
                 match name {
                     Some((stem, _)) if !listed.insert(*stem) => {
                         part.problems.add(
