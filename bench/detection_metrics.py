@@ -16,16 +16,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-
-class Draws:
-    """The linear congruential generator of ANSI C."""
-
-    def __init__(self, seed):
-        self.state = seed
-
-    def below(self, n):
-        self.state = (self.state * 1103515245 + 12345) % 2**31
-        return (self.state >> 16) % n
+from draws import Draws
 
 
 def scene(seed, images, objects, others, classes):

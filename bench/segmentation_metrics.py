@@ -14,18 +14,9 @@ import cv2
 import numpy as np
 from sklearn.metrics import accuracy_score, jaccard_score, recall_score
 
+from draws import Draws
+
 VOID = 255
-
-
-class Draws:
-    """The linear congruential generator of ANSI C."""
-
-    def __init__(self, seed):
-        self.state = seed
-
-    def below(self, n):
-        self.state = (self.state * 1103515245 + 12345) % 2**31
-        return (self.state >> 16) % n
 
 
 def pair(seed, height, width, cell, classes):
