@@ -8,21 +8,27 @@
 //! first, each `[B, A, H, W, 5 + K]`: A anchors, H×W cells, and for each x, y, w, h, objectness and K
 //! classes before their sigmoids.
 
+mod adaptation;
 mod anchors;
 mod assignment;
 pub mod average_precision;
 mod boxes;
 mod decode;
+mod detect;
 mod error;
 #[cfg(test)]
 pub mod golden;
 mod loss;
 mod suppression;
 
+pub use adaptation::{
+    AdaptationConfig, AdaptationMaps, AdaptationTerms, PSEUDO_LABELS, adapt, pseudo_labels,
+};
 pub use anchors::{AnchorLevel, Anchors};
 pub use assignment::{Assigned, Target, assign};
 pub use boxes::{ciou, diou, giou, iou};
 pub use decode::decode;
+pub use detect::detect;
 pub use error::DetectionError;
 pub use loss::{DetectionLoss, DetectionLossConfig, DetectionTerms, Gains};
 pub use suppression::{Kept, SuppressionConfig, suppress};

@@ -141,17 +141,19 @@ impl Match {
     }
 
     fn assigned(&self, offset: [f64; 2], extent: [f64; 2]) -> Assigned {
-        let corner = [0, 1].map(|axis| (self.center[axis] - offset[axis]).trunc());
         // A centre on the far border, or of a box that reaches out, belongs to the cell at the border.
-        let [column, row] = [0, 1].map(|axis| corner[axis].clamp(0.0, extent[axis] - 1.0));
+        let [column, row] = [0, 1].map(|axis| {
+            let corner = (self.center[axis] - offset[axis]).trunc();
+            corner.clamp(0.0, extent[axis] - 1.0)
+        });
         Assigned {
             image: self.target.image,
             anchor: self.anchor,
             cell: [row as usize, column as usize],
             class: self.target.class,
             bounds: [
-                self.center[0] - corner[0],
-                self.center[1] - corner[1],
+                self.center[0] - column,
+                self.center[1] - row,
                 self.size[0],
                 self.size[1],
             ],
@@ -165,8 +167,13 @@ mod tests {
     use super::*;
     use crate::detection::AnchorLevel;
 
-    /// One level of 4×4 cells and one anchor of 2×2 cells.
     fn cells(center: [f64; 2], size: [f64; 2]) -> Vec<[usize; 2]> {
+        let entries = entries(center, size);
+        entries.iter().map(|entry| entry.cell).collect()
+    }
+
+    /// On one level of 4×4 cells and one anchor of 2×2 cells.
+    fn entries(center: [f64; 2], size: [f64; 2]) -> Vec<Assigned> {
         let sizes = vec![[16.0, 16.0]];
         let anchors = Anchors::new(vec![AnchorLevel { stride: 8, sizes }]).unwrap();
         let target = Target {
@@ -175,8 +182,9 @@ mod tests {
             center: center.map(|x| x / 4.0),
             size: size.map(|x| x / 4.0),
         };
-        let found = assign(&anchors, &[[4, 4]], &[target], 4.0).unwrap();
-        found[0].iter().map(|a| a.cell).collect()
+        assign(&anchors, &[[4, 4]], &[target], 4.0)
+            .unwrap()
+            .remove(0)
     }
 
     #[test]
@@ -189,8 +197,10 @@ mod tests {
         assert_eq!(cells([3.75, 3.75], size), [[3, 3]]);
         // In the middle of a cell: nearer to none.
         assert_eq!(cells([1.5, 1.5], size), [[1, 1]]);
-        // Out of the image: the border's cell.
-        assert_eq!(cells([4.75, -0.5], size)[0], [0, 3]);
+        // Out of the image: the border's cell, from whose corner the box is measured.
+        let outside = entries([4.75, -0.5], size)[0];
+        assert_eq!(outside.cell, [0, 3]);
+        assert_eq!(outside.bounds, [1.75, -0.5, 2.0, 2.0]);
     }
 
     #[test]

@@ -2,20 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
+use limbeck_nn::{Builder, Init, Role, Store};
 use serde_json::Value;
 
 use super::{
-    AnchorLevel, Anchors, Assigned, DetectionLoss, DetectionLossConfig, Gains, Kept,
-    SuppressionConfig, Target, assign,
+    AdaptationConfig, AdaptationMaps, AnchorLevel, Anchors, Assigned, DetectionLoss,
+    DetectionLossConfig, Gains, Kept, PSEUDO_LABELS, SuppressionConfig, Target, adapt, assign,
     average_precision::{Detection, GroundTruth, coco, voc, yolov5},
-    ciou, decode, diou, giou, iou, suppress,
+    ciou, decode, diou, giou, iou, pseudo_labels, suppress,
 };
-use crate::golden::{
-    Adapter,
-    case::{Case, Values},
-    compare::Tolerance,
-    run::Run,
+use crate::{
+    Cast, Follower,
+    golden::{
+        Adapter,
+        case::{Case, Values},
+        compare::Tolerance,
+        fixture::small_network,
+        run::{Run, values},
+    },
 };
 
 /// All cases.
@@ -26,6 +31,7 @@ pub const ADAPTERS: &[Adapter] = &[
     adapter("det_loss", loss),
     adapter("map", precision),
     adapter("nms", kept),
+    adapter("ssda_step", adaptation),
 ];
 
 const fn adapter(case: &'static str, run: fn(&Case) -> BTreeMap<String, Values>) -> Adapter {
@@ -257,4 +263,68 @@ fn precision(case: &Case) -> BTreeMap<String, Values> {
     let voc_ap = voc.classes.iter().flat_map(|ap| ap.unwrap_or([-1.0; 2]));
     run.set("out.voc_ap", list(voc_ap.collect(), 2));
     run.finish_without_loss()
+}
+
+fn adaptation(case: &Case) -> BTreeMap<String, Values> {
+    let mut run = Run::new(case);
+    let levels = case.list_length("in.teacher_target_fake");
+    let teacher: Vec<Tensor<5>> = (0..levels)
+        .map(|i| case.tensor(&format!("in.teacher_target_fake.{i}")))
+        .collect();
+    let kept = SuppressionConfig {
+        confidence: case.number("conf_thres"),
+        iou: case.number("iou_thres"),
+        detections: case.count("max_gt_boxes"),
+        ..PSEUDO_LABELS
+    };
+    let pseudo = pseudo_labels(&anchors(case), &teacher, case.counts("img_hw"), &kept).unwrap();
+    let numbers = pseudo.iter().flat_map(|t| {
+        let [[x, y], [w, h]] = [t.center, t.size];
+        [t.image as f64, t.class as f64, x, y, w, h]
+    });
+    run.set("out.pseudo", list(numbers.collect(), 6));
+
+    let config = AdaptationConfig {
+        pseudo_weight: case.number("lambda_weight"),
+        consistency_weight: case.number("alpha_weight"),
+    };
+    let [source_real, source_fake, target_real] = ["source_real", "source_fake", "target_real"]
+        .map(|name| run.inputs::<5>(&format!("student_{name}")));
+    let maps = AdaptationMaps {
+        source_real: &source_real,
+        source_fake: &source_fake,
+        target_real: &target_real,
+    };
+    let terms = adapt(&loss_of(case), maps, &targets(case), &pseudo, &config).unwrap();
+    run.out("loss_source_real", &terms.source_real);
+    run.out("loss_source_fake", &terms.source_fake);
+    run.out("loss_distill", &terms.distillation);
+    run.out("loss_consistency", &terms.consistency);
+
+    // The mean teacher follows as any member of a cast does.
+    let member = |name: &str| {
+        let mut store = Store::new(&Case::device(), DType::F64);
+        let values = case.values(&format!("in.{name}"));
+        let mut builder = Builder::blank(&mut store);
+        let id = builder.parameter("weight", &values.shape, Role::Weight, Init::Normal(1.0));
+        store.set_values(id, values.numbers.clone());
+        (store, id)
+    };
+    let ((student, _), (teacher, id)) = (member("ema_student"), member("ema_teacher"));
+    let mut cast = Cast::new(small_network());
+    cast.add_store("student_of_file", student);
+    cast.add_store("teacher", teacher);
+    let follower = Follower {
+        member: "teacher".to_owned(),
+        follows: "student_of_file".to_owned(),
+        momentum: case.number("teacher_ema"),
+    };
+    cast.follow(&follower).unwrap();
+    let entry = cast.store("teacher").unwrap().entry(id);
+    let found = Values {
+        shape: entry.shape.clone(),
+        numbers: values(&entry.value).numbers,
+    };
+    run.set("out.ema_teacher", found);
+    run.finish(&terms.total)
 }
