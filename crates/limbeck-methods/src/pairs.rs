@@ -105,7 +105,7 @@ pub(crate) fn map_shape(kind: &TapKind) -> Option<[usize; 3]> {
             ..
         } => Some([*width, *rows, *columns]),
         TapKind::Vector(width) => Some([*width, 1, 1]),
-        TapKind::Attention(_) => None,
+        TapKind::Attention(_) | TapKind::Cells { .. } => None,
     }
 }
 

@@ -145,6 +145,15 @@ pub fn outputs(name: &str, batch: usize, taps: &[Tap]) -> Outputs {
                 grid,
             },
             TapKind::Attention([h, n, m]) => Feature::Attention(random(&name, [batch, h, n, m])),
+            TapKind::Cells {
+                shape: [n, d],
+                anchors,
+                ref levels,
+            } => Feature::Cells {
+                cells: random(&name, [batch, n, d]),
+                anchors,
+                levels: levels.clone(),
+            },
         }
     };
     Outputs {

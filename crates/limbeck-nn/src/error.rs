@@ -19,6 +19,14 @@ pub enum NnError {
         /// What was found, what is possible.
         reason: String,
     },
+    /// Anchors that do not fit a network.
+    #[error("the anchors do not fit `{model}`: {reason}")]
+    Anchors {
+        /// Zoo name of the model.
+        model: String,
+        /// What was found, what is possible.
+        reason: String,
+    },
     /// A tap was asked for that the network does not have.
     #[error("`{model}` has no tap `{tap}`; it has: {}", available.join(", "))]
     UnknownTap {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::{
-    Builder, Cost, Feature, IMAGE, Mode, NnError, Outputs, ParameterId, Pass, STEM_CONVOLUTION,
-    Store, Tap, Taps, TaskKind,
+    Builder, Cost, Detector, Feature, IMAGE, Mode, NnError, Outputs, ParameterId, Pass,
+    STEM_CONVOLUTION, Store, Tap, Taps, TaskKind,
     layer::FrozenConvolution,
     model::{vit::VisionTransformer, vq_autoencoder::VqAutoencoder},
     pass::NormInput,
@@ -48,8 +48,8 @@ pub trait Architecture: Send + Sync + std::fmt::Debug {
     fn tap_names(&self) -> Vec<String>;
 
     /// Runs `images` `[B, C, H, W]`, records taps in `pass` and returns the prediction before any
-    /// softmax: a vector `[B, K]` of a classifier, a map `[B, K, h, w]` of a network that segments, the
-    /// embedding `[B, D]` of a classifier that is asked for no classes.
+    /// softmax: a vector `[B, K]` of a classifier, a map `[B, K, h, w]` of a network that segments, cells
+    /// `[B, N, 5 + K]` of a detector, the embedding `[B, D]` of a classifier that is asked for no classes.
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature;
 
     /// What state-dict names of the backbone begin with, dot included, in a network that is a
@@ -78,6 +78,11 @@ pub trait Architecture: Send + Sync + std::fmt::Debug {
 
     /// The autoencoder that it is, for what encodes, quantises and decodes.
     fn vq_autoencoder(&self) -> Option<&VqAutoencoder> {
+        None
+    }
+
+    /// The detector that it is, for what needs the boxes that its predictions start from.
+    fn detector(&self) -> Option<&Detector> {
         None
     }
 
@@ -281,6 +286,11 @@ impl Network {
     /// The autoencoder that it is: see [`Architecture::vq_autoencoder`].
     pub fn vq_autoencoder(&self) -> Option<&VqAutoencoder> {
         self.architecture.vq_autoencoder()
+    }
+
+    /// The detector that it is: see [`Architecture::detector`].
+    pub fn detector(&self) -> Option<&Detector> {
+        self.architecture.detector()
     }
 
     /// Whether it predicts its embedding, having been asked for no classes.

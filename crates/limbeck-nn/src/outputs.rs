@@ -23,6 +23,15 @@ pub enum TapKind {
     Vector(usize),
     /// Attention probabilities `[heads, N, N]`, rows sum to one.
     Attention([usize; 3]),
+    /// What a detector predicts `[N, 5 + K]`: a row for each anchor of each cell of its levels.
+    Cells {
+        /// `[N, 5 + K]`; N = anchors · Σ rows · columns.
+        shape: [usize; 2],
+        /// Anchors of each cell.
+        anchors: usize,
+        /// Rows and columns of the cells of each level, finest first.
+        levels: Vec<[usize; 2]>,
+    },
 }
 
 impl std::fmt::Display for TapKind {
@@ -32,6 +41,7 @@ impl std::fmt::Display for TapKind {
             TapKind::Tokens { shape: [n, d], .. } => write!(f, "tokens [{n}, {d}]"),
             TapKind::Vector(d) => write!(f, "vector [{d}]"),
             TapKind::Attention([h, n, m]) => write!(f, "attention [{h}, {n}, {m}]"),
+            TapKind::Cells { shape: [n, d], .. } => write!(f, "cells [{n}, {d}]"),
         }
     }
 }
@@ -110,6 +120,16 @@ pub enum Feature {
     Vector(Tensor<2>),
     /// `[B, heads, N, N]`.
     Attention(Tensor<4>),
+    /// What a detector predicts, with the layout of its levels.
+    Cells {
+        /// `[B, N, 5 + K]`: x, y, w, h, objectness and K classes before their sigmoids; level by level,
+        /// finest first, and in a level by anchor, row and column.
+        cells: Tensor<3>,
+        /// Anchors of each cell.
+        anchors: usize,
+        /// Rows and columns of the cells of each level, finest first.
+        levels: Vec<[usize; 2]>,
+    },
 }
 
 impl Feature {
@@ -137,6 +157,18 @@ impl Feature {
                 let [_, h, n, m] = attention.dims();
                 TapKind::Attention([h, n, m])
             }
+            Feature::Cells {
+                cells,
+                anchors,
+                levels,
+            } => {
+                let [_, n, d] = cells.dims();
+                TapKind::Cells {
+                    shape: [n, d],
+                    anchors: *anchors,
+                    levels: levels.clone(),
+                }
+            }
         }
     }
 
@@ -156,11 +188,20 @@ impl Feature {
             },
             Feature::Vector(vector) => Feature::Vector(vector.clone().inner()),
             Feature::Attention(attention) => Feature::Attention(attention.clone().inner()),
+            Feature::Cells {
+                cells,
+                anchors,
+                levels,
+            } => Feature::Cells {
+                cells: cells.clone().inner(),
+                anchors: *anchors,
+                levels: levels.clone(),
+            },
         }
     }
 
     /// A map `[B, C, H, W]`: maps as they are, tokens with their prefix left out and their
-    /// patches put back on the grid, vectors as 1×1 maps; `None` for attention.
+    /// patches put back on the grid, vectors as 1×1 maps; `None` for attention and for cells.
     pub fn to_map(&self) -> Option<Tensor<4>> {
         match self {
             Feature::Map(map) => Some(map.clone()),
@@ -182,12 +223,12 @@ impl Feature {
                 let [batch, width] = vector.dims();
                 Some(vector.clone().reshape([batch, width, 1, 1]))
             }
-            Feature::Attention(_) => None,
+            Feature::Attention(_) | Feature::Cells { .. } => None,
         }
     }
 
     /// A vector `[B, D]`: vectors as they are, maps averaged over positions, tokens averaged over
-    /// patches; `None` for attention.
+    /// patches; `None` for attention and for cells.
     pub fn to_vector(&self) -> Option<Tensor<2>> {
         if let Feature::Vector(vector) = self {
             return Some(vector.clone());
@@ -202,8 +243,8 @@ impl Feature {
     }
 
     /// The values at each position as a row `[R, D]`: a vector gives one row for each image, a map
-    /// one for each pixel, tokens one for each token, attention one for each query of each head;
-    /// image by image, then row by row.
+    /// one for each pixel, tokens one for each token, attention one for each query of each head, cells
+    /// one for each anchor of each cell; image by image, then row by row.
     pub fn to_rows(&self) -> Tensor<2> {
         match self {
             Feature::Vector(vector) => vector.clone(),
@@ -214,6 +255,7 @@ impl Feature {
                     .reshape([batch * height * width, channels])
             }
             Feature::Tokens { tokens, .. } => tokens.clone().flatten(0, 1),
+            Feature::Cells { cells, .. } => cells.clone().flatten(0, 1),
             Feature::Attention(attention) => attention.clone().flatten(0, 2),
         }
     }
@@ -223,7 +265,7 @@ impl Feature {
 #[derive(Clone, Debug)]
 pub struct Outputs {
     /// What the network predicts, before any softmax: a vector `[B, K]` of a classifier, a map
-    /// `[B, K, h, w]` of a network that segments.
+    /// `[B, K, h, w]` of a network that segments, cells `[B, N, 5 + K]` of a detector.
     pub prediction: Feature,
     /// Recorded taps by name.
     pub features: BTreeMap<String, Feature>,

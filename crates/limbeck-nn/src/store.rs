@@ -26,12 +26,14 @@ pub enum Role {
     Statistic,
     /// Number of batches seen by a batch norm (`num_batches_tracked`, an integer in files).
     Counter,
+    /// Settled before training and changed by nothing in it, such as a detector's anchors.
+    Constant,
 }
 
 impl Role {
     /// Whether the optimiser changes it.
     pub fn is_trained(self) -> bool {
-        !matches!(self, Role::Statistic | Role::Counter)
+        !matches!(self, Role::Statistic | Role::Counter | Role::Constant)
     }
 }
 

@@ -55,6 +55,7 @@ fn build(name: &str, side: usize) -> Network {
                 ((6.0 / fan_in as f64).sqrt(), 0.0)
             }
             Role::Counter => (0.0, 3.0),
+            Role::Constant => (0.2, 1.0),
         };
         let values = noise(entry.shape.iter().product(), entry.name.len())
             .map(|x| offset + scale * x)

@@ -147,7 +147,7 @@ fn taps_have_the_documented_shapes() {
         let found = taps.iter().find(|found| found.name == tap).unwrap();
         let found = match &found.kind {
             TapKind::Map(shape) | TapKind::Attention(shape) => shape.to_vec(),
-            TapKind::Tokens { shape, .. } => shape.to_vec(),
+            TapKind::Tokens { shape, .. } | TapKind::Cells { shape, .. } => shape.to_vec(),
             TapKind::Vector(length) => vec![*length],
         };
         assert_eq!(found, shape, "{tap} of {name}");
@@ -264,6 +264,7 @@ fn every_model_has_the_uniform_taps_and_records_all_that_it_names() {
         let others = match entry.task {
             TaskKind::Classification => ["stem", "pooled"].as_slice(),
             TaskKind::Segmentation => &["stage4", "feature"],
+            TaskKind::Detection => &["stage4", "p3", "p4", "p5"],
             TaskKind::Pretraining => continue,
         };
         let all = ["stage1", "stage2", "stage3", "logits"];
@@ -450,7 +451,9 @@ fn no_channels_are_refused_and_no_classes_are_for_classifiers_without_a_head() {
             |input| matches!(outline(entry.name, input), Err(NnError::Unsupported { .. }));
         assert!(refused(without_channels), "{}", entry.name);
         match entry.task {
-            TaskKind::Segmentation => assert!(refused(without_classes), "{}", entry.name),
+            TaskKind::Segmentation | TaskKind::Detection => {
+                assert!(refused(without_classes), "{}", entry.name)
+            }
             _ => {
                 let outline = outline(entry.name, without_classes).unwrap();
                 let width = outline.taps.iter().find(|tap| tap.name == "pooled");

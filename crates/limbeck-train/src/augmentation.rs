@@ -25,7 +25,9 @@ pub fn settle(
     let [channels, height, width] = dataset.shape.unwrap_or([3, size, size]);
     if augment.size == [0, 0] {
         augment.size = match task {
-            TaskKind::Classification | TaskKind::Pretraining => [height, width],
+            TaskKind::Classification | TaskKind::Detection | TaskKind::Pretraining => {
+                [height, width]
+            }
             TaskKind::Segmentation => [height, width].map(|side| side.min(LARGEST_CROP)),
         };
     }

@@ -37,7 +37,7 @@ impl WeightAverage {
             for id in store.ids() {
                 let entry = store.entry(id);
                 let value = entry.value.clone();
-                if entry.role == Role::Counter {
+                if matches!(entry.role, Role::Counter | Role::Constant) {
                     self.store.set(id, value);
                     continue;
                 }

@@ -64,6 +64,7 @@ pub fn feature(outputs: &Outputs, tap: &str) -> Values {
         Some(Feature::Tokens { tokens, .. }) => values(tokens),
         Some(Feature::Vector(vector)) => values(vector),
         Some(Feature::Attention(attention)) => values(attention),
+        Some(Feature::Cells { cells, .. }) => values(cells),
         None => panic!("the network has no tap `{tap}`"),
     }
 }

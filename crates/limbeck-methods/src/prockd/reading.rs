@@ -43,15 +43,17 @@ impl Reading {
                 },
                 width,
             )),
-            TapKind::Vector(_) | TapKind::Attention(_) => Err(MethodError::Shape {
-                method,
-                feature: format!(
-                    "what the student's head reads, `{}` ({})",
-                    tap.name, tap.kind
-                ),
-                reason: "tokens or a map are rebuilt from prototypes; choose another student"
-                    .to_owned(),
-            }),
+            TapKind::Vector(_) | TapKind::Attention(_) | TapKind::Cells { .. } => {
+                Err(MethodError::Shape {
+                    method,
+                    feature: format!(
+                        "what the student's head reads, `{}` ({})",
+                        tap.name, tap.kind
+                    ),
+                    reason: "tokens or a map are rebuilt from prototypes; choose another student"
+                        .to_owned(),
+                })
+            }
         }
     }
 
@@ -103,7 +105,7 @@ impl Reading {
         match own.kind() {
             TapKind::Tokens { grid, .. } => grid,
             TapKind::Map([_, height, width]) => [height, width],
-            TapKind::Vector(_) | TapKind::Attention(_) => [1, 1],
+            TapKind::Vector(_) | TapKind::Attention(_) | TapKind::Cells { .. } => [1, 1],
         }
     }
 

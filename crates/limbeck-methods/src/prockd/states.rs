@@ -79,10 +79,10 @@ impl HiddenStates {
             })
         };
         for tap in &taps {
-            if let TapKind::Vector(_) = tap.kind {
+            if let TapKind::Vector(_) | TapKind::Cells { .. } = tap.kind {
                 return refuse(
                     tap,
-                    "it has no positions; name taps with maps or tokens in `hidden`",
+                    "it has no positions on one grid; name taps with maps or tokens in `hidden`",
                 );
             }
         }
@@ -116,6 +116,9 @@ impl HiddenStates {
             } => width,
             TapKind::Vector(width) => width,
             TapKind::Attention([heads, ..]) => heads,
+            TapKind::Cells {
+                shape: [_, width], ..
+            } => width,
         };
         self.taps.iter().map(width).collect()
     }

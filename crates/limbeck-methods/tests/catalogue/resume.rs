@@ -32,7 +32,7 @@ fn a_method_that_is_put_back_makes_the_next_step_bit_for_bit() {
         let joined: &[&str] = match scene.task() {
             TaskKind::Classification => &["drg+dsr", "kd+tat", "fitnet+dsr"],
             TaskKind::Segmentation => &["kd+cwd"],
-            TaskKind::Pretraining => &[],
+            TaskKind::Detection | TaskKind::Pretraining => &[],
         };
         for name in scene.criteria().map(|e| e.id).chain(joined.iter().copied()) {
             let batches: Vec<Outputs> = ["a", "b", "c"]

@@ -243,7 +243,7 @@ impl Scene {
             dtype: self.dtype,
             training: match self.task() {
                 TaskKind::Classification => TrainingPart::labelled(labels),
-                TaskKind::Segmentation | TaskKind::Pretraining => {
+                TaskKind::Segmentation | TaskKind::Detection | TaskKind::Pretraining => {
                     TrainingPart::unlabelled(TRAINING)
                 }
             },
@@ -334,6 +334,7 @@ impl Scene {
     ) -> Vec<Term> {
         let target = match self.task() {
             TaskKind::Classification | TaskKind::Pretraining => classes(),
+            TaskKind::Detection => unimplemented!("no method for boxes is in the catalogue"),
             TaskKind::Segmentation => masks(|i| match i % 7 {
                 6 => VOID,
                 _ => (i / 5 % CLASSES) as u8,
@@ -356,6 +357,7 @@ impl Scene {
             TaskKind::Classification => &Classification::PLAIN,
             TaskKind::Pretraining => &Pretraining,
             TaskKind::Segmentation => &segmentation,
+            TaskKind::Detection => unimplemented!("no method for boxes is in the catalogue"),
         };
         let step = Step {
             student,
@@ -398,7 +400,7 @@ pub fn masks(class: impl Fn(usize) -> u8) -> Target {
 fn shape(kind: &TapKind) -> Vec<usize> {
     match kind {
         TapKind::Map(shape) => shape.to_vec(),
-        TapKind::Tokens { shape, .. } => shape.to_vec(),
+        TapKind::Tokens { shape, .. } | TapKind::Cells { shape, .. } => shape.to_vec(),
         TapKind::Vector(width) => vec![*width],
         TapKind::Attention(shape) => shape.to_vec(),
     }
@@ -430,6 +432,15 @@ fn outputs(
             TapKind::Attention([h, n, m]) => {
                 Feature::Attention(tensor(numbers, [BATCH, h, n, m], dtype, records))
             }
+            TapKind::Cells {
+                shape: [n, d],
+                anchors,
+                ref levels,
+            } => Feature::Cells {
+                cells: tensor(numbers, [BATCH, n, d], dtype, records),
+                anchors,
+                levels: levels.clone(),
+            },
         }
     };
     Outputs {
@@ -465,6 +476,7 @@ pub fn gradient_of(outputs: &Outputs, name: &str, gradients: &Gradients) -> Opti
         Feature::Tokens { tokens, .. } => of(tokens, gradients),
         Feature::Vector(vector) => of(vector, gradients),
         Feature::Attention(attention) => of(attention, gradients),
+        Feature::Cells { cells, .. } => of(cells, gradients),
     }
 }
 

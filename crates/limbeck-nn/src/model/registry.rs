@@ -224,10 +224,12 @@ pub fn find(name: &str) -> Result<NamedModel, NnError> {
     if let Some((entry, width)) = suffix.and_then(|(stem, width)| Some((entry(stem)?, width))) {
         return match entry.task {
             TaskKind::Segmentation => Ok(NamedModel::new(entry, width)),
-            TaskKind::Classification | TaskKind::Pretraining => Err(NnError::Unsupported {
-                model: name.to_owned(),
-                reason: "a suffix for the width is for models that segment alone".to_owned(),
-            }),
+            TaskKind::Classification | TaskKind::Detection | TaskKind::Pretraining => {
+                Err(NnError::Unsupported {
+                    model: name.to_owned(),
+                    reason: "a suffix for the width is for models that segment alone".to_owned(),
+                })
+            }
         };
     }
     let blocks = depth::split(&wanted)?;

@@ -92,7 +92,7 @@ fn is_main(tap: &str) -> bool {
 fn describe(tap: &Tap) -> String {
     let shape: &[usize] = match &tap.kind {
         TapKind::Map(shape) | TapKind::Attention(shape) => shape,
-        TapKind::Tokens { shape, .. } => shape,
+        TapKind::Tokens { shape, .. } | TapKind::Cells { shape, .. } => shape,
         TapKind::Vector(length) => std::slice::from_ref(length),
     };
     let shape: Vec<String> = shape.iter().map(usize::to_string).collect();

@@ -82,7 +82,7 @@ impl LossBench<'_> {
                     TensorData::new(noise::labels(classes, self.batch), [self.batch]),
                     &probe.device,
                 )),
-                TaskKind::Pretraining => Target::None,
+                TaskKind::Detection | TaskKind::Pretraining => Target::None,
                 TaskKind::Segmentation => {
                     let masks = noise::masks(self.input, self.batch).into_iter();
                     let shape = [self.batch, self.input.height, self.input.width];
@@ -90,7 +90,7 @@ impl LossBench<'_> {
                     Target::Masks(Tensor::from_data(masks, &probe.device))
                 }
             },
-            task: noise::task(kind),
+            task: noise::task(kind)?,
             indices: (0..self.batch).collect(),
         };
         // What a method knows of an image from an earlier epoch is there from the second one on.

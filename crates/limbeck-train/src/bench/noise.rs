@@ -10,7 +10,7 @@ use limbeck_methods::{
 };
 use limbeck_nn::{Feature, InputShape, Outputs, Tap, TapKind, Taps, TaskKind};
 
-use crate::{cache::LOGITS, recipe::Recipe};
+use crate::{TrainError, cache::LOGITS, recipe::Recipe};
 
 /// Images of the made-up training part: as many as CIFAR's, since banks of what was seen of each
 /// image cost time and memory by their number.
@@ -34,15 +34,24 @@ pub(super) fn tensor<const D: usize>(shape: [usize; D]) -> Tensor<D> {
 }
 
 /// The task as recipes have it where they say nothing of it.
-pub(super) fn task(kind: TaskKind) -> Box<dyn Task> {
-    match kind {
+///
+/// # Errors
+/// Detection, of which no boxes are made up.
+pub(super) fn task(kind: TaskKind) -> Result<Box<dyn Task>, TrainError> {
+    Ok(match kind {
         TaskKind::Classification => Box::new(Classification::PLAIN),
         TaskKind::Pretraining => Box::new(Pretraining),
         TaskKind::Segmentation => Box::new(Segmentation {
             auxiliary_weight: Recipe::default().task.auxiliary_weight,
             ..Segmentation::default()
         }),
-    }
+        TaskKind::Detection => {
+            return Err(TrainError::Setting(
+                "steps of detection are not measured; `limbeck bench net` measures the network"
+                    .to_owned(),
+            ));
+        }
+    })
 }
 
 /// The part that `count` images are of.
@@ -53,7 +62,7 @@ pub(super) fn training_part(kind: TaskKind, input: InputShape, count: usize) -> 
             normalisation,
             ..TrainingPart::labelled(labels(input.classes, count))
         },
-        TaskKind::Segmentation | TaskKind::Pretraining => TrainingPart {
+        TaskKind::Segmentation | TaskKind::Detection | TaskKind::Pretraining => TrainingPart {
             images: count,
             labels: None,
             normalisation,
@@ -92,6 +101,15 @@ pub(super) fn outputs(taps: &[Tap], wanted: &Taps, batch: usize, tracked: bool) 
             let scores = tensor([batch, heads, n, m]);
             Feature::Attention(leaf(softmax(scores, 3), tracked))
         }
+        TapKind::Cells {
+            shape: [n, d],
+            anchors,
+            ref levels,
+        } => Feature::Cells {
+            cells: leaf(tensor([batch, n, d]), tracked),
+            anchors,
+            levels: levels.clone(),
+        },
     };
     let mut features: BTreeMap<String, Feature> = taps
         .iter()
@@ -140,7 +158,7 @@ pub(super) fn batch(kind: TaskKind, input: InputShape, count: usize, wanted: Ima
     let (labels, masks) = match kind {
         TaskKind::Classification => (labels(input.classes, count), Vec::new()),
         TaskKind::Segmentation => (Vec::new(), masks(input, count)),
-        TaskKind::Pretraining => (Vec::new(), Vec::new()),
+        TaskKind::Detection | TaskKind::Pretraining => (Vec::new(), Vec::new()),
     };
     let indices: Vec<usize> = (0..count).collect();
     let alone = Batch {

@@ -102,6 +102,7 @@ impl CacheContents {
                 }
                 (Feature::Map(map) | Feature::Attention(map), ..) => map.to_data(),
                 (Feature::Tokens { tokens, .. }, ..) => tokens.to_data(),
+                (Feature::Cells { cells, .. }, ..) => cells.to_data(),
                 (Feature::Vector(vector), ..) => vector.to_data(),
             })
         };
@@ -124,6 +125,7 @@ fn output(tap: &Tap, encoding: Encoding) -> Output {
         TapKind::Tokens { .. } => "tokens",
         TapKind::Vector(_) => "vector",
         TapKind::Attention(_) => "attention",
+        TapKind::Cells { .. } => "cells",
     };
     Output {
         name: tap.name.clone(),
@@ -148,6 +150,7 @@ pub(super) fn images_of(outputs: &Outputs) -> usize {
     match &outputs.prediction {
         Feature::Map(map) | Feature::Attention(map) => map.dims()[0],
         Feature::Tokens { tokens, .. } => tokens.dims()[0],
+        Feature::Cells { cells, .. } => cells.dims()[0],
         Feature::Vector(vector) => vector.dims()[0],
     }
 }
@@ -156,7 +159,7 @@ pub(super) fn images_of(outputs: &Outputs) -> usize {
 pub(super) fn shape_of(kind: &TapKind) -> Vec<usize> {
     match kind {
         TapKind::Map(shape) | TapKind::Attention(shape) => shape.to_vec(),
-        TapKind::Tokens { shape, .. } => shape.to_vec(),
+        TapKind::Tokens { shape, .. } | TapKind::Cells { shape, .. } => shape.to_vec(),
         TapKind::Vector(length) => vec![*length],
     }
 }

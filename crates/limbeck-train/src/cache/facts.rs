@@ -121,7 +121,7 @@ impl Parts {
     pub fn of(task: TaskKind) -> Self {
         match task {
             TaskKind::Classification | TaskKind::Pretraining => Self::All,
-            TaskKind::Segmentation => Self::Trained,
+            TaskKind::Segmentation | TaskKind::Detection => Self::Trained,
         }
     }
 }

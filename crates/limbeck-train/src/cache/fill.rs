@@ -112,7 +112,9 @@ fn batch_of(plan: &CachePlan) -> usize {
     let [height, width] = plan.augment.size;
     match plan.task {
         TaskKind::Classification | TaskKind::Pretraining => BATCH,
-        TaskKind::Segmentation => (PIXELS / (height * width).max(1)).clamp(1, BATCH),
+        TaskKind::Segmentation | TaskKind::Detection => {
+            (PIXELS / (height * width).max(1)).clamp(1, BATCH)
+        }
     }
 }
 

@@ -175,7 +175,7 @@ impl FittedCache {
     /// A file that is missing or damaged.
     pub fn answers(&self, dataset: &Dataset) -> Result<Option<StoredAnswers>, TrainError> {
         match self.task() {
-            TaskKind::Classification | TaskKind::Pretraining => Ok(None),
+            TaskKind::Classification | TaskKind::Detection | TaskKind::Pretraining => Ok(None),
             TaskKind::Segmentation => {
                 answers::read(&self.folder, self.manifest(), dataset).map(Some)
             }

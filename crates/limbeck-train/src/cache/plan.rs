@@ -68,6 +68,13 @@ impl CachePlan {
             Labelling::Classes => TaskKind::Classification,
             Labelling::Masks => TaskKind::Segmentation,
         };
+        if task == TaskKind::Detection {
+            return Err(TrainError::Setting(format!(
+                "`{}` is for detection, whose outputs are not stored; name a teacher for classes of \
+                 images or of pixels",
+                network.name()
+            )));
+        }
         // Features alone are of use of a teacher that knows other classes.
         let any_classes = !contents.taps.is_empty() && !network.is_headless();
         if !any_classes {

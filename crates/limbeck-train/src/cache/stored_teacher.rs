@@ -247,6 +247,15 @@ fn feature(kind: &TapKind, values: Vec<f32>, batch: usize, options: (&Device, DT
             let data = TensorData::new(values, [batch, h, n, m]);
             Feature::Attention(Tensor::from_data(data, options))
         }
+        TapKind::Cells {
+            shape: [n, d],
+            anchors,
+            ref levels,
+        } => Feature::Cells {
+            cells: Tensor::from_data(TensorData::new(values, [batch, n, d]), options),
+            anchors,
+            levels: levels.clone(),
+        },
     }
 }
 

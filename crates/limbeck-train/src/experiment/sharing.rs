@@ -121,7 +121,10 @@ fn stored_bytes(plan: &Plan, outputs: &[String]) -> Result<u64, TrainError> {
         TaskKind::Classification if is_comparable(teacher.network(), data) => {
             data.validation.len() + data.test.len()
         }
-        TaskKind::Classification | TaskKind::Segmentation | TaskKind::Pretraining => 0,
+        TaskKind::Classification
+        | TaskKind::Segmentation
+        | TaskKind::Detection
+        | TaskKind::Pretraining => 0,
     };
     let records = data.train.len() * views + measured;
     Ok(record_bytes(&outputs).saturating_mul(records as u64))

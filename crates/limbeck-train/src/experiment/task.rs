@@ -52,8 +52,18 @@ pub(super) fn kind_of(
     let kind = kind.unwrap_or(TaskKind::Classification);
     match found {
         Some(found) if found != kind => Err(other_task(student.name(), found, kind, "student")),
+        _ if kind == TaskKind::Detection => Err(no_boxes()),
         _ => Ok(kind),
     }
+}
+
+/// Runs learn no boxes yet.
+fn no_boxes() -> TrainError {
+    TrainError::Setting(
+        "runs do not learn detection; choose a model for classes of images or of pixels (`limbeck \
+         models` lists them)"
+            .to_owned(),
+    )
 }
 
 /// Pre-training goes by its method alone: labels are for judging what came of it.
@@ -184,6 +194,7 @@ pub(super) fn task_of(
     Ok(match kind {
         TaskKind::Classification => Box::new(Classification { label_smoothing }),
         TaskKind::Pretraining => Box::new(Pretraining),
+        TaskKind::Detection => return Err(no_boxes()),
         TaskKind::Segmentation => {
             let task = &recipe.task;
             let weights = task.class_weights.as_ref();

@@ -138,7 +138,7 @@ pub(crate) fn weights_name(choice: &Choice) -> &'static str {
 }
 
 /// Takes the numbers of one more epoch into their mean, as the `count`-th, counted from 1. Weights
-/// and batch-norm statistics are averaged alike; counters are copied.
+/// and batch-norm statistics are averaged alike; counters and constants are copied.
 pub(super) fn take_into_mean(mean: &mut Option<Store>, numbers: &Store, count: usize) {
     let Some(mean) = mean.as_mut().filter(|_| count > 1) else {
         *mean = Some(numbers.clone());
@@ -149,7 +149,7 @@ pub(super) fn take_into_mean(mean: &mut Option<Store>, numbers: &Store, count: u
         let entry = numbers.entry(id);
         let value: Tensor<1> = entry.value.clone();
         let value = match entry.role {
-            Role::Counter => value,
+            Role::Counter | Role::Constant => value,
             _ => moving_average(mean.take(id), value, kept),
         };
         mean.set_taken(id, value);

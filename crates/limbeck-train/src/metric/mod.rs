@@ -76,7 +76,9 @@ fn classifier_metrics(classes: usize, choose_by: ChooseBy) -> Vec<Box<dyn Metric
 pub(crate) fn while_training(task: TaskKind, right: usize, all: usize) -> Measure {
     let (right, all) = (right as u64, all as u64);
     match task {
-        TaskKind::Classification | TaskKind::Pretraining => TopK::counted(right, all).measure(),
+        TaskKind::Classification | TaskKind::Detection | TaskKind::Pretraining => {
+            TopK::counted(right, all).measure()
+        }
         TaskKind::Segmentation => pixels::counted(right, all),
     }
 }

@@ -37,6 +37,7 @@ pub fn run(arguments: &NamedArguments) -> anyhow::Result<()> {
             for task in [
                 TaskKind::Classification,
                 TaskKind::Segmentation,
+                TaskKind::Detection,
                 TaskKind::Pretraining,
             ] {
                 let families = MODELS.iter().filter_map(|family| {
@@ -72,6 +73,7 @@ fn heading(task: TaskKind) -> &'static str {
     match task {
         TaskKind::Classification => "classification: a class for each image",
         TaskKind::Segmentation => "\nsegmentation: a class for each pixel",
+        TaskKind::Detection => "\ndetection: boxes around objects, with their classes",
         TaskKind::Pretraining => "\npre-training: an embedding for each image",
     }
 }
