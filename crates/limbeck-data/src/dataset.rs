@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::source::scaled_sides;
-use crate::source::{Annotation, Labelling, Source};
+use crate::source::{Annotation, BoxLabel, Labelling, Source};
 use crate::{DataError, Image, Mask, VOID};
 
 /// Some of the images of a source.
@@ -69,7 +69,7 @@ impl Part {
     #[must_use]
     pub fn class(&self, position: usize) -> Option<usize> {
         match self.labelling() {
-            Labelling::None | Labelling::Masks => None,
+            Labelling::None | Labelling::Masks | Labelling::Boxes => None,
             Labelling::Classes => self.annotation(position).ok()?.class(),
         }
     }
@@ -176,9 +176,58 @@ impl Part {
         Ok((image, mask))
     }
 
+    /// The image at `position`, which is below [`Part::len`], and its boxes.
+    ///
+    /// # Errors
+    /// As [`Part::image`]; boxes that are not finite or have no area, or whose class is none.
+    pub fn boxed(&self, position: usize) -> Result<(Image, Vec<BoxLabel>), DataError> {
+        Ok((self.image(position)?, self.boxes(position)?))
+    }
+
+    /// The boxes of the image at `position`, which is below [`Part::len`].
+    ///
+    /// # Errors
+    /// As [`Part::boxed`].
+    pub fn boxes(&self, position: usize) -> Result<Vec<BoxLabel>, DataError> {
+        let index = self.indices[position];
+        let lie = |reason: String| DataError::Source {
+            index,
+            name: self.source.name(index),
+            reason,
+        };
+        let annotation = catch_unwind(AssertUnwindSafe(|| self.source.annotation(index)))
+            .map_err(|panic| lie(format!("its boxes panicked: {}", reason_of(&*panic))))??;
+        let Annotation::Boxes(boxes) = annotation else {
+            return Err(lie(
+                "it has no boxes, but its source says that all have some".to_owned()
+            ));
+        };
+        let classes = self.classes().len();
+        for label in &boxes {
+            if label.class >= classes {
+                return Err(lie(format!(
+                    "a box of it has the class {}, but there are {classes} classes",
+                    label.class
+                )));
+            }
+            let [left, top, right, bottom] = label.corners;
+            let is_box = label.corners.iter().all(|at| at.is_finite())
+                && right > left
+                && bottom > top;
+            if !is_box {
+                return Err(lie(format!(
+                    "a box of it has the corners {:?}; the right and the lower border must lie beyond \
+                     the left and the upper one",
+                    label.corners
+                )));
+            }
+        }
+        Ok(boxes)
+    }
+
     /// Refuses a source that contradicts itself: a label that is no class, no label where it says
-    /// that there are some, a number of an image that it does not have. Masks are not read here; each
-    /// is looked at when it is ([`Part::pair`]).
+    /// that there are some, a number of an image that it does not have. Masks and boxes are not read
+    /// here; each is looked at when it is ([`Part::pair`], [`Part::boxed`]).
     ///
     /// # Errors
     /// [`DataError::Source`] with the number of the first such image.
@@ -198,7 +247,7 @@ impl Part {
                     reason,
                 });
             }
-            if self.labelling() == Labelling::Masks {
+            if matches!(self.labelling(), Labelling::Masks | Labelling::Boxes) {
                 continue;
             }
             let annotation = catch_unwind(AssertUnwindSafe(|| self.source.annotation(index)))
@@ -221,7 +270,8 @@ impl Part {
                         format!("its label is {class}, but its source says that it has no labels"),
                     ));
                 }
-                (Labelling::Masks, _) | (_, Annotation::Mask(_)) => {
+                (Labelling::Masks | Labelling::Boxes, _)
+                | (_, Annotation::Mask(_) | Annotation::Boxes(_)) => {
                     let reason = "it has labels of another kind than its source says";
                     return Err(lie(index, reason.to_owned()));
                 }
@@ -282,7 +332,7 @@ impl Part {
         self.source.classes()
     }
 
-    /// Number of images of each class, `[K]`; empty where images have no classes.
+    /// Number of images of each class, `[K]`; zeros where images have no class each.
     #[must_use]
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes().len()];
@@ -299,7 +349,7 @@ impl Part {
 pub(crate) fn strata(source: &dyn Source) -> usize {
     match source.labelling() {
         Labelling::Classes => source.classes().len().max(1),
-        Labelling::None | Labelling::Masks => 1,
+        Labelling::None | Labelling::Masks | Labelling::Boxes => 1,
     }
 }
 

@@ -42,6 +42,15 @@ pub enum DataError {
         /// Some of what is in it.
         found: String,
     },
+    /// A folder of images with masks and with boxes.
+    #[error(
+        "{} has masks and boxes; say which are to be learnt: --task segmentation or --task detection",
+        path.display()
+    )]
+    MasksAndBoxes {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The folder has a known layout that is incomplete or contradicts itself.
     #[error("{}: {reason}", path.display())]
     Layout {

@@ -58,27 +58,29 @@ impl Images {
         self.views > 1 || self.partners || self.replay || self.enlarged > 1
     }
 
-    /// Refuses what images with masks cannot come with: a further view would need a mask of its own,
-    /// and an image of many classes has no partner of its class.
-    pub(crate) fn check_for_masks(&self) -> Result<(), DataError> {
+    /// Refuses what images with `labels` (`masks` or `boxes`) cannot come with: a further view would need
+    /// labels of its own, and an image of many classes has no partner of its class.
+    pub(crate) fn check_for_places(&self, labels: &str) -> Result<(), DataError> {
         if self.views > 1 {
             return Err(DataError::setting(
                 "views",
-                "1 where images have masks",
+                format!("1 where images have {labels}"),
                 self.views,
             ));
         }
         if self.pasted.is_some() {
             return Err(DataError::setting(
                 "pasted",
-                "left out where images have masks, which name the background that is pasted over",
+                format!(
+                    "left out where images have {labels}, which name the background that is pasted over"
+                ),
                 "it",
             ));
         }
         if self.partners || self.balanced.is_some() {
             return Err(DataError::setting(
                 "partners` and `balanced",
-                "left out where images have masks: they have no class each",
+                format!("left out where images have {labels}: they have no class each"),
                 "one of them",
             ));
         }

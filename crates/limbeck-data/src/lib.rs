@@ -94,13 +94,13 @@ pub use self::images::{Balanced, Images};
 pub use self::loader::{Batch, Epoch, Large, Loader, LoaderConfig, WholeImage, WholeImages};
 pub use self::mask::{MAX_MASK_CLASSES, Mask, VOID};
 pub use self::measured::Measured;
-pub use self::open::{OpenOptions, find, open};
+pub use self::open::{OpenOptions, find, find_labelled, open};
 pub use self::resize::resize;
 pub use self::saliency::{SaliencySource, saliency};
 pub use self::source::{
-    Annotation, BoxCheck, BoxDataset, BoxLabel, BoxPart, BoxPartCheck, BoxPlace, BoxPosition,
-    BoxProblem, BoxProblems, BoxSizes, BoxedImage, BoxedImages, ClassBoxes, Difficulty, Folder,
-    FoundBoxes, Labelling, Packed, Pairing, Pairs, Relabelled, Scaled, SceneBox, SceneDifficulty,
-    Scenes, Shapes, Source, find_boxes, images_below, open_boxes,
+    Annotation, BoxCheck, BoxLabel, BoxPartCheck, BoxPlace, BoxPosition, BoxProblem, BoxProblems,
+    BoxSizes, BoxedImage, BoxedImages, BoxedScenes, ClassBoxes, Difficulty, Folder, FoundBoxes,
+    Labelling, Packed, Pairing, Pairs, Relabelled, Scaled, SceneBox, SceneDifficulty, Scenes, Shapes,
+    Source, find_boxes, images_below,
 };
 pub use self::stream::{Purpose, Stream};

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::dataset::Dataset;
-use crate::source::{find_cifar, find_files, find_idx, find_scenes, find_shapes};
-use crate::{DataError, Found};
+use crate::source::{find_boxes, find_cifar, find_files, find_idx, find_scenes, find_shapes};
+use crate::{DataError, Found, Labelling};
 
 /// How a data set is opened.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,15 +18,18 @@ pub struct OpenOptions {
     /// whole: what is carved out of the training images is carved out of all of them first, so that
     /// the same seed gives the same parts to measure on, whatever the limit.
     pub limit: Option<usize>,
+    /// Which labels are taken where a data set has several kinds; where missing, such a set is refused.
+    pub labels: Option<Labelling>,
 }
 
 impl Default for OpenOptions {
-    /// Seed 0, a tenth for validation, no limit.
+    /// Seed 0, a tenth for validation, no limit, the labels that there are.
     fn default() -> Self {
         Self {
             seed: 0,
             validation: 0.1,
             limit: None,
+            labels: None,
         }
     }
 }
@@ -40,6 +43,8 @@ impl Default for OpenOptions {
 ///   both or without, `train/images/` with `train/masks/`, or `train/` with `trainannot/`; masks have
 ///   the names of their images, or these with an end such as `_mask`; classes come from a file
 ///   `classes.txt`, `.json`, `.yaml` or `.csv`, or are the ids that the masks hold;
+/// - images with boxes around objects, in the formats of YOLO, COCO, PASCAL VOC and LabelMe
+///   ([`find_boxes`](crate::find_boxes)), for which the path may also be a file that describes them;
 /// - image files in `train/CLASS/`, with `test/CLASS/` and `val/CLASS/` beside it; a `val` folder
 ///   without a `test` folder is the test part. Parts are known by their names whatever the case:
 ///   train, training; val, valid, validation, dev; test, testing, eval;
@@ -47,7 +52,8 @@ impl Default for OpenOptions {
 /// - image files without class folders, in the folder itself or in its parts: they have no labels;
 /// - a name `shapes` or `shapes:N`, if there is no such folder: [`Shapes`](crate::Shapes), `N`
 ///   images to train on (2,000 if not given) and half as many to test on; `scenes` or `scenes:N`:
-///   [`Scenes`](crate::Scenes), images with masks (1,000 if not given).
+///   [`Scenes`](crate::Scenes), images with masks (1,000 if not given), or with boxes where these are
+///   wanted ([`BoxedScenes`](crate::BoxedScenes)).
 ///
 /// Any of these may lie in one further folder, as archives leave them. What is left out of a folder
 /// is told in [`Dataset::notes`].
@@ -59,7 +65,7 @@ impl Default for OpenOptions {
 /// # Errors
 /// Every way in which the folder, its files or the options can be wrong, by name.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Dataset, DataError> {
-    find(path)?.split(options)
+    find_labelled(path, options.labels)?.split(options)
 }
 
 /// What lies at `path`, as [`open`] recognises it, before any splitting.
@@ -67,15 +73,28 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Dataset, DataError> {
 /// # Errors
 /// Every way in which the folder and its files can be wrong, by name.
 pub fn find(path: &Path) -> Result<Found, DataError> {
+    find_labelled(path, None)
+}
+
+/// The same with labels of the `wanted` kind, where there are several.
+///
+/// # Errors
+/// As [`find`], and images that have no boxes where these are wanted.
+pub fn find_labelled(path: &Path, wanted: Option<Labelling>) -> Result<Found, DataError> {
     if !path.exists() {
-        for find in [find_shapes, find_scenes] {
-            if let Some(found) = find(path)? {
-                return Ok(found);
-            }
+        if let Some(found) = find_shapes(path)? {
+            return Ok(found);
+        }
+        if let Some(found) = find_scenes(path, wanted)? {
+            return Ok(found);
         }
         return Err(DataError::Missing {
             path: path.to_owned(),
         });
+    }
+    let describes = |end: &std::ffi::OsStr| ["yaml", "yml", "json"].iter().any(|one| end == *one);
+    if path.is_file() && path.extension().is_some_and(describes) {
+        return Ok(find_boxes(path)?.into());
     }
     if !path.is_dir() {
         return Err(DataError::NotAFolder {
@@ -95,7 +114,7 @@ pub fn find(path: &Path) -> Result<Found, DataError> {
             return Ok(found);
         }
     }
-    find_files(path)?.ok_or_else(|| not_recognised(path))
+    find_files(path, wanted)?.ok_or_else(|| not_recognised(path))
 }
 
 /// The only visible folder in a folder, as archives leave one around a data set.

@@ -1,8 +1,9 @@
 //! A batch of the loader on the device.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use limbeck_data::BoxLabel;
 
-use crate::{Origin, Section, Target};
+use crate::{Origin, Section, Target, detection::TargetBox};
 
 /// A [`limbeck_data::Batch`] on the device. Tensors are cheap to clone.
 #[derive(Clone, Debug)]
@@ -54,6 +55,10 @@ impl Batch {
             Box::new(batch)
         };
         let target = match (batch.labels.is_empty(), batch.masks.is_empty()) {
+            _ if !batch.boxes.is_empty() => Target::Boxes {
+                boxes: target_boxes(&batch.boxes, size),
+                images: count,
+            },
             (true, true) => Target::None,
             (true, false) => {
                 let ids = batch.masks.into_iter().map(i64::from).collect::<Vec<_>>();
@@ -86,6 +91,24 @@ impl Batch {
             large: batch.large.map(|large| images(large.images, large.size)),
         }
     }
+}
+
+/// Boxes in pixels of images of `[height, width]`, an image after the other, as shares of its sides.
+fn target_boxes(boxes: &[Vec<BoxLabel>], [height, width]: [usize; 2]) -> Vec<TargetBox> {
+    let (height, width) = (height as f64, width as f64);
+    let target = |image: usize, label: &BoxLabel| {
+        let [left, top, right, bottom] = label.corners.map(f64::from);
+        TargetBox {
+            image,
+            class: label.class,
+            center: [0.5 * (left + right) / width, 0.5 * (top + bottom) / height],
+            size: [(right - left) / width, (bottom - top) / height],
+        }
+    };
+    let images = boxes.iter().enumerate();
+    images
+        .flat_map(|(image, boxes)| boxes.iter().map(move |label| target(image, label)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub use adaptation::{
     AdaptationConfig, AdaptationMaps, AdaptationTerms, PSEUDO_LABELS, adapt, pseudo_labels,
 };
 pub use anchors::{AnchorLevel, Anchors};
-pub use assignment::{Assigned, Target, assign};
+pub use assignment::{Assigned, TargetBox, assign};
 pub use boxes::{ciou, diou, giou, iou};
 pub use decode::decode;
 pub use detect::detect;

@@ -80,6 +80,9 @@ pub enum MethodError {
         /// What was given.
         found: String,
     },
+    /// Boxes, anchors or raw maps that detection cannot work with.
+    #[error(transparent)]
+    Detection(#[from] crate::detection::DetectionError),
     /// A method gave nothing to learn from.
     #[error(
         "method `{method}` gave no loss term for the batch; a method returns at least one, of \

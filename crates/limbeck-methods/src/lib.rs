@@ -172,7 +172,7 @@ pub use sgva::{
 };
 pub use target::Target;
 pub use task::{
-    AUXILIARY, Classification, Ohem, Pretraining, Rows, Segmentation, Supervision, Task,
+    AUXILIARY, Classification, Detection, Ohem, Pretraining, Rows, Segmentation, Supervision, Task,
 };
 pub use teacher::{Classifier, Origin, Questions, Section, Teacher, TeacherNetwork};
 pub use unreached::unreached_weights;

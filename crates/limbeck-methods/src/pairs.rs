@@ -1,7 +1,7 @@
 //! Which layers of student and teacher are compared.
 //!
-//! By default the ends of the stages, which all networks name `stage1`, `stage2`, …: the last stages
-//! of both networks belong together, the others go where the resolution is closest.
+//! By default the ends of the stages, which all networks name `stage1`, `stage2`, …, and of detectors the
+//! levels that their heads read, `p3`, `p4`, …: the last stages of both networks belong together, the others go where the resolution is closest.
 
 use burn::tensor::Tensor;
 use limbeck_nn::{Feature, IMAGE, Outputs, Tap, TapKind};
@@ -58,14 +58,20 @@ fn shorter_by(
         .filter(move |&(s, t)| s.min(t) == count)
 }
 
-/// The ends of a network's stages, shallow to deep.
+/// The ends of a network's stages, shallow to deep; of a detector the levels that its head reads.
 pub(crate) fn stages(taps: &[Tap]) -> Vec<&Tap> {
-    taps.iter()
-        .filter(|tap| {
-            let number = tap.name.strip_prefix("stage");
+    let numbered = |prefix: &str| -> Vec<&Tap> {
+        let is_numbered = |tap: &&Tap| {
+            let number = tap.name.strip_prefix(prefix);
             number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-        })
-        .collect()
+        };
+        taps.iter().filter(is_numbered).collect()
+    };
+    let levels = numbered("p");
+    match levels.is_empty() {
+        true => numbered("stage"),
+        false => levels,
+    }
 }
 
 /// Names of a network's blocks, `block0`, `block1`, …, shallow to deep; of a network that shows

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 
-use crate::MethodError;
+use crate::{MethodError, detection::TargetBox};
 
 /// What is known of the images of a batch, on the device.
 #[derive(Clone, Debug)]
@@ -23,6 +23,13 @@ pub enum Target {
     },
     /// A class of each pixel, `[B, H, W]`; [`limbeck_data::VOID`] where nothing is known.
     Masks(Tensor<3, Int>),
+    /// Boxes on the images, in any order.
+    Boxes {
+        /// Each says which image it is on.
+        boxes: Vec<TargetBox>,
+        /// Number of images, B.
+        images: usize,
+    },
 }
 
 impl Target {
@@ -48,6 +55,11 @@ impl Target {
                 wanted: "a class of each pixel",
                 found: "a class of each image",
             }),
+            Self::Boxes { .. } => Err(MethodError::LabelKind {
+                reader: reader(),
+                wanted: "a class of each pixel",
+                found: "boxes around objects",
+            }),
         }
     }
 
@@ -69,6 +81,11 @@ impl Target {
                 reader: format!("method `{method}`"),
                 wanted: "a class of each image",
                 found: "a class of each pixel",
+            }),
+            Self::Boxes { .. } => Err(MethodError::LabelKind {
+                reader: format!("method `{method}`"),
+                wanted: "a class of each image",
+                found: "boxes around objects",
             }),
         }
     }

@@ -1,6 +1,7 @@
 //! What is to be learnt: the supervised loss, and the grid on which predictions are compared.
 
 mod classification;
+mod detection;
 mod pretraining;
 mod segmentation;
 
@@ -12,6 +13,7 @@ use limbeck_nn::{Feature, Outputs, Taps, TaskKind};
 use crate::{MethodError, Target, Term};
 
 pub use classification::Classification;
+pub use detection::Detection;
 pub use pretraining::Pretraining;
 pub use segmentation::{AUXILIARY, Ohem, Segmentation};
 

@@ -256,7 +256,7 @@ impl Procedure for Tfkd {
                 })?;
                 let shares = match target {
                     Target::Classes { shares, .. } => shares.as_ref(),
-                    Target::None | Target::Masks(_) => None,
+                    Target::None | Target::Masks(_) | Target::Boxes { .. } => None,
                 };
                 let teacher = self.virtual_teacher(&rows.student, &labels, shares);
                 self.towards_virtual(rows.student, teacher)

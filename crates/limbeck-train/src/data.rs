@@ -3,24 +3,40 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use limbeck_data::{Augment, Dataset, OpenOptions, Scaled};
-use limbeck_nn::InputShape;
+use limbeck_data::{Augment, Dataset, Labelling, OpenOptions, Scaled};
+use limbeck_nn::{InputShape, TaskKind};
 use sha2::{Digest, Sha256};
 
-use crate::{TrainError, model_source, recipe::DataRecipe};
+use crate::{TrainError, model_source, recipe::Recipe};
+
+/// Which labels a recipe is about, where a data set has several kinds: those of its task, else of its
+/// student; `None` where neither tells.
+pub(crate) fn wanted_labels(recipe: &Recipe) -> Option<Labelling> {
+    let asked = recipe.task.kind.map(TaskKind::from);
+    let student = || Some(limbeck_nn::model::find(&recipe.student.model).ok()?.task);
+    match asked.or_else(student)? {
+        TaskKind::Detection => Some(Labelling::Boxes),
+        TaskKind::Segmentation => Some(Labelling::Masks),
+        // Said of a classifier, it may be a default that does not go with the data.
+        TaskKind::Classification => asked.map(|_| Labelling::Classes),
+        TaskKind::Pretraining => None,
+    }
+}
 
 /// Opens and splits the data as the recipe says.
 ///
 /// # Errors
 /// Data that cannot be read or split.
-pub(crate) fn open_data(recipe: &DataRecipe) -> Result<Dataset, TrainError> {
+pub(crate) fn open_data(recipe: &Recipe) -> Result<Dataset, TrainError> {
+    let data = &recipe.data;
     let options = OpenOptions {
-        seed: recipe.split_seed,
-        validation: recipe.validation,
-        limit: recipe.limit,
+        seed: data.split_seed,
+        validation: data.validation,
+        limit: data.limit,
+        labels: wanted_labels(recipe),
     };
-    let mut dataset = limbeck_data::open(Path::new(&recipe.path), &options)?;
-    if let Some(scale) = recipe.scale {
+    let mut dataset = limbeck_data::open(Path::new(&data.path), &options)?;
+    if let Some(scale) = data.scale {
         reduce(&mut dataset, scale)?;
     }
     Ok(dataset)

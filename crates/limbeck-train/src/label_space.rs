@@ -16,6 +16,7 @@ pub(crate) fn task_of_labels(labelling: Labelling) -> Option<TaskKind> {
         Labelling::None => None,
         Labelling::Classes => Some(TaskKind::Classification),
         Labelling::Masks => Some(TaskKind::Segmentation),
+        Labelling::Boxes => Some(TaskKind::Detection),
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::check::{probability, within};
+use super::boxes::{BoxAffine, HsvJitter};
 use super::colour_jitter::ColourJitter;
 use super::fit::Fit;
 use super::normalise::Normalisation;
@@ -17,8 +18,11 @@ use crate::{DataError, Labelling};
 /// else; without a normalisation, values are 0 to 1.
 ///
 /// To train, the steps are: random scale and crop, random resized crop or fit; pad and crop, shift,
-/// flip, quarter turns, rotation; RandAugment, colour jitter, normalisation, random erasing; and then,
+/// flip, quarter turns, rotation; RandAugment, colour jitter, hue, saturation and value, normalisation, random erasing; and then,
 /// batch by batch, mixup or CutMix. An image to test on is only fitted to the size and normalised.
+///
+/// An image with boxes is one of four of a mosaic or letterboxed to the size; then random affine change,
+/// hue, saturation and value, and flip. To test on, it is letterboxed and normalised.
 ///
 /// A mask goes through the same window, shift, flip, turn and rotation as its image, each of its
 /// pixels the id at its centre, and is [`VOID`](crate::VOID) where the image shows what is not there.
@@ -69,6 +73,16 @@ pub struct Augment {
     /// Random light, contrast and colour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub colour_jitter: Option<ColourJitter>,
+    /// Random hue, saturation and value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hsv_jitter: Option<HsvJitter>,
+    /// To train on boxes, probability that an image is shown as one of four around a point
+    /// (Bochkovskiy et al., "YOLOv4", 2020).
+    #[serde(skip_serializing_if = "is_none")]
+    pub mosaic: f64,
+    /// To train on boxes, scale and move at random; what comes in is grey.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub random_affine: Option<BoxAffine>,
     /// Mean and deviation of the channels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<Normalisation>,
@@ -107,6 +121,9 @@ impl Default for Augment {
             rotation: 0.0,
             rand_augment: None,
             colour_jitter: None,
+            hsv_jitter: None,
+            mosaic: 0.0,
+            random_affine: None,
             normalisation: None,
             random_erasing: None,
         }
@@ -205,6 +222,20 @@ impl Augment {
         if let Some(settings) = &self.colour_jitter {
             settings.check()?;
         }
+        if let Some(settings) = &self.hsv_jitter {
+            settings.check()?;
+        }
+        probability("mosaic", self.mosaic)?;
+        if self.mosaic > 0.0 && self.size[0] != self.size[1] {
+            return Err(DataError::setting(
+                "mosaic",
+                "0 unless the size is square",
+                format!("{} with size {:?}", self.mosaic, self.size),
+            ));
+        }
+        if let Some(settings) = &self.random_affine {
+            settings.check()?;
+        }
         if let Some(normalisation) = &self.normalisation {
             normalisation.check(self.channels)?;
         }
@@ -232,6 +263,16 @@ impl Augment {
     /// [`DataError::Setting`], which names the setting and what to do instead.
     pub fn check_for(&self, labelling: Labelling) -> Result<(), DataError> {
         self.check()?;
+        if labelling == Labelling::Boxes {
+            return self.check_for_boxes();
+        }
+        if self.mosaic > 0.0 || self.random_affine.is_some() {
+            return Err(DataError::setting(
+                "mosaic` and `random_affine",
+                "left out where images have no boxes",
+                "one of them",
+            ));
+        }
         if labelling != Labelling::Masks {
             return match self.largest_class_share {
                 Some(share) => Err(DataError::setting(
@@ -258,6 +299,32 @@ impl Augment {
             ));
         }
         Ok(())
+    }
+
+    /// Refuses what would leave boxes behind, or hide what they are around.
+    fn check_for_boxes(&self) -> Result<(), DataError> {
+        let of_others = [
+            ("mixup_alpha` and `cutmix_alpha", self.mixes()),
+            ("pad_crop", self.pad_crop.is_some_and(|crop| crop.pixels > 0)),
+            ("shift", self.shift > 0),
+            ("rotation", self.rotation > 0.0),
+            ("quarter_turns", self.quarter_turns),
+            ("random_resized_crop", self.random_resized_crop.is_some()),
+            ("random_scale", self.random_scale.is_some()),
+            ("largest_class_share", self.largest_class_share.is_some()),
+            ("rand_augment", self.rand_augment.is_some()),
+            ("colour_jitter", self.colour_jitter.is_some()),
+            ("random_erasing", self.random_erasing.is_some()),
+        ];
+        match of_others.iter().find(|(_, is_on)| *is_on) {
+            None => Ok(()),
+            Some((key, _)) => Err(DataError::setting(
+                key,
+                "left out where images have boxes, for which there are `mosaic`, `random_affine`, \
+                 `hsv_jitter` and `flip`",
+                "it",
+            )),
+        }
     }
 
     /// The same for images of another size, `[height, width]`; paddings grow with the height.

@@ -207,6 +207,9 @@ impl Augment {
         if let Some(settings) = &self.colour_jitter {
             colour_jitter(&mut view.image, settings, stream);
         }
+        if let Some(jitter) = &self.hsv_jitter {
+            view.image = jitter.apply(view.image, stream);
+        }
         view
     }
 

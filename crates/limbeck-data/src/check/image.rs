@@ -79,11 +79,11 @@ fn look(source: &dyn Source, index: usize) -> Result<Looked, String> {
     let mask = match source.labelling() {
         Labelling::Masks => match source.annotation(index).map_err(reason)? {
             Annotation::Mask(mask) => Some(LookedMask::of(&mask)),
-            Annotation::None | Annotation::Class(_) => {
+            Annotation::None | Annotation::Class(_) | Annotation::Boxes(_) => {
                 return Err(format!("{} has no mask", source.name(index)));
             }
         },
-        Labelling::None | Labelling::Classes => None,
+        Labelling::None | Labelling::Classes | Labelling::Boxes => None,
     };
     let Image {
         width,

@@ -7,7 +7,9 @@ use super::{LoaderConfig, classes::Classes};
 use crate::augment::{main_labels, mix, mixed_targets};
 use crate::dataset::reason_of;
 use crate::saliency::KeptSaliency;
-use crate::{Augment, DataError, Image, Labelling, Part, Purpose, Stream, VOID};
+use crate::{
+    Augment, BoxLabel, BoxSample, DataError, Image, Labelling, Letterbox, Part, Purpose, Stream, VOID,
+};
 
 /// A batch of images.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +35,10 @@ pub struct Batch {
     /// Class of each pixel `[B, H, W]`, flat, [`VOID`](crate::VOID) where it is not known. Empty where
     /// images have no masks.
     pub masks: Vec<u8>,
+    /// Boxes on each image, `[B]`, in its pixels. Empty where images have no boxes.
+    pub boxes: Vec<Vec<BoxLabel>>,
+    /// How each image lies in its frame, `[B]`, where it has boxes and is only letterboxed; else empty.
+    pub frames: Vec<Letterbox>,
     /// Soft targets `[B, K]`, flat, each row a distribution; `None` unless images that have classes
     /// are mixed.
     pub targets: Option<Vec<f32>>,
@@ -62,6 +68,10 @@ struct Views {
     images: Vec<f32>,
     /// `[B, H, W]`, flat; empty where images have no masks.
     masks: Vec<u8>,
+    /// `[B]`; empty where images have no boxes.
+    boxes: Vec<Vec<BoxLabel>>,
+    /// `[B]`; empty unless images with boxes are only letterboxed.
+    frames: Vec<Letterbox>,
     /// The images in the larger size, where that is wanted.
     large: Option<Large>,
 }
@@ -183,6 +193,8 @@ impl Plan {
             shape: [indices.len(), self.augment.channels, height, width],
             labels: self.labels(&indices),
             masks: views.masks,
+            boxes: views.boxes,
+            frames: views.frames,
             targets: None,
             views: Vec::new(),
             partners: None,
@@ -223,13 +235,25 @@ impl Plan {
         let mut images = vec![0.0; positions.len() * numbers];
         let mut masks = self.no_masks(positions.len());
         let pixels = self.pixels();
+        let (mut boxes, mut frames) = (Vec::new(), Vec::new());
         for (place, &position) in positions.iter().enumerate() {
             if !go_on() {
                 return Ok(None);
             }
             let mut stream = stream(place);
             let out = &mut images[place * numbers..(place + 1) * numbers];
-            if masks.is_empty() {
+            if self.part.labelling() == Labelling::Boxes {
+                match &mut stream {
+                    Some(stream) => boxes.push(self.boxed(position, stream, out)?),
+                    None => {
+                        let frame = self.augment.apply_framed(image(position)?, out);
+                        let there = self.part.boxes(position)?;
+                        let placed = there.into_iter().map(|label| frame.place(label));
+                        boxes.push(placed.collect());
+                        frames.push(frame);
+                    }
+                }
+            } else if masks.is_empty() {
                 self.augment.apply(image(position)?, stream.as_mut(), out);
             } else {
                 let (image, mask) = self.part.pair(position)?;
@@ -241,8 +265,28 @@ impl Plan {
         Ok(Some(Views {
             images,
             masks,
+            boxes,
+            frames,
             large: None,
         }))
+    }
+
+    /// Writes the image at `position` with boxes as it is trained on; gives those that are learnt.
+    fn boxed(
+        &self,
+        position: usize,
+        stream: &mut Stream,
+        out: &mut [f32],
+    ) -> Result<Vec<BoxLabel>, DataError> {
+        let read = |position| {
+            let (image, boxes) = self.part.boxed(position)?;
+            let learnt = |label: &BoxLabel| !label.crowd && !label.difficult;
+            let boxes = boxes.into_iter().filter(learnt).collect();
+            Ok(BoxSample { image, boxes })
+        };
+        let another = |stream: &mut Stream| read(stream.below(self.part.len()));
+        self.augment
+            .apply_boxes(read(position)?, another, stream, out)
     }
 
     /// The image at `position`, with its foreground pasted where `stream` says so.
@@ -265,7 +309,7 @@ impl Plan {
     fn no_masks(&self, images: usize) -> Vec<u8> {
         match self.part.labelling() {
             Labelling::Masks => vec![VOID; images * self.pixels()],
-            Labelling::None | Labelling::Classes => Vec::new(),
+            Labelling::None | Labelling::Classes | Labelling::Boxes => Vec::new(),
         }
     }
 
@@ -298,7 +342,7 @@ impl Plan {
                     let (image, mask) = self.part.pair(position)?;
                     (image, Some(mask))
                 }
-                Labelling::None | Labelling::Classes => {
+                Labelling::None | Labelling::Classes | Labelling::Boxes => {
                     let paste = self.stream(Purpose::Paste, position, epoch, 0);
                     (self.pasted(position, paste)?, None)
                 }

@@ -46,8 +46,19 @@ impl Loader {
         }
         augment.check()?;
         config.check(part.len(), &augment)?;
-        if part.labelling() == Labelling::Masks {
-            config.images.check_for_masks()?;
+        match part.labelling() {
+            Labelling::Masks => config.images.check_for_places("masks")?,
+            Labelling::Boxes => {
+                config.images.check_for_places("boxes")?;
+                if config.images.enlarged > 1 {
+                    return Err(DataError::setting(
+                        "enlarged",
+                        "1 where images have boxes",
+                        config.images.enlarged,
+                    ));
+                }
+            }
+            Labelling::None | Labelling::Classes => {}
         }
         part.check()?;
         let classes = Classes::of(&part, &config.images)?;

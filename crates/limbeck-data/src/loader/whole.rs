@@ -67,7 +67,7 @@ fn read(part: &Part, augment: &Augment, position: usize) -> Result<WholeImage, D
             let (image, mask) = part.pair(position)?;
             (image, Some(mask))
         }
-        Labelling::None | Labelling::Classes => (part.image(position)?, None),
+        Labelling::None | Labelling::Classes | Labelling::Boxes => (part.image(position)?, None),
     };
     let (image, [height, width]) = augment.whole(image);
     Ok(WholeImage {

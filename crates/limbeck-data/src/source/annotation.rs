@@ -1,9 +1,10 @@
 //! What is known of an image besides its pixels.
 
+use super::BoxLabel;
 use crate::Mask;
 
 /// What is known of one image.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Annotation {
     /// Nothing.
     None,
@@ -11,6 +12,8 @@ pub enum Annotation {
     Class(usize),
     /// The class of each of its pixels.
     Mask(Mask),
+    /// The boxes around its objects, in pixels of the image; none where there is nothing but background.
+    Boxes(Vec<BoxLabel>),
 }
 
 impl Annotation {
@@ -19,7 +22,7 @@ impl Annotation {
     pub fn class(&self) -> Option<usize> {
         match self {
             Self::Class(class) => Some(*class),
-            Self::None | Self::Mask(_) => None,
+            Self::None | Self::Mask(_) | Self::Boxes(_) => None,
         }
     }
 }
@@ -33,4 +36,6 @@ pub enum Labelling {
     Classes,
     /// The class of each pixel.
     Masks,
+    /// Boxes around the objects of each.
+    Boxes,
 }

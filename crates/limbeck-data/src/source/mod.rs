@@ -24,9 +24,10 @@ use sha2::{Digest, Sha256};
 pub use annotation::{Annotation, Labelling};
 pub use below::images_below;
 pub use boxes::{
-    BoxCheck, BoxDataset, BoxLabel, BoxPart, BoxPartCheck, BoxPlace, BoxPosition, BoxProblem,
-    BoxProblems, BoxSizes, BoxedImage, BoxedImages, ClassBoxes, FoundBoxes, find_boxes, open_boxes,
+    BoxCheck, BoxLabel, BoxPartCheck, BoxPlace, BoxPosition, BoxProblem, BoxProblems, BoxSizes,
+    BoxedImage, BoxedImages, ClassBoxes, FoundBoxes, find_boxes,
 };
+use boxes::look_for_boxes;
 pub(crate) use cifar::find_cifar;
 pub use folder::Folder;
 pub(crate) use folder::SALIENCY_FOLDER;
@@ -41,19 +42,39 @@ pub use relabelled::Relabelled;
 pub use scaled::Scaled;
 pub(crate) use scaled::scaled_sides;
 pub(crate) use scenes::find_scenes;
-pub use scenes::{SceneBox, SceneDifficulty, Scenes};
+pub use scenes::{BoxedScenes, SceneBox, SceneDifficulty, Scenes};
 pub(crate) use shapes::find_shapes;
 pub use shapes::{Difficulty, Shapes};
 
 use crate::{DataError, Found, Image};
 
-/// Looks for image files: with masks, in folders of classes, or without labels.
-pub(crate) fn find_files(folder: &Path) -> Result<Option<Found>, DataError> {
+/// Looks for image files: with masks, with boxes, in folders of classes, or without labels. Where there
+/// are masks and boxes, those that are `wanted` are taken.
+pub(crate) fn find_files(
+    folder: &Path,
+    wanted: Option<Labelling>,
+) -> Result<Option<Found>, DataError> {
     let tree = Tree::read(folder)?;
-    match find_masks(folder, &tree)? {
-        Some(found) => Ok(Some(found)),
-        None => find_folder(folder, tree),
+    let boxes = || look_for_boxes(folder, &tree);
+    if wanted == Some(Labelling::Boxes) {
+        return Ok(Some(find_boxes(folder)?.into()));
     }
+    match find_masks(folder, &tree)? {
+        // A file that would be one of boxes and cannot be read is none of the masks' business.
+        Some(_) if wanted.is_none() && boxes().is_ok_and(|found| found.is_some()) => {
+            return Err(DataError::MasksAndBoxes {
+                path: folder.to_owned(),
+            });
+        }
+        Some(found) => return Ok(Some(found)),
+        None if wanted.is_none() => {
+            if let Some(found) = boxes()? {
+                return Ok(Some(found.into()));
+            }
+        }
+        None => {}
+    }
+    find_folder(folder, tree)
 }
 
 /// Images, counted from 0, and what is known of them.
@@ -111,6 +132,16 @@ pub trait Source: Send + Sync + Debug {
     /// pixels; 1 unless the source reduces images alone.
     fn reduction(&self) -> f64 {
         1.0
+    }
+
+    /// The number of each class in the COCO file that the images are from, to write predictions for it.
+    fn category_ids(&self) -> Option<&[i64]> {
+        None
+    }
+
+    /// The number of an image in that file.
+    fn image_id(&self, _index: usize) -> Option<i64> {
+        None
     }
 
     /// A short name for an image, such as its file's path; where there is none, its number.

@@ -78,6 +78,12 @@ impl Source for Relabelled {
         Ok(match self.source.annotation(index)? {
             Annotation::None => Annotation::None,
             Annotation::Class(class) => Annotation::Class(self.numbers[class]),
+            Annotation::Boxes(mut boxes) => {
+                for label in &mut boxes {
+                    label.class = self.numbers[label.class];
+                }
+                Annotation::Boxes(boxes)
+            }
             Annotation::Mask(mut mask) => {
                 // Void is no class, and what is beyond the classes stays there.
                 for id in &mut mask.ids {
@@ -111,6 +117,10 @@ impl Source for Relabelled {
 
     fn reduction(&self) -> f64 {
         self.source.reduction()
+    }
+
+    fn image_id(&self, index: usize) -> Option<i64> {
+        self.source.image_id(index)
     }
 
     fn mask_file(&self, index: usize) -> Option<PathBuf> {

@@ -76,6 +76,13 @@ impl Source for Scaled {
                 let [height, width] = scaled_sides([mask.height, mask.width], self.factor);
                 Annotation::Mask(mask.resized(height, width))
             }
+            // Boxes are measured in the pixels of the images that they are found in.
+            Annotation::Boxes(boxes) => Annotation::Boxes(
+                boxes
+                    .into_iter()
+                    .map(|label| label.moved([self.factor as f32; 2], [0.0; 2]))
+                    .collect(),
+            ),
             annotation => annotation,
         })
     }
@@ -112,6 +119,14 @@ impl Source for Scaled {
 
     fn file(&self, index: usize) -> Option<PathBuf> {
         self.inner.file(index).filter(|_| self.factor == 1.0)
+    }
+
+    fn category_ids(&self) -> Option<&[i64]> {
+        self.inner.category_ids()
+    }
+
+    fn image_id(&self, index: usize) -> Option<i64> {
+        self.inner.image_id(index)
     }
 
     fn mask_file(&self, index: usize) -> Option<PathBuf> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use limbeck_data::{BoxProblem, OpenOptions, find_boxes};
+use limbeck_data::{BoxProblem, Found, OpenOptions, find_boxes};
 
 use crate::made::{notes, parts};
 
@@ -67,7 +67,8 @@ fn bccd_opens_with_its_parts_and_counts_and_its_flat_boxes_are_named() {
             .iter()
             .all(|part| part.without_boxes == 0 && part.most_boxes <= 30)
     );
-    let data = found.split(&OpenOptions::default()).unwrap();
+    let data = Found::from(found);
+    let data = data.split(&OpenOptions::default()).unwrap();
     assert_eq!(
         [data.train.len(), data.validation.len(), data.test.len()],
         [205, 87, 72]

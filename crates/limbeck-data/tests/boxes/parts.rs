@@ -1,6 +1,6 @@
 //! Parts that data sets bring, and those that are made.
 
-use limbeck_data::{FoundBoxes, OpenOptions, Source, open_boxes};
+use limbeck_data::{FoundBoxes, Labelling, OpenOptions, Source};
 
 use crate::made::{Made, notes, parts};
 use crate::voc::xml;
@@ -18,15 +18,12 @@ fn folder(counts: &[(&str, usize)]) -> Made {
 }
 
 fn open(made: &Made, options: &OpenOptions) -> [Vec<String>; 3] {
-    let data = open_boxes(made.path(), options).unwrap();
+    let data = limbeck_data::open(made.path(), options).unwrap();
     [data.train, data.validation, data.test].map(|part| {
         let names = (0..part.len()).map(|position| {
-            let file = &part.boxed(position).file;
-            assert_eq!(
-                part.image(position).unwrap().width,
-                part.boxed(position).size[0]
-            );
-            file.display().to_string()
+            let (image, boxes) = part.boxed(position).unwrap();
+            assert!(boxes[0].corners[2] <= image.width as f32);
+            part.name(position)
         });
         names.collect()
     })
@@ -58,7 +55,7 @@ fn parts_of_the_data_stay_and_a_lone_validation_part_is_the_test_part() {
     let [train, validation, test] = open(&lone, &OpenOptions::default());
     assert_eq!([train.len(), validation.len(), test.len()], [18, 2, 5]);
     let test_alone = folder(&[("test", 4)]);
-    let error = open_boxes(test_alone.path(), &OpenOptions::default()).unwrap_err();
+    let error = limbeck_data::open(test_alone.path(), &OpenOptions::default()).unwrap_err();
     assert!(
         error.to_string().contains("the train part would be empty"),
         "{error}"
@@ -90,6 +87,31 @@ fn images_that_are_measured_on_are_not_trained_on() {
     );
     let text = "1 images are in the validation part and in the test part";
     assert!(notes(&found).contains(text), "{}", notes(&found));
+}
+
+#[test]
+fn where_there_are_masks_too_one_kind_has_to_be_named() {
+    let made = folder(&[("all", 20)]);
+    made.images("images", 6);
+    for number in 0..6 {
+        made.text(&format!("labels/{number}.txt"), "0 0.5 0.5 0.5 0.5");
+        let mask = image::GrayImage::from_fn(40, 30, |x, _| image::Luma([u8::from(x > 20)]));
+        std::fs::create_dir_all(made.path().join("masks")).unwrap();
+        mask.save(made.path().join(format!("masks/{number}.png"))).unwrap();
+    }
+    made.text("classes.txt", "ground\na\n");
+    let of = |labels| {
+        let options = OpenOptions {
+            labels,
+            ..OpenOptions::default()
+        };
+        limbeck_data::open(made.path(), &options).map(|data| data.labelling)
+    };
+    let error = of(None).unwrap_err().to_string();
+    assert!(error.contains("--task detection"), "{error}");
+    for labels in [Labelling::Boxes, Labelling::Masks] {
+        assert_eq!(of(Some(labels)).unwrap(), labels);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use limbeck_data::{BoxProblem, OpenOptions, find_boxes, open_boxes};
+use limbeck_data::{BoxProblem, OpenOptions, find_boxes, open};
 
 use crate::made::{Made, boxes, image, notes, parts, problems, train};
 
@@ -128,12 +128,12 @@ fn lists_say_which_images_are_for_what() {
         "{}",
         notes(&found)
     );
-    let data = open_boxes(made.path(), &OpenOptions::default()).unwrap();
+    let data = open(made.path(), &OpenOptions::default()).unwrap();
     assert_eq!(
         [data.train.len(), data.validation.len(), data.test.len()],
         [2, 2, 1]
     );
-    assert!(data.test.boxed(0).file.ends_with("4.jpg"));
+    assert!(data.test.name(0).ends_with("4.jpg"));
     assert_eq!(data.test.image(0).unwrap().width, 40);
 }
 

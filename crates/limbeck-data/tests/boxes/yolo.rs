@@ -1,6 +1,6 @@
 //! YOLO's text files.
 
-use limbeck_data::{BoxProblem, OpenOptions, find_boxes, open_boxes};
+use limbeck_data::{BoxProblem, OpenOptions, find_boxes, open};
 
 use crate::made::{Made, boxes, notes, parts, problems};
 
@@ -147,7 +147,7 @@ fn the_same_images_to_train_and_to_choose_by_are_one_part() {
         "{}",
         notes(&found)
     );
-    let data = open_boxes(made.path(), &OpenOptions::default()).unwrap();
+    let data = open(made.path(), &OpenOptions::default()).unwrap();
     assert_eq!(
         [data.train.len(), data.validation.len(), data.test.len()],
         [14, 2, 4]

@@ -12,7 +12,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{Anchors, DetectionError, DetectionLoss, Kept, SuppressionConfig, Target, detect};
+use super::{Anchors, DetectionError, DetectionLoss, Kept, SuppressionConfig, TargetBox, detect};
 
 /// What the authors keep of a teacher's boxes.
 pub const PSEUDO_LABELS: SuppressionConfig = SuppressionConfig {
@@ -34,11 +34,11 @@ pub fn pseudo_labels(
     raw: &[Tensor<5>],
     [height, width]: [usize; 2],
     config: &SuppressionConfig,
-) -> Result<Vec<Target>, DetectionError> {
+) -> Result<Vec<TargetBox>, DetectionError> {
     let extent = [width as f64, height as f64];
     let target = |image: usize, kept: &Kept| {
         let [left, top, right, bottom] = kept.bounds;
-        Target {
+        TargetBox {
             image,
             class: kept.class,
             center: [
@@ -109,8 +109,8 @@ pub struct AdaptationTerms {
 pub fn adapt(
     loss: &DetectionLoss,
     maps: AdaptationMaps<'_>,
-    targets: &[Target],
-    pseudo: &[Target],
+    targets: &[TargetBox],
+    pseudo: &[TargetBox],
     config: &AdaptationConfig,
 ) -> Result<AdaptationTerms, DetectionError> {
     let weights = [
@@ -167,8 +167,8 @@ mod tests {
         DetectionLoss::new(DetectionLossConfig::default(), Anchors::yolov5()).unwrap()
     }
 
-    fn target() -> Target {
-        Target {
+    fn target() -> TargetBox {
+        TargetBox {
             image: 1,
             class: 0,
             center: [0.4, 0.6],
@@ -178,7 +178,7 @@ mod tests {
 
     fn terms(
         [source_real, source_fake, target_real]: [&[Tensor<5>]; 3],
-        pseudo: &[Target],
+        pseudo: &[TargetBox],
         config: AdaptationConfig,
     ) -> Result<AdaptationTerms, DetectionError> {
         let maps = AdaptationMaps {

@@ -9,7 +9,7 @@ const NEAR: f64 = 0.5;
 /// A box to be learnt. Centre and size are shares of the image's width and height; a teacher's box may reach
 /// out of the image.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Target {
+pub struct TargetBox {
     /// Place in the batch.
     pub image: usize,
     /// Class.
@@ -51,7 +51,7 @@ pub struct Assigned {
 pub fn assign(
     anchors: &Anchors,
     grids: &[[usize; 2]],
-    targets: &[Target],
+    targets: &[TargetBox],
     ratio: f64,
 ) -> Result<Vec<Vec<Assigned>>, DetectionError> {
     if ratio.is_nan() || ratio < 1.0 {
@@ -68,7 +68,7 @@ pub fn assign(
             found: grids.len().to_string(),
         });
     }
-    let is_finite = |t: &Target| t.center.iter().chain(&t.size).all(|x| x.is_finite());
+    let is_finite = |t: &TargetBox| t.center.iter().chain(&t.size).all(|x| x.is_finite());
     if let Some(index) = targets.iter().position(|target| !is_finite(target)) {
         return Err(DetectionError::Row {
             what: "target",
@@ -88,7 +88,7 @@ pub fn assign(
 fn level_cells(
     anchors: &[[f64; 2]],
     [height, width]: [usize; 2],
-    targets: &[Target],
+    targets: &[TargetBox],
     ratio: f64,
 ) -> Vec<Assigned> {
     let extent = [width as f64, height as f64];
@@ -126,7 +126,7 @@ fn level_cells(
 
 /// A box with an anchor that it goes to, in cells.
 struct Match {
-    target: Target,
+    target: TargetBox,
     anchor: usize,
     anchor_size: [f64; 2],
     center: [f64; 2],
@@ -176,7 +176,7 @@ mod tests {
     fn entries(center: [f64; 2], size: [f64; 2]) -> Vec<Assigned> {
         let sizes = vec![[16.0, 16.0]];
         let anchors = Anchors::new(vec![AnchorLevel { stride: 8, sizes }]).unwrap();
-        let target = Target {
+        let target = TargetBox {
             image: 0,
             class: 0,
             center: center.map(|x| x / 4.0),
@@ -230,7 +230,7 @@ mod tests {
     fn what_cannot_be_assigned_is_refused() {
         let anchors = Anchors::yolov5();
         let grids = [[8, 8], [4, 4], [2, 2]];
-        let target = |x| Target {
+        let target = |x| TargetBox {
             image: 0,
             class: 0,
             center: [x, 0.5],

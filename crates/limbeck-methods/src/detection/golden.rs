@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     AdaptationConfig, AdaptationMaps, AnchorLevel, Anchors, Assigned, DetectionLoss,
-    DetectionLossConfig, Gains, Kept, PSEUDO_LABELS, SuppressionConfig, Target, adapt, assign,
+    DetectionLossConfig, Gains, Kept, PSEUDO_LABELS, SuppressionConfig, TargetBox, adapt, assign,
     average_precision::{Detection, GroundTruth, coco, voc, yolov5},
     ciou, decode, diou, giou, iou, pseudo_labels, suppress,
 };
@@ -78,9 +78,9 @@ fn loss_of(case: &Case) -> DetectionLoss {
     DetectionLoss::new(loss_config(case), anchors(case)).unwrap()
 }
 
-fn targets(case: &Case) -> Vec<Target> {
+fn targets(case: &Case) -> Vec<TargetBox> {
     rows(case, "in.targets")
-        .map(|row| Target {
+        .map(|row| TargetBox {
             image: row[0] as usize,
             class: row[1] as usize,
             center: [row[2], row[3]],

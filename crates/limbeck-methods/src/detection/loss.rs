@@ -16,7 +16,7 @@ use burn::tensor::{
 
 pub use settings::{DetectionLossConfig, Gains};
 
-use super::{Anchors, Assigned, DetectionError, Target, assign, ciou};
+use super::{Anchors, Assigned, DetectionError, TargetBox, assign, ciou};
 
 /// α of focal loss (`utils/loss.py`, `FocalLoss`).
 const FOCAL_ALPHA: f64 = 0.25;
@@ -72,7 +72,7 @@ impl DetectionLoss {
     pub fn assign(
         &self,
         raw: &[Tensor<5>],
-        targets: &[Target],
+        targets: &[TargetBox],
     ) -> Result<Vec<Vec<Assigned>>, DetectionError> {
         let [batch, classes] = self.anchors.check_maps(raw)?;
         for (index, target) in targets.iter().enumerate() {
@@ -106,7 +106,7 @@ impl DetectionLoss {
     pub fn terms(
         &self,
         raw: &[Tensor<5>],
-        targets: &[Target],
+        targets: &[TargetBox],
     ) -> Result<DetectionTerms, DetectionError> {
         let assigned = self.assign(raw, targets)?;
         let [batch, _] = self.anchors.check_maps(raw)?;

@@ -79,7 +79,7 @@ impl Task for Classification {
                 teacher,
                 labels: match target {
                     Target::Classes { labels, .. } => Some(labels.clone()),
-                    Target::None | Target::Masks(_) => None,
+                    Target::None | Target::Masks(_) | Target::Boxes { .. } => None,
                 },
             }),
         }

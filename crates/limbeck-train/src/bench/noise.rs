@@ -162,6 +162,8 @@ pub(super) fn batch(kind: TaskKind, input: InputShape, count: usize, wanted: Ima
     };
     let indices: Vec<usize> = (0..count).collect();
     let alone = Batch {
+        boxes: Vec::new(),
+        frames: Vec::new(),
         shape,
         targets: None,
         samples: indices.clone(),

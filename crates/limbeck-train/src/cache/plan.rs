@@ -59,7 +59,7 @@ impl CachePlan {
     /// Whatever is wrong with recipe, data or teacher, and contents that cannot be stored.
     pub fn new(mut recipe: Recipe, contents: &CacheContents) -> Result<Self, TrainError> {
         recipe.check()?;
-        let dataset = Arc::new(open_data(&recipe.data)?);
+        let dataset = Arc::new(open_data(&recipe)?);
         let file = teacher_file(&recipe)?;
         let network = model_source::load(&file, &recipe.teacher.facts(), None)?.network;
         let of_teacher = network.task().unwrap_or(TaskKind::Classification);
@@ -67,6 +67,7 @@ impl CachePlan {
             Labelling::None => of_teacher,
             Labelling::Classes => TaskKind::Classification,
             Labelling::Masks => TaskKind::Segmentation,
+            Labelling::Boxes => TaskKind::Detection,
         };
         if task == TaskKind::Detection {
             return Err(TrainError::Setting(format!(
@@ -324,7 +325,7 @@ fn teacher_facts(teacher: &RunTeacher, dataset: &Dataset) -> TeacherFacts {
         macs: network.cost().macs,
         // Where it does not tell them they are the data's, if there are as many.
         classes: match (teacher.class_names(), dataset.labelling) {
-            (None, Labelling::Classes | Labelling::Masks)
+            (None, Labelling::Classes | Labelling::Masks | Labelling::Boxes)
                 if label_space::is_comparable(network, dataset) =>
             {
                 dataset.classes.clone()

@@ -34,6 +34,7 @@ pub(crate) fn check_images(
             .filter(|_| !interrupt.load(Ordering::Relaxed))
             .filter_map(|position| match part.labelling() {
                 Labelling::Masks => part.pair(position).err(),
+                Labelling::Boxes => part.boxed(position).err(),
                 Labelling::None | Labelling::Classes => part.image(position).err(),
             })
             .collect();

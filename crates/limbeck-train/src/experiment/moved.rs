@@ -35,7 +35,7 @@ pub fn find_data(path: &Path, moved_to: Option<&str>) -> Result<(), TrainError> 
     };
     let folder = RunFolder::open(path)?;
     recipe.data.path = moved_to.to_owned();
-    let dataset = open_data(&recipe.data)?;
+    let dataset = open_data(&recipe)?;
     folder.recognise_data(&dataset, &data_fingerprint(&dataset))?;
     folder.write_recipe(&recipe)
 }

@@ -108,7 +108,7 @@ impl Plan {
             ));
         }
         let method = stock.method(&recipe)?;
-        let dataset = stock.dataset(&recipe.data)?;
+        let dataset = stock.dataset(&recipe)?;
         let labelled = dataset.labelling != Labelling::None;
         let blueprint = stock.student(&recipe)?;
         let kind = kind_of(&recipe, &dataset, &blueprint, &method)?;

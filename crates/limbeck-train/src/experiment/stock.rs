@@ -11,7 +11,7 @@ use super::chosen_method::ChosenMethod;
 use crate::{
     TrainError,
     blueprint::Blueprint,
-    data::{open_data, reduce},
+    data::{open_data, reduce, wanted_labels},
     named_model::ModelSource,
     recipe::{DataRecipe, Recipe, TeacherRecipe},
     run_teacher::RunTeacher,
@@ -26,7 +26,8 @@ pub struct Stock {
     student: Option<Blueprint>,
     teacher: Option<OwnTeacher>,
     method: Option<OwnCriterion>,
-    datasets: Vec<(DataRecipe, Arc<Dataset>)>,
+    /// By what the recipe says of them, and the labels that are wanted of them.
+    datasets: Vec<(DataRecipe, Option<Labelling>, Arc<Dataset>)>,
     teachers: Vec<Loaded>,
 }
 
@@ -133,9 +134,10 @@ impl Stock {
     ///
     /// # Errors
     /// Data that cannot be read or split.
-    pub(super) fn dataset(&mut self, recipe: &DataRecipe) -> Result<Arc<Dataset>, TrainError> {
+    pub(super) fn dataset(&mut self, recipe: &Recipe) -> Result<Arc<Dataset>, TrainError> {
+        let (data, wanted) = (&recipe.data, wanted_labels(recipe));
         if let Some(own) = &self.dataset {
-            let Some(scale) = recipe.scale else {
+            let Some(scale) = data.scale else {
                 return Ok(Arc::clone(own));
             };
             let mut reduced = own.as_ref().clone();
@@ -147,12 +149,15 @@ impl Stock {
             (path, of.split_seed, of.validation, of.limit, of.scale)
         };
         let found = self.datasets.iter();
-        let mut found = found.filter(|(opened, _)| parts(opened) == parts(recipe));
-        if let Some((_, dataset)) = found.next() {
+        let mut found = found.filter(|(opened, labels, _)| {
+            parts(opened) == parts(data) && *labels == wanted
+        });
+        if let Some((.., dataset)) = found.next() {
             return Ok(Arc::clone(dataset));
         }
         let dataset = Arc::new(open_data(recipe)?);
-        self.datasets.push((recipe.clone(), Arc::clone(&dataset)));
+        self.datasets
+            .push((data.clone(), wanted, Arc::clone(&dataset)));
         Ok(dataset)
     }
 

@@ -36,6 +36,7 @@ pub(super) fn kind_of(
         Labelling::None => "none",
         Labelling::Classes => "classes of images",
         Labelling::Masks => "masks",
+        Labelling::Boxes => "boxes",
     };
     let of_data = task_of_labels(dataset.labelling).map(|kind| (kind, labels));
     if let (Some(asked), Some((kind, labels))) = (asked, of_data)

@@ -47,7 +47,7 @@ use crate::recipe::ChooseBy;
 /// What measures networks on the images of `part`, by what is known of them.
 pub(crate) fn meter(part: &Part, choose_by: ChooseBy) -> Box<dyn Meter> {
     match part.labelling() {
-        Labelling::None | Labelling::Masks => Box::new(WithoutLabels::default()),
+        Labelling::None | Labelling::Masks | Labelling::Boxes => Box::new(WithoutLabels::default()),
         Labelling::Classes => Box::new(ClassificationMeter::new(part.classes().len(), choose_by)),
     }
 }

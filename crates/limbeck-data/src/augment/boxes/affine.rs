@@ -1,7 +1,10 @@
 //! Scaling and moving by chance.
 
+use serde::{Deserialize, Serialize};
+
 use super::{BOX_PADDING, BoxSample};
-use crate::{BoxLabel, Image, Stream};
+use crate::augment::check::within;
+use crate::{BoxLabel, DataError, Image, Stream};
 
 /// What is left of a box after it has been cut off must be more than this many pixels wide and high,
 /// more than this share of what it was, and less than this many times as long as wide (YOLOv5's
@@ -10,8 +13,12 @@ const MIN_SIDE: f32 = 2.0;
 const MIN_SHARE: f32 = 0.1;
 const MAX_ASPECT: f32 = 20.0;
 
+/// Greatest change of scale: an image keeps at least a twentieth of its sides.
+const LARGEST_CHANGE: f64 = 0.95;
+
 /// Scales an image around its middle, and moves it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct BoxAffine {
     /// The factor is uniform from 1 less this to 1 more; at least 0 and below 1.
     pub scale: f64,
@@ -30,6 +37,12 @@ impl Default for BoxAffine {
 }
 
 impl BoxAffine {
+    /// Refuses settings outside their range.
+    pub(in crate::augment) fn check(&self) -> Result<(), DataError> {
+        within("random_affine.scale", self.scale, LARGEST_CHANGE)?;
+        within("random_affine.translate", self.translate, 1.0)
+    }
+
     /// An image of `size` (height and width) whose middle shows that of the sample, scaled and moved as
     /// the stream says. Boxes of which too little is left are dropped.
     #[must_use]

@@ -1,9 +1,13 @@
 //! Hue, saturation and value by chance.
 
-use crate::{Image, Stream};
+use serde::{Deserialize, Serialize};
+
+use crate::augment::check::within;
+use crate::{DataError, Image, Stream};
 
 /// Multiplies hue, saturation and value each by a factor of its own.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct HsvJitter {
     /// Factors of hue, saturation and value are uniform from 1 less this to 1 more; each 0 to 1.
     pub gains: [f64; 3],
@@ -19,6 +23,14 @@ impl Default for HsvJitter {
 }
 
 impl HsvJitter {
+    /// Refuses gains outside their range.
+    pub(in crate::augment) fn check(&self) -> Result<(), DataError> {
+        let gains = self.gains.iter();
+        gains
+            .map(|&gain| within("hsv_jitter.gains", gain, 1.0))
+            .collect()
+    }
+
     /// The image in other colours. A grey one has no hue and no saturation to change.
     #[must_use]
     pub fn apply(&self, mut image: Image, stream: &mut Stream) -> Image {

@@ -7,6 +7,7 @@ mod flip;
 mod hsv;
 mod letterbox;
 mod mosaic;
+mod view;
 
 pub use affine::BoxAffine;
 pub use flip::flip_with_boxes;

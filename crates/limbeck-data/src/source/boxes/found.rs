@@ -1,13 +1,12 @@
-//! What lies in a folder of images with boxes, and the three parts that are made of it.
+//! What lies in a folder of images with boxes.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{BoxedImage, BoxedImages, coco, labelme, voc, yolo};
-use crate::dataset::Part;
+use super::{BoxedImages, coco, labelme, voc, yolo};
 use crate::source::Source;
 use crate::source::folder::Tree;
-use crate::{DataError, Found, Image, OpenOptions};
+use crate::{DataError, Found};
 
 /// Images with boxes as they lie in a folder, before any splitting.
 #[derive(Clone, Debug)]
@@ -28,85 +27,8 @@ pub struct FoundBoxes {
     pub notes: Vec<String>,
 }
 
-/// Some of the images of a source.
-#[derive(Clone, Debug)]
-pub struct BoxPart {
-    /// Where the images come from.
-    pub source: Arc<BoxedImages>,
-    /// Which of them, ascending.
-    pub indices: Vec<usize>,
-}
-
-impl BoxPart {
-    /// Number of images.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.indices.len()
-    }
-
-    /// True if there are no images.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.indices.is_empty()
-    }
-
-    /// The boxes of the image at `position`, which is below [`BoxPart::len`].
-    #[must_use]
-    pub fn boxed(&self, position: usize) -> &BoxedImage {
-        self.source.boxed(self.indices[position])
-    }
-
-    /// The image at `position`, which is below [`BoxPart::len`], in colour and upright.
-    ///
-    /// # Errors
-    /// A file that cannot be read or decoded, by name; one that has changed its size.
-    pub fn image(&self, position: usize) -> Result<Image, DataError> {
-        let boxed = self.boxed(position);
-        let image = self.pictures().image(position)?;
-        if [image.width, image.height] != boxed.size {
-            let reason = format!(
-                "it has {}x{} pixels, and had {}x{} when its boxes were read",
-                image.width, image.height, boxed.size[0], boxed.size[1]
-            );
-            return Err(DataError::corrupt(&boxed.file, reason));
-        }
-        Ok(image)
-    }
-
-    /// The images without their boxes.
-    #[must_use]
-    pub fn pictures(&self) -> Part {
-        Part {
-            source: Arc::clone(&self.source) as Arc<dyn Source>,
-            indices: self.indices.clone(),
-        }
-    }
-}
-
-/// A data set of images with boxes: three parts that share classes and no image.
-#[derive(Clone, Debug)]
-pub struct BoxDataset {
-    /// For people, such as `bccd (PASCAL VOC)`.
-    pub name: String,
-    /// Class names; a box's class is a position in this list.
-    pub classes: Vec<String>,
-    /// The number of each class in the COCO file, to write predictions for it.
-    pub category_ids: Option<Vec<i64>>,
-    /// Images to train on.
-    pub train: BoxPart,
-    /// Images to choose by; never any of `train` or `test`.
-    pub validation: BoxPart,
-    /// Images touched once, at the end.
-    pub test: BoxPart,
-    /// SHA-256, in hexadecimal, over what is in the folder before any splitting: classes, boxes,
-    /// names and lengths of image files.
-    pub fingerprint: String,
-    /// What was found besides, and what was left out and why: a line each, for people.
-    pub notes: Vec<String>,
-}
-
-/// Opens images with boxes at `path`: a folder, or a file of YOLO or COCO that describes one. What lies
-/// there is recognised in this order:
+/// Images with boxes at `path`: a folder, or a file of YOLO or COCO that describes one. What lies there is
+/// recognised in this order:
 ///
 /// - YOLO: a `data.yaml` with the images of each part and the names of the classes, or `images/` with
 ///   `labels/` beside it and a list of classes in `classes.txt`;
@@ -114,17 +36,8 @@ pub struct BoxDataset {
 /// - PASCAL VOC: XML files, with parts by the lists in `ImageSets/Main` or by folders;
 /// - LabelMe: JSON files beside their images.
 ///
-/// Parts are those of the data; what it lacks is taken from its training part as [`crate::open`] does
-/// it. Boxes that are none are left out, each told by file and place ([`FoundBoxes::check`]); images
-/// without objects stay.
-///
-/// # Errors
-/// Every way in which the folder, its files or the options can be wrong, by name.
-pub fn open_boxes(path: &Path, options: &OpenOptions) -> Result<BoxDataset, DataError> {
-    find_boxes(path)?.split(options)
-}
-
-/// What lies at `path`, as [`open_boxes`] recognises it, before any splitting.
+/// Boxes that are none are left out, each told by file and place ([`FoundBoxes::check`]); images without
+/// objects stay.
 ///
 /// # Errors
 /// Every way in which the folder and its files can be wrong, by name.
@@ -148,14 +61,8 @@ pub fn find_boxes(path: &Path) -> Result<FoundBoxes, DataError> {
             }),
         };
     }
-    if let Some(found) = yolo::find(path)? {
+    if let Some(found) = look_for_boxes(path, &Tree::read(path)?)? {
         return Ok(found);
-    }
-    let tree = Tree::read(path)?;
-    for find in [coco::find, voc::find, labelme::find] {
-        if let Some(found) = find(path, &tree)? {
-            return Ok(found);
-        }
     }
     Err(DataError::Layout {
         path: path.to_owned(),
@@ -164,6 +71,22 @@ pub fn find_boxes(path: &Path) -> Result<FoundBoxes, DataError> {
                  (XML with bndbox) and LabelMe (JSON with shapes beside each image)"
             .to_owned(),
     })
+}
+
+/// Images with boxes in a folder with this content; `None` where there are none.
+pub(in crate::source) fn look_for_boxes(
+    path: &Path,
+    tree: &Tree,
+) -> Result<Option<FoundBoxes>, DataError> {
+    if let Some(found) = yolo::find(path)? {
+        return Ok(Some(found));
+    }
+    for find in [coco::find, voc::find, labelme::find] {
+        if let Some(found) = find(path, tree)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 impl FoundBoxes {
@@ -179,44 +102,17 @@ impl FoundBoxes {
         .filter_map(|(name, part)| part.as_ref().map(|part| (name, part)))
         .collect()
     }
+}
 
-    /// Splits what was found as the options say, by the rules of [`Found::split`].
-    ///
-    /// # Errors
-    /// Those of [`Found::split`].
-    pub fn split(self, options: &OpenOptions) -> Result<BoxDataset, DataError> {
-        let source = |part: &Option<Arc<BoxedImages>>| {
-            part.as_ref()
-                .map(|part| Arc::clone(part) as Arc<dyn Source>)
-        };
-        let pictures = Found {
-            name: self.name.clone(),
-            train: source(&self.train),
-            validation: source(&self.validation),
-            test: source(&self.test),
-            notes: Vec::new(),
-        };
-        let split = pictures.split(options)?;
-        let Some(whole) = self.train else {
-            // Cannot be: splitting has refused it.
-            return Err(DataError::EmptyPart {
-                part: "train",
-                reason: format!("{} has none", self.name),
-            });
-        };
-        let part = |own: Option<Arc<BoxedImages>>, part: Part| BoxPart {
-            source: own.unwrap_or_else(|| Arc::clone(&whole)),
-            indices: part.indices,
-        };
-        Ok(BoxDataset {
-            name: self.name,
-            classes: self.classes,
-            category_ids: self.category_ids,
-            validation: part(self.validation, split.validation),
-            test: part(self.test, split.test),
-            train: part(None, split.train),
-            fingerprint: split.fingerprint,
-            notes: self.notes,
-        })
+impl From<FoundBoxes> for Found {
+    fn from(found: FoundBoxes) -> Self {
+        let source = |part: Option<Arc<BoxedImages>>| part.map(|part| part as Arc<dyn Source>);
+        Self {
+            name: found.name,
+            train: source(found.train),
+            validation: source(found.validation),
+            test: source(found.test),
+            notes: found.notes,
+        }
     }
 }

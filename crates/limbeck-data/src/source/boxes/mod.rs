@@ -19,7 +19,8 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
-pub use self::found::{BoxDataset, BoxPart, FoundBoxes, find_boxes, open_boxes};
+pub use self::found::{FoundBoxes, find_boxes};
+pub(super) use self::found::look_for_boxes;
 pub use self::label::BoxLabel;
 pub use self::problem::{BoxPlace, BoxPosition, BoxProblem};
 pub use self::report::{BoxCheck, BoxPartCheck, BoxProblems, BoxSizes, ClassBoxes};
@@ -44,11 +45,12 @@ pub struct BoxedImage {
     pub id: Option<i64>,
 }
 
-/// Images with boxes. All are given in colour and upright; as a [`Source`] nothing is known of them
-/// but their pixels, boxes are asked for by [`BoxedImages::image`].
+/// Images with boxes. All are given in colour and upright.
 #[derive(Debug)]
 pub struct BoxedImages {
     classes: Vec<String>,
+    /// The number of each class in the COCO file, to write predictions for it.
+    category_ids: Option<Vec<i64>>,
     images: Vec<BoxedImage>,
     kept: Vec<OnceLock<Arc<Image>>>,
     shape: Option<[usize; 3]>,
@@ -57,9 +59,16 @@ pub struct BoxedImages {
 }
 
 impl BoxedImages {
-    fn new(classes: Vec<String>, images: Vec<BoxedImage>, problems: Problems, room: Room) -> Self {
+    fn new(
+        classes: Vec<String>,
+        category_ids: Option<Vec<i64>>,
+        images: Vec<BoxedImage>,
+        problems: Problems,
+        room: Room,
+    ) -> Self {
         Self {
             classes,
+            category_ids,
             kept: images.iter().map(|_| OnceLock::new()).collect(),
             shape: common_shape(images.len(), |index| images[index].file.clone()),
             images,
@@ -83,7 +92,7 @@ impl BoxedImages {
 
 impl Source for BoxedImages {
     fn labelling(&self) -> Labelling {
-        Labelling::None
+        Labelling::Boxes
     }
 
     fn classes(&self) -> &[String] {
@@ -94,8 +103,8 @@ impl Source for BoxedImages {
         self.images.len()
     }
 
-    fn annotation(&self, _index: usize) -> Result<Annotation, DataError> {
-        Ok(Annotation::None)
+    fn annotation(&self, index: usize) -> Result<Annotation, DataError> {
+        Ok(Annotation::Boxes(self.images[index].boxes.clone()))
     }
 
     fn image(&self, index: usize) -> Result<Image, DataError> {
@@ -105,9 +114,25 @@ impl Source for BoxedImages {
         let path = &self.images[index].file;
         let image = decode_file(path)?.with_channels(3);
         let image = upright(image, path, || None);
+        let size = self.images[index].size;
+        if [image.width, image.height] != size {
+            let reason = format!(
+                "it has {}x{} pixels, and had {}x{} when its boxes were read",
+                image.width, image.height, size[0], size[1]
+            );
+            return Err(DataError::corrupt(path, reason));
+        }
         self.room
             .keep(&self.kept[index], &image, image.pixels.len());
         Ok(image)
+    }
+
+    fn category_ids(&self) -> Option<&[i64]> {
+        self.category_ids.as_deref()
+    }
+
+    fn image_id(&self, index: usize) -> Option<i64> {
+        self.images[index].id
     }
 
     fn usual_shape(&self) -> Option<[usize; 3]> {

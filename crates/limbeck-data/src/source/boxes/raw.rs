@@ -84,6 +84,7 @@ impl RawSet {
             let classes = self.classes.clone();
             Some(Arc::new(BoxedImages::new(
                 classes,
+                self.category_ids.clone(),
                 images,
                 problems,
                 room.clone(),

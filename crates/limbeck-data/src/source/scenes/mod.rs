@@ -6,6 +6,7 @@
 //! at random and say nothing about the class, and crumbs and bars of any colour belong to the ground.
 //! Masks are exact, with a rim of void around every object as in VOC.
 
+mod boxed;
 mod difficulty;
 mod scene;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+pub use boxed::BoxedScenes;
 pub use difficulty::SceneDifficulty;
 pub use scene::SceneBox;
 
@@ -132,17 +134,27 @@ impl Source for Scenes {
     }
 }
 
-/// The generated set, if the path is `scenes` or `scenes:N`.
-pub(crate) fn find_scenes(path: &Path) -> Result<Option<Found>, DataError> {
+/// The generated set, if the path is `scenes` or `scenes:N`: with boxes where these are wanted, else with
+/// masks.
+pub(crate) fn find_scenes(
+    path: &Path,
+    wanted: Option<Labelling>,
+) -> Result<Option<Found>, DataError> {
     let Some(count) = generated::count(path, "scenes:N", TRAIN, &COUNTS)? else {
         return Ok(None);
     };
-    let difficulty = SceneDifficulty::default();
+    let part = |count: usize, series: u64| -> Arc<dyn Source> {
+        let scenes = Scenes::new(count, series, SceneDifficulty::default());
+        match wanted {
+            Some(Labelling::Boxes) => Arc::new(BoxedScenes::new(scenes)),
+            _ => Arc::new(scenes),
+        }
+    };
     Ok(Some(Found {
         name: "scenes (generated)".to_owned(),
-        train: Some(Arc::new(Scenes::new(count, 0, difficulty))),
+        train: Some(part(count, 0)),
         validation: None,
-        test: Some(Arc::new(Scenes::new(count / 2, 1, difficulty))),
+        test: Some(part(count / 2, 1)),
         notes: Vec::new(),
     }))
 }

@@ -22,8 +22,8 @@ fn raw(classes: usize) -> Vec<Tensor<5>> {
         .collect()
 }
 
-fn target(image: usize, class: usize, center: [f64; 2], side: f64) -> Target {
-    Target {
+fn target(image: usize, class: usize, center: [f64; 2], side: f64) -> TargetBox {
+    TargetBox {
         image,
         class,
         center,
@@ -31,7 +31,7 @@ fn target(image: usize, class: usize, center: [f64; 2], side: f64) -> Target {
     }
 }
 
-fn targets() -> [Target; 3] {
+fn targets() -> [TargetBox; 3] {
     [
         target(0, 2, [0.3, 0.6], 0.4),
         target(1, 0, [0.55, 0.45], 0.7),
@@ -39,7 +39,7 @@ fn targets() -> [Target; 3] {
     ]
 }
 
-fn terms(config: DetectionLossConfig, raw: &[Tensor<5>], targets: &[Target]) -> [f64; 4] {
+fn terms(config: DetectionLossConfig, raw: &[Tensor<5>], targets: &[TargetBox]) -> [f64; 4] {
     let loss = DetectionLoss::new(config, anchors()).unwrap();
     let terms = loss.terms(raw, targets).unwrap();
     let total = terms.total();
