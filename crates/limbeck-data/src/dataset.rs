@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::loader::Domains;
 use crate::source::scaled_sides;
 use crate::source::{Annotation, BoxLabel, Labelling, Source};
 use crate::{DataError, Image, Mask, VOID};
@@ -199,7 +200,7 @@ impl Part {
             .map_err(|panic| lie(format!("its boxes panicked: {}", reason_of(&*panic))))??;
         let Annotation::Boxes(boxes) = annotation else {
             return Err(lie(
-                "it has no boxes, but its source says that all have some".to_owned()
+                "it has no boxes, but its source says that all have some".to_owned(),
             ));
         };
         let classes = self.classes().len();
@@ -211,9 +212,8 @@ impl Part {
                 )));
             }
             let [left, top, right, bottom] = label.corners;
-            let is_box = label.corners.iter().all(|at| at.is_finite())
-                && right > left
-                && bottom > top;
+            let is_box =
+                label.corners.iter().all(|at| at.is_finite()) && right > left && bottom > top;
             if !is_box {
                 return Err(lie(format!(
                     "a box of it has the corners {:?}; the right and the lower border must lie beyond \
@@ -223,6 +223,18 @@ impl Part {
             }
         }
         Ok(boxes)
+    }
+
+    /// Height and width of the image at `position`, which is below [`Part::len`].
+    ///
+    /// # Errors
+    /// As [`Part::image`], where it has to be decoded for that.
+    pub fn size(&self, position: usize) -> Result<[usize; 2], DataError> {
+        if let Some(size) = self.source.size(self.indices[position]) {
+            return Ok(size);
+        }
+        let image = self.image(position)?;
+        Ok([image.height, image.width])
     }
 
     /// Refuses a source that contradicts itself: a label that is no class, no label where it says
@@ -380,6 +392,8 @@ pub struct Dataset {
     pub validation: Part,
     /// Images touched once, at the end.
     pub test: Part,
+    /// Another domain to adapt to, of which the test part then is.
+    pub domains: Option<Domains>,
     /// SHA-256, in hexadecimal, over what is in the folder before any splitting: classes and
     /// labels, pixels of what lies in memory, names and lengths of image files. Together with
     /// [`OpenOptions`](crate::OpenOptions) it says which images each part has.

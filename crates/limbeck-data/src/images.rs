@@ -20,6 +20,9 @@ pub struct Images {
     /// Whether foregrounds are pasted on other backgrounds, in each view on its own and before
     /// anything else is done to it; partners stay as they are.
     pub pasted: Option<Paste>,
+    /// Whether each image comes along in the style of another domain, and as many images of that domain in
+    /// both styles, of which nothing is known ([`Domains`](crate::Domains)).
+    pub styled: bool,
 }
 
 /// Class-balanced batches.
@@ -41,6 +44,7 @@ impl Default for Images {
             balanced: None,
             enlarged: 1,
             pasted: None,
+            styled: false,
         }
     }
 }
@@ -55,7 +59,7 @@ impl Images {
 
     /// Whether anything comes along with the images.
     pub(crate) fn accompanied(&self) -> bool {
-        self.views > 1 || self.partners || self.replay || self.enlarged > 1
+        self.views > 1 || self.partners || self.replay || self.enlarged > 1 || self.styled
     }
 
     /// Refuses what images with `labels` (`masks` or `boxes`) cannot come with: a further view would need

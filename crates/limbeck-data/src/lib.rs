@@ -73,6 +73,7 @@ mod share;
 mod source;
 mod split;
 mod stream;
+mod style;
 mod window;
 
 pub use self::augment::{
@@ -91,7 +92,9 @@ pub use self::error::DataError;
 pub use self::found::Found;
 pub use self::image::{Image, luma};
 pub use self::images::{Balanced, Images};
-pub use self::loader::{Batch, Epoch, Large, Loader, LoaderConfig, WholeImage, WholeImages};
+pub use self::loader::{
+    Batch, Domains, Epoch, InStyles, Large, Loader, LoaderConfig, WholeImage, WholeImages,
+};
 pub use self::mask::{MAX_MASK_CLASSES, Mask, VOID};
 pub use self::measured::Measured;
 pub use self::open::{OpenOptions, find, find_labelled, open};
@@ -100,7 +103,8 @@ pub use self::saliency::{SaliencySource, saliency};
 pub use self::source::{
     Annotation, BoxCheck, BoxLabel, BoxPartCheck, BoxPlace, BoxPosition, BoxProblem, BoxProblems,
     BoxSizes, BoxedImage, BoxedImages, BoxedScenes, ClassBoxes, Difficulty, Folder, FoundBoxes,
-    Labelling, Packed, Pairing, Pairs, Relabelled, Scaled, SceneBox, SceneDifficulty, Scenes, Shapes,
-    Source, find_boxes, images_below,
+    Labelling, Packed, Pairing, Pairs, Relabelled, Scaled, SceneBox, SceneDifficulty, Scenes,
+    Shapes, Source, Style, Styled, find_boxes, images_below,
 };
 pub use self::stream::{Purpose, Stream};
+pub use self::style::{StyleMap, swap_amplitudes, take_statistics};

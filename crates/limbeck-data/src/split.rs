@@ -109,6 +109,7 @@ impl Found {
             train: part(source, train),
             validation,
             test,
+            domains: None,
             fingerprint,
             notes,
         })
@@ -309,6 +310,7 @@ mod tests {
             seed,
             validation,
             limit,
+            labels: None,
         }
     }
 

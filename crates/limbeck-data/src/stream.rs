@@ -28,6 +28,10 @@ pub enum Purpose {
     Shots,
     /// Whether the foreground of one image is pasted, and on what.
     Paste,
+    /// Whose style an image is drawn in.
+    Style,
+    /// Order and augmentation of the images of another domain.
+    Domain,
 }
 
 impl Purpose {
@@ -45,6 +49,8 @@ impl Purpose {
             Self::Scenes => 9,
             Self::Shots => 10,
             Self::Paste => 11,
+            Self::Style => 12,
+            Self::Domain => 13,
         }
     }
 }

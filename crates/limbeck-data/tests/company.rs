@@ -18,6 +18,7 @@ const COMPANY: Images = Images {
     balanced: None,
     enlarged: 1,
     pasted: None,
+    styled: false,
 };
 
 const fn classes(classes: usize, images: usize) -> Option<Balanced> {

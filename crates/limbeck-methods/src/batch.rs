@@ -24,6 +24,21 @@ pub struct Batch {
     pub replay: Option<Box<Batch>>,
     /// The images before they were reduced to their size, `[B, C, L, L']`.
     pub large: Option<Tensor<4>>,
+    /// The images in the style of another domain, and as many of that.
+    pub styled: Option<InStyles>,
+}
+
+/// Images of two domains in both styles, each `[B, C, H, W]`.
+#[derive(Clone, Debug)]
+pub struct InStyles {
+    /// The batch's images in the target's style.
+    pub source_fake: Tensor<4>,
+    /// Images of the target domain.
+    pub target: Tensor<4>,
+    /// The same in the source's style.
+    pub target_fake: Tensor<4>,
+    /// What is known of images of the target, for judging alone; `None` where nothing is.
+    pub target_boxes: Option<Vec<TargetBox>>,
 }
 
 impl Batch {
@@ -39,6 +54,7 @@ impl Batch {
             partners: None,
             replay: None,
             large: None,
+            styled: None,
         }
     }
 
@@ -89,6 +105,12 @@ impl Batch {
             partners: batch.partners.map(company),
             replay: batch.replay.map(company),
             large: batch.large.map(|large| images(large.images, large.size)),
+            styled: batch.styled.map(|styled| InStyles {
+                source_fake: images(styled.source_fake, size),
+                target: images(styled.target, size),
+                target_fake: images(styled.target_fake, size),
+                target_boxes: styled.target_boxes.map(|boxes| target_boxes(&boxes, size)),
+            }),
         }
     }
 }
@@ -132,6 +154,7 @@ mod tests {
                 balanced: None,
                 enlarged: 2,
                 pasted: None,
+                styled: false,
             },
             ..LoaderConfig::default()
         };
@@ -168,6 +191,9 @@ mod tests {
     #[test]
     fn images_without_classes_have_no_target_and_mixed_ones_the_shares_of_theirs() {
         let mut batch = limbeck_data::Batch {
+            boxes: Vec::new(),
+            frames: Vec::new(),
+            styled: None,
             indices: vec![0, 1],
             samples: vec![0, 1],
             view: None,

@@ -132,8 +132,7 @@ impl Cast {
         }
     }
 
-    /// Lets a member follow another one, as its [`Follower`] says: trained numbers alone, so that
-    /// statistics of batch norms stay what the member has seen itself.
+    /// Lets a member follow another one, as its [`Follower`] says.
     ///
     /// # Errors
     /// A member that is not there, or one of another architecture.
@@ -150,7 +149,7 @@ impl Cast {
                 reason: format!("cannot follow `{}`, another network", follower.follows),
             });
         }
-        store.follow(&leader, follower.momentum);
+        store.follow(&leader, follower.momentum, follower.statistics);
         Ok(())
     }
 

@@ -11,6 +11,7 @@
 mod adaptation;
 mod anchors;
 mod assignment;
+mod auto_anchors;
 pub mod average_precision;
 mod boxes;
 mod decode;
@@ -26,6 +27,7 @@ pub use adaptation::{
 };
 pub use anchors::{AnchorLevel, Anchors};
 pub use assignment::{Assigned, TargetBox, assign};
+pub use auto_anchors::{GOOD_RECALL, best_possible_recall, fit_anchors};
 pub use boxes::{ciou, diou, giou, iou};
 pub use decode::decode;
 pub use detect::detect;

@@ -476,6 +476,7 @@ impl Procedure for Dino {
             member: member.to_owned(),
             follows: follows.to_owned(),
             momentum,
+            statistics: false,
         };
         pairs.map(follower).into()
     }

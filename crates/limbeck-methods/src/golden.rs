@@ -64,7 +64,6 @@ static ARCHITECTURES: &[Adapters] = &[
     ("arch_torchvision", arch_torchvision::ADAPTERS),
     ("arch_vit", arch_vit::ADAPTERS),
     ("pit", pit::ADAPTERS),
-    ("ssdayolo", crate::detection::golden::ADAPTERS),
 ];
 
 /// Cases of methods in the catalogue that belong to a task which is not there yet.

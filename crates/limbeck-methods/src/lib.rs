@@ -58,14 +58,15 @@ mod unreached;
 methods! {
     baseline none::Baseline(BaselineConfig), teacher: false, labels: false, Labels;
     criterion at::At(AtConfig), teacher: true, labels: false, Features,
-        serves: [Classification, Segmentation];
+        serves: [Classification, Segmentation, Detection];
     criterion byot::Byot(ByotConfig), teacher: false, labels: true, Labels;
     procedure cakd::Cakd(CakdConfig), teacher: true, labels: false, Features;
     criterion cirkd::Cirkd(CirkdConfig), teacher: true, labels: settings, Features,
         serves: [Segmentation];
     criterion crd::Crd(CrdConfig), teacher: true, labels: settings, Features;
     procedure cskd::Cskd(CskdConfig), teacher: false, labels: true, Labels;
-    criterion cwd::Cwd(CwdConfig), teacher: true, labels: false, Features, serves: [Segmentation];
+    criterion cwd::Cwd(CwdConfig), teacher: true, labels: false, Features,
+        serves: [Segmentation, Detection];
     procedure ddgsd::Ddgsd(DdgsdConfig), teacher: false, labels: true, Labels;
     procedure dilo::Dilo(DiloConfig), teacher: false, labels: false, Images,
         serves: [Pretraining], baseline: moco;
@@ -79,24 +80,24 @@ methods! {
     procedure dml::Dml(DmlConfig), teacher: false, labels: true, Networks,
         serves: [Classification, Segmentation];
     criterion dpk::Dpk(DpkConfig), teacher: true, labels: false, Features,
-        serves: [Classification, Segmentation];
+        serves: [Classification, Segmentation, Detection];
     criterion drg::Drg(DrgConfig), teacher: false, labels: true, Labels;
     criterion dsr::Dsr(DsrConfig), teacher: false, labels: false, Labels;
     procedure ffl::Ffl(FflConfig), teacher: false, labels: true, Networks;
     criterion fitnet::FitNet(FitNetConfig), teacher: true, labels: false, Features, staged: FitNetStages,
-        serves: [Classification, Segmentation];
+        serves: [Classification, Segmentation, Detection];
     procedure hints::Hints(HintsConfig), teacher: true, labels: settings, Features;
     procedure hssakd::Hssakd(HssakdConfig), teacher: true, labels: true, Stages;
     criterion idd::Idd(IddConfig), teacher: true, labels: settings, Features,
         serves: [Segmentation];
     criterion kd::Kd(KdConfig), teacher: true, labels: false, Teacher,
-        serves: [Classification, Segmentation];
+        serves: [Classification, Segmentation, Detection];
     procedure kdcl::Kdcl(KdclConfig), teacher: false, labels: true, Networks;
     procedure mae::Mae(MaeConfig), teacher: false, labels: false, Images,
         serves: [Pretraining], baseline: mae;
     procedure mfef::Mfef(MfefConfig), teacher: false, labels: true, Networks;
     criterion mgram::Mgram(MgramConfig), teacher: true, labels: false, Features,
-        serves: [Classification, Segmentation];
+        serves: [Classification, Segmentation, Detection];
     procedure moco::Moco(MocoConfig), teacher: false, labels: false, Images,
         serves: [Pretraining], baseline: moco;
     criterion nfd::Nfd(NfdConfig), teacher: true, labels: false, Features,
@@ -112,7 +113,7 @@ methods! {
         serves: [Classification, Segmentation];
     criterion pskd::Pskd(PskdConfig), teacher: false, labels: true, Labels;
     criterion reviewkd::ReviewKd(ReviewKdConfig), teacher: true, labels: false, Features,
-        serves: [Classification, Segmentation];
+        serves: [Classification, Segmentation, Detection];
     criterion rkd::Rkd(RkdConfig), teacher: true, labels: settings, Features,
         serves: [Classification, Segmentation];
     criterion rtk::Rtk(RtkConfig), teacher: true, labels: false, Features,
@@ -123,6 +124,8 @@ methods! {
     procedure sharedhead::SharedHead(SharedHeadConfig), teacher: true, labels: settings, Features;
     criterion skds::Skds(SkdsConfig), teacher: true, labels: false, Features, staged: SkdsStages,
         serves: [Segmentation];
+    procedure ssdayolo::SsdaYolo(SsdaYoloConfig), teacher: false, labels: true, Networks,
+        serves: [Detection];
     procedure sskd::Sskd(SskdConfig), teacher: true, labels: true, Stages;
     criterion tat::Tat(TatConfig), teacher: true, labels: false, Features,
         serves: [Classification, Segmentation];
@@ -140,7 +143,7 @@ methods! {
     procedure zipf::Zipf(ZipfConfig), teacher: false, labels: true, Labels;
 }
 
-pub use batch::Batch;
+pub use batch::{Batch, InStyles};
 pub use cast::{Cast, Member, STUDENT, member_seed};
 pub use criterion::{Criterion, Needs, Probe, Progress, State, Step, Term, TrainingPart};
 pub use cross_entropy::cross_entropy;

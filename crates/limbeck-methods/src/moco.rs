@@ -408,6 +408,7 @@ impl Procedure for Moco {
             member: member.to_owned(),
             follows: follows.to_owned(),
             momentum: self.config.momentum,
+            statistics: false,
         };
         match self.memory {
             Memory::Queue(_) => vec![follower(KEY, STUDENT), follower(KEY_HEAD, HEAD)],

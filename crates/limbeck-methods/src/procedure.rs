@@ -124,7 +124,7 @@ pub struct OptimizerChange {
     pub fresh: bool,
 }
 
-/// A member that follows another one: after each update its trained numbers become `momentum` times
+/// A member that follows another one: after each update its numbers become `momentum` times
 /// their own and the rest of the other's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Follower {
@@ -134,6 +134,8 @@ pub struct Follower {
     pub follows: String,
     /// 0 to 1.
     pub momentum: f64,
+    /// Whether statistics of batch norms follow too; otherwise they stay what the member has seen itself.
+    pub statistics: bool,
 }
 
 /// An image that a procedure has made, for the page of a run.

@@ -79,7 +79,7 @@ macro_rules! methods {
         pub static METHODS: &[MethodEntry] = &[
             entry!(
                 criterion $none::$baseline($nothing), false, false, $least, [], [],
-                [Classification, Segmentation], [], [], []
+                [Classification, Segmentation, Detection], [], [], []
             ),
             $(entry!(
                 $kind $module::$method($config), $teacher, $labels, $group, [$($stages)?],

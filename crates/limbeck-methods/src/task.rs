@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{Int, Tensor};
 use limbeck_nn::{Feature, Outputs, Taps, TaskKind};
 
-use crate::{MethodError, Target, Term};
+use crate::{MethodError, Target, Term, detection::DetectionLoss};
 
 pub use classification::Classification;
 pub use detection::Detection;
@@ -57,6 +57,11 @@ pub trait Task: Send + Sync + std::fmt::Debug {
         teacher: Option<&Feature>,
         target: &Target,
     ) -> Result<Rows, MethodError>;
+
+    /// The loss of a detector's cells, of the task of detection.
+    fn detection_loss(&self) -> Option<&DetectionLoss> {
+        None
+    }
 
     /// How many predictions are right, and of how many: images, or pixels that are not void; `None`
     /// where that is not known.

@@ -205,9 +205,9 @@ impl Store {
 
     /// Lets trained numbers become `momentum` times their own and the rest of those of `leader`, a store
     /// laid out alike; statistics stay what this store has seen itself.
-    pub fn follow(&mut self, leader: &Self, momentum: f64) {
+    pub fn follow(&mut self, leader: &Self, momentum: f64, statistics: bool) {
         for (own, other) in self.entries.iter_mut().zip(&leader.entries) {
-            if own.role.is_trained() {
+            if own.role.is_trained() || (statistics && own.role == Role::Statistic) {
                 let value = own.value.extract();
                 own.value = limbeck_kernels::moving_average(value, other.value.clone(), momentum);
             }

@@ -61,6 +61,8 @@ pub enum Details {
     Classification(Classification),
     /// Of a segmentation network.
     Segmentation(Segmentation),
+    /// Of a detector.
+    Detection(Detection),
 }
 
 impl Details {
@@ -73,14 +75,15 @@ impl Details {
     pub fn classification(&self) -> Option<&Classification> {
         match self {
             Self::Classification(details) => Some(details),
-            Self::None | Self::Segmentation(_) => None,
+            Self::None | Self::Segmentation(_) | Self::Detection(_) => None,
         }
     }
 
     /// Which classes are taken for which, where that was counted.
     pub fn confusion(&self) -> Option<&Confusion> {
         match self {
-            Self::None => None,
+            // Background is a class of a detector's.
+            Self::None | Self::Detection(_) => None,
             Self::Classification(details) => Some(&details.confusion),
             Self::Segmentation(details) => Some(&details.confusion),
         }
@@ -90,7 +93,15 @@ impl Details {
     pub fn segmentation(&self) -> Option<&Segmentation> {
         match self {
             Self::Segmentation(details) => Some(details),
-            Self::None | Self::Classification(_) => None,
+            Self::None | Self::Classification(_) | Self::Detection(_) => None,
+        }
+    }
+
+    /// Those of a detector.
+    pub fn detection(&self) -> Option<&Detection> {
+        match self {
+            Self::Detection(details) => Some(details),
+            Self::None | Self::Classification(_) | Self::Segmentation(_) => None,
         }
     }
 }
@@ -120,6 +131,25 @@ pub struct Segmentation {
     /// Images in which each class occurs. Empty where they were not counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<u64>,
+}
+
+/// How a detector finds objects.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Detection {
+    /// AP at an overlap of 0.5 of each class, in percent; `None` for a class without objects.
+    pub per_class_50: Vec<Option<f64>>,
+    /// Objects of each class that are to be found.
+    pub objects: Vec<u64>,
+    /// Of each class, recall and precision (both in 0..1) at an overlap of 0.5: the greatest precision at
+    /// any recall as high, at recalls of 0, 0.01, … as far as they go. Empty for a class without objects.
+    pub curves: Vec<Vec<[f64; 2]>>,
+    /// Which classes are taken for which, of boxes with a score of 0.25 or more that overlap by more than
+    /// 0.45. The last class is background: objects that were not found, and boxes where nothing is.
+    pub confusion: Confusion,
+    /// 95 % interval of each class's AP, in percent, over images or blocks of images that belong together;
+    /// `None` for a class that has none. Empty where none were taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intervals: Vec<Option<[f64; 2]>>,
 }
 
 /// For each right class, the images (or pixels) that were given each class, those without any left

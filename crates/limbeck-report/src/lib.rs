@@ -43,7 +43,7 @@ mod version;
 pub use compare::{compare, compare_text};
 pub use continual::{ContinualResults, FINE_TUNING, JOINT, Sequence, StepResult, render_continual};
 pub use data_page::{DataPage, DataPart, DataPicture, data_page};
-pub use evaluation::{Classification, Confusion, Details, Evaluation, Segmentation};
+pub use evaluation::{Classification, Confusion, Details, Detection, Evaluation, Segmentation};
 pub use file::{DETAILS_FILE, RESULTS_FILE, ResultsError, from_files, to_files};
 pub use gain::paired_gain;
 pub use headline::{Headline, Verdict, headline, verdict};

@@ -10,23 +10,32 @@ use limbeck_nn::{Role, Store};
 #[derive(Clone, Debug)]
 pub struct WeightAverage {
     decay: f64,
+    /// τ of the decay's rise.
+    ramp: Option<f64>,
     updates: u64,
     store: Store,
 }
 
 impl WeightAverage {
-    /// An average of numbers laid out as in `store`; `decay` in 0..1, such as 0.999.
-    pub fn new(decay: f64, store: &Store) -> Self {
-        Self::resume(decay, store.clone(), 0)
+    /// An average of numbers laid out as in `store`; `decay` in 0..1, such as 0.999, which rises over
+    /// `ramp` updates as `train.average_ramp` says.
+    pub fn new(decay: f64, ramp: Option<f64>, store: &Store) -> Self {
+        Self::resume(decay, ramp, store.clone(), 0)
     }
 
     /// An average that goes on from `store` after `updates` updates.
-    pub fn resume(decay: f64, store: Store, updates: u64) -> Self {
+    pub fn resume(decay: f64, ramp: Option<f64>, store: Store, updates: u64) -> Self {
         Self {
             decay,
+            ramp,
             updates,
             store,
         }
+    }
+
+    /// The same average at another place of its run.
+    pub fn resumed(&self, store: Store, updates: u64) -> Self {
+        Self::resume(self.decay, self.ramp, store, updates)
     }
 
     /// Takes in the numbers of `store`, a later state of the one that this average was made for.
@@ -34,6 +43,7 @@ impl WeightAverage {
         if self.updates == 0 {
             self.store = store.clone();
         } else {
+            let decay = self.decay();
             for id in store.ids() {
                 let entry = store.entry(id);
                 let value = entry.value.clone();
@@ -42,16 +52,20 @@ impl WeightAverage {
                     continue;
                 }
                 let average = self.store.take(id);
-                let average = moving_average(average, value, self.decay);
+                let average = moving_average(average, value, decay);
                 self.store.set_taken(id, average);
             }
         }
         self.updates += 1;
     }
 
-    /// Share of the old average that is kept at each update.
+    /// Share of the old average that is kept at the next update.
     pub fn decay(&self) -> f64 {
-        self.decay
+        // Counted from 1, as YOLOv5's `ModelEMA` does.
+        let update = (self.updates + 1) as f64;
+        self.ramp.map_or(self.decay, |ramp| {
+            self.decay * (1.0 - (-update / ramp).exp())
+        })
     }
 
     /// The averaged numbers.
@@ -99,7 +113,7 @@ mod tests {
     #[test]
     fn weights_and_statistics_are_averaged_and_counters_copied() {
         let mut numbers = store();
-        let mut average = WeightAverage::new(0.75, &numbers);
+        let mut average = WeightAverage::new(0.75, None, &numbers);
         fill(&mut numbers, 8.0, 4.0, 1.0);
         average.update(&numbers);
         assert_eq!(values(average.store()), [8.0, -8.0, 4.0, 1.0]);
@@ -114,7 +128,7 @@ mod tests {
     fn the_averaged_network_is_not_changed_by_its_average() {
         let mut numbers = store();
         fill(&mut numbers, 1.0, 1.0, 1.0);
-        let mut average = WeightAverage::new(0.5, &numbers);
+        let mut average = WeightAverage::new(0.5, None, &numbers);
         average.update(&numbers);
         average.update(&numbers);
         fill(&mut numbers, 3.0, 1.0, 1.0);
@@ -126,15 +140,28 @@ mod tests {
     #[test]
     fn an_average_that_was_interrupted_goes_on_with_the_same_bits() {
         let mut numbers = store();
-        let mut through = WeightAverage::new(0.9, &numbers);
+        let mut through = WeightAverage::new(0.9, None, &numbers);
         for step in 0..3 {
             fill(&mut numbers, 0.1 + f64::from(step), 0.3, 1.0);
             through.update(&numbers);
         }
-        let mut resumed = WeightAverage::resume(0.9, through.store().clone(), through.updates());
+        let mut resumed =
+            WeightAverage::resume(0.9, None, through.store().clone(), through.updates());
         fill(&mut numbers, 7.7, 0.1, 2.0);
         through.update(&numbers);
         resumed.update(&numbers);
         assert_eq!(values(through.store()), values(resumed.store()));
+    }
+
+    #[test]
+    fn the_decay_rises_with_the_updates() {
+        let mut numbers = store();
+        let mut average = WeightAverage::new(0.9999, Some(2_000.0), &numbers);
+        for update in 1..=3 {
+            let expected = 0.9999 * (1.0 - (-f64::from(update) / 2_000.0).exp());
+            assert!((average.decay() - expected).abs() < 1e-15);
+            fill(&mut numbers, f64::from(update), 0.0, 1.0);
+            average.update(&numbers);
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device};
+use limbeck_methods::detection::Anchors;
 use limbeck_nn::{
     Architecture, Builder, InputShape, Network, NnError, TaskKind, model,
     weights::{self, StateDict},
@@ -25,6 +26,8 @@ pub struct Blueprint {
     task: Option<TaskKind>,
     /// What its backbone starts from.
     backbone: Option<Arc<StateDict>>,
+    /// Width and height in pixels of the anchors of each level, of a detector.
+    anchors: Option<Vec<Vec<[f64; 2]>>>,
     build: Arc<Build>,
 }
 
@@ -41,6 +44,7 @@ impl Blueprint {
             identity: String::new(),
             task: Some(model.task),
             backbone: None,
+            anchors: None,
             build: Arc::new(move |builder, input| model.build(builder, input)),
         })
     }
@@ -63,6 +67,7 @@ impl Blueprint {
             identity: identity.to_owned(),
             task: None,
             backbone: None,
+            anchors: None,
             build: Arc::new(build),
         }
     }
@@ -92,6 +97,25 @@ impl Blueprint {
         Ok(self)
     }
 
+    /// The same with these anchors, of a detector.
+    #[must_use]
+    pub(crate) fn with_anchors(mut self, anchors: &Anchors) -> Self {
+        let levels = anchors.levels().iter().map(|level| level.sizes.clone());
+        self.anchors = Some(levels.collect());
+        self
+    }
+
+    /// Gives `network` the anchors that were settled, where that was done.
+    ///
+    /// # Errors
+    /// Another number of levels or anchors than it has.
+    pub(crate) fn set_anchors(&self, network: &mut Network) -> Result<(), TrainError> {
+        if let Some(anchors) = &self.anchors {
+            network.set_anchor_sizes(anchors)?;
+        }
+        Ok(())
+    }
+
     /// The network on the CPU in single precision, with numbers drawn from `seed`.
     ///
     /// # Errors
@@ -103,6 +127,7 @@ impl Blueprint {
         if let Some(state) = &self.backbone {
             weights::load_backbone(&mut network, state)?;
         }
+        self.set_anchors(&mut network)?;
         Ok(network)
     }
 

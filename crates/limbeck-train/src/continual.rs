@@ -248,6 +248,7 @@ fn step_plans(joint: &Plan, split: &TaskSplit, recipe: &Recipe) -> Result<Vec<Pl
             .map_err(setting)?;
         let measured = |part: &Part| split.measured(part, step);
         let dataset = Dataset {
+            domains: None,
             name: whole.name.clone(),
             labelling: whole.labelling,
             classes: train.source.classes().to_vec(),

@@ -7,11 +7,11 @@ use limbeck_data::{Augment, Dataset, Labelling, OpenOptions, Scaled};
 use limbeck_nn::{InputShape, TaskKind};
 use sha2::{Digest, Sha256};
 
-use crate::{TrainError, model_source, recipe::Recipe};
+use crate::{TrainError, domains::open_domains, model_source, recipe::Recipe};
 
 /// Which labels a recipe is about, where a data set has several kinds: those of its task, else of its
 /// student; `None` where neither tells.
-pub(crate) fn wanted_labels(recipe: &Recipe) -> Option<Labelling> {
+pub fn wanted_labels(recipe: &Recipe) -> Option<Labelling> {
     let asked = recipe.task.kind.map(TaskKind::from);
     let student = || Some(limbeck_nn::model::find(&recipe.student.model).ok()?.task);
     match asked.or_else(student)? {
@@ -39,6 +39,7 @@ pub(crate) fn open_data(recipe: &Recipe) -> Result<Dataset, TrainError> {
     if let Some(scale) = data.scale {
         reduce(&mut dataset, scale)?;
     }
+    open_domains(recipe, &mut dataset)?;
     Ok(dataset)
 }
 
@@ -74,6 +75,9 @@ pub(crate) fn data_fingerprint(dataset: &Dataset) -> String {
     let mut hash = Sha256::new();
     hash.update(dataset.train.fingerprint());
     hash.update(dataset.validation.fingerprint());
+    if let Some(domains) = &dataset.domains {
+        hash.update(domains.target.fingerprint());
+    }
     model_source::hex(&hash.finalize())
 }
 

@@ -1,5 +1,6 @@
 //! Measuring a network on one part of the data.
 
+mod boxes;
 mod embedded;
 mod images;
 mod pixels;
@@ -12,6 +13,7 @@ use limbeck_methods::{Origin, Section, TaskKind, Teacher};
 use limbeck_nn::{Network, Outputs, Taps, weights::SegmentationFacts};
 use limbeck_report::Evaluation;
 
+use boxes::BoxSet;
 use embedded::EmbeddedSet;
 pub use embedded::Specimens;
 use images::ImageSet;
@@ -43,6 +45,8 @@ enum Images {
     Own(Box<PixelSet>),
     /// In the network's size: what they are like.
     Embedded(Box<EmbeddedSet>),
+    /// Letterboxed to the network's size: which objects are where in them.
+    Boxed(Box<BoxSet>),
 }
 
 /// What gives outputs for images `[B, C, H, W]` with these numbers in their source.
@@ -116,6 +120,24 @@ impl EvaluationSet {
         })
     }
 
+    /// For detectors, by boxes in pixels of the images as they are: those of networks that see them
+    /// letterboxed to the size of `augment`, suppressed as `evaluate` says.
+    ///
+    /// # Errors
+    /// What the loader refuses.
+    pub fn of_boxes(
+        part: Part,
+        augment: &Augment,
+        evaluate: &EvaluateRecipe,
+        workers: usize,
+    ) -> Result<Self, TrainError> {
+        let set = BoxSet::new(part, augment, evaluate, workers)?;
+        Ok(Self {
+            images: Images::Boxed(Box::new(set)),
+            section: Section::Test,
+        })
+    }
+
     /// For a model from a file, on images as it was trained on: of one that segments, in their own size
     /// as `evaluate` says.
     ///
@@ -128,6 +150,9 @@ impl EvaluationSet {
         workers: usize,
     ) -> Result<Self, TrainError> {
         let augment = model.augment()?;
+        if model.network.task() == Some(TaskKind::Detection) {
+            return Self::of_boxes(part, &augment, evaluate, workers);
+        }
         if model.network.task() != Some(TaskKind::Segmentation) {
             return Self::new(part, &augment, workers);
         }
@@ -165,6 +190,7 @@ impl EvaluationSet {
             Images::Fitted(_) => TaskKind::Classification,
             Images::Own(_) => TaskKind::Segmentation,
             Images::Embedded(_) => TaskKind::Pretraining,
+            Images::Boxed(_) => TaskKind::Detection,
         }
     }
 
@@ -174,6 +200,7 @@ impl EvaluationSet {
             Images::Fitted(images) => images.part().len(),
             Images::Own(pixels) => pixels.part().len(),
             Images::Embedded(images) => images.part().len(),
+            Images::Boxed(images) => images.part().len(),
         }
     }
 
@@ -195,6 +222,7 @@ impl EvaluationSet {
                 images.run(sweep, &network, teacher, &forward)
             }
             Images::Own(pixels) => pixels.run(&network, teacher, &forward),
+            Images::Boxed(images) => images.run(&network, &network, teacher, &forward),
             Images::Embedded(images) => {
                 let (measured, glimpse) = images.run(&network, self.is_shown())?;
                 Ok((measured, glimpsed(glimpse)))
@@ -214,8 +242,8 @@ impl EvaluationSet {
     ) -> Result<(Evaluation, PartAnswers), TrainError> {
         match &self.images {
             Images::Own(pixels) => pixels.recall(chosen, classes),
-            Images::Fitted(_) | Images::Embedded(_) => Err(TrainError::Setting(
-                "stored masks tell nothing of images that are classified".to_owned(),
+            Images::Fitted(_) | Images::Boxed(_) | Images::Embedded(_) => Err(TrainError::Setting(
+                "stored masks tell nothing of images that are not segmented".to_owned(),
             )),
         }
     }
@@ -234,7 +262,7 @@ impl EvaluationSet {
     pub fn specimens(&self) -> Option<Specimens<'_>> {
         match &self.images {
             Images::Embedded(images) => Some(images.specimens()),
-            Images::Fitted(_) | Images::Own(_) => None,
+            Images::Fitted(_) | Images::Own(_) | Images::Boxed(_) => None,
         }
     }
 
@@ -260,6 +288,7 @@ impl EvaluationSet {
         match &self.images {
             Images::Fitted(images) => images.run(images.largest(), network, None, &forward),
             Images::Own(pixels) => pixels.run(network, None, &forward),
+            Images::Boxed(images) => images.run(network, network, None, &forward),
             Images::Embedded(images) => {
                 let taps = Taps::from_iter([EMBEDDING]);
                 let embed = |images, samples: &[usize]| forward(images, samples, &taps);

@@ -17,7 +17,7 @@ pub use choice::Choice;
 use choice::Reached;
 pub(crate) use choice::weights_name;
 pub use exhibits::{Exhibits, Prototype, Reconstructed};
-use limbeck_data::{Augment, Loader, Part};
+use limbeck_data::{Augment, Domains, Loader, Part};
 use limbeck_methods::{MadeImage, Progress, TaskKind, Teacher};
 use limbeck_nn::{
     Network,
@@ -26,7 +26,7 @@ use limbeck_nn::{
 use limbeck_report::{EpochRow, Evaluation, TRAIN, VALIDATION};
 use logs::Logs;
 use material::Material;
-pub(crate) use material::loader_config;
+pub(crate) use material::{loader_config, with_domains};
 use state::State;
 
 use crate::{
@@ -67,6 +67,8 @@ pub struct Job<'a> {
     pub fingerprint: &'a str,
     /// Images to learn from.
     pub train: Part,
+    /// The other domain, for stages that want its images.
+    pub domains: Option<&'a Domains>,
     /// How they are varied; what is not left to chance is written into weights files.
     pub augment: &'a Augment,
     /// Images to choose by.
@@ -164,6 +166,7 @@ impl Job<'_> {
             let config = loader_config(self.recipe, &material.train, self.seed, images, first);
             let (train, augment) = (material.train.clone(), self.augment.clone());
             let loader = Loader::new(train, augment, true, config)?;
+            let loader = with_domains(loader, images, self.domains)?;
             while state.stage_epoch < learner.stage().epochs {
                 if !self.epoch(learner, state, &loader, material, logs, observer)? {
                     return Ok(false);
@@ -217,6 +220,7 @@ impl Job<'_> {
                 stage: progress(state.stage_epoch, stage.epochs),
                 run: progress(state.epoch, epochs),
                 learning_rate: schedule.of_steps(scheduled, whole, scheduled_steps),
+                warmup: schedule.warmup(scheduled, whole),
                 seed: seed::derive(self.seed, Purpose::Step, state.position as u64),
             })?;
             learning_rate = report.learning_rate;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use limbeck_data::Normalisation;
-use limbeck_methods::Teacher;
+use limbeck_methods::{Teacher, detection::Anchors};
 use limbeck_nn::{InputShape, Network};
 use limbeck_report::Evaluation;
 
@@ -183,6 +183,25 @@ impl RunTeacher {
         match &self.state {
             State::Untrained(blueprint) => blueprint.identity(),
             State::Trained { identity, .. } => identity,
+        }
+    }
+
+    /// The same with these anchors where it is trained first, built anew for images of `input`.
+    ///
+    /// # Errors
+    /// Anchors that its network does not take.
+    pub(crate) fn with_anchors(
+        &self,
+        anchors: &Anchors,
+        input: InputShape,
+        seed: u64,
+    ) -> Result<Self, TrainError> {
+        match &self.state {
+            State::Untrained(blueprint) => {
+                let blueprint = blueprint.clone().with_anchors(anchors);
+                Self::untrained(blueprint, input, seed, &self.normalisation)
+            }
+            State::Trained { .. } => Ok(self.clone()),
         }
     }
 

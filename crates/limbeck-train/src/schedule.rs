@@ -10,11 +10,34 @@
 //!   (Loshchilov and Hutter, "SGDR", ICLR 2017, equation 5, without restarts);
 //! - `polynomial`: minimum + (p − minimum) · (1 − t)^power.
 //!
+//! While it warms up, biases may have w_b + (p − w_b) · (s + 1) / W, and momentum m + (μ − m) · (s + 1) / W.
+//!
 //! t stays below 1: the minimum would be reached by the step after the last.
 
 use std::f64::consts::PI;
 
 use crate::recipe::{Recipe, ScheduleName, ScheduleRecipe};
+
+/// What warms up besides the learning rate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Warmup {
+    /// How far it is, above 0; 1 when it is over.
+    pub share: f64,
+    /// What biases and shifts of norms have their learning rates times.
+    pub bias_factor: f64,
+    /// Momentum that it starts from.
+    pub momentum: Option<f64>,
+}
+
+impl Warmup {
+    /// The momentum now, of one that will have `own`.
+    pub fn momentum(&self, own: f64) -> f64 {
+        match self.momentum {
+            Some(start) if self.share < 1.0 => start + (own - start) * self.share,
+            _ => own,
+        }
+    }
+}
 
 /// The learning rate over a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,16 +66,44 @@ impl Schedule {
         self.of_steps(step, steps_per_epoch, steps_per_epoch * epochs)
     }
 
+    fn warmup_steps(&self, steps_per_epoch: usize) -> f64 {
+        match self.recipe.warmup_iterations {
+            Some(steps) => steps as f64,
+            None => (self.recipe.warmup_epochs * steps_per_epoch as f64).round(),
+        }
+    }
+
+    /// What else warms up at `step`; `None` where nothing does in this run.
+    pub fn warmup(&self, step: usize, steps_per_epoch: usize) -> Option<Warmup> {
+        let recipe = &self.recipe;
+        if recipe.warmup_biases.is_none() && recipe.warmup_momentum.is_none() {
+            return None;
+        }
+        let (reached, steps) = (step as f64 + 1.0, self.warmup_steps(steps_per_epoch));
+        let share = if reached < steps {
+            reached / steps
+        } else {
+            1.0
+        };
+        let rise = |start: f64| start + (self.peak - start) * share;
+        let bias_factor = match recipe.warmup_biases {
+            Some(start) if share < 1.0 => rise(start) / rise(recipe.warmup_start),
+            _ => 1.0,
+        };
+        Some(Warmup {
+            share,
+            bias_factor,
+            momentum: recipe.warmup_momentum,
+        })
+    }
+
     /// The same of a run of `total` steps, whose last epoch may be a part of one.
     pub fn of_steps(&self, step: usize, steps_per_epoch: usize, total: usize) -> f64 {
         let recipe = &self.recipe;
         let total = total.max(1);
         let step = step.min(total - 1) as f64;
         let total = total as f64;
-        let warmup = match recipe.warmup_iterations {
-            Some(steps) => steps as f64,
-            None => (recipe.warmup_epochs * steps_per_epoch as f64).round(),
-        };
+        let warmup = self.warmup_steps(steps_per_epoch);
         if step < warmup {
             let start = recipe.warmup_start;
             return start + (self.peak - start) * (step + 1.0) / warmup;
@@ -75,6 +126,33 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn biases_and_momentum_have_a_warm_up_of_their_own() {
+        let recipe = ScheduleRecipe {
+            warmup_epochs: 1.0,
+            warmup_biases: Some(0.1),
+            warmup_momentum: Some(0.8),
+            ..ScheduleRecipe::default()
+        };
+        let schedule = Schedule::new(0.01, &recipe);
+        let at = |step| schedule.warmup(step, 10).unwrap();
+        let first = at(0);
+        close(schedule.learning_rate(0, 10, 5) * first.bias_factor, 0.091);
+        close(first.momentum(0.937), 0.8137);
+        let middle = at(4);
+        close(schedule.learning_rate(4, 10, 5) * middle.bias_factor, 0.055);
+        for step in [9, 10, 40] {
+            assert_eq!(
+                (at(step).bias_factor, at(step).momentum(0.937)),
+                (1.0, 0.937)
+            );
+        }
+        assert_eq!(
+            self::schedule(ScheduleName::Cosine, 1.0).warmup(0, 10),
+            None
+        );
+    }
 
     fn schedule(name: ScheduleName, warmup_epochs: f64) -> Schedule {
         let recipe = ScheduleRecipe {

@@ -8,7 +8,6 @@ use burn::tensor::{Device, TensorData};
 
 use crate::{
     TrainError,
-    average::WeightAverage,
     checkpoint::{Checkpoint, CheckpointError},
     step::Learner,
 };
@@ -59,7 +58,7 @@ pub fn restore(
     if let Some(average) = &mut learner.average {
         let mut store = average.store().clone();
         checkpoint.load_store("average", &mut store)?;
-        *average = WeightAverage::resume(average.decay(), store, updates);
+        *average = average.resumed(store, updates);
     }
     for (name, optimizer) in &mut learner.optimizers {
         let group = format!("optimizer/{name}");

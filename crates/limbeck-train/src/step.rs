@@ -12,7 +12,7 @@ use limbeck_methods::{
     Setting, Stage, Task, Teacher, Trained,
 };
 use limbeck_nn::{
-    Network, Store,
+    Network, Role, Store,
     seed::{self, Purpose},
 };
 
@@ -22,6 +22,7 @@ use crate::{
     clip::clip_global_norm,
     optimizer::{self, Optimizer},
     recipe::{OptimizerRecipe, Recipe},
+    schedule::Warmup,
 };
 
 pub use report::StepReport;
@@ -50,6 +51,8 @@ pub struct Learner {
     clip_norm: Option<f64>,
     accumulate: usize,
     decay: Option<f64>,
+    /// Steps over which that decay rises.
+    ramp: Option<f64>,
     /// Gradients that wait for an update: for each act, of each member that it trains.
     pending: Vec<Option<Vec<Gradients>>>,
     pending_batches: usize,
@@ -74,6 +77,8 @@ pub struct Lesson<'a> {
     pub run: Progress,
     /// What the recipe's schedule gives.
     pub learning_rate: f64,
+    /// What else warms up.
+    pub warmup: Option<Warmup>,
     /// Decides what dropout and the method draw.
     pub seed: u64,
 }
@@ -114,6 +119,7 @@ impl Learner {
             clip_norm: recipe.train.clip_norm,
             accumulate: recipe.train.accumulate,
             decay: recipe.train.average,
+            ramp: recipe.train.average_ramp,
             pending: Vec::new(),
             pending_batches: 0,
         };
@@ -165,7 +171,7 @@ impl Learner {
         if let Some(decay) = self.decay
             && before.as_ref() != Some(&stage.student)
         {
-            self.average = Some(WeightAverage::new(decay, &student.store));
+            self.average = Some(WeightAverage::new(decay, self.ramp, &student.store));
         }
         self.pending = stage.acts.iter().map(|_| None).collect();
         self.pending_batches = 0;
@@ -223,7 +229,7 @@ impl Learner {
             && average.updates() == 0
         {
             let store = self.cast.store(&self.stages[self.stage].student)?;
-            self.average = Some(WeightAverage::new(decay, store));
+            self.average = Some(WeightAverage::new(decay, self.ramp, store));
         }
         Ok(())
     }
@@ -342,7 +348,7 @@ impl Learner {
                 });
             }
             if updates {
-                self.update(index, &act.trains, learning_rate)?;
+                self.update(index, &act.trains, learning_rate, lesson.warmup)?;
             }
         }
         if updates {
@@ -362,6 +368,7 @@ impl Learner {
         act: usize,
         trains: &[Trained],
         learning_rate: f64,
+        warmup: Option<Warmup>,
     ) -> Result<(), TrainError> {
         let Some(mut gradients) = self.pending[act].take() else {
             return Ok(());
@@ -374,7 +381,13 @@ impl Learner {
                 && !gradients.is_empty()
             {
                 let network = self.cast.network(member).ok();
-                let factors = network.and_then(|network| factors(&optimizer.settings, network));
+                let bias_factor = warmup.map_or(1.0, |warmup| warmup.bias_factor);
+                let factors =
+                    network.and_then(|network| factors(&optimizer.settings, bias_factor, network));
+                if let Some(warmup) = warmup {
+                    let momentum = warmup.momentum(optimizer.settings.momentum);
+                    optimizer.rule.set_momentum(momentum);
+                }
                 let store = self.cast.store_mut(member)?;
                 let Some(factors) = factors else {
                     optimizer.rule.step(store, gradients, learning_rate);
@@ -396,13 +409,14 @@ impl Learner {
     }
 }
 
-/// Factors of the learning rate of each of a network's entries; `None` where all are 1.
-fn factors(settings: &OptimizerRecipe, network: &Network) -> Option<Vec<f64>> {
-    if settings.head_factor == 1.0 && settings.layer_decay == 1.0 {
+/// Factors of the learning rate of each of a network's entries; `None` where all are 1. `bias_factor` is
+/// that of biases and shifts.
+fn factors(settings: &OptimizerRecipe, bias_factor: f64, network: &Network) -> Option<Vec<f64>> {
+    if settings.head_factor == 1.0 && settings.layer_decay == 1.0 && bias_factor == 1.0 {
         return None;
     }
     let entries = network.store.entries().iter();
-    let factor = |name: &str| {
+    let factor = |name: &str, role: Role| {
         let of_head = match network.is_backbone(name) {
             Some(false) => settings.head_factor,
             _ => 1.0,
@@ -410,9 +424,17 @@ fn factors(settings: &OptimizerRecipe, network: &Network) -> Option<Vec<f64>> {
         let of_layer = network.layer_of(name).map_or(1.0, |(layer, layers)| {
             settings.layer_decay.powi((layers - layer) as i32)
         });
-        of_head * of_layer
+        let of_role = match role {
+            Role::Bias | Role::NormShift => bias_factor,
+            _ => 1.0,
+        };
+        of_head * of_layer * of_role
     };
-    Some(entries.map(|entry| factor(&entry.name)).collect())
+    Some(
+        entries
+            .map(|entry| factor(&entry.name, entry.role))
+            .collect(),
+    )
 }
 
 /// When a procedure gets a word between steps.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{probability, within};
 use super::boxes::{BoxAffine, HsvJitter};
+use super::check::{probability, within};
 use super::colour_jitter::ColourJitter;
 use super::fit::Fit;
 use super::normalise::Normalisation;
@@ -305,7 +305,10 @@ impl Augment {
     fn check_for_boxes(&self) -> Result<(), DataError> {
         let of_others = [
             ("mixup_alpha` and `cutmix_alpha", self.mixes()),
-            ("pad_crop", self.pad_crop.is_some_and(|crop| crop.pixels > 0)),
+            (
+                "pad_crop",
+                self.pad_crop.is_some_and(|crop| crop.pixels > 0),
+            ),
             ("shift", self.shift > 0),
             ("rotation", self.rotation > 0.0),
             ("quarter_turns", self.quarter_turns),

@@ -2,13 +2,16 @@
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use super::{LoaderConfig, classes::Classes};
+use super::{Domains, InStyles, LoaderConfig, classes::Classes};
 use crate::augment::{main_labels, mix, mixed_targets};
 use crate::dataset::reason_of;
 use crate::saliency::KeptSaliency;
+use crate::source::Source;
 use crate::{
-    Augment, BoxLabel, BoxSample, DataError, Image, Labelling, Letterbox, Part, Purpose, Stream, VOID,
+    Augment, BoxLabel, BoxSample, DataError, Image, Labelling, Letterbox, Part, Purpose, Stream,
+    VOID,
 };
 
 /// A batch of images.
@@ -50,6 +53,8 @@ pub struct Batch {
     pub replay: Option<Box<Batch>>,
     /// The images before they were reduced to their size.
     pub large: Option<Large>,
+    /// The images in the style of another domain, and others of that.
+    pub styled: Option<InStyles>,
 }
 
 /// The images of a batch in a larger size.
@@ -86,6 +91,8 @@ pub(super) struct Plan {
     pub augment: Augment,
     pub train: bool,
     pub config: LoaderConfig,
+    /// The other domain.
+    pub domains: Option<Domains>,
 }
 
 impl Plan {
@@ -168,6 +175,12 @@ impl Plan {
                 None => return Ok(None),
             }
         }
+        if self.config.images.styled {
+            match self.in_styles(&batch.indices, epoch, number, go_on)? {
+                Some(styled) => batch.styled = Some(styled),
+                None => return Ok(None),
+            }
+        }
         if self.train && self.augment.mixes() {
             let key = (epoch as u64, number as u64);
             let mut stream = Stream::new(self.config.seed, Purpose::Mix, key.0, key.1, 0);
@@ -200,6 +213,7 @@ impl Plan {
             partners: None,
             replay: None,
             large: views.large,
+            styled: None,
             indices,
         }
     }
@@ -244,7 +258,10 @@ impl Plan {
             let out = &mut images[place * numbers..(place + 1) * numbers];
             if self.part.labelling() == Labelling::Boxes {
                 match &mut stream {
-                    Some(stream) => boxes.push(self.boxed(position, stream, out)?),
+                    Some(stream) => {
+                        let source = &self.part.source;
+                        boxes.push(self.boxed(&self.part, source, position, stream, out)?);
+                    }
                     None => {
                         let frame = self.augment.apply_framed(image(position)?, out);
                         let there = self.part.boxes(position)?;
@@ -271,20 +288,96 @@ impl Plan {
         }))
     }
 
-    /// Writes the image at `position` with boxes as it is trained on; gives those that are learnt.
+    /// The first view of the images at `positions` in the style of the other domain, and images of that
+    /// in both styles; `None` if `go_on` said no. An image is varied alike in both. Images of the other domain
+    /// follow one another in an order of their own, over and over.
+    fn in_styles(
+        &self,
+        positions: &[usize],
+        epoch: usize,
+        number: usize,
+        go_on: &impl Fn() -> bool,
+    ) -> Result<Option<InStyles>, DataError> {
+        let Some(Domains {
+            source_fake,
+            target,
+            target_fake,
+        }) = &self.domains
+        else {
+            return Err(DataError::setting(
+                "styled",
+                "a target domain: images without labels that the network is to work on",
+                "none",
+            ));
+        };
+        let numbers = self.augment.numbers();
+        let mut styled = InStyles {
+            source_fake: vec![0.0; positions.len() * numbers],
+            target: vec![0.0; positions.len() * numbers],
+            target_fake: vec![0.0; positions.len() * numbers],
+            target_boxes: (target.labelling() == Labelling::Boxes).then(Vec::new),
+        };
+        let order = |cycle: usize| {
+            let mut order: Vec<usize> = (0..target.len()).collect();
+            let seed = self.config.seed;
+            Stream::new(seed, Purpose::Domain, cycle as u64, 0, 0).shuffle(&mut order);
+            order
+        };
+        let first = (epoch * self.batches() + number) * self.config.batch;
+        let mut cycle = first / target.len();
+        let mut shuffled = order(cycle);
+        for (place, &position) in positions.iter().enumerate() {
+            if !go_on() {
+                return Ok(None);
+            }
+            let range = place * numbers..(place + 1) * numbers;
+            let mut stream = self.stream(Purpose::Augment, position, epoch, 0);
+            let out = &mut styled.source_fake[range.clone()];
+            self.boxed(&self.part, source_fake, position, &mut stream, out)?;
+            if (first + place) / target.len() != cycle {
+                cycle = (first + place) / target.len();
+                shuffled = order(cycle);
+            }
+            let other = shuffled[(first + place) % target.len()];
+            let sample = target.indices[other] as u64;
+            let key = (self.config.seed, cycle as u64);
+            let mut stream = Stream::new(key.0, Purpose::Domain, key.1, sample, 1);
+            let mut same = stream.clone();
+            let out = &mut styled.target[range.clone()];
+            let boxes = self.boxed(target, &target.source, other, &mut stream, out)?;
+            if let Some(all) = &mut styled.target_boxes {
+                all.push(boxes);
+            }
+            let out = &mut styled.target_fake[range];
+            self.boxed(target, target_fake, other, &mut same, out)?;
+        }
+        Ok(Some(styled))
+    }
+
+    /// Writes the image at `position` of `part`, read from `source`, with boxes as it is trained on; gives
+    /// those that are learnt.
     fn boxed(
         &self,
+        part: &Part,
+        source: &Arc<dyn Source>,
         position: usize,
         stream: &mut Stream,
         out: &mut [f32],
     ) -> Result<Vec<BoxLabel>, DataError> {
-        let read = |position| {
-            let (image, boxes) = self.part.boxed(position)?;
+        let read = |position: usize| {
+            let image = match Arc::ptr_eq(source, &part.source) {
+                true => part.image(position)?,
+                false => source.image(part.indices[position])?,
+            };
+            let boxes = match part.labelling() {
+                Labelling::Boxes => part.boxes(position)?,
+                _ => Vec::new(),
+            };
             let learnt = |label: &BoxLabel| !label.crowd && !label.difficult;
             let boxes = boxes.into_iter().filter(learnt).collect();
             Ok(BoxSample { image, boxes })
         };
-        let another = |stream: &mut Stream| read(stream.below(self.part.len()));
+        let another = |stream: &mut Stream| read(stream.below(part.len()));
         self.augment
             .apply_boxes(read(position)?, another, stream, out)
     }

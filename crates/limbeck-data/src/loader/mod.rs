@@ -3,6 +3,7 @@
 mod batch;
 mod classes;
 mod config;
+mod domains;
 mod epoch;
 mod ordered;
 mod whole;
@@ -13,6 +14,7 @@ use batch::Plan;
 pub use batch::{Batch, Large};
 use classes::Classes;
 pub use config::LoaderConfig;
+pub use domains::{Domains, InStyles};
 pub use epoch::Epoch;
 pub use whole::{WholeImage, WholeImages};
 
@@ -74,8 +76,30 @@ impl Loader {
                 augment,
                 train,
                 config,
+                domains: None,
             }),
         })
+    }
+
+    /// The same with the images of another domain, which batches have where [`Images::styled`] is set.
+    ///
+    /// [`Images::styled`]: crate::Images::styled
+    ///
+    /// # Errors
+    /// Domains that do not go with the images.
+    pub fn with_domains(mut self, domains: Domains) -> Result<Self, DataError> {
+        domains.check(&self.plan.part)?;
+        match Arc::get_mut(&mut self.plan) {
+            Some(plan) => plan.domains = Some(domains),
+            None => {
+                return Err(DataError::setting(
+                    "styled",
+                    "given before the first epoch",
+                    "a loader that is at work",
+                ));
+            }
+        }
+        Ok(self)
     }
 
     /// Batches of an epoch.

@@ -84,6 +84,20 @@ impl Source for Joined {
         source.file(index)
     }
 
+    fn size(&self, index: usize) -> Option<[usize; 2]> {
+        let (source, index) = self.find(index);
+        source.size(index)
+    }
+
+    fn category_ids(&self) -> Option<&[i64]> {
+        self.sources[0].category_ids()
+    }
+
+    fn image_id(&self, index: usize) -> Option<i64> {
+        let (source, index) = self.find(index);
+        source.image_id(index)
+    }
+
     fn reduction(&self) -> f64 {
         self.sources[0].reduction()
     }

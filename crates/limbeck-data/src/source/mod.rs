@@ -15,6 +15,7 @@ mod relabelled;
 mod scaled;
 mod scenes;
 mod shapes;
+mod styled;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -23,11 +24,11 @@ use sha2::{Digest, Sha256};
 
 pub use annotation::{Annotation, Labelling};
 pub use below::images_below;
+use boxes::look_for_boxes;
 pub use boxes::{
     BoxCheck, BoxLabel, BoxPartCheck, BoxPlace, BoxPosition, BoxProblem, BoxProblems, BoxSizes,
     BoxedImage, BoxedImages, ClassBoxes, FoundBoxes, find_boxes,
 };
-use boxes::look_for_boxes;
 pub(crate) use cifar::find_cifar;
 pub use folder::Folder;
 pub(crate) use folder::SALIENCY_FOLDER;
@@ -45,6 +46,7 @@ pub(crate) use scenes::find_scenes;
 pub use scenes::{BoxedScenes, SceneBox, SceneDifficulty, Scenes};
 pub(crate) use shapes::find_shapes;
 pub use shapes::{Difficulty, Shapes};
+pub use styled::{Style, Styled};
 
 use crate::{DataError, Found, Image};
 
@@ -126,6 +128,11 @@ pub trait Source: Send + Sync + Debug {
     /// Channels, height and width of most images, as far as that is known at no great cost.
     fn usual_shape(&self) -> Option<[usize; 3]> {
         self.shape()
+    }
+
+    /// Height and width of an image, as far as that is known without decoding it.
+    fn size(&self, _index: usize) -> Option<[usize; 2]> {
+        self.shape().map(|[_, height, width]| [height, width])
     }
 
     /// Factor by which both sides of an image are smaller than those of its mask, rounded to whole

@@ -115,6 +115,10 @@ impl Source for Relabelled {
         self.source.file(index)
     }
 
+    fn size(&self, index: usize) -> Option<[usize; 2]> {
+        self.source.size(index)
+    }
+
     fn reduction(&self) -> f64 {
         self.source.reduction()
     }

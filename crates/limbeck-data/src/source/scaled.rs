@@ -105,6 +105,10 @@ impl Source for Scaled {
         self.scaled_shape(self.inner.usual_shape())
     }
 
+    fn size(&self, index: usize) -> Option<[usize; 2]> {
+        Some(scaled_sides(self.inner.size(index)?, self.factor))
+    }
+
     fn reduction(&self) -> f64 {
         if self.masks {
             self.inner.reduction()

@@ -97,7 +97,8 @@ fn where_there_are_masks_too_one_kind_has_to_be_named() {
         made.text(&format!("labels/{number}.txt"), "0 0.5 0.5 0.5 0.5");
         let mask = image::GrayImage::from_fn(40, 30, |x, _| image::Luma([u8::from(x > 20)]));
         std::fs::create_dir_all(made.path().join("masks")).unwrap();
-        mask.save(made.path().join(format!("masks/{number}.png"))).unwrap();
+        mask.save(made.path().join(format!("masks/{number}.png")))
+            .unwrap();
     }
     made.text("classes.txt", "ground\na\n");
     let of = |labels| {

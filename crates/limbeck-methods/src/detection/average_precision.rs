@@ -10,6 +10,7 @@
 //! too.
 
 mod coco;
+mod resampled;
 mod voc;
 mod yolov5;
 
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use super::DetectionError;
 
 pub use coco::{CocoMeasures, coco};
+pub use resampled::ResampledPrecision;
 pub use voc::{VocMeasures, voc};
 pub use yolov5::{Yolov5Measures, yolov5};
 
@@ -80,6 +82,7 @@ pub struct Detection {
 /// What is there and what was found of one class in one image.
 #[derive(Default)]
 struct Group<'a> {
+    image: usize,
     truth: Vec<&'a GroundTruth>,
     /// By descending score.
     found: Vec<&'a Detection>,
@@ -103,13 +106,14 @@ fn groups<'a>(
         let images = of_class(&mut all, "detection", index, entry.class)?;
         images.entry(entry.image).or_default().found.push(entry);
     }
-    let sorted = |mut group: Group<'a>| {
+    let sorted = |(image, mut group): (usize, Group<'a>)| {
+        group.image = image;
         group.found.sort_by(|a, b| b.score.total_cmp(&a.score));
         group
     };
     Ok(all
         .into_iter()
-        .map(|images| images.into_values().map(sorted).collect())
+        .map(|images| images.into_iter().map(sorted).collect())
         .collect())
 }
 

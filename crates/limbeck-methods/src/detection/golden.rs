@@ -318,6 +318,7 @@ fn adaptation(case: &Case) -> BTreeMap<String, Values> {
         member: "teacher".to_owned(),
         follows: "student_of_file".to_owned(),
         momentum: case.number("teacher_ema"),
+        statistics: false,
     };
     cast.follow(&follower).unwrap();
     let entry = cast.store("teacher").unwrap().entry(id);

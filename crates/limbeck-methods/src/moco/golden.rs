@@ -84,6 +84,7 @@ fn moco(case: &Case) -> BTreeMap<String, Values> {
         member: "key".to_owned(),
         follows: "query".to_owned(),
         momentum: case.number("momentum"),
+        statistics: false,
     };
     cast.follow(&follower).unwrap();
 

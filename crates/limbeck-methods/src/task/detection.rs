@@ -1,6 +1,9 @@
 //! Boxes around objects, with a class of each.
 
-use burn::tensor::{Bool, Int, Tensor, TensorData, activation::log_sigmoid, activation::log_softmax};
+use burn::tensor::{
+    Int, Tensor, TensorData,
+    activation::{log_sigmoid, log_softmax},
+};
 use limbeck_nn::{Feature, Outputs, TaskKind};
 
 use super::{Rows, Task};
@@ -34,11 +37,6 @@ impl Detection {
     /// The task of networks with the anchors of `loss`.
     pub fn new(loss: DetectionLoss) -> Self {
         Self { loss }
-    }
-
-    /// The loss that is learnt by.
-    pub fn loss(&self) -> &DetectionLoss {
-        &self.loss
     }
 
     fn cells(prediction: &Feature) -> Result<Cells<'_>, MethodError> {
@@ -161,9 +159,8 @@ impl Task for Detection {
             .collect();
         let device = student.cells.device();
         if kept.is_empty() {
-            let nothing = |cells: &Tensor<3>| {
-                log_probabilities(flat(cells).narrow(0, 0, 1)).mul_scalar(0.0)
-            };
+            let nothing =
+                |cells: &Tensor<3>| log_probabilities(flat(cells).narrow(0, 0, 1)).mul_scalar(0.0);
             return Ok(Rows {
                 student: nothing(student.cells),
                 teacher: teacher.map(|teacher| nothing(teacher.cells)),
@@ -183,6 +180,10 @@ impl Task for Detection {
             teacher: teacher.map(|teacher| of(teacher.cells)),
             labels,
         })
+    }
+
+    fn detection_loss(&self) -> Option<&DetectionLoss> {
+        Some(&self.loss)
     }
 
     /// Never: a cell is neither right nor wrong before boxes are suppressed.

@@ -115,6 +115,7 @@ impl BenchLearner {
         };
         self.step += 1;
         self.learner.learn(Lesson {
+            warmup: None,
             batch,
             teacher,
             stage: progress,

@@ -164,6 +164,7 @@ pub(super) fn batch(kind: TaskKind, input: InputShape, count: usize, wanted: Ima
     let alone = Batch {
         boxes: Vec::new(),
         frames: Vec::new(),
+        styled: None,
         shape,
         targets: None,
         samples: indices.clone(),

@@ -73,6 +73,10 @@ pub(super) fn evaluate(recipe: &Recipe) -> Value {
         flip,
         // What boundaries are is asked of what it chose, not of the teacher.
         boundary: _,
+        // A detector's cells are stored, not the boxes that are made of them.
+        confidence: _,
+        overlap: _,
+        detections: _,
     } = recipe.evaluate.clone();
     let shown = Shown {
         align_corners: recipe.task.align_corners,
@@ -101,7 +105,7 @@ pub(super) fn take_over_evaluate(
         stride: shown.stride,
         scales: shown.scales,
         flip: shown.flip,
-        boundary: recipe.evaluate.boundary,
+        ..recipe.evaluate.clone()
     };
     Ok(())
 }
@@ -120,8 +124,8 @@ impl Parts {
     /// Of a teacher for `task`.
     pub fn of(task: TaskKind) -> Self {
         match task {
-            TaskKind::Classification | TaskKind::Pretraining => Self::All,
-            TaskKind::Segmentation | TaskKind::Detection => Self::Trained,
+            TaskKind::Classification | TaskKind::Detection | TaskKind::Pretraining => Self::All,
+            TaskKind::Segmentation => Self::Trained,
         }
     }
 }

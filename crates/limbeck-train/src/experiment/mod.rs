@@ -1,5 +1,7 @@
 //! A whole run: teacher, students, baselines, the test at the end, results and report.
 
+mod anchors;
+mod box_content;
 mod cautions;
 mod chosen_method;
 mod disagreements;

@@ -8,11 +8,13 @@ use std::sync::atomic::AtomicBool;
 use limbeck_data::{Augment, Dataset, Labelling, Loader, Normalisation, Part};
 use limbeck_methods::{
     BASELINE, Cast, Classifier, Probe, Procedure, Section, Task, TaskKind, TeacherNetwork,
-    TrainingPart, baseline_of,
+    TrainingPart, baseline_of, detection::Anchors,
 };
 use limbeck_nn::{InputShape, Network};
 
 use super::{
+    anchors,
+    box_content::check_boxes,
     cautions::{cautions, check_batch, check_weights},
     chosen_method::ChosenMethod,
     mask_content::{check_masks, padded_crops},
@@ -27,7 +29,7 @@ use crate::{
     cache::{FittedCache, cache_folder},
     data::{data_fingerprint, input_shape},
     evaluate::EvaluationSet,
-    job::{Choice, Job, loader_config},
+    job::{Choice, Job, loader_config, with_domains},
     label_space, model_source,
     recipe::{ChooseBy, Recipe},
     run_folder::RunFolder,
@@ -57,6 +59,8 @@ pub struct Plan {
     pub classes: Vec<String>,
     /// What the student sees.
     pub input: InputShape,
+    /// The anchors of all detectors of the run; `None` where there are none.
+    pub anchors: Option<Anchors>,
     /// What is done to images.
     pub augment: Augment,
     /// The same of those that the teacher sees, which some methods show it in a larger size.
@@ -154,6 +158,7 @@ impl Plan {
         notes.push(format!("chosen: {}", choice.sentence()));
         let mut warnings = Vec::new();
         check_masks(&dataset, &mut warnings)?;
+        check_boxes(&dataset, &mut warnings)?;
         let cache = match recipe.teacher.source.as_deref().and_then(cache_folder) {
             None => None,
             Some(folder) => Some(FittedCache::open(&folder, &mut recipe)?),
@@ -214,7 +219,7 @@ impl Plan {
                 teacher = teacher.map(RunTeacher::of_other_classes);
             }
         }
-        task_of(&recipe, kind, &classes)?;
+        task_of(&recipe, kind, &classes, None)?;
         let blocks = blocks_of(&recipe, kind, &dataset)?;
         let mut plan = Self {
             recipe,
@@ -225,6 +230,7 @@ impl Plan {
             method,
             classes,
             input,
+            anchors: None,
             teacher_augment: augment.clone(),
             augment,
             normalisation,
@@ -236,6 +242,7 @@ impl Plan {
             notes: Vec::new(),
             warnings: Vec::new(),
         };
+        plan.settle_anchors(&mut notes, &mut warnings)?;
         let (student, start) = plan.start(plan.recipe.train.seed)?;
         notes.extend(start);
         warnings.extend(cautions(&plan, &student)?);
@@ -315,6 +322,33 @@ impl Plan {
         Ok(self.start(seed)?.0)
     }
 
+    /// Gives all detectors of the run the same anchors.
+    fn settle_anchors(
+        &mut self,
+        notes: &mut Vec<String>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), TrainError> {
+        if self.task != TaskKind::Detection {
+            return Ok(());
+        }
+        let seed = self.recipe.train.seed;
+        let (student, _) = self.start(seed)?;
+        let trained = self.teacher.as_ref().filter(|teacher| teacher.is_trained());
+        let teacher = trained.map(RunTeacher::network);
+        let train = &self.dataset.train;
+        let Some(settled) = anchors::settle(&mut self.recipe, train, &student, teacher)? else {
+            return Ok(());
+        };
+        notes.push(settled.note);
+        warnings.extend(settled.warning);
+        self.blueprint = self.blueprint.clone().with_anchors(&settled.anchors);
+        if let Some(teacher) = &mut self.teacher {
+            *teacher = teacher.with_anchors(&settled.anchors, self.input, seed)?;
+        }
+        self.anchors = Some(settled.anchors);
+        Ok(())
+    }
+
     /// The same, with what the user should know of the weights that it starts from.
     fn start(&self, seed: u64) -> Result<(Network, Vec<String>), TrainError> {
         let mut network = self.blueprint.network(self.input, seed)?;
@@ -325,6 +359,7 @@ impl Plan {
                 model_source::load_start(&mut network, Path::new(weights), key)?
             }
         };
+        self.blueprint.set_anchors(&mut network)?;
         Ok((network, notes))
     }
 
@@ -421,7 +456,12 @@ impl Plan {
     /// # Errors
     /// Class weights that do not go with the classes.
     pub fn task(&self) -> Result<Box<dyn Task>, TrainError> {
-        task_of(&self.recipe, self.task, &self.classes)
+        task_of(
+            &self.recipe,
+            self.task,
+            &self.classes,
+            self.anchors.as_ref(),
+        )
     }
 
     /// Gives the teacher the size of the images that the method shows it: one that is trained
@@ -467,6 +507,11 @@ impl Plan {
             )?;
             return Ok(set.of(section));
         }
+        if self.task == TaskKind::Detection {
+            let evaluate = &self.recipe.evaluate;
+            let set = EvaluationSet::of_boxes(part.clone(), &self.augment, evaluate, workers)?;
+            return Ok(set.of(section));
+        }
         if self.task == TaskKind::Pretraining {
             let set = EvaluationSet::of_embeddings(
                 part.clone(),
@@ -496,7 +541,8 @@ impl Plan {
         for stage in procedure.stages(self.recipe.train.epochs) {
             let seed = self.recipe.train.seed;
             let config = loader_config(&self.recipe, &train, seed, stage.images, 0);
-            Loader::new(train.clone(), self.augment.clone(), true, config)?;
+            let loader = Loader::new(train.clone(), self.augment.clone(), true, config)?;
+            with_domains(loader, stage.images, self.dataset.domains.as_ref())?;
         }
         Ok(())
     }
@@ -535,6 +581,7 @@ impl Plan {
             recipe: &self.recipe,
             fingerprint,
             train: self.train(seed)?,
+            domains: self.dataset.domains.as_ref(),
             augment: &self.augment,
             validation,
             validation_answers: None,

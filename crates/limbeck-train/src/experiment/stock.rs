@@ -146,12 +146,19 @@ impl Stock {
         }
         let parts = |of: &DataRecipe| {
             let path = of.path.clone();
-            (path, of.split_seed, of.validation, of.limit, of.scale)
+            let target = of.target.clone();
+            (
+                path,
+                of.split_seed,
+                of.validation,
+                of.limit,
+                of.scale,
+                target,
+            )
         };
         let found = self.datasets.iter();
-        let mut found = found.filter(|(opened, labels, _)| {
-            parts(opened) == parts(data) && *labels == wanted
-        });
+        let mut found =
+            found.filter(|(opened, labels, _)| parts(opened) == parts(data) && *labels == wanted);
         if let Some((.., dataset)) = found.next() {
             return Ok(Arc::clone(dataset));
         }

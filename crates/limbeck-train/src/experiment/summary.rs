@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use limbeck_methods::BASELINE;
+use limbeck_methods::{BASELINE, detection::Kept};
 use limbeck_nn::{Network, TaskKind};
 use limbeck_report::{
     DataSummary, Details, Evaluation, NetworkSummary, Results, SeedResult, Version, paired_gain,
@@ -21,8 +21,9 @@ use crate::{
     job::Finished,
     latency::latency_ms,
     metric::{
-        PartAnswers,
-        pixels::{ClassPixels, class_intervals, gain_over_images, groups},
+        PartAnswers, boxes,
+        pixels::{ClassPixels, class_intervals, gain_over_images},
+        resampling::groups,
     },
     represent::collapsed,
     run_folder::RunFolder,
@@ -91,6 +92,32 @@ pub(super) fn results(
             };
             let data = Path::new(&plan.recipe.data.path);
             pictures = segmented(plan.test(), data, &made, &plan.classes)?;
+        }
+    }
+    if plan.task == TaskKind::Detection {
+        let groups = groups(plan.test().len(), plan.blocks.as_deref());
+        let classes = plan.classes.len();
+        if let Some(gain) = &mut gain {
+            gain.resampled = boxes::gain_over_images(
+                plan.test(),
+                &found(outcome.student_answers),
+                &found(outcome.baseline_answers),
+                classes,
+                &groups,
+            )?;
+        }
+        let students = outcome.tested.iter_mut().zip(outcome.student_answers);
+        let baselines = outcome.baseline_tested.iter_mut();
+        let baselines = baselines.zip(outcome.baseline_answers);
+        let taught = outcome
+            .taught
+            .iter_mut()
+            .map(|(test, answers)| (test, &*answers));
+        for (test, answers) in students.chain(baselines).chain(taught) {
+            if let Details::Detection(details) = &mut test.details {
+                let found = &answers.boxes;
+                details.intervals = boxes::class_intervals(plan.test(), found, classes, &groups)?;
+            }
         }
     }
     let disagreements = match (&outcome.taught, outcome.student_answers.first()) {
@@ -207,6 +234,11 @@ fn named<'a>(
 /// Pixels of each network by picture.
 fn pixels(all: &[PartAnswers]) -> Vec<&[Vec<ClassPixels>]> {
     all.iter().map(|answers| &answers.pixels[..]).collect()
+}
+
+/// What each network found, by image.
+fn found(all: &[PartAnswers]) -> Vec<&[Vec<Kept>]> {
+    all.iter().map(|answers| &answers.boxes[..]).collect()
 }
 
 /// Size of the weights file, or of the bare numbers where the file is elsewhere.

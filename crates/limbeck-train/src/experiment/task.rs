@@ -2,7 +2,9 @@
 
 use limbeck_data::{BlockPattern, Dataset, Labelling};
 use limbeck_methods::{
-    Classification, MethodError, Ohem, Pretraining, Segmentation, Task, entries, pretrains,
+    Classification, Detection, MethodError, Ohem, Pretraining, Segmentation, Task,
+    detection::{Anchors, DetectionLoss, DetectionLossConfig, Gains},
+    entries, pretrains,
 };
 use limbeck_nn::{TaskKind, model};
 
@@ -53,18 +55,8 @@ pub(super) fn kind_of(
     let kind = kind.unwrap_or(TaskKind::Classification);
     match found {
         Some(found) if found != kind => Err(other_task(student.name(), found, kind, "student")),
-        _ if kind == TaskKind::Detection => Err(no_boxes()),
         _ => Ok(kind),
     }
-}
-
-/// Runs learn no boxes yet.
-fn no_boxes() -> TrainError {
-    TrainError::Setting(
-        "runs do not learn detection; choose a model for classes of images or of pixels (`limbeck \
-         models` lists them)"
-            .to_owned(),
-    )
 }
 
 /// Pre-training goes by its method alone: labels are for judging what came of it.
@@ -171,18 +163,30 @@ pub(super) fn blocks_of(
     let Some(pattern) = &recipe.data.block else {
         return Ok(None);
     };
-    if kind != TaskKind::Segmentation {
+    if !matches!(kind, TaskKind::Segmentation | TaskKind::Detection) {
         return Err(TrainError::Setting(format!(
-            "data.block says over which images intervals of {} are taken, and this run is one of \
+            "data.block says over which images intervals of {} and {} are taken, and this run is one of \
              {kind}; leave it out",
-            TaskKind::Segmentation
+            TaskKind::Segmentation,
+            TaskKind::Detection
         )));
     }
     let pattern: BlockPattern = pattern.parse()?;
     Ok(Some(pattern.blocks(&dataset.test)?))
 }
 
-/// The task as the recipe settles it for data of these `classes`.
+/// Weights of the objectness of each level (`ComputeLoss` of YOLOv5).
+fn level_balance(levels: usize) -> Vec<f64> {
+    let of_five = [4.0, 1.0, 0.4, 0.1, 0.03];
+    match levels {
+        // Of fewer or more levels than its networks have, YOLOv5 knows nothing; each goes on as the last.
+        0..=5 => of_five[..levels].to_vec(),
+        _ => (0..levels).map(|i| of_five[i.min(4)]).collect(),
+    }
+}
+
+/// The task as the recipe settles it for data of these `classes`; `anchors` are those of a detector, where
+/// they are settled already.
 ///
 /// # Errors
 /// Class weights that do not go with the classes.
@@ -190,12 +194,36 @@ pub(super) fn task_of(
     recipe: &Recipe,
     kind: TaskKind,
     classes: &[String],
+    anchors: Option<&Anchors>,
 ) -> Result<Box<dyn Task>, TrainError> {
     let label_smoothing = recipe.train.label_smoothing;
     Ok(match kind {
         TaskKind::Classification => Box::new(Classification { label_smoothing }),
         TaskKind::Pretraining => Box::new(Pretraining),
-        TaskKind::Detection => return Err(no_boxes()),
+        TaskKind::Detection => {
+            let it = recipe.task.detection.clone().unwrap_or_default();
+            let gains = Gains {
+                bounds: it.box_gain,
+                objectness: it.objectness_gain,
+                classes: it.class_gain,
+            };
+            let anchors = match anchors {
+                Some(anchors) => anchors.clone(),
+                None => Anchors::yolov5(),
+            };
+            let [height, width] = recipe.augment.size;
+            let levels = anchors.levels().len();
+            let config = DetectionLossConfig {
+                gains: gains.scaled(levels, classes.len(), height.max(width)),
+                balance: level_balance(levels),
+                anchor_ratio: it.anchor_ratio,
+                focal_gamma: it.focal_gamma,
+                label_smoothing,
+                ..DetectionLossConfig::default()
+            };
+            let loss = DetectionLoss::new(config, anchors).map_err(MethodError::from)?;
+            Box::new(Detection::new(loss))
+        }
         TaskKind::Segmentation => {
             let task = &recipe.task;
             let weights = task.class_weights.as_ref();

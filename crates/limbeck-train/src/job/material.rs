@@ -1,6 +1,6 @@
 //! The images that a job's stages train on.
 
-use limbeck_data::{LoaderConfig, Part};
+use limbeck_data::{Domains, Loader, LoaderConfig, Part};
 use limbeck_methods::{HeldOut, Images};
 
 use super::Job;
@@ -45,6 +45,27 @@ impl Job<'_> {
                 dtype,
             )?),
         })
+    }
+}
+
+/// The loader with the other domain, where the stage wants its images.
+///
+/// # Errors
+/// No other domain, or one that does not go with the images.
+pub(crate) fn with_domains(
+    loader: Loader,
+    images: Images,
+    domains: Option<&Domains>,
+) -> Result<Loader, TrainError> {
+    if !images.styled {
+        return Ok(loader);
+    }
+    match domains {
+        Some(domains) => Ok(loader.with_domains(domains.clone())?),
+        None => Err(TrainError::Setting(
+            "the method adapts to another domain; name its images with --target DIR (data.target)"
+                .to_owned(),
+        )),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use burn::tensor::{Tensor, activation::softmax};
 
+use limbeck_methods::detection::Kept;
+
 use super::pixels::ClassPixels;
 use crate::{represent::Glimpse, segment::RunLengths};
 
@@ -29,6 +31,8 @@ pub struct PartAnswers {
     /// Of these, the pixels of the classes that are in each image or were chosen; empty where no right
     /// masks are known.
     pub pixels: Vec<Vec<ClassPixels>>,
+    /// Of a detector, the boxes that it finds in each image, in pixels of the image as it is, surest first.
+    pub boxes: Vec<Vec<Kept>>,
     /// Of a network that is pre-trained, what is shown of its embeddings of the test part.
     pub glimpse: Option<Glimpse>,
 }

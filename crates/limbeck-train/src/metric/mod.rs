@@ -12,6 +12,7 @@
 
 mod agreement;
 mod answers;
+pub mod boxes;
 mod calibration;
 mod classification;
 mod confusion;
@@ -21,6 +22,7 @@ mod meter;
 pub mod pixels;
 mod prediction;
 mod recall;
+pub(crate) mod resampling;
 mod top_k;
 mod without_labels;
 

@@ -22,6 +22,9 @@ pub trait Optimizer: Send + std::fmt::Debug {
     /// place where nobody else holds the tensors: drop tracked copies first.
     fn step(&mut self, store: &mut Store, gradients: Vec<Option<Tensor<1>>>, learning_rate: f64);
 
+    /// Sets the momentum of the steps to come, where the rule has one.
+    fn set_momentum(&mut self, _momentum: f64) {}
+
     /// What the optimiser remembers, by PyTorch's name for it and the entry's name, such as
     /// `momentum_buffer.conv1.weight`: part of checkpoints.
     fn state(&self) -> BTreeMap<String, Tensor<1>>;

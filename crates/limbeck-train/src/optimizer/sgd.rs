@@ -72,6 +72,10 @@ impl Optimizer for Sgd {
         }
     }
 
+    fn set_momentum(&mut self, momentum: f64) {
+        self.config.momentum = momentum;
+    }
+
     fn state(&self) -> BTreeMap<String, Tensor<1>> {
         let mut state = BTreeMap::new();
         save_buffers(&mut state, MOMENTUM, &self.momentum);

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use limbeck_data::{Augment, DataError};
 use limbeck_methods::{METHODS, MethodError};
 
-use super::{Mistake, Place, Recipe, RecipeError};
+use super::{DetectionRecipe, Mistake, Place, Recipe, RecipeError};
 use crate::{cache::cache_folder, model_facts::parse_normalisation};
 
 impl Recipe {
@@ -54,6 +54,9 @@ impl Recipe {
         }
         if let Some(rate) = it.later_rate {
             positive("task.later_rate", rate)?;
+        }
+        if let Some(detection) = &it.detection {
+            check_detection(detection)?;
         }
         let Some(ohem) = it.ohem else {
             return Ok(());
@@ -120,7 +123,14 @@ impl Recipe {
             it.boundary,
             it.boundary > 0.0 && it.boundary < 0.5,
             "above 0 and below 0.5",
-        )
+        )?;
+        for (key, value) in [
+            ("evaluate.confidence", it.confidence),
+            ("evaluate.overlap", it.overlap),
+        ] {
+            number(key, value, (0.0..=1.0).contains(&value), "from 0 to 1")?;
+        }
+        bounded("evaluate.detections", it.detections, 100_000)
     }
 
     fn check_data(&self) -> Result<(), Mistake> {
@@ -159,6 +169,15 @@ impl Recipe {
         }
         if let Some(block) = &data.block {
             text("data.block", block)?;
+        }
+        if let Some(target) = &data.target {
+            text("data.target.path", &target.path)?;
+            number(
+                "data.target.share",
+                target.share,
+                (0.0..=0.5).contains(&target.share),
+                "from 0 to 0.5",
+            )?;
         }
         if let Some(seed) = data.view_seed {
             fits(
@@ -339,6 +358,17 @@ impl Recipe {
                 &format!("at most train.iterations ({all})"),
             )?;
         }
+        if let Some(rate) = it.warmup_biases {
+            at_least_zero("schedule.warmup_biases", rate)?;
+        }
+        if let Some(momentum) = it.warmup_momentum {
+            number(
+                "schedule.warmup_momentum",
+                momentum,
+                (0.0..1.0).contains(&momentum),
+                "of at least 0 and below 1",
+            )?;
+        }
         number(
             "schedule.warmup_epochs",
             it.warmup_epochs,
@@ -379,6 +409,9 @@ impl Recipe {
                 "above 0 and below 1",
             )?;
         }
+        if let Some(steps) = it.average_ramp {
+            number("train.average_ramp", steps, steps > 0.0, "above 0")?;
+        }
         count("train.accumulate", it.accumulate)?;
         count("train.choose_epochs", it.choose_epochs)?;
         match it.threads {
@@ -386,6 +419,24 @@ impl Recipe {
             None => Ok(()),
         }
     }
+}
+
+fn check_detection(it: &DetectionRecipe) -> Result<(), Mistake> {
+    at_least_zero("task.detection.box_gain", it.box_gain)?;
+    at_least_zero("task.detection.objectness_gain", it.objectness_gain)?;
+    at_least_zero("task.detection.class_gain", it.class_gain)?;
+    at_least_zero("task.detection.focal_gamma", it.focal_gamma)?;
+    number(
+        "task.detection.anchor_ratio",
+        it.anchor_ratio,
+        it.anchor_ratio > 1.0,
+        "above 1",
+    )?;
+    let sides = it.anchors.iter().flatten().flatten().flatten();
+    for &side in sides {
+        positive("task.detection.anchors", side)?;
+    }
+    Ok(())
 }
 
 fn fits(key: &str, found: impl Display, is_in_range: bool, expected: &str) -> Result<(), Mistake> {

@@ -1,12 +1,12 @@
 //! What a recipe is where nothing is said, which for networks that segment and for what is pre-trained
 //! is something else than for classifiers.
 
-use limbeck_data::{Augment, ColourJitter, RandomResizedCrop, RandomScale};
+use limbeck_data::{Augment, BoxAffine, ColourJitter, HsvJitter, RandomResizedCrop, RandomScale};
 use limbeck_nn::{TaskKind, model};
 
 use super::{
-    DataRecipe, OptimizerName, OptimizerRecipe, Recipe, ScheduleName, ScheduleRecipe,
-    StudentRecipe, TaskName,
+    DataRecipe, DetectionRecipe, OptimizerName, OptimizerRecipe, Recipe, ScheduleName,
+    ScheduleRecipe, StudentRecipe, TaskName, TaskRecipe, TrainRecipe,
 };
 
 /// What of a recipe decides its defaults.
@@ -52,6 +52,18 @@ impl Recipe {
     /// | --- | --- |
     /// | `augment` | the same crops, mirrored half the time, colours 0.4, hue 0.1 |
     /// | `optimizer` | SGD, 0.03, momentum 0.9, decay 1e-4 |
+    ///
+    /// Of detectors (YOLOv5 5.0, `data/hyps/hyp.scratch.yaml` and `train.py`):
+    ///
+    /// | | |
+    /// | --- | --- |
+    /// | `data.batch` | 16 |
+    /// | `augment` | mosaic, scale 0.5 to 1.5 and moved by a tenth, hue, saturation and value, mirrored half the time |
+    /// | `optimizer` | SGD with Nesterov, 0.01, momentum 0.937, decay 1.25e-4, not of norms |
+    /// | `schedule` | cosine to a fifth after three epochs of warm-up, biases from 0.1, momentum from 0.8 |
+    /// | `train.average` | 0.9999, over 2,000 steps |
+    ///
+    /// YOLOv5's decay of 5e-4 is of a step of 64 images, which it adds up; here a step has 16.
     pub(super) fn defaults(grounds: Grounds<'_>) -> Self {
         let base = Self::default();
         let base = Self {
@@ -77,6 +89,9 @@ impl Recipe {
         }
         let of_model = || found.as_ref().map(|it| it.task);
         let kind = grounds.kind.map(TaskKind::from).or_else(of_model);
+        if kind == Some(TaskKind::Detection) {
+            return detection(base);
+        }
         if kind != Some(TaskKind::Segmentation) {
             return base;
         }
@@ -100,6 +115,48 @@ impl Recipe {
             schedule,
             ..base
         }
+    }
+}
+
+fn detection(base: Recipe) -> Recipe {
+    Recipe {
+        task: TaskRecipe {
+            detection: Some(DetectionRecipe::default()),
+            ..base.task
+        },
+        data: DataRecipe {
+            batch: 16,
+            ..base.data
+        },
+        augment: Augment {
+            flip: 0.5,
+            pad_crop: None,
+            mosaic: 1.0,
+            random_affine: Some(BoxAffine::default()),
+            hsv_jitter: Some(HsvJitter::default()),
+            ..base.augment
+        },
+        optimizer: OptimizerRecipe {
+            learning_rate: 0.01,
+            momentum: 0.937,
+            nesterov: true,
+            weight_decay: 1.25e-4,
+            decay_norms: false,
+            ..OptimizerRecipe::of(OptimizerName::Sgd)
+        },
+        schedule: ScheduleRecipe {
+            minimum: 0.002,
+            warmup_epochs: 3.0,
+            warmup_biases: Some(0.1),
+            warmup_momentum: Some(0.8),
+            ..base.schedule
+        },
+        train: TrainRecipe {
+            average: Some(0.9999),
+            average_ramp: Some(2_000.0),
+            ..base.train
+        },
+        ..base
     }
 }
 

@@ -1,4 +1,4 @@
-//! `[evaluate]`: how networks that segment are measured.
+//! `[evaluate]`: how networks that segment and detectors are measured.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub enum EvaluateMode {
     Sliding,
 }
 
-/// `[evaluate]`: how networks that segment are measured: always in the size of the masks as they are
+/// `[evaluate]`: how networks that segment and detectors are measured. Those that segment, always in the size of the masks as they are
 /// stored, student, baseline and teacher alike.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -36,6 +36,14 @@ pub struct EvaluateRecipe {
     /// Width of the band along boundaries that boundary IoU looks at, as a share of the diagonal.
     /// Default 0.02 (Cheng et al., "Boundary IoU", CVPR 2021, section 5.1).
     pub boundary: f64,
+    /// Of detectors: least score of a box that is looked at. Default 0.001 (YOLOv5): average precision is of
+    /// all scores.
+    pub confidence: f64,
+    /// Of detectors: overlap (IoU) above which two boxes of a class are taken for one. Default 0.6
+    /// (YOLOv5).
+    pub overlap: f64,
+    /// Of detectors: boxes of an image at the most. Default 300 (YOLOv5).
+    pub detections: usize,
 }
 
 impl Default for EvaluateRecipe {
@@ -47,6 +55,9 @@ impl Default for EvaluateRecipe {
             scales: vec![1.0],
             flip: false,
             boundary: 0.02,
+            confidence: 0.001,
+            overlap: 0.6,
+            detections: 300,
         }
     }
 }

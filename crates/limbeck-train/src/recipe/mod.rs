@@ -27,6 +27,6 @@ pub use layers::Layers;
 pub use probe::ProbeRecipe;
 pub use sections::{
     Choose, ChooseBy, DataRecipe, MethodRecipe, OptimizerName, OptimizerRecipe, Recipe,
-    ScheduleName, ScheduleRecipe, StudentRecipe, TeacherRecipe, TrainRecipe,
+    ScheduleName, ScheduleRecipe, StudentRecipe, TargetRecipe, TeacherRecipe, TrainRecipe,
 };
-pub use task::{ClassWeights, OhemRecipe, TaskName, TaskRecipe};
+pub use task::{ClassWeights, DetectionRecipe, OhemRecipe, TaskName, TaskRecipe};

@@ -14,6 +14,13 @@ impl Recipe {
     pub fn with_absolute_paths(&self) -> Self {
         let mut recipe = self.clone();
         recipe.data.path = absolute(&recipe.data.path);
+        if let Some(target) = &mut recipe.data.target {
+            target.path = absolute(&target.path);
+            let drawings = [&mut target.source_drawings, &mut target.target_drawings];
+            for folder in drawings.into_iter().flatten() {
+                *folder = absolute(folder);
+            }
+        }
         let named = [
             &mut recipe.teacher.source,
             &mut recipe.teacher.classes,

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use limbeck_data::{Augment, PadCrop};
+use limbeck_data::{Augment, PadCrop, StyleMap};
 use serde::{Deserialize, Serialize};
 
 use super::{EvaluateRecipe, ProbeRecipe, TaskRecipe};
@@ -26,6 +26,9 @@ pub struct Recipe {
     /// because mirrored digits and letters are other ones: set `flip = 0.5` for photographs, and
     /// `pad_crop.pixels = 0` for no crop. `size` and `channels` are 0 by default: the data's own,
     /// or the student's own size where images have no common one.
+    ///
+    /// Detectors learn, by default, from mosaics of four images, scaled by 0.5 to 1.5 and moved by up to a
+    /// tenth, in other hues, saturations and values, mirrored half the time; `size` is then the side of a square.
     ///
     /// Networks that segment learn, by default, from crops of images that are scaled by 0.5 to 2
     /// (`random_scale.range = [0, 0]` for neither) and mirrored half the time; `size` is then that of
@@ -117,7 +120,11 @@ pub struct DataRecipe {
     /// A new one in every epoch where missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub views: Option<usize>,
-    /// Images of one forward pass. Default 64, as in the CIFAR protocol; 8 of networks that segment.
+    /// Another domain, for methods that adapt to it: what is tested on is then its test part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetRecipe>,
+    /// Images of one forward pass. Default 64, as in the CIFAR protocol; 8 of networks that
+    /// segment, 16 of detectors.
     pub batch: usize,
     /// Threads that decode and augment; with 0 the trainer does it itself. Default 1: small
     /// images are cheap to prepare and training takes the other cores. Results are the same bits
@@ -137,8 +144,41 @@ impl Default for DataRecipe {
             block: None,
             view_seed: None,
             views: None,
+            target: None,
             batch: 64,
             workers: 1,
+        }
+    }
+}
+
+/// `data.target`: images of another domain, on which the student is to work. Their labels are not learnt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TargetRecipe {
+    /// A folder, as `data.path`.
+    pub path: String,
+    /// How images are drawn in the style of the other domain where no folder has them: `fourier` (default)
+    /// or `statistics`.
+    pub style: StyleMap,
+    /// Read by `fourier`: reach of the frequencies whose amplitudes are taken, as a share of a side. Default
+    /// 0.05 (Yang and Soatto: 0.01 to 0.09).
+    pub share: f64,
+    /// Folder with the images of the source in the style of the target, under their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_drawings: Option<String>,
+    /// Folder with the images of the target in the style of the source, under their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_drawings: Option<String>,
+}
+
+impl Default for TargetRecipe {
+    fn default() -> Self {
+        Self {
+            path: String::new(),
+            style: StyleMap::default(),
+            share: 0.05,
+            source_drawings: None,
+            target_drawings: None,
         }
     }
 }
@@ -391,6 +431,14 @@ pub struct ScheduleRecipe {
     pub warmup_iterations: Option<usize>,
     /// Learning rate that this rise starts from. Default 0.
     pub warmup_start: f64,
+    /// Learning rate of biases and of shifts of norms that theirs starts from, meanwhile; that of all
+    /// others where missing. 0.1 of detectors (YOLOv5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup_biases: Option<f64>,
+    /// Read by SGD: momentum that rises to its own, meanwhile; its own all along where missing. 0.8 of
+    /// detectors (YOLOv5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup_momentum: Option<f64>,
 }
 
 impl Default for ScheduleRecipe {
@@ -404,6 +452,8 @@ impl Default for ScheduleRecipe {
             warmup_epochs: 0.0,
             warmup_iterations: None,
             warmup_start: 0.0,
+            warmup_biases: None,
+            warmup_momentum: None,
         }
     }
 }
@@ -435,6 +485,10 @@ pub struct TrainRecipe {
     /// saved; none where missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub average: Option<f64>,
+    /// Read with `average`: steps τ over which its decay d rises, as d · (1 − exp(−n/τ)) at the n-th
+    /// update; d all along where missing. 2,000 of detectors (YOLOv5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average_ramp: Option<f64>,
     /// Batches whose gradients are averaged into one step. Default 1.
     pub accumulate: usize,
     /// What the best epoch is chosen by on the validation part: `accuracy`, or `recall` for
@@ -490,6 +544,7 @@ impl Default for TrainRecipe {
             label_smoothing: 0.0,
             clip_norm: None,
             average: None,
+            average_ramp: None,
             accumulate: 1,
             choose_by: ChooseBy::Accuracy,
             choose: None,

@@ -14,6 +14,8 @@ pub enum TaskName {
     Classification,
     /// One class of each pixel.
     Segmentation,
+    /// Boxes around objects.
+    Detection,
     /// An embedding of each image.
     Pretraining,
 }
@@ -23,16 +25,17 @@ impl From<TaskName> for TaskKind {
         match name {
             TaskName::Classification => Self::Classification,
             TaskName::Segmentation => Self::Segmentation,
+            TaskName::Detection => Self::Detection,
             TaskName::Pretraining => Self::Pretraining,
         }
     }
 }
 
-/// `[task]`: what is to be learnt. Everything but `kind` and `frozen_norms` is of segmentation.
+/// `[task]`: what is to be learnt. Everything but `kind`, `detection` and `frozen_norms` is of segmentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskRecipe {
-    /// `classification`, `segmentation` or `pretraining`. Where missing, what the method is for, else
+    /// `classification`, `segmentation`, `detection` or `pretraining`. Where missing, what the method is for, else
     /// what the data has labels for; of pictures without labels, what the networks are for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<TaskName>,
@@ -65,6 +68,9 @@ pub struct TaskRecipe {
     /// small to have statistics of their own, of networks that start from trained weights. Default
     /// false.
     pub frozen_norms: bool,
+    /// How boxes are learnt, of detection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detection: Option<DetectionRecipe>,
 }
 
 impl Default for TaskRecipe {
@@ -79,6 +85,47 @@ impl Default for TaskRecipe {
             later_rate: None,
             align_corners: false,
             frozen_norms: false,
+            detection: None,
+        }
+    }
+}
+
+/// `task.detection`: how boxes are learnt. Defaults are YOLOv5's for training from scratch
+/// (`data/hyps/hyp.scratch.yaml` of its version 5.0).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DetectionRecipe {
+    /// Weight of 1 − CIoU of boxes. Default 0.05.
+    pub box_gain: f64,
+    /// Weight of the cross entropy of objectness, at 640 pixels; it grows with the area. Default 1.
+    pub objectness_gain: f64,
+    /// Weight of the cross entropy of classes, of 80; it grows with their number. Default 0.5.
+    pub class_gain: f64,
+    /// γ of focal loss. Default 0: none.
+    pub focal_gamma: f64,
+    /// Sides of a box that an anchor learns are less than so many times longer or shorter. Default 4.
+    pub anchor_ratio: f64,
+    /// Width and height in pixels of the anchors of each level, finest first, such as
+    /// `[[[10, 13], [16, 30]], …]`. Where missing, those of the teacher or of the student's weights, else
+    /// the network's own as far as they fit the boxes to train on, else some that do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchors: Option<Vec<Vec<[f64; 2]>>>,
+}
+
+impl Default for DetectionRecipe {
+    fn default() -> Self {
+        let limbeck_methods::detection::Gains {
+            bounds,
+            objectness,
+            classes,
+        } = Default::default();
+        Self {
+            box_gain: bounds,
+            objectness_gain: objectness,
+            class_gain: classes,
+            focal_gamma: 0.0,
+            anchor_ratio: 4.0,
+            anchors: None,
         }
     }
 }

@@ -101,6 +101,9 @@ pub struct RunArguments {
     /// Train on this many images of each class, drawn anew for each seed
     #[arg(long, value_name = "N", conflicts_with = "limit")]
     pub shots: Option<usize>,
+    /// What is learnt, where the data has labels for several tasks [default: what it has labels for]
+    #[arg(long, value_enum)]
+    pub task: Option<TaskName>,
     /// How many seeds to train with
     #[arg(long, value_name = "N")]
     pub seeds: Option<usize>,
@@ -156,8 +159,22 @@ pub enum TaskName {
     Classification,
     /// A class for each pixel
     Segmentation,
+    /// A box around each object
+    Detection,
     /// No class: a start for other tasks, learnt from images alone
     Pretraining,
+}
+
+impl TaskName {
+    /// What recipes call it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Classification => "classification",
+            Self::Segmentation => "segmentation",
+            Self::Detection => "detection",
+            Self::Pretraining => "pretraining",
+        }
+    }
 }
 
 /// `limbeck demo`.

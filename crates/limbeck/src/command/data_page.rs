@@ -128,7 +128,7 @@ fn picture(source: &Arc<dyn Source>, index: usize) -> Option<DataPicture> {
         pixels: image.pixels,
         ids: match annotation {
             Annotation::Mask(mask) => Some(mask.resized(height, width).ids),
-            Annotation::None | Annotation::Class(_) => None,
+            Annotation::None | Annotation::Class(_) | Annotation::Boxes(_) => None,
         },
     })
 }

@@ -8,6 +8,7 @@ use crate::arguments::{DemoArguments, RunArguments, TaskName};
 /// The demo's recipes; also examples of such.
 const CLASSIFICATION: &str = include_str!("demo.toml");
 const SEGMENTATION: &str = include_str!("demo-segmentation.toml");
+const DETECTION: &str = include_str!("demo-detection.toml");
 const PRETRAINING: &str = include_str!("demo-pretraining.toml");
 
 /// Trains a teacher, distils it with several seeds next to the baseline, and writes the report.
@@ -16,6 +17,7 @@ pub fn run(arguments: &DemoArguments, quiet: bool) -> anyhow::Result<()> {
     let recipe = match arguments.task {
         TaskName::Classification => CLASSIFICATION,
         TaskName::Segmentation => SEGMENTATION,
+        TaskName::Detection => DETECTION,
         TaskName::Pretraining => PRETRAINING,
     };
     layers.parse(recipe, "the demo's recipe")?;

@@ -3,12 +3,12 @@
 use std::io::{Write, stdout};
 use std::path::Path;
 
-use limbeck::data::{Labelling, Measured, OpenOptions, find};
+use limbeck::data::{Labelling, Measured, OpenOptions, find_labelled};
 use limbeck::nn::TaskKind;
-use limbeck::train::TrainError;
 use limbeck::train::evaluate::EvaluationSet;
 use limbeck::train::recipe::EvaluateRecipe;
 use limbeck::train::run_folder;
+use limbeck::train::{TrainError, data::wanted_labels};
 use serde_json::json;
 
 use super::{classes::by_class_of_model, predict::load_model, threads};
@@ -24,11 +24,12 @@ pub fn split_of(model: &str) -> anyhow::Result<OpenOptions> {
             seed: recipe.data.split_seed,
             validation: recipe.data.validation,
             limit: None,
+            labels: wanted_labels(&recipe),
         }),
     )
 }
 
-/// How the run in the folder `model` showed pictures to a network that segments; whole for a file.
+/// How the run in the folder `model` measured a network that segments, or a detector; as is usual for a file.
 pub fn shown_as(model: &str) -> anyhow::Result<EvaluateRecipe> {
     let recipe = run_folder::recipe_of(Path::new(model))?;
     Ok(recipe.map(|recipe| recipe.evaluate).unwrap_or_default())
@@ -50,7 +51,8 @@ fn was_trained_on(model: &str, data: &Path) -> anyhow::Result<bool> {
 pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
     threads::set(arguments.threads)?;
     let path = Path::new(&arguments.data);
-    let found = find(path).map_err(TrainError::from)?;
+    let split = split_of(&arguments.model)?;
+    let found = find_labelled(path, split.labels).map_err(TrainError::from)?;
     for note in found.notes.iter().filter(|_| !quiet) {
         eprintln!("{note}");
     }
@@ -62,9 +64,7 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
         Some(PartName::All) => Measured::All,
         None => found.usually_measured(was_trained_on(&arguments.model, path)?),
     };
-    let part = found
-        .measured(which, &split_of(&arguments.model)?)
-        .map_err(TrainError::from)?;
+    let part = found.measured(which, &split).map_err(TrainError::from)?;
     if part.labelling() == Labelling::None {
         return Err(Usage(format!(
             "`{}` has no labels to measure by; label its images with `limbeck predict`",
@@ -79,6 +79,7 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
     let model = load_model(&arguments.model, &arguments.file.facts(), images, quiet)?;
     let labels = match part.labelling() {
         Labelling::Masks => TaskKind::Segmentation,
+        Labelling::Boxes => TaskKind::Detection,
         Labelling::None | Labelling::Classes => TaskKind::Classification,
     };
     if let Some(task) = model.network.task().filter(|task| *task != labels) {
@@ -136,13 +137,13 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
             measure.title, measure.unit
         )?;
     }
-    if labels == TaskKind::Segmentation {
+    if matches!(labels, TaskKind::Segmentation | TaskKind::Detection) {
         print_classes(&mut out, &classes, &evaluation.per_class)?;
     }
     Ok(())
 }
 
-/// IoU of each class, those that do not occur by name.
+/// IoU or AP of each class, those that do not occur by name.
 fn print_classes(
     out: &mut impl Write,
     classes: &[String],

@@ -118,6 +118,7 @@ impl Facts {
         let classes = match data.labelling {
             Labelling::Classes => format!("{} classes", data.classes.len()),
             Labelling::Masks => format!("masks of {} classes", data.classes.len()),
+            Labelling::Boxes => format!("boxes of {} classes", data.classes.len()),
             Labelling::None => "no labels".to_owned(),
         };
         Ok(Self {
@@ -363,6 +364,7 @@ fn of_task(name: &str, data: &Dataset) -> anyhow::Result<String> {
     let found = model::find(name).map_err(TrainError::from)?;
     let task = match data.labelling {
         Labelling::Masks => TaskKind::Segmentation,
+        Labelling::Boxes => TaskKind::Detection,
         Labelling::Classes | Labelling::None => TaskKind::Classification,
     };
     if found.task == task {

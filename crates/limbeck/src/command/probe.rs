@@ -71,6 +71,7 @@ fn open_labelled(arguments: &ProbeArguments, quiet: bool) -> anyhow::Result<Data
         seed: recipe.data.split_seed,
         validation: recipe.data.validation,
         limit: None,
+        labels: None,
     });
     let dataset = open(Path::new(&arguments.data), &options).map_err(TrainError::from)?;
     for note in dataset.notes.iter().filter(|_| !quiet) {
@@ -78,7 +79,7 @@ fn open_labelled(arguments: &ProbeArguments, quiet: bool) -> anyhow::Result<Data
     }
     match dataset.labelling {
         Labelling::Classes => Ok(dataset),
-        Labelling::None | Labelling::Masks => Err(Usage(format!(
+        Labelling::None | Labelling::Masks | Labelling::Boxes => Err(Usage(format!(
             "`{}` has no class for each image, which is what embeddings are judged by",
             arguments.data
         ))

@@ -16,7 +16,7 @@ use limbeck::train::run_folder::{self, RunFolder};
 use serde_json::{Map, Value, json};
 
 use super::{interrupt, threads};
-use crate::arguments::{RunArguments, TeacherFileArguments};
+use crate::arguments::{RunArguments, TaskName, TeacherFileArguments};
 use crate::exit::{Interrupted, Usage};
 use crate::progress::Progress;
 
@@ -121,6 +121,7 @@ pub fn require(layers: &Layers, key: &str, flag: &str) -> anyhow::Result<()> {
 /// Lays defaults, recipe file, flags and assignments over each other, and checks that data and
 /// network are named; `model` is the flag that names the latter.
 pub fn resolve(mut flags: Flags, arguments: &RunArguments, model: &str) -> anyhow::Result<Recipe> {
+    flags.put("task", "kind", arguments.task.map(TaskName::key));
     flags.number("train", "epochs", arguments.epochs);
     flags.number("train", "seeds", arguments.seeds);
     flags.put("train", "seed", arguments.seed.map(|seed| seed as i64));

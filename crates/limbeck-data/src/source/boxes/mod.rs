@@ -19,8 +19,8 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
-pub use self::found::{FoundBoxes, find_boxes};
 pub(super) use self::found::look_for_boxes;
+pub use self::found::{FoundBoxes, find_boxes};
 pub use self::label::BoxLabel;
 pub use self::problem::{BoxPlace, BoxPosition, BoxProblem};
 pub use self::report::{BoxCheck, BoxPartCheck, BoxProblems, BoxSizes, ClassBoxes};
@@ -125,6 +125,11 @@ impl Source for BoxedImages {
         self.room
             .keep(&self.kept[index], &image, image.pixels.len());
         Ok(image)
+    }
+
+    fn size(&self, index: usize) -> Option<[usize; 2]> {
+        let [width, height] = self.images[index].size;
+        Some([height, width])
     }
 
     fn category_ids(&self) -> Option<&[i64]> {

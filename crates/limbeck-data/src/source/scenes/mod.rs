@@ -304,7 +304,9 @@ mod tests {
         assert_eq!(dataset.classes[..3], ["ground", "disc", "square"]);
         let sizes = [&dataset.train, &dataset.validation, &dataset.test].map(|part| part.len());
         assert_eq!(sizes, [90, 10, 50]);
-        let error = find_scenes(Path::new("scenes:3")).unwrap_err().to_string();
+        let error = find_scenes(Path::new("scenes:3"), None)
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("`scenes:N` must be a number"), "{error}");
     }
 }

@@ -98,8 +98,8 @@ pub fn coco(
 }
 
 /// What a detection is at one threshold.
-#[derive(Clone, Copy, PartialEq)]
-enum Mark {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Mark {
     Right,
     Wrong,
     /// Does not count.
@@ -108,10 +108,11 @@ enum Mark {
 
 /// A detection in its place among those of its class and image, surest first.
 #[derive(Clone, Copy)]
-struct Marked {
-    score: f64,
+pub(super) struct Marked {
+    pub image: usize,
+    pub score: f64,
     place: usize,
-    marks: [Mark; 10],
+    pub marks: [Mark; 10],
 }
 
 /// Precision and recall of a class at each threshold.
@@ -121,12 +122,12 @@ struct Curve {
 }
 
 /// One class in all images: for each size its detections and how many objects are to be found.
-struct Class {
-    sizes: [(Vec<Marked>, usize); 4],
+pub(super) struct Class {
+    pub sizes: [(Vec<Marked>, usize); 4],
 }
 
 impl Class {
-    fn new(images: &[Group<'_>]) -> Self {
+    pub fn new(images: &[Group<'_>]) -> Self {
         let mut sizes: [(Vec<Marked>, usize); 4] = Default::default();
         for group in images {
             let found = &group.found[..group.found.len().min(DETECTIONS)];
@@ -149,6 +150,7 @@ impl Class {
                 let own: Vec<bool> = own.collect();
                 let first = marked.len();
                 marked.extend(found.iter().enumerate().map(|(place, detection)| Marked {
+                    image: group.image,
                     score: detection.score,
                     place,
                     marks: [Mark::Wrong; 10],

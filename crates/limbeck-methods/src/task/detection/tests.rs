@@ -62,7 +62,7 @@ fn the_loss_is_that_of_the_levels_times_the_images() {
         maps.push(level.reshape([2, 3, rows, columns, 7]));
         first += count;
     }
-    let whole = task.loss().terms(&maps, &boxes).unwrap().total();
+    let whole = task.loss.terms(&maps, &boxes).unwrap().total();
     assert_close(&[sum], &[number(&whole)]);
     assert!(task.terms(&outputs, &Target::None).unwrap().is_empty());
 }
@@ -119,7 +119,7 @@ fn where_nothing_is_seen_there_is_nothing_to_compare_and_no_gradient() {
         .unwrap();
     let value = softened_kl(rows.student, rows.teacher.unwrap(), 1.0);
     assert_close(&[number(&value)], &[0.0]);
-    let slope = gradient(&value, &cells);
+    let slope = gradient(&cells, &value.backward()).unwrap();
     assert!(slope.iter().all(|&slope| slope == 0.0));
 }
 
@@ -132,7 +132,9 @@ fn other_cells_and_other_predictions_are_told() {
         anchors: 3,
         levels: vec![[2, 2]],
     };
-    let error = task.rows(&student, Some(&other), &Target::None).unwrap_err();
+    let error = task
+        .rows(&student, Some(&other), &Target::None)
+        .unwrap_err();
     assert!(error.to_string().contains("[12, 7]"), "{error}");
     let vector = Feature::Vector(random("v", [2, 7]));
     let error = task.rows(&vector, None, &Target::None).unwrap_err();

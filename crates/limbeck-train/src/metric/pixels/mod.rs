@@ -24,4 +24,4 @@ pub(crate) use meter::absent_classes;
 pub use meter::{PixelMeter, Segmented};
 pub(crate) use pixel_accuracy::counted;
 pub use pixel_accuracy::pixel_accuracy;
-pub(crate) use resampling::{class_intervals, gain_over_images, groups};
+pub(crate) use resampling::{class_intervals, gain_over_images};

@@ -1,42 +1,13 @@
 //! Intervals over the pictures that were measured on: how far mean IoU, and what is gained in it, would
-//! move with other pictures of the same kind.
-//!
-//! The percentile bootstrap over blocks of pictures: as many blocks as there are are drawn with
-//! replacement, the same for all networks, and a measure is taken of the drawn pictures' pixels. Where
-//! frames belong together, as those of one film, blocks are drawn and not frames, which are no
-//! independent samples. What is drawn depends on the number of blocks alone.
+//! move with other pictures of the same kind (see [`crate::metric::resampling`]).
 
-use std::collections::BTreeMap;
-
-use limbeck_data::Stream;
 use limbeck_report::Resampled;
 
 use super::{ClassPixels, mean_of};
-
-/// Resamples: the ends of a 95 % interval then have 50 values outside of them (Efron and Tibshirani,
-/// "An Introduction to the Bootstrap", 1993, section 13.3: 1,000 or more).
-const RESAMPLES: usize = 2_000;
+use crate::metric::resampling::{RESAMPLES, draws, interval, resampled};
 
 /// Pixels of a network by picture: of each the classes that are in it or were chosen.
 pub(crate) type Pictures = [Vec<ClassPixels>];
-
-/// The pictures of each block, in the order of their first picture. `blocks` has the block of each
-/// picture; without them, every picture stands for itself.
-pub(crate) fn groups(pictures: usize, blocks: Option<&[usize]>) -> Vec<Vec<usize>> {
-    let Some(blocks) = blocks else {
-        return (0..pictures).map(|picture| vec![picture]).collect();
-    };
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    let mut places = BTreeMap::new();
-    for (picture, &block) in blocks.iter().enumerate().take(pictures) {
-        let place = *places.entry(block).or_insert(groups.len());
-        match groups.get_mut(place) {
-            Some(group) => group.push(picture),
-            None => groups.push(vec![picture]),
-        }
-    }
-    groups
-}
 
 /// The 95 % interval of the mean gain of `students` over the `baselines` of the same seeds in mean
 /// IoU, in points. `None` where there are no pairs, fewer than two blocks, or networks that were
@@ -66,14 +37,7 @@ pub(crate) fn gain_over_images(
             gains.push(pairs.iter().sum::<f64>() / pairs.len() as f64);
         }
     }
-    Some(Resampled {
-        unit: match groups.len() == pictures {
-            true => "image".to_owned(),
-            false => "block".to_owned(),
-        },
-        units: groups.len(),
-        ci95: interval(gains)?,
-    })
+    resampled(gains, groups, pictures)
 }
 
 /// The 95 % interval of the IoU of each of `classes` classes, in percent; `None` of one that is absent
@@ -139,33 +103,10 @@ fn add(sums: &mut Vec<ClassPixels>, pixels: &ClassPixels, times: u64) {
     });
 }
 
-/// How often each of `count` groups is there, in each resample.
-fn draws(count: usize) -> impl Iterator<Item = Vec<u64>> {
-    let mut stream = Stream::of_seed(count as u64);
-    (0..RESAMPLES).map(move |_| {
-        let mut times = vec![0; count];
-        for _ in 0..count {
-            times[stream.below(count)] += 1;
-        }
-        times
-    })
-}
-
-/// The 2.5 % and 97.5 % points; `None` of nothing.
-fn interval(mut values: Vec<f64>) -> Option<[f64; 2]> {
-    values.sort_by(f64::total_cmp);
-    let last = values.len().checked_sub(1)?;
-    let point = |share: f64| {
-        let place = share * last as f64;
-        let (low, high) = (place.floor() as usize, place.ceil() as usize);
-        values[low] + (values[high] - values[low]) * (place - low as f64)
-    };
-    Some([point(0.025), point(0.975)])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::resampling::groups;
 
     fn network(pictures: &[[u64; 3]]) -> Vec<Vec<ClassPixels>> {
         let picture = |&[right, there, chosen]: &[u64; 3]| {

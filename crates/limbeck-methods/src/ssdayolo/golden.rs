@@ -1,0 +1,3 @@
+//! Golden files of this method, which are those of detection.
+
+pub use crate::detection::golden::ADAPTERS;
