@@ -8,6 +8,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from detectors import DETECTION
+
 
 def conv_norm(inputs, outputs, kernel, stride=1, groups=1):
     return nn.Sequential(
@@ -260,6 +262,7 @@ SEGMENTATION = {
 }
 NETWORKS = {
     **SEGMENTATION,
+    **DETECTION,
     "resnet8x4": (lambda: ResNetX4(8), 32, 100),
     "resnet32x4": (lambda: ResNetX4(32), 32, 100),
     "mobilenetv2": (MobileNetV2, 32, 100),

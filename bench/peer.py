@@ -5,7 +5,8 @@ peer.py conv < CASES       forward, input gradient and weight gradient of each c
                            is the list `convolutions` of `limbeck bench conv --json`
 peer.py inference NETWORK  forward pass in evaluation mode without gradients
 peer.py training NETWORK   cross entropy, backward pass, update; of networks that segment the cross
-                           entropy of pixels at the images' size, 0.4 times that of an auxiliary head
+                           entropy of pixels at the images' size, 0.4 times that of an auxiliary head;
+                           detectors learn cells of zeros
 peer.py masked METHOD      a step of pre-training by masked autoencoding, such as `dmae-authors` (masked.py)
 peer.py neighbours         the nearest among embeddings: product and selection
 peer.py terms METHOD       terms of a method that compares networks that segment, and their gradients
@@ -21,6 +22,7 @@ import time
 import torch
 import torch.nn.functional as F
 
+from detectors import DETECTION, cells_loss
 from masked import MASKED_METHODS, SIDE
 from networks import NETWORKS, SEGMENTATION
 from sizes import BANK, NEIGHBOURS, QUERIES, WIDTH
@@ -153,6 +155,8 @@ def training(name, batch, runs, optimizer_name):
     x = torch.randn(batch, getattr(network, "CHANNELS", 3), size, size)
     if name in SEGMENTATION:
         loss_of = pixels_loss(batch, size, classes)
+    elif name in DETECTION:
+        loss_of = cells_loss
     else:
         labels = torch.arange(batch) % classes
 

@@ -1,6 +1,6 @@
 //! The activations that are fused with what comes before them.
 
-use crate::simd::Simd;
+use crate::{elementary::exponential, simd::Simd};
 
 /// What is done to each number last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,11 @@ pub enum Activation {
     /// Howard et al. "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision
     /// Applications". 2017.
     Relu6,
+    /// `x·σ(x)` with σ the logistic function.
+    ///
+    /// Elfwing, Uchibe and Doya. "Sigmoid-weighted linear units for neural network function
+    /// approximation in reinforcement learning". 2018.
+    Silu,
 }
 
 /// The bound of [`Activation::Relu6`].
@@ -33,30 +38,49 @@ impl Activation {
                 Activation::Identity => x,
                 Activation::Relu => S::positive_part(x),
                 Activation::Relu6 => S::at_most(S::positive_part(x), S::splat(SIX)),
+                Activation::Silu => S::multiply(x, logistic::<S>(x)[0]),
             }
         }
     }
 
-    /// What passes of a vector of gradients, by the activation's output.
+    /// What passes of a vector of gradients, by what the activation was given; rectifiers tell it by
+    /// their output as well.
     ///
     /// # Safety
     /// The processor must have the instruction set of `S`.
     #[inline(always)]
-    pub(crate) unsafe fn passed<S: Simd>(
-        self,
-        output: S::Vector,
-        gradient: S::Vector,
-    ) -> S::Vector {
+    pub(crate) unsafe fn passed<S: Simd>(self, given: S::Vector, gradient: S::Vector) -> S::Vector {
         // SAFETY: as this function's own.
         unsafe {
             match self {
                 Activation::Identity => gradient,
-                Activation::Relu => S::where_positive(output, gradient),
+                Activation::Relu => S::where_positive(given, gradient),
                 Activation::Relu6 => {
-                    let gradient = S::where_positive(output, gradient);
-                    S::where_below(output, S::splat(SIX), gradient)
+                    let gradient = S::where_positive(given, gradient);
+                    S::where_below(given, S::splat(SIX), gradient)
+                }
+                Activation::Silu => {
+                    // σ + x·σ·(1 − σ)
+                    let [share, rest] = logistic::<S>(given);
+                    let slope = S::multiply_add(S::multiply(given, share), rest, share);
+                    S::multiply(gradient, slope)
                 }
             }
         }
+    }
+}
+
+/// σ = 1 / (1 + e⁻ˣ), and 1 − σ with all of its digits.
+///
+/// # Safety
+/// The processor must have the instruction set of `S`.
+#[inline(always)]
+unsafe fn logistic<S: Simd>(x: S::Vector) -> [S::Vector; 2] {
+    // SAFETY: as this function's own.
+    unsafe {
+        let one = S::splat(1.0);
+        let away = exponential::<S>(S::subtract(S::splat(0.0), x));
+        let share = S::divide(one, S::add(one, away));
+        [share, S::multiply(away, share)]
     }
 }

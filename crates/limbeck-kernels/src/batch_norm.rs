@@ -34,6 +34,7 @@ pub fn batch_norm_train(
     activation: Activation,
 ) -> BatchNormOutput {
     check(&x, residual.as_ref(), &weight, &bias);
+    let (activation, last) = fused(activation, residual.is_some());
     let (output, mean, variance, _) = Dispatch::kernel_batch_norm(
         x.into_dispatch(),
         Optional::new(residual.map(Tensor::into_dispatch)),
@@ -43,7 +44,7 @@ pub fn batch_norm_train(
         activation,
     );
     BatchNormOutput {
-        output: Tensor::from_dispatch(output),
+        output: last.apply(Tensor::from_dispatch(output)),
         mean: Tensor::from_dispatch(mean),
         variance: Tensor::from_dispatch(variance),
     }
@@ -76,6 +77,7 @@ pub fn batch_norm_pair_train(
     let [first, second] = &x;
     check(first, Some(second), &weights[0], &biases[0]);
     check(second, None, &weights[1], &biases[1]);
+    let (activation, last) = fused(activation, true);
     let [x, beside] = x.map(Tensor::into_dispatch);
     let [weight, weight_beside] = weights.map(Tensor::into_dispatch);
     let [bias, bias_beside] = biases.map(Tensor::into_dispatch);
@@ -90,7 +92,7 @@ pub fn batch_norm_pair_train(
         activation,
     );
     BatchNormPairOutput {
-        output: Tensor::from_dispatch(output),
+        output: last.apply(Tensor::from_dispatch(output)),
         means: [mean, mean_beside].map(Tensor::from_dispatch),
         variances: [variance, variance_beside].map(Tensor::from_dispatch),
     }
@@ -112,13 +114,23 @@ pub fn channel_affine(
     activation: Activation,
 ) -> Tensor<4> {
     check(&x, residual.as_ref(), &scale, &shift);
-    Tensor::from_dispatch(Dispatch::kernel_channel_affine(
+    let (activation, last) = fused(activation, true);
+    last.apply(Tensor::from_dispatch(Dispatch::kernel_channel_affine(
         x.into_dispatch(),
         Optional::new(residual.map(Tensor::into_dispatch)),
         scale.into_dispatch(),
         shift.into_dispatch(),
         activation,
-    ))
+    )))
+}
+
+/// What the norm does last, and what is done after it: SiLU's gradient goes by what it was given, which
+/// can be computed once more from what was normalised, but not from sums.
+fn fused(activation: Activation, of_sums: bool) -> (Activation, Activation) {
+    match (activation, of_sums) {
+        (Activation::Silu, true) => (Activation::Identity, Activation::Silu),
+        _ => (activation, Activation::Identity),
+    }
 }
 
 fn check(x: &Tensor<4>, residual: Option<&Tensor<4>>, weight: &Tensor<1>, bias: &Tensor<1>) {

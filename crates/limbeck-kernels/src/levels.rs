@@ -23,6 +23,7 @@ use crate::{
     product::{Matrix, product, transposed_product},
     rectifier,
     resize::{bilinear::Bilinear, nearest::Nearest},
+    silu,
     simd::{LEVELS, Level, WIDEST},
     sum_of_exponentials,
     tokens::{depthwise, transpose::transposed},
@@ -271,6 +272,20 @@ fn of_maps(size: usize) -> Vec<(String, Vec<f32>)> {
         add("variance", normed.variance);
         add("affine", affine::forward(maps, numbers, None, activation));
     }
+    let silu = Activation::Silu;
+    let normed = norm::forward(maps, [&x, &weight, &bias], None, 1e-5, silu);
+    let scaling = [&normed.scale[..], &bias].concat();
+    let read = Read {
+        x: &x,
+        centre: &normed.mean,
+        output: Output::Computed(&scaling),
+        activation: silu,
+    };
+    let (kept, variance) = (Operand::Kept(&gradient), &normed.variance);
+    let gradients = norm_gradients::batch_norm(maps, &read, kept, &weight, variance, 1e-5, false);
+    add("norm with SiLU", normed.output);
+    add("its dx", gradients.x.unwrap());
+    add("its dw", gradients.weight);
     add("rectified", rectifier::forward(&x));
     add("passed", rectifier::backward(&x, &gradient));
     results
@@ -430,6 +445,8 @@ fn transformers(results: &mut Vec<(String, Vec<f32>)>) {
         add("output", forward.output);
         add("Gaussian unit", gelu::forward(&x));
         add("its gradient", gelu::backward(&x, &gradient));
+        add("sigmoid-weighted unit", silu::forward(&x));
+        add("gradient of that", silu::backward(&x, &gradient));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     activation::Activation,
     ops::KernelOps,
     pieces,
+    silu::silu,
     simd::{Kernel, Simd, dispatch},
 };
 
@@ -22,13 +23,14 @@ pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 }
 
 impl Activation {
-    /// The activation alone. What is not a number stays so; the gradient passes where the result
-    /// is not at a bound.
+    /// The activation alone. What is not a number stays so; a rectifier's gradient passes where the
+    /// result is not at a bound.
     pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Activation::Identity => x,
             Activation::Relu => relu(x),
             Activation::Relu6 => relu6(x),
+            Activation::Silu => silu(x),
         }
     }
 }

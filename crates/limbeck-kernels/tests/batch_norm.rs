@@ -39,7 +39,12 @@ fn variants() -> Vec<Variant> {
     let mut variants = Vec::new();
     for batch in [true, false] {
         for residual in [false, true] {
-            for activation in [Activation::Identity, Activation::Relu, Activation::Relu6] {
+            for activation in [
+                Activation::Identity,
+                Activation::Relu,
+                Activation::Relu6,
+                Activation::Silu,
+            ] {
                 variants.push(Variant {
                     batch,
                     residual,
@@ -124,17 +129,18 @@ fn definition(inputs: &Inputs, variant: Variant) -> Results {
             if variant.residual {
                 y += inputs.residual[i];
             }
-            let (low, high) = match variant.activation {
-                Activation::Identity => (f64::NEG_INFINITY, f64::INFINITY),
-                Activation::Relu => (0.0, f64::INFINITY),
-                Activation::Relu6 => (0.0, 6.0),
+            let share = 1.0 / (1.0 + (-y).exp());
+            let within = |low: f64, high: f64| {
+                (y.clamp(low, high), f64::from(u8::from(y > low && y < high)))
             };
-            results[0][i] = y.clamp(low, high);
-            passed[i] = if y > low && y < high {
-                inputs.gradient[i]
-            } else {
-                0.0
+            let (output, slope) = match variant.activation {
+                Activation::Identity => (y, 1.0),
+                Activation::Relu => within(0.0, f64::INFINITY),
+                Activation::Relu6 => within(0.0, 6.0),
+                Activation::Silu => (y * share, share * (1.0 + y * (1.0 - share))),
             };
+            results[0][i] = output;
+            passed[i] = slope * inputs.gradient[i];
             if variant.residual {
                 results[4][i] = passed[i];
             }

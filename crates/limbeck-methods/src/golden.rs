@@ -67,7 +67,7 @@ static ARCHITECTURES: &[Adapters] = &[
 ];
 
 /// Cases of methods in the catalogue that belong to a task which is not there yet.
-const PENDING: [(&str, &str); 1] = [("ssdayolo", "yolov5_net")];
+const PENDING: [(&str, &str); 0] = [];
 
 /// Methods without files of their own, and whose files have their values.
 const WITHIN: [(&str, &str); 2] = [("mae", "dmae"), ("vqae", "ota")];

@@ -132,6 +132,17 @@ impl<'a> Builder<'a> {
         })
     }
 
+    /// Adds `shift` of its place to each number of `parameter`, where numbers are drawn.
+    pub(crate) fn shift(&mut self, parameter: ParameterId, shift: impl Fn(usize) -> f64) {
+        if self.seed.is_none() {
+            return;
+        }
+        let values = self.store.entry(parameter).value.to_data();
+        let values = values.iter::<f64>().enumerate();
+        let values = values.map(|(place, value)| value + shift(place)).collect();
+        self.store.set_values(parameter, values);
+    }
+
     /// Adds a parameter with the numbers `values`, row-major, as `name` at this level.
     pub(crate) fn given(
         &mut self,
@@ -154,8 +165,9 @@ impl<'a> Builder<'a> {
     /// Declares that the batch norm whose scale is `norm` reads nothing but the output of the
     /// convolution whose weight is `convolution`, and that nothing else reads that output: frozen
     /// networks may then fold the norm into the convolution.
-    pub fn foldable(&mut self, convolution: ParameterId, norm: ParameterId) {
-        self.store.add_foldable(convolution, norm);
+    /// `epsilon` is what the norm adds to the variance.
+    pub fn foldable(&mut self, convolution: ParameterId, norm: ParameterId, epsilon: f64) {
+        self.store.add_foldable(convolution, norm, epsilon);
     }
 
     fn full_name(&self, name: &str) -> String {

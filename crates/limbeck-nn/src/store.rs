@@ -57,9 +57,9 @@ pub struct Entry {
 pub struct Store {
     entries: Vec<Entry>,
     by_name: HashMap<String, usize>,
-    /// Convolution weight → batch norm scale, for each batch norm that directly follows a
+    /// Convolution weight → batch norm scale, and what the norm adds to the variance, for each batch norm that directly follows a
     /// convolution and nothing else reads in between.
-    foldable: Vec<(ParameterId, ParameterId)>,
+    foldable: Vec<(ParameterId, ParameterId, f64)>,
     /// Biases that folding gave to convolutions, by the convolution's weight.
     pub(crate) folded_bias: HashMap<ParameterId, Tensor<1>>,
     /// Batch norms (by their scale) that folding turned into the identity.
@@ -167,11 +167,16 @@ impl Store {
         ParameterId(id)
     }
 
-    pub(crate) fn add_foldable(&mut self, convolution: ParameterId, norm: ParameterId) {
-        self.foldable.push((convolution, norm));
+    pub(crate) fn add_foldable(
+        &mut self,
+        convolution: ParameterId,
+        norm: ParameterId,
+        epsilon: f64,
+    ) {
+        self.foldable.push((convolution, norm, epsilon));
     }
 
-    pub(crate) fn foldable(&self) -> &[(ParameterId, ParameterId)] {
+    pub(crate) fn foldable(&self) -> &[(ParameterId, ParameterId, f64)] {
         &self.foldable
     }
 

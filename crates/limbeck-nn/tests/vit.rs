@@ -362,8 +362,11 @@ fn a_suffix_of_the_name_tells_the_number_of_blocks() {
     for (name, words) in [
         ("vit_mini_patch4_d0", "from 1 to 200"),
         ("vit_mini_patch4_d99999999999999999999999", "from 1 to 200"),
-        ("resnet8_d3", "plain vision transformers alone"),
-        ("tiny_vit_5m_224_d3", "plain vision transformers alone"),
+        ("resnet8_d3", "plain vision transformers, whose blocks"),
+        (
+            "tiny_vit_5m_224_d3",
+            "plain vision transformers, whose blocks",
+        ),
         ("vit_minni_patch4_d3", "did you mean `vit_mini_patch4_d3`?"),
         ("vit_mini_patch4_d", "did you mean `vit_mini_patch4`?"),
     ] {

@@ -150,13 +150,26 @@ fn attacks_are_refused_by_name() {
 }
 
 #[test]
-fn whole_pickled_networks_are_refused_with_advice() {
-    for file in ["whole_model.pth", "whole_model_inside.pth"] {
-        let error = refused(file);
-        assert!(error.contains("torch.nn.modules.linear.Linear"), "{error}");
-        assert!(error.contains("model.state_dict()"), "{error}");
+fn whole_pickled_networks_are_read_as_their_state_dicts() {
+    for (file, under) in [
+        ("whole_model.pth", None),
+        ("whole_model_inside.pth", Some("net")),
+    ] {
+        let state = read(file);
+        assert_eq!(state.under(), under);
+        let names: Vec<_> = state.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["weight", "bias"]);
+        assert_eq!(state.get("weight").unwrap().shape(), [1, 2]);
+        assert!(state.class_names().is_empty());
     }
-    assert!(refused("whole_model_inside.pth").contains("`net`"));
+}
+
+#[test]
+fn objects_that_are_no_networks_are_refused_with_advice() {
+    let error = refused("whole_object.pth");
+    assert!(error.contains("`the whole file`"), "{error}");
+    assert!(error.contains("argparse.Namespace"), "{error}");
+    assert!(error.contains("model.state_dict()"), "{error}");
 }
 
 #[test]

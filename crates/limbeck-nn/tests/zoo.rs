@@ -377,7 +377,7 @@ fn widths_that_make_no_sense_are_refused() {
         (
             "resnet18_x0.5",
             "model `resnet18_x0.5` cannot be built: a suffix for the width is for models that \
-             segment alone",
+             segment and for detectors",
         ),
         (
             "pspnet_resnet18_x0",

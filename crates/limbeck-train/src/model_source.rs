@@ -215,7 +215,8 @@ fn load_untold(
     facts: &ModelFacts,
     images: Option<[usize; 2]>,
 ) -> Result<LoadedModel, TrainError> {
-    let Some(model) = &facts.model else {
+    let told = weights::told_model(state);
+    let Some(model) = facts.model.as_ref().or(told.as_ref()) else {
         return Err(TrainError::ModelSource(format!(
             "`{}` does not say which network it is for; name it with --model-name (of a teacher, --teacher-model)",
             file.display()
@@ -243,6 +244,13 @@ fn load_untold(
     let mut network = model::build(&entry.name, input, 0, &Device::flex(), DType::F32)?;
     weights::load_network(&mut network, state, LoadOptions::default())?;
     let mut notes: Vec<String> = choice_of_weights(state).into_iter().collect();
+    if facts.model.is_none() {
+        notes.push(format!(
+            "`{}` is a `{}`, by its names and shapes (another: --model-name, of a teacher --teacher-model)",
+            file.display(),
+            entry.name
+        ));
+    }
     if let Some(why) = why {
         notes.push(format!(
             "`{}` sees images of {height}×{width} pixels, {why} (another: --size, of a teacher --teacher-size)",
@@ -250,13 +258,16 @@ fn load_untold(
         ));
     }
     let Augment { fit, fit_share, .. } = Augment::default();
+    // The official code of the zoo's detectors divides pixels by 255 and does nothing else.
+    let detects = entry.task == TaskKind::Detection;
+    let names = state.class_names();
     Ok(LoadedModel {
         network,
-        normalisation: None,
+        normalisation: detects.then(|| Normalisation::identity(input.channels)),
         fit,
         fit_share,
         segmentation: UNTOLD,
-        class_names: None,
+        class_names: (names.len() == input.classes).then(|| names.to_vec()),
         sha256: String::new(),
         notes,
     })

@@ -127,7 +127,10 @@ impl<B: NormalisationOps, C: CheckpointStrategy> Inputs<B, C> {
             shift,
         } = self;
         let nodes = [x.node(), scale.node(), shift.node()];
-        let seen = (activation != Activation::Identity).then(|| output.clone());
+        let seen = match activation {
+            Activation::Identity | Activation::Silu => None,
+            Activation::Relu | Activation::Relu6 => Some(output.clone()),
+        };
         match residual {
             None => match Alone.prepare::<C>(nodes).compute_bound().stateful() {
                 OpsKind::Tracked(mut preparation) => {
@@ -178,7 +181,7 @@ struct State<B: Backend> {
     x: NodeId,
     scale: NodeId,
     statistics: Option<Statistics<B>>,
-    /// The output, where the activation asks for it.
+    /// The output, where the activation is told by it.
     output: Option<FloatTensor<B>>,
     activation: Activation,
 }

@@ -10,9 +10,10 @@ use super::outcome::{Five, Four, Normalised, NormalisedPair};
 use crate::{
     activation::{Activation, SIX},
     composed::sum_per_channel,
+    silu,
 };
 
-/// Output, mean and variance, and nothing to compute the output by.
+/// Output, mean and variance; what the output can be computed by where the activation asks for it.
 pub(super) fn batch_norm<B: Backend>(
     x: FloatTensor<B>,
     residual: Option<FloatTensor<B>>,
@@ -21,21 +22,36 @@ pub(super) fn batch_norm<B: Backend>(
     epsilon: f64,
     activation: Activation,
 ) -> Normalised<B> {
+    let scaled = (activation == Activation::Silu).then(|| (weight.clone(), bias.clone()));
     let result = B::batch_norm_train(x, weight, bias, epsilon);
     let output = finish::<B>(result.output, residual, activation);
-    (output, result.mean, result.variance, None)
+    let scaling = scaled.map(|(weight, bias)| {
+        let variance = B::float_add_scalar(result.variance.clone(), epsilon.into());
+        let scale = B::float_div(weight, B::float_sqrt(variance));
+        let row = |values: FloatTensor<B>| {
+            let channels = values.shape()[0];
+            B::float_reshape(values, Shape::new([1, channels]))
+        };
+        B::float_cat(vec![row(scale), row(bias)], 0)
+    });
+    (output, result.mean, result.variance, scaling)
 }
 
 /// Gradients with respect to input, residual where asked for, weight and bias.
 pub(super) fn batch_norm_backward<B: Backend>(
     [x, weight, mean, variance]: [FloatTensor<B>; 4],
     output: Option<FloatTensor<B>>,
+    scaling: Option<FloatTensor<B>>,
     gradient: FloatTensor<B>,
     epsilon: f64,
     activation: Activation,
     with_residual: bool,
 ) -> Four<B> {
-    let gradient = passed::<B>(activation, output, gradient);
+    let told_by = match (activation, scaling) {
+        (Activation::Silu, Some(scaling)) => Some(given::<B>(&x, &mean, scaling)),
+        _ => output,
+    };
+    let gradient = passed::<B>(activation, told_by, gradient);
     let residual = with_residual.then(|| gradient.clone());
     let result = B::batch_norm_train_backward(x, weight, mean, variance, epsilon, gradient);
     (result.x_grad, residual, result.gamma_grad, result.beta_grad)
@@ -118,6 +134,22 @@ pub(super) fn channel_affine_backward<B: Backend>(
     )
 }
 
+/// What the activation was given: x off its mean, scaled and shifted by `[2, C]`.
+fn given<B: Backend>(
+    x: &FloatTensor<B>,
+    mean: &FloatTensor<B>,
+    scaling: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let channels = mean.shape()[0];
+    let distance = B::float_sub(x.clone(), per_channel::<B>(mean.clone()));
+    let row = |row: usize| {
+        let numbers = row..row + 1;
+        let of_row = B::float_slice(scaling.clone(), &[numbers.into(), (0..channels).into()]);
+        B::float_reshape(of_row, Shape::new([1, channels, 1, 1]))
+    };
+    B::float_add(B::float_mul(distance, row(0)), row(1))
+}
+
 /// `[C]` → `[1, C, 1, 1]`.
 fn per_channel<B: Backend>(values: FloatTensor<B>) -> FloatTensor<B> {
     let channels = values.shape()[0];
@@ -138,22 +170,24 @@ pub(crate) fn finish<B: Backend>(
         Activation::Identity => output,
         Activation::Relu => B::relu(output),
         Activation::Relu6 => B::float_clamp(output, 0.0.into(), SIX.into()),
+        Activation::Silu => silu::forward_composed::<B>(output),
     }
 }
 
-/// What passes of the gradient of an activation's output, which all but the identity are asked by.
+/// What passes of the gradient of an activation's output, by that output, or by what SiLU was given.
 fn passed<B: Backend>(
     activation: Activation,
-    output: Option<FloatTensor<B>>,
+    told_by: Option<FloatTensor<B>>,
     gradient: FloatTensor<B>,
 ) -> FloatTensor<B> {
-    match (activation, output) {
+    match (activation, told_by) {
         (Activation::Relu, Some(output)) => B::relu_backward(output, gradient),
         (Activation::Relu6, Some(output)) => {
             let gradient = B::relu_backward(output.clone(), gradient);
             let below = B::float_add_scalar(B::float_neg(output), SIX.into());
             B::relu_backward(below, gradient)
         }
+        (Activation::Silu, Some(given)) => silu::backward_composed::<B>(given, gradient),
         _ => gradient,
     }
 }

@@ -60,7 +60,7 @@ impl NormalisationOps for Flex {
     ) -> Four<Self> {
         let output = output.into_option();
         let scaling = scaling.into_option();
-        let (Some(numbers), Some(out), Some(scaling), true) = (
+        let (Some(numbers), Some(out), Some(scales), true) = (
             Numbers::new([&x, &weight, &mean, &variance]),
             optional(&output),
             optional(&scaling),
@@ -69,6 +69,7 @@ impl NormalisationOps for Flex {
             return composed::batch_norm_backward::<Self>(
                 [x, weight, mean, variance],
                 output,
+                scaling,
                 gradient,
                 epsilon,
                 activation,
@@ -79,8 +80,8 @@ impl NormalisationOps for Flex {
         let read = Read {
             x: values,
             centre: mean,
-            output: match (&scaling, &out) {
-                (Some(scaling), _) => Output::Computed(only(scaling)),
+            output: match (&scales, &out) {
+                (Some(scales), _) => Output::Computed(only(scales)),
                 (None, Some(out)) => Output::Stored(only(out)),
                 (None, None) => Output::Unasked,
             },

@@ -10,7 +10,8 @@ use crate::{activation::Activation, optional::Optional};
 pub trait NormalisationOps: Backend {
     /// See [`crate::batch_norm_train`]: output, mean and variance. Last what the kernels have
     /// computed the output by where nothing was added to it and it has an activation: the scale of
-    /// each channel's distance from the mean, then its shift, `[2, C]`.
+    /// each channel's distance from the mean, then its shift, `[2, C]`. SiLU is always told by it, and
+    /// so stands behind no sum.
     fn kernel_batch_norm(
         x: FloatTensor<Self>,
         #[extension_type] residual: Optional<Self>,
@@ -47,11 +48,10 @@ pub trait NormalisationOps: Backend {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        // The output is at hand, and computing it takes these operations longer than reading it.
-        let _ = scaling;
         composed::batch_norm_backward::<Self>(
             [x, weight, mean, variance],
             output.into_option(),
+            scaling.into_option(),
             gradient,
             epsilon,
             activation,

@@ -100,9 +100,9 @@ impl Kernel for Normalise<'_> {
 pub(super) enum Gate<'a> {
     /// All of them pass.
     Open,
-    /// The activation, by its output.
+    /// A rectifier, by its output.
     Stored(Activation, &'a [f32]),
-    /// The activation, by its output (x − centre)·scale + shift, which is computed once more.
+    /// The activation, by what it was given, (x − centre)·scale + shift, which is computed once more.
     Computed {
         activation: Activation,
         scale: f32,
@@ -137,7 +137,7 @@ impl Gate<'_> {
                 } => {
                     // The operations of `Normalise`, so that ties fall as they did there.
                     let y = S::multiply_add(distance, S::splat(scale), S::splat(shift));
-                    activation.passed::<S>(activation.of::<S>(y), gradient)
+                    activation.passed::<S>(y, gradient)
                 }
             }
         }

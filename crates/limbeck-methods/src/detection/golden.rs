@@ -1,5 +1,7 @@
 //! Goldens of detection, filed under `ssdayolo`.
 
+mod network;
+
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor};
@@ -32,6 +34,7 @@ pub const ADAPTERS: &[Adapter] = &[
     adapter("map", precision),
     adapter("nms", kept),
     adapter("ssda_step", adaptation),
+    network::ADAPTER,
 ];
 
 const fn adapter(case: &'static str, run: fn(&Case) -> BTreeMap<String, Values>) -> Adapter {

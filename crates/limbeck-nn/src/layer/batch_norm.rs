@@ -5,10 +5,22 @@ use limbeck_kernels::{Activation, batch_norm_pair_train, batch_norm_train, chann
 
 use crate::{Builder, Init, ParameterId, Pass, Role, layer::Conv2d};
 
-/// PyTorch's default `eps` of batch norms.
-const EPSILON: f64 = 1e-5;
-/// PyTorch's default `momentum`: the share of the new batch in the running statistics.
-const MOMENTUM: f64 = 0.1;
+/// The constants of a batch norm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NormConstants {
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// Share of the new batch in the running statistics.
+    pub momentum: f64,
+}
+
+impl NormConstants {
+    /// PyTorch's defaults.
+    pub const PYTORCH: Self = Self {
+        epsilon: 1e-5,
+        momentum: 0.1,
+    };
+}
 
 /// `weight`, `bias`, `running_mean`, `running_var` `[C]` and `num_batches_tracked`.
 #[derive(Clone, Copy, Debug)]
@@ -18,15 +30,21 @@ pub struct BatchNorm2d {
     running_mean: ParameterId,
     running_var: ParameterId,
     batches: ParameterId,
+    constants: NormConstants,
 }
 
 impl BatchNorm2d {
     /// Makes the parameters at the builder's level: scale 1, shift 0, mean 0, variance 1.
     pub fn new(builder: Builder<'_>, channels: usize) -> Self {
-        Self::scaled(builder, channels, 1.0)
+        Self::scaled(builder, channels, 1.0, NormConstants::PYTORCH)
     }
 
-    fn scaled(mut builder: Builder<'_>, channels: usize, scale: f64) -> Self {
+    fn scaled(
+        mut builder: Builder<'_>,
+        channels: usize,
+        scale: f64,
+        constants: NormConstants,
+    ) -> Self {
         let shape = [channels];
         let (one, zero) = (Init::Constant(1.0), Init::Constant(0.0));
         let scale = Init::Constant(scale);
@@ -36,18 +54,29 @@ impl BatchNorm2d {
             running_mean: builder.parameter("running_mean", &shape, Role::Statistic, zero),
             running_var: builder.parameter("running_var", &shape, Role::Statistic, one),
             batches: builder.parameter("num_batches_tracked", &[], Role::Counter, zero),
+            constants,
         }
     }
 
     /// As [`BatchNorm2d::new`], and declares that it reads nothing but `convolution`'s output and
     /// that nothing else does, so that frozen networks fold the two into one.
     pub fn after(builder: Builder<'_>, convolution: &Conv2d, channels: usize) -> Self {
-        Self::scaled_after(builder, convolution, channels, 1.0)
+        Self::scaled_after(builder, convolution, channels, 1.0, NormConstants::PYTORCH)
+    }
+
+    /// [`BatchNorm2d::after`] with other constants than PyTorch's.
+    pub fn after_with(
+        builder: Builder<'_>,
+        convolution: &Conv2d,
+        channels: usize,
+        constants: NormConstants,
+    ) -> Self {
+        Self::scaled_after(builder, convolution, channels, 1.0, constants)
     }
 
     /// [`BatchNorm2d::after`] with a scale that starts at 0.
     pub fn silent_after(builder: Builder<'_>, convolution: &Conv2d, channels: usize) -> Self {
-        Self::scaled_after(builder, convolution, channels, 0.0)
+        Self::scaled_after(builder, convolution, channels, 0.0, NormConstants::PYTORCH)
     }
 
     fn scaled_after(
@@ -55,16 +84,17 @@ impl BatchNorm2d {
         convolution: &Conv2d,
         channels: usize,
         scale: f64,
+        constants: NormConstants,
     ) -> Self {
-        let norm = Self::scaled(builder.sub_self(), channels, scale);
-        builder.foldable(convolution.weight(), norm.weight);
+        let norm = Self::scaled(builder.sub_self(), channels, scale, constants);
+        builder.foldable(convolution.weight(), norm.weight, constants.epsilon);
         norm
     }
 
     /// `[B, C, H, W]` → the same shape.
     ///
     /// In training the output is normalised with the batch's mean and population variance, and
-    /// the running statistics move a tenth of the way to the batch's mean and *unbiased* variance,
+    /// the running statistics move by their momentum, a tenth by default, towards the batch's mean and *unbiased* variance,
     /// unless the store says that they stay ([`Store::freeze_norms`](crate::Store::freeze_norms)).
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         self.forward_with(pass, x, None, Activation::Identity)
@@ -130,7 +160,14 @@ impl BatchNorm2d {
         let count = (b * h * w) as f64;
         debug_assert!(c * b * h * w > 0);
         let (weight, bias) = (pass.get(self.weight), pass.get(self.bias));
-        let result = batch_norm_train(x, residual, weight, bias, EPSILON, activation);
+        let result = batch_norm_train(
+            x,
+            residual,
+            weight,
+            bias,
+            self.constants.epsilon,
+            activation,
+        );
         self.update(pass, result.mean, result.variance, count);
         result.output
     }
@@ -145,9 +182,11 @@ impl BatchNorm2d {
         activation: Activation,
     ) -> Tensor<4> {
         let both = [self, other];
+        let epsilon = self.constants.epsilon;
         let folded = &pass.store().folded_norm;
         let any_folded = both.iter().any(|norm| folded.contains_key(&norm.weight));
-        if any_folded || pass.is_counting() || !is_live(pass) {
+        let alike = epsilon == other.constants.epsilon;
+        if any_folded || !alike || pass.is_counting() || !is_live(pass) {
             let residual = other.forward(pass, beside);
             return self.forward_with(pass, x, Some(residual), activation);
         }
@@ -155,7 +194,7 @@ impl BatchNorm2d {
         let [b, _, h, w] = x.dims();
         let weights = both.map(|norm| pass.get(norm.weight));
         let biases = both.map(|norm| pass.get(norm.bias));
-        let result = batch_norm_pair_train([x, beside], weights, biases, EPSILON, activation);
+        let result = batch_norm_pair_train([x, beside], weights, biases, epsilon, activation);
         for ((norm, mean), variance) in both.into_iter().zip(result.means).zip(result.variances) {
             norm.update(pass, mean, variance, (b * h * w) as f64);
         }
@@ -164,15 +203,16 @@ impl BatchNorm2d {
 
     /// Moves the running statistics towards those of a batch with `count` samples per channel.
     fn update(&self, pass: &mut Pass<'_>, mean: Tensor<1>, variance: Tensor<1>, count: f64) {
+        let momentum = self.constants.momentum;
         let unbiased = variance.mul_scalar(count / (count - 1.0).max(1.0));
         let mean = pass
             .current(self.running_mean)
-            .mul_scalar(1.0 - MOMENTUM)
-            .add(mean.mul_scalar(MOMENTUM));
+            .mul_scalar(1.0 - momentum)
+            .add(mean.mul_scalar(momentum));
         let variance = pass
             .current(self.running_var)
-            .mul_scalar(1.0 - MOMENTUM)
-            .add(unbiased.mul_scalar(MOMENTUM));
+            .mul_scalar(1.0 - momentum)
+            .add(unbiased.mul_scalar(momentum));
         let batches = pass.current(self.batches).add_scalar(1.0);
         pass.update(self.running_mean, mean.inner());
         pass.update(self.running_var, variance.inner());
@@ -181,7 +221,10 @@ impl BatchNorm2d {
 
     /// Scale and shift that normalise with the running statistics, `[C]` each.
     fn running_affine(&self, pass: &Pass<'_>) -> [Tensor<1>; 2] {
-        let deviation = pass.get::<1>(self.running_var).add_scalar(EPSILON).sqrt();
+        let deviation = pass
+            .get::<1>(self.running_var)
+            .add_scalar(self.constants.epsilon)
+            .sqrt();
         let scale = pass.get::<1>(self.weight) / deviation;
         let shift = pass.get::<1>(self.bias) - pass.get::<1>(self.running_mean) * scale.clone();
         [scale, shift]
@@ -199,7 +242,7 @@ impl crate::Store {
     /// For evaluation alone.
     pub fn folded(&self) -> Self {
         let mut folded = self.clone();
-        for &(convolution, norm) in self.foldable() {
+        for &(convolution, norm, epsilon) in self.foldable() {
             let sibling = |of: ParameterId, from: &str, to: &str| {
                 let name = &self.entry(of).name;
                 let stem = name.strip_suffix(from)?;
@@ -212,7 +255,7 @@ impl crate::Store {
             ) else {
                 continue;
             };
-            let scale = self.get::<1>(norm) / self.get::<1>(variance).add_scalar(EPSILON).sqrt();
+            let scale = self.get::<1>(norm) / self.get::<1>(variance).add_scalar(epsilon).sqrt();
             let [outputs] = scale.dims();
             let weight = self.get::<4>(convolution) * scale.clone().reshape([outputs, 1, 1, 1]);
             let mean = self.get::<1>(mean);

@@ -7,7 +7,7 @@ use limbeck_kernels::{Activation, relu};
 
 use crate::{
     Builder, Pass,
-    layer::{BatchNorm2d, Conv2d, Conv2dConfig},
+    layer::{BatchNorm2d, Conv2d, Conv2dConfig, NormConstants},
 };
 
 /// Convolution, then batch norm; nothing else reads what is in between, so frozen networks fold
@@ -28,6 +28,20 @@ impl ConvNorm {
     ) -> Self {
         let convolution = Conv2d::new(builder.sub(convolution), config);
         let norm = BatchNorm2d::after(builder.sub(norm), &convolution, config.output);
+        Self { convolution, norm }
+    }
+
+    /// The same with other constants of the norm than PyTorch's.
+    pub fn with_constants(
+        builder: &mut Builder<'_>,
+        convolution: impl Display,
+        norm: impl Display,
+        config: Conv2dConfig,
+        constants: NormConstants,
+    ) -> Self {
+        let convolution = Conv2d::new(builder.sub(convolution), config);
+        let norm = builder.sub(norm);
+        let norm = BatchNorm2d::after_with(norm, &convolution, config.output, constants);
         Self { convolution, norm }
     }
 

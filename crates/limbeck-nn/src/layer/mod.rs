@@ -18,7 +18,7 @@ mod token_convolution;
 mod transformer_block;
 
 pub use attention::SelfAttention;
-pub use batch_norm::BatchNorm2d;
+pub use batch_norm::{BatchNorm2d, NormConstants};
 pub use class_head::ClassHead;
 pub use conv_norm::{ConvNorm, Residual};
 pub use conv_transpose2d::ConvTranspose2d;
@@ -28,7 +28,7 @@ pub use layer_norm::LayerNorm;
 pub use limbeck_kernels::{
     Activation, PyramidLevel, blend_channels, channel_shuffle, divergence, divergence_with_slopes,
     gelu, image_patches, interleave_channels, linear, map_to_tokens, mean_squared_error,
-    pixel_log_likelihood, pyramid_squared_error, relu, tokens_to_map,
+    pixel_log_likelihood, pyramid_squared_error, relu, silu, tokens_to_map,
 };
 pub use linear::Linear;
 pub use patch_embedding::PatchEmbedding;

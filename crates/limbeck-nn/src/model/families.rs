@@ -18,11 +18,20 @@ pub fn families(task: TaskKind) -> Vec<String> {
 }
 
 /// What the names of a family have in common: all up to the first `_`, or, without one, to the first
-/// digit.
+/// digit. A letter for the size behind a number is left out: `yolov5s_focus` begins with `yolov5`.
 fn begin(name: &str) -> &str {
-    let digit = || name.find(|c: char| c.is_ascii_digit());
-    let end = name.find('_').or_else(digit);
-    end.map_or(name, |end| &name[..end])
+    let word = name.find('_').map_or(name, |end| &name[..end]);
+    let stem = word.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    if stem.ends_with(|c: char| c.is_ascii_digit()) && word.len() == stem.len() + 1 {
+        return stem;
+    }
+    match name.contains('_') {
+        true => word,
+        false => {
+            let digit = name.find(|c: char| c.is_ascii_digit());
+            digit.map_or(name, |end| &name[..end])
+        }
+    }
 }
 
 fn in_words(names: &[&str]) -> String {
@@ -61,6 +70,7 @@ mod tests {
                 "`segformer_b0` to `segformer_b5`",
             ]
         );
+        assert_eq!(families(TaskKind::Detection), ["`yolov5…`"]);
         let plain = families(TaskKind::Classification);
         assert!(plain.contains(&"`resnet…`".to_owned()), "{plain:?}");
         assert!(plain.contains(&"`vgg8` to `vgg19`".to_owned()), "{plain:?}");

@@ -18,6 +18,7 @@ pub mod segformer;
 pub mod tinyvit;
 pub mod vit;
 pub mod vq_autoencoder;
+pub mod yolov5;
 
 mod aspp;
 mod averaged;

@@ -10,6 +10,7 @@ use super::{
     vit::{self, VisionTransformer, VisionTransformerConfig},
     vq_autoencoder::{self, VqAutoencoder, VqAutoencoderConfig},
     width,
+    yolov5::{self, Yolov5, Yolov5Config},
 };
 use crate::{Architecture, Builder, Cost, InputShape, Network, NnError, Tap, TaskKind};
 
@@ -65,6 +66,7 @@ enum Plan {
     TinyVit(TinyVitFactors),
     VisionTransformer(VisionTransformerConfig),
     VqAutoencoder(VqAutoencoderConfig),
+    Yolov5(Yolov5Config),
 }
 
 impl NamedModel {
@@ -115,6 +117,15 @@ impl NamedModel {
         }
     }
 
+    /// A detector of this depth and width.
+    pub(super) fn yolov5(entry: &ModelEntry, name: String, config: Yolov5Config) -> Self {
+        Self {
+            name,
+            plan: Plan::Yolov5(config),
+            ..Self::new(entry, 1.0)
+        }
+    }
+
     /// Colour images of the size that it is meant for.
     pub fn published_input(&self) -> InputShape {
         InputShape {
@@ -134,7 +145,8 @@ impl NamedModel {
         builder: &mut Builder<'_>,
         input: InputShape,
     ) -> Result<Box<dyn Architecture>, NnError> {
-        if input.classes == 0 && self.task == TaskKind::Segmentation {
+        let wants_classes = matches!(self.task, TaskKind::Segmentation | TaskKind::Detection);
+        if input.classes == 0 && wants_classes {
             return Err(NnError::Unsupported {
                 model: self.name.clone(),
                 reason: "found 0 classes, it needs at least 1".to_owned(),
@@ -154,6 +166,7 @@ impl NamedModel {
                 let net = VqAutoencoder::new(builder, input, config)?;
                 Ok(Box::new(net))
             }
+            Plan::Yolov5(config) => Ok(Box::new(Yolov5::new(builder, input, config)?)),
         }
     }
 }
@@ -190,6 +203,7 @@ pub static MODELS: &[&[ModelEntry]] = &[
     deeplabv3plus::MODELS,
     lraspp::MODELS,
     segformer::MODELS,
+    yolov5::MODELS,
 ];
 
 /// Names closer than this to a zoo name are proposed; 1 is equality (Damerau-Levenshtein).
@@ -198,8 +212,8 @@ const CLOSE: f64 = 0.6;
 /// The entry called `name`, or one of whose other names it is, or the net whose factors it tells.
 /// Case does not count, and `-` is the same as `_`. Models that segment take a suffix with a factor
 /// of their channel counts ([`Builder::channels`]): `pspnet_resnet18_x0.25`; plain vision
-/// transformers take one with the number of their blocks: `deit_base_patch16_224_d6`; autoencoders one
-/// with their settings: `vq_autoencoder_f8_d64_k512`.
+/// transformers take one with the number of their blocks: `deit_base_patch16_224_d6`; detectors take
+/// both: `yolov5n_d2_x0.5`; autoencoders one with their settings: `vq_autoencoder_f8_d64_k512`.
 ///
 /// # Errors
 /// [`NnError::UnknownModel`] with the nearest name; factors that cannot be read; a width or depth of
@@ -215,6 +229,9 @@ pub fn find(name: &str) -> Result<NamedModel, NnError> {
     if let Some(entry) = entry(&wanted) {
         return Ok(NamedModel::new(entry, 1.0));
     }
+    if let Some(detector) = yolov5::named(&wanted)? {
+        return Ok(detector);
+    }
     if let Some(entry) = vq_autoencoder::MODELS.first()
         && VqAutoencoderConfig::is_told_by(&wanted)
     {
@@ -227,7 +244,8 @@ pub fn find(name: &str) -> Result<NamedModel, NnError> {
             TaskKind::Classification | TaskKind::Detection | TaskKind::Pretraining => {
                 Err(NnError::Unsupported {
                     model: name.to_owned(),
-                    reason: "a suffix for the width is for models that segment alone".to_owned(),
+                    reason: "a suffix for the width is for models that segment and for detectors"
+                        .to_owned(),
                 })
             }
         };
@@ -239,8 +257,8 @@ pub fn find(name: &str) -> Result<NamedModel, NnError> {
             None => Err(NnError::Unsupported {
                 model: name.to_owned(),
                 reason: format!(
-                    "a suffix for the depth is for plain vision transformers alone, whose blocks \
-                     are all alike, and `{}` is none",
+                    "a suffix for the depth is for plain vision transformers, whose blocks are all \
+                     alike, and for detectors, and `{}` is neither",
                     entry.name
                 ),
             }),

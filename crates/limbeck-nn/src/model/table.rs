@@ -46,6 +46,9 @@ whose work is not: it is there for training alone. A suffix makes any of them na
 small experiments: `pspnet_resnet18_x0.25` has a quarter of the channels everywhere, rounded to
 multiples of 8.
 
+Detectors give `[N, 5 + K]`: x, y, w, h, objectness and K classes of each of N anchors of cells, level by
+level. Their suffixes change width and depth: `yolov5n_d2_x0.5`.
+
 Plain vision transformers (the family `vit`) take a suffix with the number of their blocks, which are
 all alike: `deit_base_patch16_224_d6` is DeiT-B with six of its twelve, under the same names of weights.
 
@@ -85,7 +88,16 @@ fn row(entry: &ModelEntry) -> String {
 fn is_main(tap: &str) -> bool {
     matches!(
         tap,
-        "stem" | "tokens" | "pooled" | "head" | "head_dist" | "feature" | "auxiliary"
+        "stem"
+            | "tokens"
+            | "pooled"
+            | "head"
+            | "head_dist"
+            | "feature"
+            | "auxiliary"
+            | "p3"
+            | "p4"
+            | "p5"
     ) || (tap.starts_with("stage") && !tap.ends_with(".preact"))
 }
 
@@ -137,6 +149,7 @@ fn header(family: &str) -> String {
         "segformer" => include_str!("segformer.rs"),
         "tinyvit" => include_str!("tinyvit.rs"),
         "vq_autoencoder" => include_str!("vq_autoencoder.rs"),
+        "yolov5" => include_str!("yolov5.rs"),
         _ => "",
     };
     source

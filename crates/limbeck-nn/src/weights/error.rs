@@ -66,7 +66,7 @@ pub enum WeightsError {
         global: String,
     },
     /// The state dict holds an object of a kind that is not read.
-    #[error("`{}`: `{name}` is an object of `{global}`, which is not read; plain tensors are: save `model.state_dict()` with torch.save", path.display())]
+    #[error("`{}`: `{name}` is an object of `{global}`, which is not read; plain tensors are. In Python, where its code can be imported, save `model.state_dict()`: `network = torch.load(FILE, weights_only=False)`, then `torch.save(network.state_dict(), \"weights.pt\")`, of a checkpoint that of its \"model\"", path.display())]
     UnknownObject {
         /// The file.
         path: PathBuf,

@@ -19,6 +19,12 @@ const HEADS: &[&str] = &[
     "decode_head.linear_pred",
 ];
 
+/// What names of a detector's last convolutions begin with.
+const CELLS: &str = "model.24.m.";
+/// Anchors of each cell, and what each has before its classes: x, y, w, h, objectness.
+const ANCHORS: usize = 3;
+const BOX_ENTRIES: usize = 5;
+
 /// What names of an auxiliary classifier begin with. It serves training alone, so a file may lack
 /// it.
 const AUXILIARY: &str = "auxlayer.";
@@ -29,11 +35,21 @@ pub(super) fn is_auxiliary(name: &str) -> bool {
 }
 
 /// Whether `name` of `shape` belongs to the classifier of a network for `classes` classes: a
-/// weight `[K, D]` or bias `[K]` of a layer that is called as one.
+/// weight `[K, D]` or bias `[K]` of a layer that is called as one. A detector's have 3·(5 + K) rows.
 pub(super) fn is_head(name: &str, shape: &[usize], classes: usize) -> bool {
-    name.rsplit_once('.').is_some_and(|(layer, parameter)| {
-        HEADS.contains(&layer)
-            && matches!(parameter, "weight" | "bias")
-            && shape.first() == Some(&classes)
-    })
+    let found = shape.first().and_then(|&rows| classes_of(name, rows));
+    found == Some(classes)
+}
+
+/// How many classes a classifier of that name and so many rows is for; `None` of any other layer.
+pub(super) fn classes_of(name: &str, rows: usize) -> Option<usize> {
+    let (layer, parameter) = name.rsplit_once('.')?;
+    if !matches!(parameter, "weight" | "bias") {
+        return None;
+    }
+    if layer.starts_with(CELLS) {
+        let entries = (rows.is_multiple_of(ANCHORS)).then_some(rows / ANCHORS)?;
+        return entries.checked_sub(BOX_ENTRIES);
+    }
+    HEADS.contains(&layer).then_some(rows)
 }

@@ -2,11 +2,11 @@
 
 use burn::tensor::{DType, Device};
 
-use super::head::is_head;
+use super::head::{classes_of, is_head};
 use super::names::in_network_names;
 use super::position::{leading_tokens, patch_grid};
 use super::prefix::prefix_of;
-use super::{StateDict, WeightsError};
+use super::{StateDict, WeightsError, yolov5};
 use crate::model::{self, NamedModel};
 
 /// What the shapes of a state dict tell of the images and classes that it is for; `None` where
@@ -20,6 +20,11 @@ pub struct ToldInput {
     pub size: Option<[usize; 2]>,
     /// Number of classes: that of the classifier.
     pub classes: Option<usize>,
+}
+
+/// The name of the network that `state` is of, where names and shapes tell it: YOLOv5's do.
+pub fn told_model(state: &StateDict) -> Option<String> {
+    yolov5::told_model(state)
 }
 
 /// What `state` tells when it is of the network `model`.
@@ -38,14 +43,17 @@ pub fn told_input(model: &NamedModel, state: &StateDict) -> Result<ToldInput, We
         let Some(found) = shape(&entry.name) else {
             continue;
         };
-        if let (None, [out, _, height, width], [own, _, own_height, own_width]) =
+        if let (None, [out, _, height, width], [own, own_channels, own_height, own_width]) =
             (told.channels, found, entry.shape.as_slice())
             && (out, height, width) == (own, own_height, own_width)
         {
-            told.channels = Some(found[1]);
+            // A stem may take every pixel of a square as a channel.
+            told.channels = Some(found[1] * published.channels / own_channels.max(&1));
         }
         if is_head(&entry.name, &entry.shape, published.classes) && told.classes.is_none() {
-            told.classes = found.first().copied();
+            told.classes = found
+                .first()
+                .and_then(|&rows| classes_of(&entry.name, rows));
         }
         if entry.name == "pos_embed"
             && let [1, tokens, _] = found

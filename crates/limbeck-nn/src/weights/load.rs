@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::head::{is_auxiliary, is_head};
+use super::head::{classes_of, is_auxiliary, is_head};
 use super::names::in_network_names;
 use super::position::{Position, Resize};
 use super::prefix::{networks_below, prefix_of};
@@ -186,7 +186,8 @@ impl Target<'_> {
                 (tensor.shape().split_first(), entry.shape.split_first())
             && file_rest == rest
         {
-            report.classes = Some([file, network]);
+            let [of_file, own] = [file, network].map(|rows| classes_of(&entry.name, rows));
+            report.classes = of_file.zip(own).map(|(file, network)| [file, network]);
             if options.fresh_head {
                 report.fresh.push(mismatch.name);
                 return None;

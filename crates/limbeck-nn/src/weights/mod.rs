@@ -2,7 +2,7 @@
 //!
 //! In: [`StateDict::read`] takes safetensors files and what `torch.save` writes, in the zip format
 //! and in the legacy one, recognised by their content. Pickles are read as data; nothing in them is
-//! ever run. [`load_network`] and [`load_store`] put the tensors into place or say which names and
+//! ever run; networks that were saved whole are read as their state dicts. [`load_network`] and [`load_store`] put the tensors into place or say which names and
 //! shapes do not fit.
 //!
 //! [`ArrayFile`] reads files that are no model's, NumPy's too.
@@ -34,10 +34,12 @@ mod sources;
 mod state_dict;
 mod stored_tensor;
 mod torch_legacy;
+mod torch_module;
 mod torch_pickle;
 mod torch_search;
 mod torch_zip;
 mod whole_file;
+mod yolov5;
 
 pub use adopt::adopt;
 pub use array_file::{ArrayFile, ONLY_ARRAY};
@@ -46,7 +48,7 @@ pub use bicubic::resize_bicubic;
 pub use element::ElementType;
 pub use error::WeightsError;
 pub use grow::grow_classes;
-pub use input::{ToldInput, told_input};
+pub use input::{ToldInput, told_input, told_model};
 pub use load::{LoadOptions, load_network, load_store};
 pub use model_file::{
     ImageFit, MODEL_KEY, ModelFile, ModelMetadata, Normalisation, SegmentationFacts, read_metadata,

@@ -36,11 +36,13 @@ pub struct StateDict {
     skipped: Vec<String>,
     left_out: Vec<String>,
     metadata: BTreeMap<String, String>,
+    class_names: Vec<String>,
 }
 
 impl StateDict {
     /// Reads the state dict of a file: the only one, or the one under a usual key (`state_dict`,
-    /// `model`, `net` and others; see [`StateDict::under`]).
+    /// `model`, `net` and others; see [`StateDict::under`]). A network that `torch.save` was given whole
+    /// is its state dict, whatever its classes are.
     ///
     /// # Errors
     /// A file that cannot be read, is of another format, is damaged, or holds none or several.
@@ -93,6 +95,7 @@ impl StateDict {
             skipped: Vec::new(),
             left_out: Vec::new(),
             metadata: BTreeMap::new(),
+            class_names: Vec::new(),
         };
         match format {
             FileFormat::Safetensors => {
@@ -144,13 +147,11 @@ impl StateDict {
         };
         self.under = found.under;
         self.others = found.others;
+        self.class_names = found.class_names;
         for (name, value) in found.pairs {
-            let Some(name) = name.as_text() else {
-                continue;
-            };
-            match read_item(&self.path, name, value, find)? {
-                Item::Tensor(tensor) => self.insert(name.to_owned(), tensor),
-                Item::Plain => self.skipped.push(name.to_owned()),
+            match read_item(&self.path, &name, value, find)? {
+                Item::Tensor(tensor) => self.insert(name, tensor),
+                Item::Plain => self.skipped.push(name),
             }
         }
         match part {
@@ -283,6 +284,12 @@ impl StateDict {
             }
         }
         self.insert(joined, tensor);
+    }
+
+    /// Names of the classes in the order of the outputs, as a network that was saved whole says them;
+    /// empty where none does.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
     }
 
     /// The key-value pairs of a safetensors file; empty for others.

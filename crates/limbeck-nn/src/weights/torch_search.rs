@@ -6,6 +6,7 @@ use std::path::Path;
 use limbeck_pickle::Value;
 
 use super::WeightsError;
+use super::torch_module::{self, is_module};
 use super::torch_pickle::{is_tensor, object_class};
 
 /// Keys that training programs keep the weights under, the first that is there being read. Averaged
@@ -40,7 +41,9 @@ pub(super) struct Found<'a> {
     /// Other keys with state dicts.
     pub others: Vec<String>,
     /// Names and values.
-    pub pairs: Vec<(&'a Value, &'a Value)>,
+    pub pairs: Vec<(String, &'a Value)>,
+    /// Names of the classes, where a network that was saved whole says them.
+    pub class_names: Vec<String>,
 }
 
 /// Finds the state dict of `root`: under `key` if one is named, else under a usual key, else the
@@ -84,12 +87,27 @@ pub(super) fn find_state_dict<'a>(
     Ok(Found {
         under: (!under.is_empty()).then(|| under.clone()),
         others: keys(chosen),
-        pairs: value.to_pairs().unwrap_or_default(),
+        pairs: pairs_of(value),
+        class_names: torch_module::class_names(value),
     })
 }
 
-/// All dictionaries of tensors, with their keys joined by dots; nothing is looked for inside them.
+/// Names and values of a state dict, or of a network that was saved whole.
+fn pairs_of(value: &Value) -> Vec<(String, &Value)> {
+    if let Some(pairs) = torch_module::state_dict(value) {
+        return pairs;
+    }
+    let pairs = value.to_pairs().unwrap_or_default().into_iter();
+    let named = pairs.filter_map(|(name, value)| Some((name.as_text()?.to_owned(), value)));
+    named.collect()
+}
+
+/// All dictionaries of tensors and whole networks, with their keys joined by dots; nothing is looked
+/// for inside them.
 fn state_dicts(value: &Value, nesting: usize) -> Vec<(String, &Value)> {
+    if is_module(value) {
+        return vec![(String::new(), value)];
+    }
     let Some(pairs) = value.to_pairs() else {
         return Vec::new();
     };

@@ -104,6 +104,7 @@ def main():
 
     torch.save(torch.nn.Linear(2, 1), "whole_model.pth")
     torch.save({"net": torch.nn.Linear(2, 1), "epoch": 1}, "whole_model_inside.pth")
+    torch.save(argparse.Namespace(weight=torch.ones(1)), "whole_object.pth")
     torch.jit.script(torch.nn.Linear(2, 1)).save("script.pt")
 
     torch.save({"model": small, "hook": Attack()}, "attack_zip.pth")

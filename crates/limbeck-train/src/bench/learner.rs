@@ -73,7 +73,7 @@ impl BenchLearner {
             training,
         };
         let (procedure, cast) = limbeck_methods::cast(method, settings, &probe, student)?;
-        let mut learner = Learner::new(method, procedure, cast, noise::task(kind)?, &recipe)?;
+        let mut learner = Learner::new(method, procedure, cast, noise::task(kind), &recipe)?;
         let trains_student = |index: &usize| {
             let acts = &learner.stages[*index].acts;
             acts.iter().any(|act| act.trains(STUDENT))

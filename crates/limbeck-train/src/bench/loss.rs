@@ -90,7 +90,7 @@ impl LossBench<'_> {
                     Target::Masks(Tensor::from_data(masks, &probe.device))
                 }
             },
-            task: noise::task(kind)?,
+            task: noise::task(kind),
             indices: (0..self.batch).collect(),
         };
         // What a method knows of an image from an earlier epoch is there from the second one on.

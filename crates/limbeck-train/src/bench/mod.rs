@@ -6,6 +6,7 @@
 
 mod cache;
 mod cached_teacher;
+mod cells;
 mod convolution;
 mod data;
 mod learner;

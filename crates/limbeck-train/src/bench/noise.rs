@@ -10,7 +10,8 @@ use limbeck_methods::{
 };
 use limbeck_nn::{Feature, InputShape, Outputs, Tap, TapKind, Taps, TaskKind};
 
-use crate::{TrainError, cache::LOGITS, recipe::Recipe};
+use super::cells::Cells;
+use crate::{cache::LOGITS, recipe::Recipe};
 
 /// Images of the made-up training part: as many as CIFAR's, since banks of what was seen of each
 /// image cost time and memory by their number.
@@ -33,25 +34,17 @@ pub(super) fn tensor<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
-/// The task as recipes have it where they say nothing of it.
-///
-/// # Errors
-/// Detection, of which no boxes are made up.
-pub(super) fn task(kind: TaskKind) -> Result<Box<dyn Task>, TrainError> {
-    Ok(match kind {
+/// The task as recipes have it where they say nothing of it; detectors learn cells of zeros.
+pub(super) fn task(kind: TaskKind) -> Box<dyn Task> {
+    match kind {
         TaskKind::Classification => Box::new(Classification::PLAIN),
         TaskKind::Pretraining => Box::new(Pretraining),
+        TaskKind::Detection => Box::new(Cells),
         TaskKind::Segmentation => Box::new(Segmentation {
             auxiliary_weight: Recipe::default().task.auxiliary_weight,
             ..Segmentation::default()
         }),
-        TaskKind::Detection => {
-            return Err(TrainError::Setting(
-                "steps of detection are not measured; `limbeck bench net` measures the network"
-                    .to_owned(),
-            ));
-        }
-    })
+    }
 }
 
 /// The part that `count` images are of.

@@ -53,6 +53,17 @@ pub fn print_network(out: &mut impl Write, network: &Network, json: bool) -> any
         count(cost.activations),
         cost.activations as f64 * 4.0 / 1e6
     )?;
+    for (stride, sizes) in network.anchor_sizes().unwrap_or_default() {
+        let sizes: Vec<String> = sizes
+            .iter()
+            .map(|[width, height]| format!("{width}×{height}"))
+            .collect();
+        writeln!(
+            out,
+            "  anchors      {} pixels, one cell in {stride}×{stride}",
+            sizes.join(", ")
+        )?;
+    }
     writeln!(out, "  taps")?;
     for tap in network.taps() {
         writeln!(out, "    {:<16} {}", tap.name, tap.kind)?;
@@ -69,7 +80,11 @@ pub fn describe(network: &Network) -> Value {
         .iter()
         .map(|tap| json!({ "name": tap.name, "shape": tap.kind.to_string() }))
         .collect();
-    json!({
+    let anchors: Option<Vec<Value>> = network.anchor_sizes().map(|levels| {
+        let level = |(stride, sizes)| json!({ "stride": stride, "sizes": sizes });
+        levels.into_iter().map(level).collect()
+    });
+    let mut description = json!({
         "model": network.name(),
         "task": network.task().map(|task| task.to_string()),
         "input": [input.channels, input.height, input.width],
@@ -78,5 +93,9 @@ pub fn describe(network: &Network) -> Value {
         "macs": cost.macs,
         "activations": cost.activations,
         "taps": taps,
-    })
+    });
+    if let Some(anchors) = anchors {
+        description["anchors"] = anchors.into();
+    }
+    description
 }

@@ -1,0 +1,412 @@
+//! YOLOv5, detectors.
+//!
+//! Jocher et al. "YOLOv5", github.com/ultralytics/yolov5. 2020, without a paper. Each level of cells
+//! (strides 8, 16 and 32) has three anchors, and each anchor predicts a box, whether there is an object,
+//! and its class. A backbone of blocks that let half of the channels pass by (C3), pooling at several
+//! sizes, a neck that goes up and down the levels again, and a 1×1 convolution for each level.
+//! `yolov5n` to `yolov5x` are the graph since release 6.0, which the files of the official repository
+//! hold; those with `_focus` that of release 5.0, whose stem takes every other pixel as a channel, as
+//! SSDA-YOLO has it (Zhou, Jiang and Lu. CVIU 2023); `yolov5s_stride4` that of 5.0 with a plain stem,
+//! and so strides 4, 8 and 16, and ReLU: the net of GHOST (Zhang et al. IEEE TGRS 2023), for small objects.
+//! State-dict names are the official ones, `model.<layer>.…`, and the buffer `model.24.anchors` holds the
+//! anchors in cells. Batch norms have ε 1e-3 and momentum 0.03. Taps: `stem`, the backbone's stages, all
+//! outputs as `layer0` to `layer23`, `p3`, `p4` and `p5` (what the last layer reads), and `logits`, the
+//! cells of all levels. The letter is for depth and width together; suffixes change each alone:
+//! `yolov5n_x0.5` has half the channels of `yolov5n`, rounded up to multiples of 8, and `yolov5n_d2` two
+//! bottlenecks in the shortest blocks, as `m` has, and twice and three times as many in the longer ones.
+
+mod blocks;
+mod detect;
+
+use burn::tensor::Tensor;
+use limbeck_kernels::Activation;
+
+use super::{ImageSizes, ModelEntry, depth, registry::NamedModel, width};
+use crate::{
+    Architecture, Builder, Detector, Feature, InputShape, NnError, Pass, TaskKind,
+    layer::resize_nearest,
+};
+use blocks::{BlockConfig, C3, ConvUnit, Focus, PooledPyramid};
+use detect::Detect;
+
+/// Which graph: what its stem and its pooling are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Yolov5Graph {
+    /// Since release 6.0: a 6×6 convolution with stride 2, three poolings in a row.
+    Release6,
+    /// Release 5.0: every other pixel as a channel, three poolings side by side.
+    Release5,
+    /// As release 5.0 with a 3×3 convolution of stride 1 for a stem.
+    Stride4,
+}
+
+impl Yolov5Graph {
+    /// Pixels that a cell of each level is wide and high, finest first.
+    fn strides(self) -> [usize; 3] {
+        match self {
+            Self::Release6 | Self::Release5 => [8, 16, 32],
+            Self::Stride4 => [4, 8, 16],
+        }
+    }
+
+    /// Sides are multiples of the largest stride.
+    fn sizes(self) -> ImageSizes {
+        let [.., step] = self.strides();
+        ImageSizes::MultipleOf(step)
+    }
+}
+
+/// What tells one YOLOv5 from another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Yolov5Config {
+    /// Stem and pooling.
+    pub graph: Yolov5Graph,
+    /// Bottlenecks of the shortest blocks; longer ones have two and three times as many. 1 of `n` and
+    /// `s`, 2 of `m`, 3 of `l` and 4 of `x`.
+    pub depth: usize,
+    /// Factor of the channels of `l`; products are rounded up to multiples of 8.
+    pub width: f64,
+    /// What follows batch norms.
+    pub activation: Activation,
+}
+
+/// A third of three quarters is a quarter and a bit.
+const ROUNDING: f64 = 1e-9;
+
+impl Yolov5Config {
+    const fn new(graph: Yolov5Graph, depth: usize, width: f64) -> Self {
+        let activation = match graph {
+            Yolov5Graph::Release6 | Yolov5Graph::Release5 => Activation::Silu,
+            Yolov5Graph::Stride4 => Activation::Relu,
+        };
+        Self {
+            graph,
+            depth,
+            width,
+            activation,
+        }
+    }
+
+    /// Channels of what has `published` of them in `l` (`make_divisible` of the official code).
+    fn channels(&self, published: usize) -> usize {
+        // What a product is off by its rounding is no reason for eight channels more.
+        let eighths = published as f64 * self.width / 8.0 - ROUNDING;
+        8 * (eighths.ceil() as usize).max(1)
+    }
+}
+
+/// A letter's depth and width (`models/yolov5*.yaml`: depth multiples 0.33, 0.33, 0.67, 1 and 1.33 of
+/// three).
+const N: (usize, f64) = (1, 0.25);
+const S: (usize, f64) = (1, 0.5);
+const M: (usize, f64) = (2, 0.75);
+const L: (usize, f64) = (3, 1.0);
+const X: (usize, f64) = (4, 1.25);
+
+macro_rules! entry {
+    ($name:literal, $graph:ident, $letter:expr, $size:literal, $classes:literal, $aliases:expr) => {
+        ModelEntry {
+            name: $name,
+            aliases: $aliases,
+            family: "yolov5",
+            task: TaskKind::Detection,
+            size: $size,
+            classes: $classes,
+            sizes: match Yolov5Graph::$graph {
+                Yolov5Graph::Release6 | Yolov5Graph::Release5 => ImageSizes::MultipleOf(32),
+                Yolov5Graph::Stride4 => ImageSizes::MultipleOf(16),
+            },
+            build: |builder, input| {
+                let config = Yolov5Config::new(Yolov5Graph::$graph, $letter.0, $letter.1);
+                Ok(Box::new(Yolov5::new(builder, input, config)?))
+            },
+        }
+    };
+}
+
+/// The family's models.
+pub static MODELS: &[ModelEntry] = &[
+    entry!("yolov5n", Release6, N, 640, 80, &[]),
+    entry!("yolov5s", Release6, S, 640, 80, &[]),
+    entry!("yolov5m", Release6, M, 640, 80, &[]),
+    entry!("yolov5l", Release6, L, 640, 80, &[]),
+    entry!("yolov5x", Release6, X, 640, 80, &[]),
+    entry!("yolov5s_focus", Release5, S, 640, 80, &[]),
+    entry!("yolov5m_focus", Release5, M, 640, 80, &[]),
+    entry!("yolov5l_focus", Release5, L, 640, 80, &[]),
+    entry!("yolov5x_focus", Release5, X, 640, 80, &[]),
+    entry!("yolov5s_stride4", Stride4, S, 512, 10, &["ghost_yolov5s"]),
+];
+
+/// The configuration of an entry of [`MODELS`].
+fn config_of(name: &str) -> Option<Yolov5Config> {
+    let rest = name.strip_prefix("yolov5")?;
+    let (letter, graph) = match rest.split_once('_') {
+        None => (rest, Yolov5Graph::Release6),
+        Some((letter, "focus")) => (letter, Yolov5Graph::Release5),
+        Some((letter, "stride4")) => (letter, Yolov5Graph::Stride4),
+        Some(_) => return None,
+    };
+    let (depth, width) = match letter {
+        "n" => N,
+        "s" => S,
+        "m" => M,
+        "l" => L,
+        "x" => X,
+        _ => return None,
+    };
+    Some(Yolov5Config::new(graph, depth, width))
+}
+
+/// What `name`, in lower case and with `_`, stands for where it is of this family: `yolov5s`,
+/// `yolov5s_x0.25`, `yolov5s_d2`, `yolov5s_d2_x0.25`. `None` of other names.
+///
+/// # Errors
+/// A width or depth that is out of range.
+pub(super) fn named(name: &str) -> Result<Option<NamedModel>, NnError> {
+    let known = |stem: &str| {
+        let is_it = |entry: &&ModelEntry| entry.name == stem || entry.aliases.contains(&stem);
+        let entry = MODELS.iter().find(is_it)?;
+        Some((entry, config_of(entry.name)?))
+    };
+    let (deep, factor) = width::split(name)?.unwrap_or((name, 1.0));
+    let (stem, blocks) = match known(deep) {
+        Some(_) => (deep, None),
+        None => match depth::split(deep)? {
+            Some((stem, blocks)) => (stem, Some(blocks)),
+            None => return Ok(None),
+        },
+    };
+    let Some((entry, published)) = known(stem) else {
+        return Ok(None);
+    };
+    let config = Yolov5Config {
+        depth: blocks.unwrap_or(published.depth),
+        width: published.width * factor,
+        ..published
+    };
+    let deep = match config.depth == published.depth {
+        true => entry.name.to_owned(),
+        false => depth::named(entry.name, config.depth),
+    };
+    let name = width::named(&deep, factor);
+    Ok(Some(NamedModel::yolov5(entry, name, config)))
+}
+
+/// A layer of the graph; its channels are those of `l`.
+#[derive(Clone, Copy, Debug)]
+enum Plan {
+    /// A convolution of `channels`, with this kernel, stride and padding.
+    Unit(usize, [usize; 3]),
+    /// Every other pixel as a channel, then a 3×3 convolution.
+    Focus(usize),
+    /// `times` the depth's bottlenecks, with a way past each where that is said.
+    C3(usize, usize, bool),
+    /// Poolings of 5, 9 and 13 side by side, or three of 5 in a row.
+    Pool(usize, bool),
+    /// Twice as high and wide.
+    Up,
+    /// Behind it the channels of this layer.
+    Join(usize),
+}
+
+const DOWN: [usize; 3] = [3, 2, 1];
+const POINT: [usize; 3] = [1, 1, 0];
+
+/// The neck, layers 10 to 23.
+const NECK: [Plan; 14] = [
+    Plan::Unit(512, POINT),
+    Plan::Up,
+    Plan::Join(6),
+    Plan::C3(512, 1, false),
+    Plan::Unit(256, POINT),
+    Plan::Up,
+    Plan::Join(4),
+    Plan::C3(256, 1, false),
+    Plan::Unit(256, DOWN),
+    Plan::Join(14),
+    Plan::C3(512, 1, false),
+    Plan::Unit(512, DOWN),
+    Plan::Join(10),
+    Plan::C3(1024, 1, false),
+];
+
+/// The layers that others read later.
+const KEPT: [usize; 7] = [4, 6, 10, 14, 17, 20, 23];
+
+impl Yolov5Graph {
+    /// The backbone, layers 0 to 9.
+    fn backbone(self) -> [Plan; 10] {
+        let stem = match self {
+            Self::Release6 => Plan::Unit(64, [6, 2, 2]),
+            Self::Release5 => Plan::Focus(64),
+            Self::Stride4 => Plan::Unit(64, [3, 1, 1]),
+        };
+        let (second, end) = match self {
+            Self::Release6 => (2, [Plan::C3(1024, 1, true), Plan::Pool(1024, true)]),
+            Self::Release5 | Self::Stride4 => {
+                (3, [Plan::Pool(1024, false), Plan::C3(1024, 1, false)])
+            }
+        };
+        let [eighth, ninth] = end;
+        [
+            stem,
+            Plan::Unit(128, DOWN),
+            Plan::C3(128, 1, true),
+            Plan::Unit(256, DOWN),
+            Plan::C3(256, second, true),
+            Plan::Unit(512, DOWN),
+            Plan::C3(512, 3, true),
+            Plan::Unit(1024, DOWN),
+            eighth,
+            ninth,
+        ]
+    }
+}
+
+/// A layer as it was made.
+#[derive(Debug)]
+enum Layer {
+    Unit(ConvUnit),
+    Focus(Focus),
+    C3(C3),
+    Pool(PooledPyramid),
+    Up,
+    Join(usize),
+}
+
+/// Backbone, neck and the last layer.
+#[derive(Debug)]
+pub struct Yolov5 {
+    layers: Vec<Layer>,
+    detect: Detect,
+}
+
+impl Yolov5 {
+    /// Makes the parameters.
+    ///
+    /// # Errors
+    /// Images whose sides are no multiples of the largest stride.
+    pub fn new(
+        builder: &mut Builder<'_>,
+        input: InputShape,
+        config: Yolov5Config,
+    ) -> Result<Self, NnError> {
+        config.graph.sizes().check("yolov5", input)?;
+        let mut layers = Vec::new();
+        // Channels that each layer gives out.
+        let mut widths: Vec<usize> = Vec::new();
+        let plans = config.graph.backbone().into_iter().chain(NECK);
+        for (number, plan) in plans.enumerate() {
+            let from = widths.last().copied().unwrap_or(input.channels);
+            let sub = builder.sub(format!("model.{number}"));
+            let block = |to| BlockConfig {
+                from,
+                to: config.channels(to),
+                activation: config.activation,
+            };
+            let (layer, to) = match plan {
+                Plan::Unit(to, geometry) => (
+                    Layer::Unit(ConvUnit::new(sub, block(to), geometry)),
+                    block(to).to,
+                ),
+                Plan::Focus(to) => (Layer::Focus(Focus::new(sub, block(to))), block(to).to),
+                Plan::C3(to, times, past) => {
+                    let count = times * config.depth;
+                    (
+                        Layer::C3(C3::new(sub, block(to), count, past)),
+                        block(to).to,
+                    )
+                }
+                Plan::Pool(to, in_a_row) => {
+                    let pool = PooledPyramid::new(sub, block(to), in_a_row);
+                    (Layer::Pool(pool), block(to).to)
+                }
+                Plan::Up => (Layer::Up, from),
+                Plan::Join(other) => {
+                    let beside = widths.get(other).copied().unwrap_or_default();
+                    (Layer::Join(other), from + beside)
+                }
+            };
+            layers.push(layer);
+            widths.push(to);
+        }
+        let read = detect::READ.map(|layer| widths.get(layer).copied().unwrap_or_default());
+        let detect = Detect::new(builder, read, input.classes, config.graph.strides());
+        Ok(Self { layers, detect })
+    }
+}
+
+/// What a layer's output is called besides `layer<number>`.
+fn tap_of(layer: usize) -> Option<&'static str> {
+    match layer {
+        0 => Some("stem"),
+        2 => Some("stage1"),
+        4 => Some("stage2"),
+        6 => Some("stage3"),
+        9 => Some("stage4"),
+        17 => Some("p3"),
+        20 => Some("p4"),
+        23 => Some("p5"),
+        _ => None,
+    }
+}
+
+/// What the last activation of a stage's last layer is given.
+fn before(layer: usize) -> Option<String> {
+    let stage = tap_of(layer).filter(|name| name.starts_with("stage"))?;
+    Some(format!("{stage}.preact"))
+}
+
+impl Architecture for Yolov5 {
+    fn tap_names(&self) -> Vec<String> {
+        let layers = 0..self.layers.len();
+        let names = layers.flat_map(|layer| {
+            let named = tap_of(layer).map(str::to_owned);
+            [before(layer), Some(format!("layer{layer}")), named]
+        });
+        names.flatten().collect()
+    }
+
+    fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
+        let mut kept: [Option<Tensor<4>>; 24] = Default::default();
+        let mut x = images;
+        for (number, layer) in self.layers.iter().enumerate() {
+            let before = before(number);
+            x = match layer {
+                Layer::Unit(unit) => unit.forward(pass, x),
+                Layer::Focus(focus) => focus.forward(pass, x),
+                Layer::C3(block) => block.forward(pass, x, before.as_deref()),
+                Layer::Pool(pool) => pool.forward(pass, x, before.as_deref()),
+                Layer::Up => {
+                    let [_, _, height, width] = x.dims();
+                    resize_nearest(x, [2 * height, 2 * width])
+                }
+                Layer::Join(other) => {
+                    let beside = kept.get_mut(*other).and_then(Option::take);
+                    Tensor::cat([Some(x), beside].into_iter().flatten().collect(), 1)
+                }
+            };
+            pass.tap_map(&format!("layer{number}"), &x);
+            if let Some(name) = tap_of(number) {
+                pass.tap_map(name, &x);
+            }
+            if KEPT.contains(&number) {
+                kept[number] = Some(x.clone());
+            }
+        }
+        let read = detect::READ.map(|layer| kept[layer].take());
+        self.detect.forward(pass, read.into_iter().flatten())
+    }
+
+    fn head_names(&self) -> &[&str] {
+        &[detect::NAMES]
+    }
+
+    fn detector(&self) -> Option<&Detector> {
+        Some(self.detect.detector())
+    }
+}
+
+#[cfg(test)]
+mod tests;
