@@ -4,6 +4,7 @@
 //! wide screen, and print. Charts are inline SVG with real text.
 
 mod axis;
+mod boxes_png;
 mod cautions;
 mod chart;
 mod classification;
@@ -40,6 +41,7 @@ mod tile;
 mod title;
 mod version;
 
+pub use boxes_png::boxes_png;
 pub use compare::{compare, compare_text};
 pub use continual::{ContinualResults, FINE_TUNING, JOINT, Sequence, StepResult, render_continual};
 pub use data_page::{DataPage, DataPart, DataPicture, data_page};

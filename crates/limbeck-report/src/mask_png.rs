@@ -83,7 +83,6 @@ pub fn overlay_png(
     if !fits || ids.is_empty() || !rgb.len().is_multiple_of(3) {
         return Err(size());
     }
-    let side = |side: usize| u32::try_from(side).map_err(|_| size());
     let mut mixed = Vec::with_capacity(rgb.len());
     for (place, (pixel, &id)) in rgb.chunks_exact(3).zip(ids).enumerate() {
         let right = (place % width + 1 < width).then_some(place + 1);
@@ -105,12 +104,34 @@ pub fn overlay_png(
             }
         }
     }
+    rgb_png(&mixed, [height, width])
+}
+
+/// Pixels of red, green and blue, row after row, as a PNG file.
+///
+/// # Errors
+/// Sizes that do not fit together.
+pub(crate) fn rgb_png(rgb: &[u8], [height, width]: [usize; 2]) -> Result<Vec<u8>, MaskPngError> {
+    let size = || MaskPngError::Size {
+        width,
+        height,
+        ids: rgb.len() / 3,
+    };
+    if height
+        .checked_mul(width)
+        .and_then(|pixels| pixels.checked_mul(3))
+        != Some(rgb.len())
+        || rgb.is_empty()
+    {
+        return Err(size());
+    }
+    let side = |side: usize| u32::try_from(side).map_err(|_| size());
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, side(width)?, side(height)?);
     encoder.set_color(ColorType::Rgb);
     encoder.set_depth(BitDepth::Eight);
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(&mixed)?;
+    writer.write_image_data(rgb)?;
     writer.finish()?;
     Ok(bytes)
 }

@@ -11,7 +11,7 @@ pub mod clip;
 pub mod continual;
 pub mod contract;
 pub mod data;
-pub mod detector;
+pub mod detect;
 mod domains;
 pub mod embed;
 pub mod environment;

@@ -1,49 +1,66 @@
 //! Amplitudes of low frequencies.
+//!
+//! Only those are transformed that change: with R frequencies along each axis an image takes
+//! height · width · R multiplications, and no transform of the whole.
 
-use std::sync::Arc;
-
-use rustfft::{Fft, FftPlanner, num_complex::Complex};
+use std::f64::consts::TAU;
 
 use crate::{Image, resize};
 
-/// Rows of complex numbers.
-struct Plane {
-    width: usize,
-    height: usize,
-    values: Vec<Complex<f32>>,
+/// A complex number.
+type Complex = [f64; 2];
+
+/// Cosine and sine of 2π·f·x/side for each frequency f from −`reach` to `reach` and each place x.
+fn waves(side: usize, reach: usize) -> Vec<Vec<Complex>> {
+    let reach = reach as isize;
+    (-reach..=reach)
+        .map(|frequency| {
+            let wave = |place: usize| {
+                let angle = TAU * frequency as f64 * place as f64 / side as f64;
+                [angle.cos(), angle.sin()]
+            };
+            (0..side).map(wave).collect()
+        })
+        .collect()
 }
 
-/// Transforms of rows and of columns.
-struct Transforms {
-    rows: Arc<dyn Fft<f32>>,
-    columns: Arc<dyn Fft<f32>>,
-}
-
-impl Plane {
-    fn of(image: &Image, channel: usize) -> Self {
-        let levels = image.pixels[channel..].iter().step_by(image.channels);
-        Self {
-            width: image.width,
-            height: image.height,
-            values: levels
-                .map(|&level| Complex::new(f32::from(level), 0.0))
-                .collect(),
-        }
-    }
-
-    fn transform(&mut self, by: &Transforms) {
-        by.rows.process(&mut self.values);
-        let mut column = vec![Complex::default(); self.height];
-        for x in 0..self.width {
-            for (y, value) in column.iter_mut().enumerate() {
-                *value = self.values[y * self.width + x];
-            }
-            by.columns.process(&mut column);
-            for (y, value) in column.iter().enumerate() {
-                self.values[y * self.width + x] = *value;
-            }
-        }
-    }
+/// The coefficients of a channel at frequencies within reach along both axes, `[frequencies of y,
+/// frequencies of x]`: Σ level · exp(−i·angle).
+fn coefficients(
+    image: &Image,
+    channel: usize,
+    across: &[Vec<Complex>],
+    down: &[Vec<Complex>],
+) -> Vec<Vec<Complex>> {
+    let rows: Vec<Vec<Complex>> = image
+        .pixels
+        .chunks_exact(image.width * image.channels)
+        .map(|row| {
+            let levels = || row[channel..].iter().step_by(image.channels);
+            let of = |wave: &Vec<Complex>| {
+                levels()
+                    .zip(wave)
+                    .fold([0.0; 2], |sum, (&level, [cos, sin])| {
+                        let level = f64::from(level);
+                        [sum[0] + level * cos, sum[1] - level * sin]
+                    })
+            };
+            across.iter().map(of).collect()
+        })
+        .collect();
+    let of = |wave: &Vec<Complex>| -> Vec<Complex> {
+        (0..across.len())
+            .map(|x| {
+                rows.iter()
+                    .zip(wave)
+                    .fold([0.0; 2], |sum, (row, [cos, sin])| {
+                        let [re, im] = row[x];
+                        [sum[0] + re * cos + im * sin, sum[1] + im * cos - re * sin]
+                    })
+            })
+            .collect()
+    };
+    down.iter().map(of).collect()
 }
 
 /// `image` with the amplitudes that `other`, brought to its size, has at frequencies of at most `share` of a
@@ -53,42 +70,52 @@ impl Plane {
 pub fn swap_amplitudes(image: &Image, other: &Image, share: f64) -> Image {
     let (width, height) = (image.width, image.height);
     let other = resize(&other.clone().with_channels(image.channels), height, width);
-    let mut planner = FftPlanner::new();
-    let forward = Transforms {
-        rows: planner.plan_fft_forward(width),
-        columns: planner.plan_fft_forward(height),
+    // Frequencies of more than half a side are the negative ones again.
+    let reach = |side: usize| {
+        let reach = (share * width.min(height) as f64).floor() as usize;
+        reach.min((side - 1) / 2)
     };
-    let inverse = Transforms {
-        rows: planner.plan_fft_inverse(width),
-        columns: planner.plan_fft_inverse(height),
-    };
-    let reach = (share * width.min(height) as f64).floor() as usize;
-    // The negative frequencies are at the end of each axis.
-    let is_low = |place: usize, side: usize| place.min(side - place) <= reach;
+    let (across, down) = (waves(width, reach(width)), waves(height, reach(height)));
     let mut styled = image.clone();
     for channel in 0..image.channels {
-        let mut own = Plane::of(image, channel);
-        let mut theirs = Plane::of(&other, channel);
-        own.transform(&forward);
-        theirs.transform(&forward);
-        for y in (0..height).filter(|&y| is_low(y, height)) {
-            for x in (0..width).filter(|&x| is_low(x, width)) {
-                let (value, amplitude) = (
-                    &mut own.values[y * width + x],
-                    theirs.values[y * width + x].norm(),
-                );
-                let norm = value.norm();
-                *value = match norm > 0.0 {
-                    true => *value * (amplitude / norm),
-                    false => Complex::new(amplitude, 0.0),
-                };
-            }
+        let mut changes = coefficients(image, channel, &across, &down);
+        let theirs = coefficients(&other, channel, &across, &down);
+        for (own, theirs) in changes.iter_mut().flatten().zip(theirs.iter().flatten()) {
+            let norm = own[0].hypot(own[1]);
+            let wanted = theirs[0].hypot(theirs[1]);
+            *own = match norm > 0.0 {
+                true => own.map(|part| part * (wanted - norm) / norm),
+                false => [wanted, 0.0],
+            };
         }
-        own.transform(&inverse);
-        let scale = 1.0 / (width * height) as f32;
-        let levels = styled.pixels[channel..].iter_mut().step_by(image.channels);
-        for (level, value) in levels.zip(&own.values) {
-            *level = (value.re * scale).round().clamp(0.0, 255.0) as u8;
+        // The changes, transformed back: of each row of frequencies along x first.
+        let count = (width * height) as f64;
+        for (y, row) in styled
+            .pixels
+            .chunks_exact_mut(width * image.channels)
+            .enumerate()
+        {
+            let along: Vec<Complex> = (0..across.len())
+                .map(|x| {
+                    changes
+                        .iter()
+                        .zip(&down)
+                        .fold([0.0; 2], |sum, (row, wave)| {
+                            let ([re, im], [cos, sin]) = (row[x], wave[y]);
+                            [sum[0] + re * cos - im * sin, sum[1] + re * sin + im * cos]
+                        })
+                })
+                .collect();
+            let levels = row[channel..].iter_mut().step_by(image.channels);
+            for (x, level) in levels.enumerate() {
+                let waves = along.iter().zip(&across);
+                let change: f64 = waves
+                    .map(|([re, im], wave)| re * wave[x][0] - im * wave[x][1])
+                    .sum();
+                *level = (f64::from(*level) + change / count)
+                    .round()
+                    .clamp(0.0, 255.0) as u8;
+            }
         }
     }
     styled

@@ -11,7 +11,7 @@ use limbeck_report::Evaluation;
 use super::Forward;
 use crate::{
     TrainError,
-    detector::anchors_of,
+    detect::{anchors_of, out_of_frame},
     metric::{PartAnswers, boxes::BoxMeter},
     recipe::EvaluateRecipe,
     sweep::Sweep,
@@ -75,16 +75,7 @@ impl BoxSet {
             let outputs = forward(images, &batch.samples, &Taps::none())?;
             let found = self.detected(network, &anchors, &outputs.prediction, &batch.indices)?;
             for (kept, frame) in found.into_iter().zip(&batch.frames) {
-                let back = |kept: Kept| {
-                    let bounds = frame.back(kept.bounds.map(|at| at as f32));
-                    let bounds = bounds.map(f64::from);
-                    // What lies in the padding alone is no box of the image.
-                    (bounds[2] > bounds[0] && bounds[3] > bounds[1])
-                        .then_some(Kept { bounds, ..kept })
-                };
-                answers
-                    .boxes
-                    .push(kept.into_iter().filter_map(back).collect());
+                answers.boxes.push(out_of_frame(kept, frame));
             }
         }
         let measured = self.measured(&answers, teacher, network.input().classes)?;

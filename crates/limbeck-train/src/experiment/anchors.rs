@@ -7,7 +7,7 @@ use limbeck_methods::{
 };
 use limbeck_nn::Network;
 
-use crate::{TrainError, detector::anchors_of, recipe::Recipe};
+use crate::{TrainError, detect::anchors_of, recipe::Recipe};
 
 /// Side that the anchors of the zoo are meant for, in pixels (YOLOv5's for COCO).
 const USUAL_SIDE: f64 = 640.0;

@@ -59,7 +59,7 @@ pub enum Command {
     Eval(EvalArguments),
     /// Judge what a network has learnt: a linear map, neighbours or a fine-tuning on labels
     Probe(ProbeArguments),
-    /// Label images with a model, or their pixels with one that segments
+    /// Label images with a model, their pixels with one that segments, or find objects in them
     Predict(PredictArguments),
     /// Store the features of images that a model gives, for `limbeck fewshot`
     Embed(EmbedArguments),
@@ -347,8 +347,19 @@ pub struct PredictArguments {
     /// The same as --format json
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
+    /// Of a detector: least score of a box, 0 to 1 [default: 0.25]
+    #[arg(long, value_name = "SCORE")]
+    pub confidence: Option<f64>,
+    /// Of a detector: overlap above which two boxes of a class are one, 0 to 1 [default: 0.45]
+    #[arg(long, value_name = "IOU")]
+    pub overlap: Option<f64>,
+    /// Of a detector, with --format coco: the file of annotations whose numbers of images and categories
+    /// are used
+    #[arg(long, value_name = "FILE")]
+    pub coco: Option<PathBuf>,
     /// Write here instead of standard output: a file, or of a model that segments a new folder, with
-    /// a mask of class ids and an overlay for each image, and shares.json; nothing is overwritten
+    /// a mask of class ids and an overlay for each image, and shares.json; of a detector one with a
+    /// picture for each image and boxes.json; nothing is overwritten
     #[arg(long, value_name = "FILE|DIR")]
     pub out: Option<PathBuf>,
     /// Compute threads [default: all cores]
@@ -381,10 +392,14 @@ impl Top {
 /// Form of predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PredictFormat {
-    /// One row an image and class: image, rank, label, probability (and logit)
+    /// One row an image and class: image, rank, label, probability (and logit); of a detector a row a box
     Csv,
     /// One array
     Json,
+    /// Of a detector: the results that COCO's evaluation reads
+    Coco,
+    /// Of a detector: a file of rows for each image, in the folder `labels` of --out
+    Yolo,
 }
 
 /// `limbeck inspect`.

@@ -156,7 +156,7 @@ fn segment(
     Ok((all, damaged))
 }
 
-fn class_name(model: &LoadedModel, class: usize) -> String {
+pub fn class_name(model: &LoadedModel, class: usize) -> String {
     let known = model
         .class_names
         .as_ref()
@@ -164,7 +164,7 @@ fn class_name(model: &LoadedModel, class: usize) -> String {
     known.cloned().unwrap_or_else(|| class.to_string())
 }
 
-fn write_below(out: &Path, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub fn write_below(out: &Path, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let path = out.join(path);
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("`{}`", folder.display()))?;
@@ -221,12 +221,12 @@ impl Shares {
 
 /// Names of PNG files for images, no two the same.
 #[derive(Default)]
-struct Names(HashSet<PathBuf>);
+pub struct Names(HashSet<PathBuf>);
 
 impl Names {
     /// The image's own name with `.png`; where another has that, its ending stays in it, or a number
     /// is added.
-    fn of(&mut self, image: &Path) -> PathBuf {
+    pub fn of(&mut self, image: &Path) -> PathBuf {
         let whole = image.with_file_name(format!(
             "{}.png",
             image.file_name().unwrap_or_default().to_string_lossy()

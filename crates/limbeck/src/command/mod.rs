@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod bench;
+mod boxes;
 mod cache;
 mod catalogue;
 mod check;

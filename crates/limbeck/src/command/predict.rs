@@ -1,5 +1,5 @@
 //! `limbeck predict`: images in; of a model that classifies labels and probabilities out, of one that
-//! segments masks.
+//! segments masks, of a detector boxes.
 
 use std::io::{BufWriter, Write, stdout};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use limbeck::train::model_source::{self, LoadedModel};
 use limbeck::train::named_model::ModelSource;
 use serde_json::{Value, json};
 
-use super::{masks, threads};
+use super::{boxes, masks, threads};
 use crate::arguments::{PredictArguments, PredictFormat, Top};
 use crate::exit::Usage;
 
@@ -49,6 +49,21 @@ pub fn run(arguments: &PredictArguments, quiet: bool) -> anyhow::Result<()> {
     let images = collect(&arguments.images, quiet)?;
     if model.network.task() == Some(TaskKind::Segmentation) {
         return masks::run(&model, &images, arguments, quiet);
+    }
+    if model.network.task() == Some(TaskKind::Detection) {
+        return boxes::run(&model, &images, arguments, quiet);
+    }
+    let of_boxes = [PredictFormat::Coco, PredictFormat::Yolo].contains(&arguments.format);
+    if of_boxes
+        || arguments.confidence.is_some()
+        || arguments.overlap.is_some()
+        || arguments.coco.is_some()
+    {
+        return Err(Usage(format!(
+            "--confidence, --overlap, --coco and the formats coco and yolo are for detectors, and `{}` is none",
+            arguments.model
+        ))
+        .into());
     }
     if let Some(path) = arguments.out.as_ref().filter(|path| path.exists()) {
         return Err(Usage(format!("`{}` exists; choose another name", path.display())).into());
@@ -130,7 +145,7 @@ fn print(
                 }
             }
         }
-        PredictFormat::Json => {
+        PredictFormat::Json | PredictFormat::Coco | PredictFormat::Yolo => {
             let all: Vec<Value> = labelled
                 .iter()
                 .map(|Labelled { image, labels }| {

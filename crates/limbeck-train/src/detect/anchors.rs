@@ -1,4 +1,4 @@
-//! What is known of a network that is a detector.
+//! The anchors of a network that is a detector.
 
 use limbeck_methods::{
     MethodError,
