@@ -38,6 +38,9 @@ pub struct TeacherFacts {
     pub macs: u64,
     /// Names of its classes, in the order of its logits.
     pub classes: Vec<String>,
+    /// Of a detector, width and height in pixels of the anchors of each level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchors: Option<Vec<Vec<[f64; 2]>>>,
 }
 
 /// The images that it was asked about.

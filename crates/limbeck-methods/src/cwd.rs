@@ -13,7 +13,8 @@
 //! detached. conv: 1×1 without bias, where the channels differ.
 //!
 //! ## Inputs and shapes
-//! Logits `[B, K, h, w]` of both; with `feature_weight`, one pair of maps `[B, C, H, W]`, tokens put
+//! Logits `[B, K, h, w]` of both, of detectors those of the classes of each level, `[B, A·K, h, w]`, whose
+//! divergences are averaged; with `feature_weight`, one pair of maps `[B, C, H, W]`, tokens put
 //! back on their grid: by default what the last classifiers read. Where sizes differ, the teacher's
 //! map is brought to the student's: averaged over adaptive windows where it is larger, interpolated
 //! bilinearly where it is smaller.
@@ -42,13 +43,13 @@ pub mod golden;
 
 use burn::tensor::Tensor;
 use limbeck_nn::{
-    Builder, Pass,
+    Builder, Feature, Pass, TapKind,
     layer::{Conv2d, Conv2dConfig, divergence},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Criterion, MethodError, Needs, Probe, Step, Term,
+    Criterion, MethodError, Needs, Probe, Step, TaskKind, Term,
     connector::resize_map,
     criterion::{require_positive, require_teacher, require_weight},
     dense::{last_features, logit_maps, require_logit_maps},
@@ -132,7 +133,10 @@ impl Cwd {
             });
         }
         if config.logits_weight > 0.0 {
-            refuse_one_position("logits", require_logit_maps(Self::ID, probe)?)?;
+            match probe.student.last().map(|tap| &tap.kind) {
+                Some(TapKind::Cells { .. }) => {}
+                _ => refuse_one_position("logits", require_logit_maps(Self::ID, probe)?)?,
+            }
         }
         let feature = match config.feature_weight > 0.0 {
             true => Some(Features::new(probe, builder)?),
@@ -148,6 +152,40 @@ impl Cwd {
         let temperature = self.config.temperature;
         let sum = divergence(rows(student), rows(teacher), 1.0 / temperature);
         sum.mul_scalar(temperature * temperature / (batch * channels) as f64)
+    }
+
+    /// The mean divergence `[1]` of a detector's levels, those of one position left out.
+    fn level_divergence(
+        &self,
+        step: &Step<'_>,
+        student: Vec<Tensor<4>>,
+    ) -> Result<Tensor<1>, MethodError> {
+        let found = step.teacher(Self::ID)?;
+        let teacher = class_maps(&found.prediction).unwrap_or_default();
+        let fits = student.len() == teacher.len()
+            && student
+                .iter()
+                .zip(&teacher)
+                .all(|(s, t)| s.dims() == t.dims());
+        if !fits {
+            return Err(MethodError::Prediction {
+                task: TaskKind::Detection,
+                expected: format!(
+                    "a teacher with the student's cells: {}",
+                    step.student.prediction.kind()
+                ),
+                found: found.prediction.kind().to_string(),
+            });
+        }
+        let zero = student[0].clone().sum().mul_scalar(0.0);
+        let levels = student.into_iter().zip(teacher);
+        let levels: Vec<Tensor<1>> = levels
+            .filter(|(map, _)| map.dims()[2] * map.dims()[3] > 1)
+            .map(|(student, teacher)| self.divergence(student, teacher.inner()))
+            .collect();
+        let count = levels.len().max(1) as f64;
+        let sum = levels.into_iter().fold(zero, |sum, level| sum + level);
+        Ok(sum.mul_scalar(1.0 / count))
     }
 
     /// The features' divergence `[1]` of maps `[B, C_s, H, W]` and `[B, C_t, H', W']`.
@@ -185,6 +223,24 @@ impl Features {
     }
 }
 
+/// Logits of the classes of each level of a detector, `[B, A·K, H, W]`; `None` of another prediction.
+fn class_maps(prediction: &Feature) -> Option<Vec<Tensor<4>>> {
+    let maps = prediction.level_maps()?.into_iter();
+    Some(
+        maps.map(|map| {
+            let [batch, anchors, rows, columns, numbers] = map.dims();
+            let classes = numbers - 5;
+            map.narrow(4, 5, classes).permute([0, 1, 4, 2, 3]).reshape([
+                batch,
+                anchors * classes,
+                rows,
+                columns,
+            ])
+        })
+        .collect(),
+    )
+}
+
 fn refuse_one_position(tap: &str, shape: [usize; 3]) -> Result<(), MethodError> {
     let [_, height, width] = shape;
     if height * width > 1 {
@@ -212,8 +268,13 @@ impl Criterion for Cwd {
     fn terms(&mut self, step: &Step<'_>, pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError> {
         let mut terms = Vec::new();
         if self.config.logits_weight > 0.0 {
-            let (student, teacher) = logit_maps(Self::ID, step)?;
-            let value = self.divergence(student, teacher);
+            let value = match class_maps(&step.student.prediction) {
+                Some(student) => self.level_divergence(step, student)?,
+                None => {
+                    let (student, teacher) = logit_maps(Self::ID, step)?;
+                    self.divergence(student, teacher)
+                }
+            };
             terms.push(Term::new("cwd", value, self.config.logits_weight));
         }
         if let Some(Features { pair, conv }) = &self.feature {
@@ -379,5 +440,30 @@ mod tests {
         let classifiers = crate::testing::probe(&[], &[]);
         let error = build(&classifiers, |p, b| Cwd::new(default(), p, b)).unwrap_err();
         assert!(error.to_string().contains("a map of logits"), "{error}");
+    }
+
+    #[test]
+    fn of_detectors_the_levels_are_averaged_and_boxes_have_no_part() {
+        let (mut method, store) = made(CwdConfig::default(), [4, 3, 3], [4, 3, 3]);
+        let levels = [[2, 2], [1, 1]];
+        let cells = |name: &str| Feature::Cells {
+            cells: random(name, [2, 3 * 5, 7]),
+            anchors: 3,
+            levels: levels.to_vec(),
+        };
+        let (student, teacher) = (cells("s"), cells("t"));
+        let maps = |of: &Feature| class_maps(of).unwrap();
+        assert_eq!(maps(&student)[0].dims(), [2, 6, 2, 2]);
+        let outputs = |prediction: Feature| limbeck_nn::Outputs {
+            prediction,
+            features: Default::default(),
+        };
+        let (a, b) = (outputs(student.clone()), outputs(teacher.clone()));
+        let terms = dense_terms(&mut method, &store, &a, &b);
+        assert_eq!(terms.len(), 1);
+        let value = number(&terms[0].value);
+        // The level of one position has no part.
+        let expected = method.divergence(maps(&student).remove(0), maps(&teacher).remove(0));
+        assert_close(&[value], &[number(&expected)]);
     }
 }

@@ -10,7 +10,11 @@
 //!
 //! ## Inputs and shapes
 //! Student and teacher logits `[B, K]`, labels `[B]`. Of networks that segment, each pixel that is
-//! not void is a row, on the student's grid.
+//! not void is a row, on the student's grid. Of detectors, each anchor of each cell in which a box is to be
+//! learnt, or the teacher sees one with a probability of 0.05 or more, is a row of 1 + K logits: the
+//! log-probabilities of no object and of an object of each class, ln σ(o) + ln softmax(c). Their divergence is that
+//! of objectness and, as far as the teacher sees an object, of classes (Mehta and Ozturk, "Object detection at 200
+//! frames per second", ECCV workshops 2018); boxes are learnt from labels.
 //!
 //! ## Parameters
 //! | name | default | range | from |
@@ -20,6 +24,9 @@
 //! | `kd_weight` | 0.9 | ≥ 0 | same; ImageNet uses 0.5 |
 //!
 //! ## Notes
+//! Of detectors all three are 1 where a recipe says nothing: a tenth of their labels' loss would teach no boxes,
+//! and their rows are of few classes.
+//!
 //! The paper leaves the weights open; its advice to multiply by T² is followed. Classes are
 //! summed and the batch averaged; code that averages over classes too has another weight.
 //! A student that cannot tell classes apart yet answers with the mean of the softened distributions,

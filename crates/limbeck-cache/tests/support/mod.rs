@@ -37,6 +37,7 @@ pub fn manifest() -> Manifest {
             input: [3, 32, 32],
             params: 7_433_860,
             macs: 1_083_000_000,
+            anchors: None,
             classes: names("c", CLASSES),
         },
         data: DataFacts {

@@ -152,10 +152,11 @@ mod tests {
         let mut stream = Stream::of_seed(5);
         (0..300)
             .map(|i| {
-                let side = [4.0, 12.0, 40.0][i % 3];
+                // A third of them is less than a quarter of the least anchor.
+                let side = [2.2, 12.0, 40.0][i % 3];
                 [
-                    side * stream.uniform(0.7, 1.4),
-                    side * stream.uniform(0.7, 1.4),
+                    side * stream.uniform(1.0, 1.1),
+                    side * stream.uniform(1.0, 1.1),
                 ]
             })
             .collect()

@@ -148,6 +148,7 @@ impl CacheBench {
                 input: [3, 224, 224],
                 params: 0,
                 macs: 0,
+                anchors: None,
                 classes: classes.clone(),
             },
             data: DataFacts {

@@ -45,6 +45,7 @@ pub(super) fn cached(
             input: [batch.shape[1], batch.shape[2], batch.shape[3]],
             params: network.store.trained_count() as u64,
             macs: network.cost().macs,
+            anchors: None,
             classes: Vec::new(),
         },
         data: DataFacts {

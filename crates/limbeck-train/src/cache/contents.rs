@@ -52,6 +52,13 @@ impl CacheContents {
 
     /// How the logits are stored.
     fn logits_of(&self, tap: &Tap, size: [usize; 2]) -> Result<Output, TrainError> {
+        if let (TapKind::Cells { .. }, Encoding::TopK(_)) = (&tap.kind, self.logits) {
+            return Err(TrainError::Setting(
+                "the most probable classes alone are asked for, and the teacher finds objects: of its cells all \
+                 numbers are read; store them as f32, f16 or i8"
+                    .to_owned(),
+            ));
+        }
         let whole = output(tap, self.logits);
         let Some(stride) = self.stride else {
             return Ok(whole);

@@ -204,6 +204,9 @@ impl FittedCache {
             classes: facts.classes.len(),
         };
         let mut network = model::blank(&facts.name, input, &Device::flex(), DType::F32)?;
+        if let Some(anchors) = &facts.anchors {
+            network.set_anchor_sizes(anchors)?;
+        }
         classifier::read(&self.folder, &mut network, &facts.weights_sha256)?;
         let teacher = StoredTeacher::new(self.cache, &network, size, dataset)?;
         Ok((network, teacher))

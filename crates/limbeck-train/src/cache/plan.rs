@@ -69,13 +69,6 @@ impl CachePlan {
             Labelling::Masks => TaskKind::Segmentation,
             Labelling::Boxes => TaskKind::Detection,
         };
-        if task == TaskKind::Detection {
-            return Err(TrainError::Setting(format!(
-                "`{}` is for detection, whose outputs are not stored; name a teacher for classes of \
-                 images or of pixels",
-                network.name()
-            )));
-        }
         // Features alone are of use of a teacher that knows other classes.
         let any_classes = !contents.taps.is_empty() && !network.is_headless();
         if !any_classes {
@@ -323,6 +316,10 @@ fn teacher_facts(teacher: &RunTeacher, dataset: &Dataset) -> TeacherFacts {
         input: [channels, height, width],
         params: network.store.trained_count() as u64,
         macs: network.cost().macs,
+        anchors: network.anchor_sizes().map(|levels| {
+            let levels = levels.into_iter();
+            levels.map(|(_, sizes)| sizes).collect()
+        }),
         // Where it does not tell them they are the data's, if there are as many.
         classes: match (teacher.class_names(), dataset.labelling) {
             (None, Labelling::Classes | Labelling::Masks | Labelling::Boxes)

@@ -118,7 +118,9 @@ fn stored_bytes(plan: &Plan, outputs: &[String]) -> Result<u64, TrainError> {
     let views = plan.recipe.data.views.unwrap_or(plan.epochs);
     let data = &plan.dataset;
     let measured = match plan.task {
-        TaskKind::Classification if is_comparable(teacher.network(), data) => {
+        TaskKind::Classification | TaskKind::Detection
+            if is_comparable(teacher.network(), data) =>
+        {
             data.validation.len() + data.test.len()
         }
         TaskKind::Classification

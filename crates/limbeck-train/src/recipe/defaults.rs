@@ -160,6 +160,15 @@ fn detection(base: Recipe) -> Recipe {
     }
 }
 
+impl Recipe {
+    /// Whether it is known to be about objects, from its task or its student.
+    pub(super) fn detects(&self) -> bool {
+        let of_model = || Some(model::find(&self.student.model).ok()?.task);
+        let kind = self.task.kind.map(TaskKind::from).or_else(of_model);
+        kind == Some(TaskKind::Detection)
+    }
+}
+
 /// Families of the zoo that AdamW trains.
 const TRANSFORMERS: [&str; 2] = ["vit", "tinyvit"];
 

@@ -134,7 +134,8 @@ impl Layers {
         recipe.augment.random_scale = scale.filter(|it| it.range != NO_SCALE && !other_crop);
         let colours = recipe.augment.colour_jitter.take();
         recipe.augment.colour_jitter = colours.filter(|it| *it != NO_COLOURS);
-        method_tables::fill(&mut recipe.method);
+        let detects = recipe.detects();
+        method_tables::fill(&mut recipe.method, detects);
         recipe.mistake().map_err(|mistake| self.locate(mistake))?;
         Ok(recipe)
     }
@@ -263,7 +264,7 @@ impl Recipe {
             pixels: 0,
             ..PadCrop::default()
         });
-        method_tables::fill(&mut recipe.method);
+        method_tables::fill(&mut recipe.method, self.detects());
         recipe
     }
 

@@ -86,13 +86,17 @@ fn check_kind(key: &str, default: &serde_json::Value, node: &Node) -> Result<(),
     Err(mistake.at(node.place.clone()))
 }
 
-/// Writes the defaults of the chosen methods where nothing was asked for, and whole numbers as
-/// the floating-point numbers that a default says they are. Settings whose default is to be absent
-/// stay absent.
-pub(super) fn fill(method: &mut MethodRecipe) {
+/// Writes the defaults of the chosen methods where nothing was asked for, those of a student that `detects`
+/// among them, and whole numbers as the floating-point numbers that a default says they are. Settings whose
+/// default is to be absent stay absent.
+pub(super) fn fill(method: &mut MethodRecipe, detects: bool) {
     for entry in limbeck_methods::entries(&method.name).unwrap_or_default() {
         let defaults = toml::Table::try_from(without_nulls((entry.defaults)()));
         let Ok(mut filled) = defaults else { continue };
+        if detects {
+            let own = of_detectors(entry.id).iter();
+            filled.extend(own.map(|(key, value)| ((*key).to_owned(), (*value).into())));
+        }
         let given = method.settings.entry(entry.id.to_owned()).or_default();
         for (key, value) in std::mem::take(given) {
             let value = match (filled.get(&key), value) {
@@ -106,6 +110,16 @@ pub(super) fn fill(method: &mut MethodRecipe) {
         *given = filled;
     }
     method.settings.retain(|_, settings| !settings.is_empty());
+}
+
+/// What is another default where the student is a detector.
+fn of_detectors(id: &str) -> &'static [(&'static str, f64)] {
+    match id {
+        // Boxes are learnt from labels alone, which a tenth of their loss would hardly do; rows are
+        // distributions of what there is, most of them sure, and no cell has a hundred classes.
+        "kd" => &[("temperature", 1.0), ("ce_weight", 1.0), ("kd_weight", 1.0)],
+        _ => &[],
+    }
 }
 
 /// TOML has no null.

@@ -254,6 +254,10 @@ pub struct DistillArguments {
     /// fine-tuning and to learning all at once
     #[arg(long, value_name = "SPLIT")]
     pub tasks: Option<String>,
+    /// Images of another domain, on which the student is to work and is tested: for methods that adapt to
+    /// it, such as ssdayolo
+    #[arg(long, value_name = "DATA")]
+    pub target: Option<String>,
     /// The rest
     #[command(flatten)]
     pub run: RunArguments,

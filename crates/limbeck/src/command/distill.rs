@@ -25,6 +25,11 @@ pub fn run(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
             flags.put("method", "name", method);
             flags.put("train", "baseline", arguments.baseline.then_some(true));
             flags.put("task", "continual", arguments.tasks.as_deref());
+            if let Some(target) = &arguments.target {
+                let path = toml::Value::from(target.as_str());
+                let table = toml::Table::from_iter([("path".to_owned(), path)]);
+                flags.put("data", "target", Some(table));
+            }
             recipes.push(resolve(flags, &arguments.run, "--student")?);
         }
     }
