@@ -269,8 +269,8 @@ impl Yolov5Graph {
 enum Layer {
     Unit(ConvUnit),
     Focus(Focus),
-    C3(C3),
-    Pool(PooledPyramid),
+    C3(Box<C3>),
+    Pool(Box<PooledPyramid>),
     Up,
     Join(usize),
 }
@@ -305,31 +305,26 @@ impl Yolov5 {
                 to: config.channels(to),
                 activation: config.activation,
             };
-            let (layer, to) = match plan {
-                Plan::Unit(to, geometry) => (
-                    Layer::Unit(ConvUnit::new(sub, block(to), geometry)),
-                    block(to).to,
-                ),
-                Plan::Focus(to) => (Layer::Focus(Focus::new(sub, block(to))), block(to).to),
+            layers.push(match plan {
+                Plan::Unit(to, geometry) => Layer::Unit(ConvUnit::new(sub, block(to), geometry)),
+                Plan::Focus(to) => Layer::Focus(Focus::new(sub, block(to))),
                 Plan::C3(to, times, past) => {
                     let count = times * config.depth;
-                    (
-                        Layer::C3(C3::new(sub, block(to), count, past)),
-                        block(to).to,
-                    )
+                    Layer::C3(Box::new(C3::new(sub, block(to), count, past)))
                 }
                 Plan::Pool(to, in_a_row) => {
-                    let pool = PooledPyramid::new(sub, block(to), in_a_row);
-                    (Layer::Pool(pool), block(to).to)
+                    Layer::Pool(Box::new(PooledPyramid::new(sub, block(to), in_a_row)))
                 }
-                Plan::Up => (Layer::Up, from),
-                Plan::Join(other) => {
-                    let beside = widths.get(other).copied().unwrap_or_default();
-                    (Layer::Join(other), from + beside)
+                Plan::Up => Layer::Up,
+                Plan::Join(other) => Layer::Join(other),
+            });
+            widths.push(match plan {
+                Plan::Unit(to, _) | Plan::Focus(to) | Plan::C3(to, ..) | Plan::Pool(to, _) => {
+                    config.channels(to)
                 }
-            };
-            layers.push(layer);
-            widths.push(to);
+                Plan::Up => from,
+                Plan::Join(other) => from + widths.get(other).copied().unwrap_or_default(),
+            });
         }
         let read = detect::READ.map(|layer| widths.get(layer).copied().unwrap_or_default());
         let detect = Detect::new(builder, read, input.classes, config.graph.strides());
