@@ -769,3 +769,21 @@ fn stored_outputs_give_no_blocks_to_copy() {
     let said = "stored outputs hold none of them; give the teacher itself";
     assert!(finished.stderr.contains(said), "{}", finished.stderr);
 }
+
+#[test]
+fn an_official_checkpoint_of_a_detector_tells_its_network_classes_and_anchors() {
+    let place = Place::new();
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../limbeck-nn/tests/weights/yolov5_release6.pt"
+    );
+    let found = json(&place.succeed(&["inspect", file, "--input", "3x64x64", "--json", "--quiet"]));
+    assert_eq!(found["model"], "yolov5n_x0.03125");
+    assert_eq!(found["task"], "detection");
+    assert_eq!(found["classes"], 2);
+    assert_eq!(found["input"], serde_json::json!([3, 64, 64]));
+    let finest = serde_json::json!({ "stride": 8, "sizes": [[4.0, 5.0], [6.0, 10.0], [9.0, 7.0]] });
+    assert_eq!(found["anchors"][0], finest);
+    let said = place.succeed(&["inspect", file]);
+    assert!(said.contains("4×5, 6×10, 9×7 pixels"), "{said}");
+}
