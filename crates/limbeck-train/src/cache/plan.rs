@@ -24,7 +24,7 @@ use crate::{
     model_facts::name_difference,
     model_source,
     named_model::ModelSource,
-    recipe::{Recipe, TeacherRecipe},
+    recipe::{Recipe, TaskName, TeacherRecipe},
     run_teacher::RunTeacher,
     teacher_file::load_teacher,
 };
@@ -59,10 +59,13 @@ impl CachePlan {
     /// Whatever is wrong with recipe, data or teacher, and contents that cannot be stored.
     pub fn new(mut recipe: Recipe, contents: &CacheContents) -> Result<Self, TrainError> {
         recipe.check()?;
-        let dataset = Arc::new(open_data(&recipe)?);
         let file = teacher_file(&recipe)?;
         let network = model_source::load(&file, &recipe.teacher.facts(), None)?.network;
         let of_teacher = network.task().unwrap_or(TaskKind::Classification);
+        if of_teacher == TaskKind::Detection {
+            recipe.task.kind.get_or_insert(TaskName::Detection);
+        }
+        let dataset = Arc::new(open_data(&recipe)?);
         let task = match dataset.labelling {
             Labelling::None => of_teacher,
             Labelling::Classes => TaskKind::Classification,

@@ -1,0 +1,362 @@
+//! Detectors are trained, distilled, adapted, measured, resumed and asked as all other networks are.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests end by panicking")]
+
+mod support;
+
+use serde_json::Value;
+use support::{Place, bytes, kill_and_resume};
+
+/// The smallest detector: some seconds an epoch in a test's build.
+const NET: &str = "yolov5n_x0.25";
+
+/// Data and all that runs have in common.
+const COMMON: [&str; 7] = [
+    "scenes:40",
+    "--task",
+    "detection",
+    "--threads",
+    "1",
+    "--batch",
+    "8",
+];
+
+fn distill<'a>(teacher: &'a str, method: &'a str, out: &'a str, extra: &[&'a str]) -> Vec<&'a str> {
+    let own = [
+        "--teacher",
+        teacher,
+        "--student",
+        NET,
+        "--method",
+        method,
+        "--epochs",
+        "2",
+        "--quiet",
+        "--out",
+        out,
+    ];
+    [&["distill"][..], &COMMON, &own, extra].concat()
+}
+
+fn student(place: &Place, run: &str) -> Vec<u8> {
+    bytes(&place.path(run).join("jobs/student-0/last.safetensors"))
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn results(place: &Place, run: &str) -> Value {
+    serde_json::from_slice(&bytes(&place.path(&format!("{run}/results.json")))).unwrap()
+}
+
+/// A place with a trained teacher in the folder `teacher`.
+fn place_with_teacher() -> Place {
+    let place = Place::new();
+    let own = [
+        "--model", NET, "--epochs", "2", "--quiet", "--out", "teacher",
+    ];
+    place.succeed(&[&["train"][..], &COMMON, &own].concat());
+    place
+}
+
+/// An image file of red, green and blue, width and height.
+fn ppm([width, height]: [usize; 2], pixels: &[u8]) -> Vec<u8> {
+    [format!("P6 {width} {height} 255\n").as_bytes(), pixels].concat()
+}
+
+#[test]
+fn a_student_learns_boxes_from_a_teacher_and_is_measured_by_their_overlap() {
+    let place = place_with_teacher();
+    let told = json(&place.succeed(&distill("teacher", "kd", "run", &["--baseline", "--json"])));
+    for name in ["ap", "ap50", "ap75", "voc07", "voc", "yolov5_ap50", "ar100"] {
+        for who in ["student", "baseline", "teacher"] {
+            let value = told[who][name].as_f64();
+            assert!(
+                value.is_some_and(|value| (0.0..=100.0).contains(&value)),
+                "{who} {name}: {told}"
+            );
+        }
+    }
+    let found = results(&place, "run");
+    let gain = &found["gain"]["resampled"];
+    assert_eq!(gain["units"], 20, "{gain}");
+    let anchors = std::fs::read_to_string(place.path("run/recipe.toml")).unwrap();
+    assert!(anchors.contains("anchors = ["), "{anchors}");
+    // Measured again it is the same.
+    let again = json(&place.succeed(&[
+        "eval",
+        "scenes:40",
+        "--model",
+        "run",
+        "--part",
+        "test",
+        "--threads",
+        "1",
+        "--json",
+    ]));
+    let student = &found["students"][0]["test"]["measures"][0];
+    assert_eq!(student["name"], "ap");
+    assert_eq!(again["ap"], student["value"]);
+}
+
+#[test]
+fn methods_read_cells_and_levels() {
+    let place = place_with_teacher();
+    for method in ["kd", "cwd", "at", "fitnet", "reviewkd", "mgram", "dpk"] {
+        let told = json(&place.succeed(&distill("teacher", method, method, &["--json"])));
+        assert!(told["student"]["ap"].is_number(), "{method}: {told}");
+        assert!(
+            student(&place, method) != student(&place, "teacher"),
+            "{method}"
+        );
+    }
+    place.fail(
+        &distill("teacher", "crd", "no", &[]),
+        2,
+        &["detection", "kd"],
+    );
+}
+
+#[test]
+fn workers_and_threads_change_no_bit() {
+    let place = Place::new();
+    let train = |out: &str, extra: &[&str]| {
+        let own = ["--model", NET, "--epochs", "1", "--quiet", "--out", out];
+        let mut arguments = [&["train"][..], &COMMON[..3], &COMMON[5..], &own].concat();
+        arguments.extend(extra);
+        place.succeed(&arguments);
+        student(&place, out)
+    };
+    let one = train("one", &["--workers", "0", "--threads", "1"]);
+    assert!(one == train("three", &["--workers", "3", "--threads", "1"]));
+    assert!(one == train("threads", &["--workers", "1", "--threads", "2"]));
+}
+
+#[test]
+fn a_run_that_is_killed_goes_on_to_the_same_bits() {
+    let place = Place::new();
+    let arguments = |out: &str| {
+        let arguments = distill(NET, "kd", out, &["--baseline"]);
+        arguments.into_iter().map(str::to_owned).collect()
+    };
+    kill_and_resume(&place, arguments, 3);
+    for file in [
+        "jobs/student-0/last.safetensors",
+        "student/model.safetensors",
+    ] {
+        let of = |run: &str| bytes(&place.path(run).join(file));
+        assert!(of("undisturbed") == of("killed"), "{file} differs");
+    }
+}
+
+#[test]
+fn stored_cells_give_the_bits_that_the_teacher_itself_gives() {
+    let place = place_with_teacher();
+    let own = [
+        "--teacher",
+        "teacher",
+        "--views",
+        "2",
+        "--dtype",
+        "f32",
+        "--quiet",
+        "--out",
+        "cache",
+    ];
+    place.succeed(&[&["cache", "build"][..], &COMMON[..1], &COMMON[3..5], &own].concat());
+    place.succeed(&distill(
+        "teacher",
+        "kd",
+        "live",
+        &["--set", "data.views=2"],
+    ));
+    std::fs::rename(place.path("teacher"), place.path("away")).unwrap();
+    place.succeed(&distill("cache:cache", "kd", "stored", &[]));
+    assert!(student(&place, "live") == student(&place, "stored"));
+    let [live, stored] = ["live", "stored"].map(|run| results(&place, run));
+    assert_eq!(live["teacher"]["test"], stored["teacher"]["test"]);
+    assert_eq!(live["students"][0]["test"], stored["students"][0]["test"]);
+}
+
+#[test]
+fn a_detector_is_adapted_to_another_domain_and_tested_there() {
+    let place = Place::new();
+    let run = |out: &str, extra: &[&str]| {
+        let own = [
+            "--target",
+            "scenes:60",
+            "--student",
+            NET,
+            "--method",
+            "ssdayolo",
+            "--epochs",
+            "2",
+            "--quiet",
+            "--out",
+            out,
+        ];
+        let mut arguments = [&["distill"][..], &COMMON, &own].concat();
+        arguments.extend(extra);
+        arguments
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<String>>()
+    };
+    kill_and_resume(&place, |out| run(out, &[]), 2);
+    assert!(student(&place, "undisturbed") == student(&place, "killed"));
+    let found = results(&place, "undisturbed");
+    // Half of the 60 images to train on are those that the target tests on.
+    assert_eq!(found["data"]["test"], 30);
+    let terms = found["students"][0]["epochs"][1]["terms"]
+        .as_object()
+        .unwrap();
+    for term in [
+        "source",
+        "source_styled",
+        "pseudo",
+        "consistency",
+        "pseudo_precision",
+        "pseudo_boxes",
+    ] {
+        assert!(terms.contains_key(term), "{terms:?}");
+    }
+    let other = run("statistics", &["--set", "data.target.style=statistics"]);
+    let other: Vec<&str> = other.iter().map(String::as_str).collect();
+    place.succeed(&other);
+    assert!(student(&place, "statistics") != student(&place, "killed"));
+    let mut without = other;
+    let target = without.iter().position(|it| *it == "--target").unwrap();
+    without.drain(target..target + 2);
+    let out = without.iter().position(|it| *it == "statistics").unwrap();
+    without[out] = "without";
+    let style = without.len() - 2;
+    without.truncate(style);
+    place.fail(&without, 1, &["--target"]);
+}
+
+#[test]
+fn boxes_are_written_in_every_form_and_nothing_is_overwritten() {
+    let place = place_with_teacher();
+    let picture = place.path("000007.ppm");
+    let scene = limbeck::data::open(
+        std::path::Path::new("scenes:20"),
+        &limbeck::data::OpenOptions::default(),
+    )
+    .unwrap();
+    let image = scene.test.image(0).unwrap();
+    std::fs::write(&picture, ppm([64, 64], &image.pixels)).unwrap();
+    let predict = |extra: &[&str]| {
+        let own = [
+            "predict",
+            "000007.ppm",
+            "--model",
+            "teacher",
+            "--confidence",
+            "0",
+            "--quiet",
+        ];
+        [&own[..], extra]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let succeed = |extra: &[&str]| {
+        let arguments = predict(extra);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        place.succeed(&arguments)
+    };
+    let csv = succeed(&[]);
+    assert!(
+        csv.starts_with("image,label,score,left,top,right,bottom\n"),
+        "{csv}"
+    );
+    assert!(csv.lines().count() > 1, "{csv}");
+    let rows = json(&succeed(&["--json"]));
+    assert_eq!(
+        rows[0]["boxes"].as_array().unwrap().len(),
+        csv.lines().count() - 1
+    );
+    let coco = json(&succeed(&["--format", "coco"]));
+    assert_eq!(coco[0]["image_id"], 7);
+    assert_eq!(coco[0]["bbox"].as_array().unwrap().len(), 4);
+    succeed(&["--format", "yolo", "--out", "out"]);
+    let labels = std::fs::read_to_string(place.path("out/labels/000007.txt")).unwrap();
+    assert_eq!(labels.lines().count(), csv.lines().count() - 1);
+    for row in labels.lines() {
+        let numbers: Vec<f64> = row.split(' ').map(|it| it.parse().unwrap()).collect();
+        assert_eq!(numbers.len(), 6);
+        assert!(
+            numbers[1..].iter().all(|it| (0.0..=1.0).contains(it)),
+            "{row}"
+        );
+    }
+    assert!(place.path("out/pictures/000007.png").is_file());
+    assert!(place.path("out/boxes.json").is_file());
+    let fail = |extra: &[&str], code: i32, words: &[&str]| {
+        let arguments = predict(extra);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        place.fail(&arguments, code, words);
+    };
+    fail(&["--out", "out"], 2, &["exists"]);
+    fail(&["--format", "yolo"], 2, &["--out"]);
+    fail(&["--overlap", "1.5"], 2, &["--overlap", "0 to 1"]);
+    fail(&["--logits"], 2, &["classify"]);
+}
+
+#[test]
+fn what_cannot_be_learnt_is_said_before_the_first_step() {
+    let place = Place::new();
+    let train = |extra: &[&str]| {
+        [&["train"][..], &COMMON, extra]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let fail = |arguments: Vec<String>, code: i32, words: &[&str]| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        place.fail(&arguments, code, words);
+    };
+    fail(
+        train(&["--model", "resnet8"]),
+        1,
+        &["resnet8", "detection", "yolov5"],
+    );
+    fail(
+        train(&["--model", NET, "--set", "augment.size=[60,60]"]),
+        1,
+        &["32"],
+    );
+    fail(
+        train(&["--model", NET, "--set", "augment.rotation=10"]),
+        1,
+        &["rotation", "boxes"],
+    );
+    fail(
+        train(&["--model", NET, "--set", "evaluate.overlap=1.2"]),
+        2,
+        &["evaluate.overlap"],
+    );
+    fail(
+        train(&["--model", NET, "--set", "task.detection.anchors=[[[1,1]]]"]),
+        1,
+        &["anchors"],
+    );
+    // Nothing but background.
+    let folder = place.path("empty/images");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(place.path("empty/labels")).unwrap();
+    for number in 0..12 {
+        let pixels = [number * 9, 80, 20].repeat(40 * 30);
+        std::fs::write(folder.join(format!("{number}.ppm")), ppm([40, 30], &pixels)).unwrap();
+        place.write(&format!("empty/labels/{number}.txt"), "");
+    }
+    place.write("empty/classes.txt", "cat\n");
+    place.fail(
+        &["train", "empty", "--model", NET, "--epochs", "1", "--quiet"],
+        1,
+        &["has a box"],
+    );
+}
