@@ -71,7 +71,8 @@ fn a_student_learns_boxes_from_a_teacher_and_is_measured_by_their_overlap() {
     let told = json(&place.succeed(&distill("teacher", "kd", "run", &["--baseline", "--json"])));
     for name in ["ap", "ap50", "ap75", "voc07", "voc", "yolov5_ap50", "ar100"] {
         for who in ["student", "baseline", "teacher"] {
-            let value = told[who][name].as_f64();
+            let value = &told[who][name];
+            let value = value.as_f64().or_else(|| value[0].as_f64());
             assert!(
                 value.is_some_and(|value| (0.0..=100.0).contains(&value)),
                 "{who} {name}: {told}"
@@ -105,7 +106,7 @@ fn methods_read_cells_and_levels() {
     let place = place_with_teacher();
     for method in ["kd", "cwd", "at", "fitnet", "reviewkd", "mgram", "dpk"] {
         let told = json(&place.succeed(&distill("teacher", method, method, &["--json"])));
-        assert!(told["student"]["ap"].is_number(), "{method}: {told}");
+        assert!(told["student"]["ap"][0].is_number(), "{method}: {told}");
         assert!(
             student(&place, method) != student(&place, "teacher"),
             "{method}"
@@ -232,7 +233,7 @@ fn a_detector_is_adapted_to_another_domain_and_tested_there() {
     without[out] = "without";
     let style = without.len() - 2;
     without.truncate(style);
-    place.fail(&without, 1, &["--target"]);
+    place.fail(&without, 2, &["--target"]);
 }
 
 #[test]
@@ -321,17 +322,17 @@ fn what_cannot_be_learnt_is_said_before_the_first_step() {
     };
     fail(
         train(&["--model", "resnet8"]),
-        1,
+        2,
         &["resnet8", "detection", "yolov5"],
     );
     fail(
         train(&["--model", NET, "--set", "augment.size=[60,60]"]),
-        1,
+        2,
         &["32"],
     );
     fail(
         train(&["--model", NET, "--set", "augment.rotation=10"]),
-        1,
+        2,
         &["rotation", "boxes"],
     );
     fail(
@@ -341,7 +342,7 @@ fn what_cannot_be_learnt_is_said_before_the_first_step() {
     );
     fail(
         train(&["--model", NET, "--set", "task.detection.anchors=[[[1,1]]]"]),
-        1,
+        2,
         &["anchors"],
     );
     // Nothing but background.
@@ -356,7 +357,7 @@ fn what_cannot_be_learnt_is_said_before_the_first_step() {
     place.write("empty/classes.txt", "cat\n");
     place.fail(
         &["train", "empty", "--model", NET, "--epochs", "1", "--quiet"],
-        1,
+        2,
         &["has a box"],
     );
 }

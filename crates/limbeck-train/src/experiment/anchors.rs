@@ -59,9 +59,7 @@ pub(super) fn settle(
     let sizes = sizes(train, recipe.augment.size)?;
     let recall = |anchors: &Anchors| best_possible_recall(anchors, &sizes, ratio);
     let (anchors, from) = if let Some(given) = &detection.anchors {
-        let mut checked = student.clone();
-        checked.set_anchor_sizes(given)?;
-        (anchors_of(&checked)?.unwrap_or(own), "the recipe's")
+        (as_kept(student, given)?, "the recipe's")
     } else if let Some(teachers) = teacher.map(anchors_of).transpose()?.flatten() {
         let strides = |anchors: &Anchors| -> Vec<usize> {
             anchors.levels().iter().map(|level| level.stride).collect()
@@ -91,6 +89,8 @@ pub(super) fn settle(
             }
         }
     };
+    let levels: Vec<_> = anchors.levels().iter().map(|level| level.sizes.clone()).collect();
+    let anchors = as_kept(student, &levels)?;
     let reached = recall(&anchors);
     let written: Vec<String> = anchors
         .levels()
@@ -122,6 +122,16 @@ pub(super) fn settle(
         note,
         warning,
     }))
+}
+
+/// The anchors of these sizes as `network` keeps them, in single precision, so that a recipe that has them
+/// written out gives the same.
+fn as_kept(network: &Network, sizes: &[Vec<[f64; 2]>]) -> Result<Anchors, TrainError> {
+    let mut network = network.clone();
+    network.set_anchor_sizes(sizes)?;
+    anchors_of(&network)?.ok_or_else(|| {
+        TrainError::Setting(format!("`{}` has no anchors to set", network.name()))
+    })
 }
 
 /// Both sides of each anchor times `factor`.

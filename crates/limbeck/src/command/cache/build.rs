@@ -94,8 +94,8 @@ fn recipe(arguments: &CacheBuildArguments) -> anyhow::Result<Recipe> {
     let mut layers = flags.over(arguments.recipe.as_deref(), &arguments.set)?;
     runs::require(&layers, "data.path", runs::DATA)?;
     let mut recipe = layers.resolve()?;
-    // Students of a teacher that segments see other views where nothing is said of them.
-    if let Some(model) = segmenting(&recipe)
+    // Students of a teacher that segments, or finds objects, see other views where nothing is said of them.
+    if let Some(model) = with_own_views(&recipe)
         && !layers.asks_for("student.model")
     {
         flags.put("student", "model", Some(model));
@@ -109,13 +109,13 @@ fn recipe(arguments: &CacheBuildArguments) -> anyhow::Result<Recipe> {
     Ok(recipe)
 }
 
-/// Name of the recipe's teacher, where that is known for one that segments.
-fn segmenting(recipe: &Recipe) -> Option<String> {
+/// Name of the recipe's teacher, where that is known for one that segments or finds objects.
+fn with_own_views(recipe: &Recipe) -> Option<String> {
     let teacher = &recipe.teacher;
     let told = || told_model(teacher.source.as_deref()?);
     let name = teacher.model.clone().or_else(told)?;
     let entry = model::find(&name).ok()?;
-    (entry.task == TaskKind::Segmentation).then_some(name)
+    matches!(entry.task, TaskKind::Segmentation | TaskKind::Detection).then_some(name)
 }
 
 fn contents(arguments: &CacheBuildArguments, views: usize) -> anyhow::Result<CacheContents> {
