@@ -5,7 +5,7 @@ mod pairs;
 use std::sync::PoisonError;
 
 use crate::{
-    Activation, AdamWStep, Conv2dOptions, Largest, Pool2dOptions, SgdStep, all_finite,
+    Activation, AdamWStep, Conv2dOptions, Largest, Levels, Pool2dOptions, SgdStep, all_finite,
     attention::{self, Sizes},
     convolution::{Finish, Geometry, forward, input_gradient, weight_gradient},
     divergence, exponentials, gelu, layer_norm,
@@ -21,6 +21,7 @@ use crate::{
         window::Windows,
     },
     product::{Matrix, product, transposed_product},
+    quantise::span,
     rectifier,
     resize::{bilinear::Bilinear, nearest::Nearest},
     silu,
@@ -447,6 +448,13 @@ fn transformers(results: &mut Vec<(String, Vec<f32>)>) {
         add("its gradient", gelu::backward(&x, &gradient));
         add("sigmoid-weighted unit", silu::forward(&x));
         add("gradient of that", silu::backward(&x, &gradient));
+        for bits in [1, 4, 8] {
+            let levels = Levels::covering([-0.3, 0.4], bits).unwrap_or(Levels::unit(bits));
+            add("levels", span::forward(&x, levels));
+            add("their gradient", span::backward(&x, &gradient, levels));
+            add("rows of levels", span::rows(&x, width, bits));
+        }
+        add("range", span::range(&x).to_vec());
     }
 }
 

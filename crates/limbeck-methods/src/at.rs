@@ -122,7 +122,7 @@ pub(crate) fn energy_distance(student: Tensor<4>, teacher: Tensor<4>, p: usize) 
 }
 
 /// A(F): `[B, C, H, W]` → `[B, H·W]`, rows of length one.
-fn energy(map: Tensor<4>, p: usize) -> Tensor<2> {
+pub(crate) fn energy(map: Tensor<4>, p: usize) -> Tensor<2> {
     let [batch, channels, height, width] = map.dims();
     let map = map.reshape([batch, channels, height * width]);
     let power = (1..p).fold(map.clone(), |power, _| power * map.clone());

@@ -86,6 +86,8 @@ methods! {
     procedure ffl::Ffl(FflConfig), teacher: false, labels: true, Networks;
     criterion fitnet::FitNet(FitNetConfig), teacher: true, labels: false, Features, staged: FitNetStages,
         serves: [Classification, Segmentation, Detection];
+    criterion ghost::Ghost(GhostConfig), teacher: true, labels: false, Features,
+        serves: [Classification, Segmentation, Detection];
     procedure hints::Hints(HintsConfig), teacher: true, labels: settings, Features;
     procedure hssakd::Hssakd(HssakdConfig), teacher: true, labels: true, Stages;
     criterion idd::Idd(IddConfig), teacher: true, labels: settings, Features,

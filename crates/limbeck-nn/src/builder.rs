@@ -12,6 +12,8 @@ pub struct Builder<'a> {
     seed: Option<u64>,
     /// Factor of channel counts.
     width: f64,
+    /// Whether optimisers change what is made.
+    trained: bool,
 }
 
 /// Channels of a network at another width are multiples of this, as in MobileNet.
@@ -25,6 +27,7 @@ impl<'a> Builder<'a> {
             path: String::new(),
             seed: Some(seed),
             width: 1.0,
+            trained: true,
         }
     }
 
@@ -36,6 +39,7 @@ impl<'a> Builder<'a> {
             path: String::new(),
             seed: None,
             width: 1.0,
+            trained: true,
         }
     }
 
@@ -47,6 +51,7 @@ impl<'a> Builder<'a> {
             store: self.store,
             seed: self.seed,
             width: self.width,
+            trained: self.trained,
         }
     }
 
@@ -57,6 +62,16 @@ impl<'a> Builder<'a> {
             store: self.store,
             seed: self.seed,
             width: self.width,
+            trained: self.trained,
+        }
+    }
+
+    /// A builder at this same level whose parameters no optimiser changes: they stay what they were drawn
+    /// as, and are kept as statistics are.
+    pub fn untrained(&mut self) -> Builder<'_> {
+        Builder {
+            trained: false,
+            ..self.sub_self()
         }
     }
 
@@ -123,6 +138,10 @@ impl<'a> Builder<'a> {
                 Tensor::from_data(TensorData::new(values, [count]), options)
             }
             None => Tensor::<1>::zeros([1], options).expand([count]),
+        };
+        let role = match self.trained || !role.is_trained() {
+            true => role,
+            false => Role::Statistic,
         };
         self.store.add(Entry {
             name,

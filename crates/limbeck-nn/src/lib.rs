@@ -8,6 +8,7 @@
 
 pub mod layer;
 pub mod model;
+pub mod quantise;
 pub mod seed;
 pub mod weights;
 

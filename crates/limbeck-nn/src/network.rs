@@ -320,6 +320,13 @@ impl Network {
         self.count(Taps::none()).1
     }
 
+    /// Multiply-accumulates for one image of each run of a layer, by its weight, in the order of the runs.
+    pub(crate) fn layer_costs(&self) -> Vec<(ParameterId, u64)> {
+        let mut pass = Pass::counting(&self.store, Taps::none());
+        self.architecture.forward(&mut pass, self.blank_image());
+        pass.layers().to_vec()
+    }
+
     /// Least height times width of the maps that a batch norm normalises; `None` where there is no
     /// batch norm. With 1, one image has one value for a channel, which its own mean makes zero.
     pub fn fewest_normalised(&self) -> Option<usize> {

@@ -49,6 +49,8 @@ pub struct Pass<'a> {
     features: BTreeMap<String, Feature>,
     updates: BTreeMap<ParameterId, Tensor<1>>,
     cost: Cost,
+    /// Of layers with weights, in a pass that counts.
+    layers: Vec<(ParameterId, u64)>,
     /// Least height times width of what a batch norm was given.
     fewest_normalised: Option<usize>,
     /// Products are left out and their results are zeros.
@@ -74,6 +76,7 @@ impl<'a> Pass<'a> {
             features: BTreeMap::new(),
             updates: BTreeMap::new(),
             cost: Cost::default(),
+            layers: Vec::new(),
             fewest_normalised: None,
             counting: false,
             keeps_branches: false,
@@ -185,11 +188,6 @@ impl<'a> Pass<'a> {
         left.matmul(right)
     }
 
-    /// The parameter behind `id`.
-    pub fn get<const D: usize>(&self, id: ParameterId) -> Tensor<D> {
-        self.store.get(id)
-    }
-
     /// Whether the tap `name` is to be recorded: for taps that cost something to make.
     pub fn wants(&self, name: &str) -> bool {
         self.taps.wants(name)
@@ -256,6 +254,19 @@ impl<'a> Pass<'a> {
     pub fn count(&mut self, macs: usize, activations: usize) {
         self.cost.macs += macs as u64;
         self.cost.activations += activations as u64;
+    }
+
+    /// [`Pass::count`] for a layer that multiplies what it is given by `weight`.
+    pub(crate) fn count_layer(&mut self, weight: ParameterId, macs: usize, activations: usize) {
+        self.count(macs, activations);
+        if self.counting {
+            self.layers.push((weight, macs as u64));
+        }
+    }
+
+    /// Multiply-accumulates of each run of a layer, by its weight, in a pass that counts.
+    pub(crate) fn layers(&self) -> &[(ParameterId, u64)] {
+        &self.layers
     }
 
     /// The cost counted so far, for the whole batch.

@@ -1,8 +1,11 @@
 //! The numbers of a network under their state-dict names.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
+
+use crate::quantise::Quantisation;
 
 /// Names one entry of a [`Store`]; valid for the store it was made in and for its copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +69,8 @@ pub struct Store {
     pub(crate) folded_norm: HashMap<ParameterId, ()>,
     /// Whether batch norms use their running statistics in training too, and keep them.
     pub(crate) norms_frozen: bool,
+    /// Bits of layers that have few.
+    pub(crate) quantisation: Option<Arc<Quantisation>>,
     device: Device,
     dtype: DType,
 }
@@ -80,6 +85,7 @@ impl Store {
             folded_bias: HashMap::new(),
             folded_norm: HashMap::new(),
             norms_frozen: false,
+            quantisation: None,
             device: device.clone(),
             dtype,
         }
@@ -165,6 +171,14 @@ impl Store {
         );
         self.entries.push(entry);
         ParameterId(id)
+    }
+
+    /// Removes the entries that were added last.
+    pub(crate) fn remove_last(&mut self, count: usize) {
+        let kept = self.entries.len().saturating_sub(count);
+        for entry in self.entries.drain(kept..) {
+            self.by_name.remove(&entry.name);
+        }
     }
 
     pub(crate) fn add_foldable(

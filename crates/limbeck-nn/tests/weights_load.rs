@@ -379,6 +379,7 @@ fn a_model_file_is_deployable_by_itself() {
         given.1,
         segmentation,
         names.clone(),
+        false,
         &path,
     )
     .unwrap();

@@ -23,7 +23,7 @@ struct Cost {
     more: &'static str,
 }
 
-const COSTS: [Cost; 5] = [
+const COSTS: [Cost; 6] = [
     Cost {
         name: "Parameters",
         unit: "trained numbers",
@@ -36,6 +36,14 @@ const COSTS: [Cost; 5] = [
         name: "Multiply-accu\u{ad}mulates",
         unit: "of one image",
         of: |network| network.macs as f64,
+        write: |value| short(value as u64),
+        less: "fewer",
+        more: "more",
+    },
+    Cost {
+        name: "Bit operations",
+        unit: "of one image",
+        of: |network| network.bit_operations() as f64,
         write: |value| short(value as u64),
         less: "fewer",
         more: "more",
@@ -100,7 +108,7 @@ pub fn comparison(results: &Results) -> Markup {
                         }
                     }
                     tbody {
-                        @for cost in &COSTS {
+                        @for cost in costs(results) {
                             (row((cost.name, cost.unit), sides.iter().map(|side| price(cost, side, results)).collect()))
                         }
                     }
@@ -108,6 +116,14 @@ pub fn comparison(results: &Results) -> Markup {
             }
         }
     }
+}
+
+/// Bit operations say nothing besides multiply-accumulates where all networks have full precision.
+fn costs(results: &Results) -> impl Iterator<Item = &'static Cost> {
+    let few = results.student.few_bits.is_some();
+    COSTS
+        .iter()
+        .filter(move |cost| few || cost.name != "Bit operations")
 }
 
 fn row((name, unit): (&str, &str), cells: Vec<Cell>) -> Markup {

@@ -1,7 +1,7 @@
 //! What a run was worth, in plain words and no stronger than its numbers allow.
 
 use super::cautions::cautions;
-use super::numbers::{count, counted, interval, percent, signed, significant};
+use super::numbers::{bytes, count, counted, interval, percent, signed, significant};
 use super::side::{decimals, student, teacher_value};
 use crate::measure::{AGREEMENT, Better, Measure};
 use crate::results::{Gain, Results};
@@ -49,6 +49,7 @@ pub fn headline(results: &Results) -> Headline {
     let mut sentences = certainty(results);
     sentences.extend(over_images(results));
     sentences.extend(beside_the_teacher(results));
+    sentences.extend(in_few_bits(results));
     Headline {
         title: title(results),
         sentences,
@@ -258,6 +259,38 @@ fn beside_the_teacher(results: &Results) -> Vec<String> {
         ));
     }
     sentences
+}
+
+/// What few bits save, and whether the file holds what was trained.
+fn in_few_bits(results: &Results) -> Option<String> {
+    let few = results.student.few_bits.as_ref()?;
+    let times = |before, after| ratio(before, after).map_or("1".into(), significant);
+    let saved = format!(
+        "With weights of {} its numbers take {}, {} times fewer than in single precision, and an image \
+         {} times fewer bit operations",
+        few.bits,
+        bytes(few.bytes),
+        times(few.full_bytes, few.bytes),
+        times(
+            results.student.macs.saturating_mul(32 * 32),
+            few.bit_operations
+        ),
+    );
+    let read = few.read_back.zip(results.compared_by());
+    Some(match read {
+        None => format!("{saved}."),
+        Some(([trained, read], measure)) => {
+            let digits = decimals(results);
+            match is_nothing(measure, read - trained, digits) {
+                true => format!("{saved}; read from its file it scores the same as in training."),
+                false => format!(
+                    "{saved}; read from its file it scores {}, {} as it was trained.",
+                    measure.write(read, digits),
+                    measure.write(trained, digits)
+                ),
+            }
+        }
+    })
 }
 
 /// Share of the gap from baseline to teacher that a sure gain closes, in percent; `lead` is what the

@@ -59,8 +59,8 @@ pub use pretraining::{
 };
 pub use prototypes::Prototype;
 pub use results::{
-    BASELINE, DataSummary, Disagreement, DrawnMask, EpochRow, Gain, GeneratedImage, NetworkSummary,
-    Resampled, Results, SeedResult, SegmentedPicture, TRAIN, VALIDATION,
+    BASELINE, DataSummary, Disagreement, DrawnMask, EpochRow, FewBits, Gain, GeneratedImage,
+    NetworkSummary, Resampled, Results, SeedResult, SegmentedPicture, TRAIN, VALIDATION,
 };
 pub use statistics::{interval95, mean};
 pub use version::{VERSION, Version};

@@ -124,6 +124,7 @@ fn network(old: OldNetwork) -> NetworkSummary {
         latency_ms: old.latency_ms,
         test: old.test.map(evaluation),
         other_classes: Vec::new(),
+        few_bits: None,
     }
 }
 

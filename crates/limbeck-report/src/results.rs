@@ -138,12 +138,41 @@ pub struct NetworkSummary {
     /// task: it is not tested. Empty of every other network.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_classes: Vec<String>,
+    /// What few bits save, of a student that has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub few_bits: Option<FewBits>,
 }
+
+/// What few bits save.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FewBits {
+    /// Such as `4 bits`, or `2 to 8 bits`.
+    pub bits: String,
+    /// Bytes of its numbers, weights as codes.
+    pub bytes: u64,
+    /// The same in single precision.
+    pub full_bytes: u64,
+    /// For one image: multiply-accumulates times the bits of both factors.
+    pub bit_operations: u64,
+    /// What networks are compared by, of the deployed student as it was trained and read from its file.
+    pub read_back: Option<[f64; 2]>,
+}
+
+/// Bits of both factors of a multiplication in single precision.
+const FULL_PRECISION: u64 = 32 * 32;
 
 /// Most classes of a teacher that are named in a sentence.
 const NAMED: usize = 10;
 
 impl NetworkSummary {
+    /// Bit operations for one image.
+    pub fn bit_operations(&self) -> u64 {
+        match &self.few_bits {
+            Some(few) => few.bit_operations,
+            None => self.macs.saturating_mul(FULL_PRECISION),
+        }
+    }
+
     /// Of a teacher that knows other classes than those that are learnt: that it is not measured.
     pub fn of_other_classes(&self) -> Option<String> {
         let count = self.other_classes.len();

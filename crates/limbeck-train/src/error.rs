@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use limbeck_cache::{CacheError, Difference};
 use limbeck_data::DataError;
 use limbeck_methods::MethodError;
-use limbeck_nn::{NnError, weights::WeightsError};
+use limbeck_nn::{NnError, quantise::QuantiseError, weights::WeightsError};
 
 use crate::{
     checkpoint::CheckpointError, fewshot::FewshotError, files::FileError, metric::MetricError,
@@ -29,6 +29,9 @@ pub enum TrainError {
     /// The network cannot be built.
     #[error(transparent)]
     Network(#[from] NnError),
+    /// The network cannot be brought to few bits.
+    #[error(transparent)]
+    Quantise(#[from] QuantiseError),
     /// Weights cannot be read or written.
     #[error(transparent)]
     Weights(#[from] WeightsError),

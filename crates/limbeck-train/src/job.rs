@@ -379,6 +379,6 @@ impl Job<'_> {
     fn save_weights(&self, network: &Network, name: &str) -> Result<(), TrainError> {
         let file = self.folder.join(name);
         let facts = model_source::segmentation_facts(self.recipe, self.validation.task());
-        model_source::save(network, self.augment, facts, self.classes, &file)
+        model_source::save(network, self.augment, facts, self.classes, false, &file)
     }
 }

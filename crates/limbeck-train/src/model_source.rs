@@ -177,7 +177,7 @@ pub fn load_own(file: &Path, blueprint: &Blueprint) -> Result<LoadedModel, Train
         )));
     }
     let mut network = blueprint.network(found.metadata.input, 0)?;
-    weights::load_network(&mut network, &found.state, LoadOptions::default())?;
+    found.fill(&mut network)?;
     Ok(LoadedModel {
         sha256: sha256(file)?,
         ..with_facts(network, found)?
@@ -350,6 +350,12 @@ pub fn load_start(
             metadata.input.height, metadata.input.width, input.height, input.width
         ));
     }
+    if let Some(quantisation) = state.quantisation() {
+        changes.push(format!(
+            "its weights have {}: the student starts from these levels, in full precision",
+            quantisation.plan
+        ));
+    }
     if !changes.is_empty() {
         notes.push(format!(
             "start: {} tensors from `{}`; {}",
@@ -372,7 +378,8 @@ pub fn load_exactly(network: &mut Network, file: &Path) -> Result<(), TrainError
 }
 
 /// Writes `network` with all that is needed to use it; `augment` is how its images were prepared, and
-/// `segmentation` how pictures are shown to one that segments.
+/// `segmentation` how pictures are shown to one that segments. Weights of few bits are written as codes
+/// where `packed` says so, else in single precision, as training has them.
 ///
 /// # Errors
 /// A file system that refuses.
@@ -381,6 +388,7 @@ pub fn save(
     augment: &Augment,
     segmentation: Option<SegmentationFacts>,
     class_names: &[String],
+    packed: bool,
     file: &Path,
 ) -> Result<(), TrainError> {
     let given = augment.normalisation.as_ref();
@@ -399,6 +407,7 @@ pub fn save(
         Some(fit),
         segmentation,
         class_names.to_vec(),
+        packed,
         file,
     )?;
     Ok(())

@@ -127,7 +127,8 @@ impl RunFolder {
         self.path.join(STUDENT)
     }
 
-    /// Writes `network` as the student to deploy, with all that is needed to use it.
+    /// Writes `network` as the student to deploy, with all that is needed to use it; weights of few bits as
+    /// codes.
     ///
     /// # Errors
     /// A file system that refuses.
@@ -142,7 +143,7 @@ impl RunFolder {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(TrainError::io(parent))?;
         }
-        model_source::save(network, augment, segmentation, classes, &path)
+        model_source::save(network, augment, segmentation, classes, true, &path)
     }
 
     /// Where the page is written.

@@ -241,7 +241,9 @@ impl crate::Store {
     /// `w' = w · γ/√(σ² + ε)` per output channel, `b' = (b − μ) · γ/√(σ² + ε) + β`.
     /// For evaluation alone.
     pub fn folded(&self) -> Self {
-        let mut folded = self.clone();
+        // Levels times a channel's scale are levels of that channel.
+        let unfolded = self.with_levels();
+        let mut folded = unfolded.clone();
         for &(convolution, norm, epsilon) in self.foldable() {
             let sibling = |of: ParameterId, from: &str, to: &str| {
                 let name = &self.entry(of).name;
@@ -257,7 +259,7 @@ impl crate::Store {
             };
             let scale = self.get::<1>(norm) / self.get::<1>(variance).add_scalar(epsilon).sqrt();
             let [outputs] = scale.dims();
-            let weight = self.get::<4>(convolution) * scale.clone().reshape([outputs, 1, 1, 1]);
+            let weight = unfolded.get::<4>(convolution) * scale.clone().reshape([outputs, 1, 1, 1]);
             let mean = self.get::<1>(mean);
             let centre = match sibling(convolution, "weight", "bias") {
                 Some(bias) => self.get::<1>(bias) - mean,

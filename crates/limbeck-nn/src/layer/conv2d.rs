@@ -140,6 +140,7 @@ impl Conv2d {
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let folded = pass.store().folded_bias.get(&self.weight).cloned();
         let is_folded = folded.is_some();
+        let x = pass.layer_input(self.weight, x);
         let y = match self.count(pass, &x) {
             Some(zeros) => zeros,
             None => {
@@ -167,11 +168,12 @@ impl Conv2d {
         if biased || pass.is_counting() {
             return None;
         }
+        let x = pass.layers_input([self.weight, other.weight], x)?;
         for convolution in both {
-            convolution.count(pass, x);
+            convolution.count(pass, &x);
         }
         let weights = both.map(|convolution| pass.get(convolution.weight));
-        let outputs = conv2d_pair(x.clone(), weights, both.map(Self::options));
+        let outputs = conv2d_pair(x, weights, both.map(Self::options));
         for (convolution, output) in both.into_iter().zip(&outputs) {
             pass.convolved(*convolution, Some(output));
         }
@@ -198,10 +200,11 @@ impl Conv2d {
     ) -> Option<Tensor<4>> {
         let bias = pass.store().folded_bias.get(&self.weight).cloned()?;
         pass.convolved(*self, None);
-        if let Some(zeros) = self.count(pass, x) {
+        let x = pass.layer_input(self.weight, x.clone());
+        if let Some(zeros) = self.count(pass, &x) {
             return Some(zeros);
         }
-        let (x, weight, residual) = (x.clone(), pass.get(self.weight), residual.cloned());
+        let (weight, residual) = (pass.get(self.weight), residual.cloned());
         let y = conv2d_with(x, weight, bias, residual, activation, self.options());
         Some(y)
     }
@@ -234,7 +237,7 @@ impl Conv2d {
         let shape = [batch, self.config.output, size(0, height), size(1, width)];
         let written: usize = shape.iter().product();
         let per_element = self.config.input / groups * kernel[0] * kernel[1];
-        pass.count(written * per_element, written);
+        pass.count_layer(self.weight, written * per_element, written);
         // One zero, seen through the shape: a large map costs nothing.
         let zero = || Tensor::<4>::zeros([1; 4], (pass.device(), pass.dtype()));
         pass.is_counting().then(|| zero().expand(shape))

@@ -82,7 +82,21 @@ impl ConvNorm {
         };
         let x = self.forward(pass, x);
         pass.tap_map(tap, &x);
-        relu(x)
+        self.activate(pass, x)
+    }
+
+    /// ReLU of what [`ConvNorm::forward`] gave, or of what was made of that. `[B, C, H, W]` → the same
+    /// shape.
+    pub fn activate(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        pass.rectified(self.convolution.weight(), relu(x))
+    }
+
+    /// What `activation` gave behind it, in the levels of networks of few bits.
+    fn activated(&self, pass: &Pass<'_>, y: Tensor<4>, activation: Activation) -> Tensor<4> {
+        match activation {
+            Activation::Identity => y,
+            Activation::Relu | Activation::Relu6 => pass.rectified(self.convolution.weight(), y),
+        }
     }
 
     /// [`ConvNorm::forward`], plus `residual`, then `activation`. `[B, C, H, W]` and
@@ -97,11 +111,14 @@ impl ConvNorm {
         let folded = self
             .convolution
             .forward_folded(pass, &x, residual.as_ref(), activation);
-        if let Some(y) = folded {
-            return y;
-        }
-        let x = self.convolution.forward(pass, x);
-        self.norm.forward_with(pass, x, residual, activation)
+        let y = match folded {
+            Some(y) => y,
+            None => {
+                let x = self.convolution.forward(pass, x);
+                self.norm.forward_with(pass, x, residual, activation)
+            }
+        };
+        self.activated(pass, y, activation)
     }
 
     /// [`ConvNorm::forward_relu`], and another one of the same `x` as what
@@ -117,10 +134,13 @@ impl ConvNorm {
             .convolution
             .forward_beside(pass, &other.convolution, &x);
         match pair {
-            Some([y, beside]) => (
-                self.norm.forward_relu(pass, y),
-                Residual::Convolved(beside, other.norm),
-            ),
+            Some([y, beside]) => {
+                let y = self.norm.forward_relu(pass, y);
+                (
+                    self.activated(pass, y, Activation::Relu),
+                    Residual::Convolved(beside, other.norm),
+                )
+            }
             None => {
                 let beside = other.forward(pass, x.clone());
                 (self.forward_relu(pass, x), Residual::Map(beside))
@@ -141,8 +161,9 @@ impl ConvNorm {
             Residual::Map(residual) => self.forward_with(pass, x, Some(residual), activation),
             Residual::Convolved(beside, norm) => {
                 let x = self.convolution.forward(pass, x);
-                self.norm
-                    .forward_beside(pass, x, (&norm, beside), activation)
+                let beside = (&norm, beside);
+                let y = self.norm.forward_beside(pass, x, beside, activation);
+                self.activated(pass, y, activation)
             }
         }
     }

@@ -53,7 +53,9 @@ impl Linear {
     ) -> Tensor<D> {
         let mut shape = x.dims();
         let rows = x.shape().num_elements() / shape[D - 1];
-        pass.count(rows * shape[D - 1] * outputs.len(), rows * outputs.len());
+        let x = pass.layer_input(self.weight, x);
+        let macs = rows * shape[D - 1] * outputs.len();
+        pass.count_layer(self.weight, macs, rows * outputs.len());
         if pass.is_counting() {
             shape[D - 1] = outputs.len();
             return Tensor::zeros(shape, (pass.device(), pass.dtype()));
@@ -71,7 +73,8 @@ impl Linear {
         let rows = x.shape().num_elements() / input;
         let outputs = pass.store().entry(self.weight).shape[0];
         shape[D - 1] = outputs;
-        pass.count(rows * input * outputs, rows * outputs);
+        let x = pass.layer_input(self.weight, x);
+        pass.count_layer(self.weight, rows * input * outputs, rows * outputs);
         if pass.is_counting() {
             return Tensor::zeros(shape, (pass.device(), pass.dtype()));
         }

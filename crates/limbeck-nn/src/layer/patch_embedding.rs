@@ -40,7 +40,8 @@ impl PatchEmbedding {
         let count = chosen.map_or(grid[0] * grid[1], |chosen| chosen.dims()[1]);
         let length = channels * self.side * self.side;
         let written = batch * count * self.width;
-        pass.count(length * written, written);
+        let images = pass.layer_input(self.convolution.weight(), images);
+        pass.count_layer(self.convolution.weight(), length * written, written);
         let tokens = match pass.is_counting() {
             true => {
                 let shape = [batch, count, self.width];

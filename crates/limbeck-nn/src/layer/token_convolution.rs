@@ -27,7 +27,8 @@ impl DepthwiseTokens {
     /// Tokens `[B, N, C]` of a grid of rows and columns → the same shape.
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
         let written = x.shape().num_elements();
-        pass.count(9 * written, written);
+        let x = pass.layer_input(self.weight, x);
+        pass.count_layer(self.weight, 9 * written, written);
         if pass.is_counting() {
             return x;
         }
@@ -66,7 +67,8 @@ impl PatchTokens {
         let [batch, _, width] = x.dims();
         let squares: usize = grid.iter().map(|length| (length / side).max(1)).product();
         let (length, written) = (side * side * width, batch * squares * self.output);
-        pass.count(length * written, written);
+        let x = pass.layer_input(self.weight, x);
+        pass.count_layer(self.weight, length * written, written);
         if pass.is_counting() {
             let shape = [batch, squares, self.output];
             return Tensor::zeros(shape, (pass.device(), pass.dtype()));

@@ -12,7 +12,7 @@ use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass, TaskKind,
     layer::{
         Activation, ClassHead, Conv2dConfig, ConvNorm, avg_pool2d, channel_shuffle,
-        global_avg_pool2d, relu,
+        global_avg_pool2d,
     },
 };
 
@@ -162,6 +162,6 @@ impl ShuffleBlock {
         if let Some(tap) = before {
             pass.tap_map(tap, &y);
         }
-        relu(y)
+        last.activate(pass, y)
     }
 }

@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use super::{ImageSizes, ModelEntry, averaged::averaged, residual::stage_taps};
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass, TaskKind,
-    layer::{ClassHead, Conv2dConfig, ConvNorm, global_avg_pool2d, interleave_channels, relu},
+    layer::{ClassHead, Conv2dConfig, ConvNorm, global_avg_pool2d, interleave_channels},
 };
 
 const SIZES: ImageSizes = ImageSizes::AtLeast(5);
@@ -198,7 +198,7 @@ impl BasicBlock {
             Some(tap) => {
                 let y = last.forward(pass, y);
                 pass.tap_map(tap, &Tensor::cat(vec![kept.clone(), y.clone()], 1));
-                relu(y)
+                last.activate(pass, y)
             }
             None => last.forward_relu(pass, y),
         };

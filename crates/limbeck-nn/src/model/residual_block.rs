@@ -112,6 +112,11 @@ impl ResidualBlock {
         last.forward_joined(pass, y, identity, Activation::Relu)
     }
 
+    /// ReLU of what [`ResidualBlock::forward`] gave.
+    pub(crate) fn activate(&self, pass: &Pass<'_>, sum: Tensor<4>) -> Tensor<4> {
+        self.last.activate(pass, sum)
+    }
+
     /// The last layer, its input, and what is added to its output.
     fn before_last(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> (&ConvNorm, Tensor<4>, Residual) {
         let (mut y, identity, rest) = match (&self.shortcut, self.inner.as_slice()) {

@@ -11,7 +11,7 @@ use burn::tensor::Tensor;
 use super::residual_block::{Block, BlockShape, ResidualBlock};
 use crate::{
     Builder, Pass,
-    layer::{Conv2dConfig, ConvNorm, max_pool2d, relu},
+    layer::{Conv2dConfig, ConvNorm, max_pool2d},
 };
 
 /// What stands before the stages.
@@ -135,7 +135,7 @@ impl ResidualBody {
                 if i + 1 == stage.len() && pass.wants(&preact) {
                     let sum = block.forward(pass, x);
                     pass.tap_map(&preact, &sum);
-                    x = relu(sum);
+                    x = block.activate(pass, sum);
                 } else {
                     x = block.forward_relu(pass, x);
                 }

@@ -34,6 +34,12 @@ pub(super) fn is_auxiliary(name: &str) -> bool {
     name.starts_with(AUXILIARY)
 }
 
+/// Whether `name` of `shape` is the weight of the layer that gives out the logits, or those of an auxiliary
+/// classifier, of a network for `classes` classes.
+pub(crate) fn is_logits_layer(name: &str, shape: &[usize], classes: usize) -> bool {
+    is_head(name, shape, classes)
+}
+
 /// Whether `name` of `shape` belongs to the classifier of a network for `classes` classes: a
 /// weight `[K, D]` or bias `[K]` of a layer that is called as one. A detector's have 3·(5 + K) rows.
 pub(super) fn is_head(name: &str, shape: &[usize], classes: usize) -> bool {

@@ -33,7 +33,8 @@ impl Default for LoadOptions {
 ///
 /// Names are the network's or those of another common source, which are translated, after a common
 /// prefix such as `module.` is left out. Counters of batch norms may be missing. The positional embedding of a vision transformer is resized where the
-/// file's is for another grid. On an error the network is as before.
+/// file's is for another grid. Ranges of activations of a network of few bits come from what the file tells of
+/// its bits. On an error the network is as before.
 ///
 /// # Errors
 /// [`WeightsError::Mismatch`] with the whole [`LoadReport`] where names or shapes do not fit;
@@ -50,6 +51,9 @@ pub fn load_network(
     };
     let (store, report) = target.load(state, options)?;
     network.store = store;
+    if let Some(quantisation) = state.quantisation() {
+        quantisation.set_ranges(&mut network.store);
+    }
     Ok(report)
 }
 
@@ -166,7 +170,7 @@ impl Target<'_> {
         let Some(tensor) = in_file.get(entry.name.as_str()) else {
             if (is_head || is_auxiliary(&entry.name)) && options.fresh_head {
                 report.fresh.push(entry.name.clone());
-            } else if entry.role != Role::Counter {
+            } else if entry.role != Role::Counter && !self.store.is_range(id) {
                 report.missing.push(entry.name.clone());
             }
             return None;

@@ -23,6 +23,7 @@ mod load;
 mod model_file;
 mod names;
 mod numpy;
+mod packed;
 mod position;
 mod prefix;
 mod recognise;
@@ -48,11 +49,13 @@ pub use bicubic::resize_bicubic;
 pub use element::ElementType;
 pub use error::WeightsError;
 pub use grow::grow_classes;
+pub(crate) use head::is_logits_layer;
 pub use input::{ToldInput, told_input, told_model};
 pub use load::{LoadOptions, load_network, load_store};
 pub use model_file::{
     ImageFit, MODEL_KEY, ModelFile, ModelMetadata, Normalisation, SegmentationFacts, read_metadata,
 };
+pub use packed::{FileQuantisation, QUANTISATION_KEY};
 pub use report::{LoadReport, ShapeMismatch};
 pub use save::save_safetensors;
 pub use state_dict::{FileFormat, StateDict};

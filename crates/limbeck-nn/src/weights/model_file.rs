@@ -7,10 +7,12 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 
+use super::packed::{FileQuantisation, QUANTISATION_KEY};
 use super::recognise::recognise;
 use super::safetensors_file::{header_length, parse_header};
+use super::save::save_packed;
 use super::{FileFormat, LoadOptions, StateDict, WeightsError, load_network, save_safetensors};
-use crate::{InputShape, Network, model};
+use crate::{InputShape, Network, model, quantise::QuantiseError};
 
 /// What images have subtracted and are divided by, channel by channel, after their values were
 /// brought to 0 … 1.
@@ -56,6 +58,8 @@ pub struct ModelMetadata {
     pub segmentation: Option<SegmentationFacts>,
     /// Names of the classes in the order of the logits; empty where they have none.
     pub class_names: Vec<String>,
+    /// Bits of its layers; `None` in full precision.
+    pub quantisation: Option<FileQuantisation>,
 }
 
 /// The key under which a file names its model; files that have it tell the rest too.
@@ -102,6 +106,9 @@ impl ModelMetadata {
         {
             pairs.insert(SCALE.to_owned(), scale.to_string());
             pairs.insert(ALIGN_CORNERS.to_owned(), align_corners.to_string());
+        }
+        if let Some(quantisation) = &self.quantisation {
+            pairs.insert(QUANTISATION_KEY.to_owned(), quantisation.to_text());
         }
         if !self.class_names.is_empty() {
             let names = serde_json::json!(self.class_names).to_string();
@@ -214,6 +221,7 @@ impl ModelMetadata {
             fit,
             segmentation,
             class_names,
+            quantisation: FileQuantisation::from_pairs(pairs)?,
         })
     }
 }
@@ -297,7 +305,9 @@ impl ModelFile {
         Ok(Self { metadata, state })
     }
 
-    /// Writes `network` with what is to be known of its images and classes.
+    /// Writes `network` with what is to be known of its images and classes. Weights of few bits are
+    /// written as codes where `packed` says so ([`super::packed`]), else in single precision, as training
+    /// has them.
     ///
     /// # Errors
     /// As [`save_safetensors`].
@@ -307,6 +317,7 @@ impl ModelFile {
         fit: Option<ImageFit>,
         segmentation: Option<SegmentationFacts>,
         class_names: Vec<String>,
+        packed: bool,
         path: &Path,
     ) -> Result<(), WeightsError> {
         let metadata = ModelMetadata {
@@ -316,8 +327,42 @@ impl ModelFile {
             fit,
             segmentation,
             class_names,
+            quantisation: FileQuantisation::of(network, packed),
         };
-        save_safetensors(&network.store, path, &metadata.to_pairs())
+        let pairs = metadata.to_pairs();
+        match packed && metadata.quantisation.is_some() {
+            true => save_packed(network, path, &pairs),
+            false => save_safetensors(&network.store, path, &pairs),
+        }
+    }
+
+    /// Puts the file's weights into `network`, which is of its model, and has passes see them in the bits
+    /// that the file tells. Of a packed file the weights are levels: real inference in whole numbers, where
+    /// there are kernels for it, has all that it needs in [`Network::quantisation`], these levels and
+    /// [`crate::Store::input_range`].
+    ///
+    /// # Errors
+    /// Names, shapes or bits that do not fit.
+    pub fn fill(&self, network: &mut Network) -> Result<(), WeightsError> {
+        if let Some(quantisation) = &self.metadata.quantisation {
+            let refuse = |error: QuantiseError| WeightsError::Damaged {
+                path: self.state.path().to_owned(),
+                reason: error.to_string(),
+            };
+            // Of blank weights, the quantiser may refuse what those of the file allow.
+            load_network(network, &self.state, LoadOptions::default())?;
+            network.quantise(&quantisation.plan).map_err(refuse)?;
+        }
+        load_network(network, &self.state, LoadOptions::default())?;
+        if self
+            .metadata
+            .quantisation
+            .as_ref()
+            .is_some_and(|it| it.packed)
+        {
+            network.store.hold_levels();
+        }
+        Ok(())
     }
 
     /// Builds the network and puts the weights into it.
@@ -339,7 +384,7 @@ impl ModelFile {
             });
         }
         let mut network = model::build(name, *input, 0, device, dtype)?;
-        load_network(&mut network, &self.state, LoadOptions::default())?;
+        self.fill(&mut network)?;
         Ok(network)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use limbeck_pickle::Value;
 
+use super::packed::FileQuantisation;
 use super::recognise::recognise;
 use super::torch_legacy::TorchLegacy;
 use super::torch_pickle::{FindStorage, Item, read_item, refuse_programs};
@@ -37,6 +38,7 @@ pub struct StateDict {
     left_out: Vec<String>,
     metadata: BTreeMap<String, String>,
     class_names: Vec<String>,
+    quantisation: Option<FileQuantisation>,
 }
 
 impl StateDict {
@@ -96,10 +98,23 @@ impl StateDict {
             left_out: Vec::new(),
             metadata: BTreeMap::new(),
             class_names: Vec::new(),
+            quantisation: None,
         };
         match format {
             FileFormat::Safetensors => {
-                let (tensors, metadata) = safetensors_file::read(path, &file)?;
+                let (mut tensors, metadata) = safetensors_file::read(path, &file)?;
+                let quantisation = FileQuantisation::from_pairs(&metadata).map_err(|reason| {
+                    WeightsError::Damaged {
+                        path: path.to_owned(),
+                        reason,
+                    }
+                })?;
+                if let Some(quantisation) = quantisation {
+                    if quantisation.packed {
+                        tensors = quantisation.unpacked(path, tensors)?;
+                    }
+                    state.quantisation = Some(quantisation);
+                }
                 for (name, tensor) in tensors {
                     state.insert(name, tensor);
                 }
@@ -290,6 +305,12 @@ impl StateDict {
     /// empty where none does.
     pub fn class_names(&self) -> &[String] {
         &self.class_names
+    }
+
+    /// Bits of the network whose weights these are; `None` in full precision. Packed weights are there as
+    /// the levels that they have.
+    pub fn quantisation(&self) -> Option<&FileQuantisation> {
+        self.quantisation.as_ref()
     }
 
     /// The key-value pairs of a safetensors file; empty for others.

@@ -80,6 +80,7 @@ pub fn distilled(classes: usize, seeds: usize, epochs: usize) -> Results {
             latency_ms: 31.4,
             test: Some(teacher),
             other_classes: Vec::new(),
+            few_bits: None,
         }),
         student: NetworkSummary {
             name: "resnet8x4".into(),
@@ -90,6 +91,7 @@ pub fn distilled(classes: usize, seeds: usize, epochs: usize) -> Results {
             latency_ms: 5.62,
             test: None,
             other_classes: Vec::new(),
+            few_bits: None,
         },
         students,
         baselines,

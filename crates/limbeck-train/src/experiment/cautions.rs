@@ -52,6 +52,12 @@ pub(super) fn check_weights(plan: &Plan, procedure: &dyn Procedure) -> Result<()
              student.weights (--weights) out"
         ));
     }
+    if procedure.gives_start() && recipe.student.quantise.is_some() {
+        return refuse(format!(
+            "the method `{method}` makes the student's weights of the teacher's, in full precision; leave \
+             student.quantise (--quantise) out, and train its student in few bits afterwards"
+        ));
+    }
     let stages = procedure.stages(recipe.train.epochs);
     let follows = |stage: &Stage| {
         stage.acts.is_empty() || stage.acts.iter().any(|act| act.trains(&stage.student))

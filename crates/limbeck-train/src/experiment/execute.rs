@@ -157,8 +157,10 @@ fn perform(
         observer.note(&note);
     }
 
+    let read_back = run.read_back(&students, &test, &tested)?;
     let outcome = summary::Outcome {
         seeds: &seeds,
+        read_back,
         test: &test,
         teacher: teacher.as_ref(),
         teacher_weights: teacher_job.as_ref().map(|job| job.weights.as_path()),
@@ -404,20 +406,47 @@ impl<'a> Run<'a> {
             .job(name, seed, folder, fingerprint, validation, self.interrupt)
     }
 
+    /// What the deployed student reaches on `test` when it is read from its file, which holds codes of
+    /// few bits, next to what it reached as it was trained; `None` in full precision. `tested` are the
+    /// students in their order.
+    fn read_back(
+        &self,
+        students: &[Finished],
+        test: &EvaluationSet,
+        tested: &[Evaluation],
+    ) -> Result<Option<[f64; 2]>, TrainError> {
+        let best = best_of(students);
+        if students[best].network.quantisation().is_none() {
+            return Ok(None);
+        }
+        let file = self.folder.student();
+        let loaded = model_source::load_own(&file, &self.plan.blueprint)?;
+        let (read, _) = test.measure(&loaded.network, None)?;
+        let first = |evaluation: &Evaluation| evaluation.first().map(|measure| measure.value);
+        let trained = tested.get(best).and_then(first);
+        Ok(first(&read)
+            .zip(trained)
+            .map(|(read, trained)| [trained, read]))
+    }
+
     /// Writes the student that was best on the validation part as the one to deploy.
     fn deploy(&self, students: &[Finished]) -> Result<(), TrainError> {
-        let best = students.iter().fold(&students[0], |best, other| {
-            if other.validation_score > best.validation_score {
-                other
-            } else {
-                best
-            }
-        });
+        let best = &students[best_of(students)];
         let plan = self.plan;
         let facts = model_source::segmentation_facts(&plan.recipe, plan.task);
         self.folder
             .deploy(&best.network, &plan.augment, facts, &plan.classes)
     }
+}
+
+/// Place of the student that was best on the validation part, the first of equals.
+fn best_of(students: &[Finished]) -> usize {
+    (1..students.len()).fold(0, |best, other| {
+        match students[other].validation_score > students[best].validation_score {
+            true => other,
+            false => best,
+        }
+    })
 }
 
 impl Job<'_> {

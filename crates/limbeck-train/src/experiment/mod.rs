@@ -14,6 +14,7 @@ mod moved;
 mod named_network;
 mod plan;
 mod pretrained;
+mod quantised;
 mod questions;
 mod run;
 mod segmented;

@@ -18,7 +18,7 @@ use super::{
     cautions::{cautions, check_batch, check_weights},
     chosen_method::ChosenMethod,
     mask_content::{check_masks, padded_crops},
-    named_network,
+    named_network, quantised,
     questions::{check_questions, storable},
     stock::Stock,
     task::{blocks_of, check_classes, check_teacher, kind_of, task_of},
@@ -119,6 +119,13 @@ impl Plan {
         method.check(&recipe.method.name, &recipe.method.values(), kind, labelled)?;
         // What is pre-trained has no classes that labels, or a teacher's, could be compared with.
         let pretrains = kind == TaskKind::Pretraining;
+        if pretrains && recipe.student.quantise.is_some() {
+            return Err(TrainError::Setting(
+                "what is pre-trained keeps full precision: leave student.quantise (--quantise) out, and \
+                 give it where the network is trained for its task"
+                    .to_owned(),
+            ));
+        }
         if !labelled && !pretrains {
             check_without_labels(&recipe, &dataset)?;
         }
@@ -301,6 +308,7 @@ impl Plan {
             notes.push(format!("pair: student {student} with teacher {teacher}"));
         }
         if let Some(teacher) = plan.teacher.as_ref().map(RunTeacher::network)
+            && plan.recipe.student.quantise.is_none()
             && trained >= teacher.store.trained_count()
         {
             warnings.push(format!(
@@ -352,14 +360,29 @@ impl Plan {
     /// The same, with what the user should know of the weights that it starts from.
     fn start(&self, seed: u64) -> Result<(Network, Vec<String>), TrainError> {
         let mut network = self.blueprint.network(self.input, seed)?;
-        let notes = match &self.recipe.student.weights {
-            None => self.blueprint.start(self.input)?.into_iter().collect(),
-            Some(weights) => {
-                let key = self.recipe.student.weights_key.as_deref();
+        let recipe = &self.recipe.student;
+        let teacher = quantised::teacher_to_start_from(self, &network);
+        let mut notes = match (&recipe.weights, teacher) {
+            (None, Some(teacher)) => {
+                network.store = teacher.store.clone();
+                vec![format!(
+                    "start: the weights of the teacher, which is the same network in full precision \
+                     (others: --weights){}",
+                    match self.recipe.train.baseline {
+                        true => "; the baseline starts from them too",
+                        false => "",
+                    }
+                )]
+            }
+            (None, None) => self.blueprint.start(self.input)?.into_iter().collect(),
+            (Some(weights), _) => {
+                let key = recipe.weights_key.as_deref();
                 model_source::load_start(&mut network, Path::new(weights), key)?
             }
         };
         self.blueprint.set_anchors(&mut network)?;
+        let trained = recipe.weights.is_some() || recipe.backbone.is_some() || teacher.is_some();
+        notes.extend(quantised::quantise(recipe, &mut network, trained)?);
         Ok((network, notes))
     }
 
@@ -446,7 +469,7 @@ impl Plan {
     }
 
     /// Whether the teacher is a cache, whose network has shapes alone.
-    fn learns_from_cache(&self) -> bool {
+    pub(super) fn learns_from_cache(&self) -> bool {
         let source = self.recipe.teacher.source.as_deref();
         source.and_then(cache_folder).is_some()
     }

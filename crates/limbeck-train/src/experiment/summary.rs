@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use limbeck_methods::{BASELINE, detection::Kept};
-use limbeck_nn::{Network, TaskKind};
+use limbeck_nn::{Network, TaskKind, quantise::BitCost};
 use limbeck_report::{
-    DataSummary, Details, Evaluation, NetworkSummary, Results, SeedResult, Version, paired_gain,
+    DataSummary, Details, Evaluation, FewBits, NetworkSummary, Results, SeedResult, Version,
+    paired_gain,
 };
 
 use super::{
@@ -33,6 +34,8 @@ use crate::{
 /// What training and testing gave.
 pub(super) struct Outcome<'a> {
     pub seeds: &'a [u64],
+    /// What a student of few bits reached as it was trained, and read from its file.
+    pub read_back: Option<[f64; 2]>,
     /// What was tested on.
     pub test: &'a EvaluationSet,
     pub teacher: Option<&'a RunTeacher>,
@@ -139,6 +142,11 @@ pub(super) fn results(
             pretrained(plan, outcome.test, &seen, first, baseline)?
         }
     };
+    // Training keeps weights of few bits in single precision.
+    let student_file = match student.quantisation() {
+        Some(_) => folder.student(),
+        None => outcome.students[0].weights.clone(),
+    };
     let students = named("student", outcome.seeds, &outcome.tested);
     let baselines = named("baseline", outcome.seeds, &outcome.baseline_tested);
     let warnings: Vec<String> = collapsed(students.chain(baselines)).into_iter().collect();
@@ -154,6 +162,7 @@ pub(super) fn results(
             latency_ms: latency_ms(network),
             test,
             other_classes: Vec::new(),
+            few_bits: None,
         }
     };
     let seed_results = |finished: &[Finished], tested: Vec<Evaluation>| {
@@ -195,7 +204,10 @@ pub(super) fn results(
                 ..network(teacher.network(), outcome.teacher_weights, test)
             }
         }),
-        student: network(student, Some(&outcome.students[0].weights), None),
+        student: NetworkSummary {
+            few_bits: few_bits(student, outcome.read_back),
+            ..network(student, Some(&student_file), None)
+        },
         students: seed_results(outcome.students, outcome.tested),
         baselines: seed_results(outcome.baselines, outcome.baseline_tested),
         beside: Some(plan.baseline()?.0)
@@ -218,6 +230,19 @@ pub(super) fn results(
         recipe: plan.recipe.with_absolute_paths().to_toml()?,
         command: outcome.command.to_owned(),
         environment: environment::describe(),
+    })
+}
+
+/// What few bits save; `None` in full precision.
+fn few_bits(network: &Network, read_back: Option<[f64; 2]>) -> Option<FewBits> {
+    let plan = network.quantisation()?;
+    let cost = BitCost::of(network);
+    Some(FewBits {
+        bits: plan.to_string(),
+        bytes: cost.bytes,
+        full_bytes: bytes_of(None, network),
+        bit_operations: cost.bit_operations,
+        read_back,
     })
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use limbeck_data::{Augment, DataError};
 use limbeck_methods::{METHODS, MethodError};
 
-use super::{DetectionRecipe, Mistake, Place, Recipe, RecipeError};
+use super::{DetectionRecipe, Mistake, Place, QuantiseRecipe, Recipe, RecipeError};
 use crate::{cache::cache_folder, model_facts::parse_normalisation};
 
 impl Recipe {
@@ -133,6 +133,36 @@ impl Recipe {
         bounded("evaluate.detections", it.detections, 100_000)
     }
 
+    fn check_bits(&self) -> Result<(), Mistake> {
+        let it = &self.student;
+        let refuse = |key: &str, reason: &str| {
+            Err(Mistake::Refused {
+                key: key.to_owned(),
+                reason: reason.to_owned(),
+            })
+        };
+        if let Some(threshold) = it.hybrid_threshold {
+            positive("student.hybrid_threshold", threshold)?;
+            if it.quantise != Some(QuantiseRecipe::Hybrid) {
+                return refuse(
+                    "student.hybrid_threshold",
+                    "found without student.quantise = \"hybrid\", which alone reads it; leave it out",
+                );
+            }
+        }
+        match it.quantise {
+            None if it.quantiser.is_some() => refuse(
+                "student.quantiser",
+                "found without student.quantise, which says how many bits; leave it out",
+            ),
+            Some(_) if self.task.continual.is_some() => refuse(
+                "student.quantise",
+                "classes that are learnt in steps are learnt in full precision; leave it out",
+            ),
+            _ => Ok(()),
+        }
+    }
+
     fn check_data(&self) -> Result<(), Mistake> {
         let data = &self.data;
         let share = data.validation;
@@ -147,6 +177,7 @@ impl Recipe {
                 ),
             });
         }
+        self.check_bits()?;
         number(
             "data.validation",
             share,

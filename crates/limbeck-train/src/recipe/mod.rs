@@ -14,6 +14,7 @@ mod nearest;
 mod node;
 mod paths;
 mod probe;
+mod quantise;
 mod sections;
 mod task;
 mod typed;
@@ -25,6 +26,7 @@ pub use error::{Mistake, Place, RecipeError};
 pub use evaluate::{EvaluateMode, EvaluateRecipe};
 pub use layers::Layers;
 pub use probe::ProbeRecipe;
+pub use quantise::{QuantiseRecipe, QuantiserName};
 pub use sections::{
     Choose, ChooseBy, DataRecipe, MethodRecipe, OptimizerName, OptimizerRecipe, Recipe,
     ScheduleName, ScheduleRecipe, StudentRecipe, TargetRecipe, TeacherRecipe, TrainRecipe,

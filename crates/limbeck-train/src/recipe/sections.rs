@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use limbeck_data::{Augment, PadCrop, StyleMap};
 use serde::{Deserialize, Serialize};
 
-use super::{EvaluateRecipe, ProbeRecipe, TaskRecipe};
+use super::{EvaluateRecipe, ProbeRecipe, QuantiseRecipe, QuantiserName, TaskRecipe};
 use crate::model_facts::ModelFacts;
 
 /// Everything that decides what a run does.
@@ -248,6 +248,22 @@ pub struct StudentRecipe {
     /// Which state dict of that file is read; see `teacher.weights_key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights_key: Option<String>,
+    /// Bits of its weights and of what its layers are given, 1 to 8, or `hybrid`: as many in each layer as
+    /// its trained weights need. The layer that gives out the logits keeps 32, and the image has 8 at
+    /// least. Training sees what few bits make of the weights, its baseline's too, and the file of the
+    /// student holds codes. A teacher that is the same network, in full precision, gives both their first
+    /// weights, unless `weights` or `backbone` does. Full precision where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantise: Option<QuantiseRecipe>,
+    /// Read with `quantise`: `range`, for any network, or `dorefa`, GHOST's, for networks whose layers are
+    /// all followed by a batch norm. `range` where missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantiser: Option<QuantiserName>,
+    /// Read with `quantise = "hybrid"`: mean squared distance of weights from the nearest of 2^bits
+    /// cluster centres, in millionths, below which the bits are enough. 0.1 where missing (GHOST's code);
+    /// networks of large weights, such as those for small images, need more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hybrid_threshold: Option<f64>,
 }
 
 impl Default for StudentRecipe {
@@ -257,6 +273,9 @@ impl Default for StudentRecipe {
             weights: None,
             backbone: None,
             weights_key: None,
+            quantise: None,
+            quantiser: None,
+            hybrid_threshold: None,
         }
     }
 }

@@ -212,6 +212,10 @@ pub struct TrainArguments {
     /// Which weights of that file, where it holds several
     #[arg(long, value_name = "KEY", requires = "start")]
     pub weights_key: Option<String>,
+    /// Train it in few bits: 1 to 8 for weights and activations, or hybrid for as many in each layer as
+    /// its trained weights need; its file holds codes
+    #[arg(long, value_name = "BITS|hybrid")]
+    pub quantise: Option<String>,
     /// The rest
     #[command(flatten)]
     pub run: RunArguments,
@@ -239,6 +243,10 @@ pub struct DistillArguments {
     /// Which weights of that file, where it holds several
     #[arg(long, value_name = "KEY", requires = "start")]
     pub weights_key: Option<String>,
+    /// Train it in few bits: 1 to 8 for weights and activations, or hybrid for as many in each layer as
+    /// its trained weights need; its file holds codes
+    #[arg(long, value_name = "BITS|hybrid")]
+    pub quantise: Option<String>,
     /// The same for the backbone of a teacher that is trained first
     #[arg(long, value_name = "RUN|FILE")]
     pub teacher_backbone: Option<PathBuf>,

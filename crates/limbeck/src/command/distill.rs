@@ -22,6 +22,7 @@ pub fn run(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
             let teacher_backbone = arguments.teacher_backbone.as_deref();
             flags.path("teacher", "backbone", teacher_backbone);
             flags.put("student", "weights_key", arguments.weights_key.as_deref());
+            flags.put("student", "quantise", arguments.quantise.as_deref());
             flags.put("method", "name", method);
             flags.put("train", "baseline", arguments.baseline.then_some(true));
             flags.put("task", "continual", arguments.tasks.as_deref());

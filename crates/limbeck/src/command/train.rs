@@ -14,6 +14,7 @@ pub fn run(arguments: &TrainArguments, quiet: bool) -> anyhow::Result<()> {
     flags.path("student", "weights", arguments.weights.as_deref());
     flags.path("student", "backbone", arguments.backbone.as_deref());
     flags.put("student", "weights_key", arguments.weights_key.as_deref());
+    flags.put("student", "quantise", arguments.quantise.as_deref());
     flags.put("method", "name", Some(BASELINE));
     flags.put("train", "baseline", Some(false));
     let mut recipe = resolve(flags, &arguments.run, "--model")?;
