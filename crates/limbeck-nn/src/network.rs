@@ -273,6 +273,12 @@ impl Network {
         }
     }
 
+    /// Whether `name` is of the layer that gives out the prediction: see [`Architecture::head_names`].
+    pub(crate) fn is_of_head(&self, name: &str) -> bool {
+        let heads = self.architecture.head_names();
+        heads.iter().any(|head| name.starts_with(head))
+    }
+
     /// How deep a parameter is: see [`Architecture::layer_of`].
     pub fn layer_of(&self, name: &str) -> Option<(usize, usize)> {
         self.architecture.layer_of(name)

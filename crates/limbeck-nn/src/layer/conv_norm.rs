@@ -94,7 +94,7 @@ impl ConvNorm {
     /// What `activation` gave behind it, in the levels of networks of few bits.
     fn activated(&self, pass: &Pass<'_>, y: Tensor<4>, activation: Activation) -> Tensor<4> {
         match activation {
-            Activation::Identity => y,
+            Activation::Identity | Activation::Silu => y,
             Activation::Relu | Activation::Relu6 => pass.rectified(self.convolution.weight(), y),
         }
     }

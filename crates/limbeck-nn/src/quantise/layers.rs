@@ -21,7 +21,9 @@ pub(crate) fn layers(network: &Network) -> Vec<Layer> {
             Some(layer) => layer.macs += macs,
             None => {
                 let entry = network.store.entry(weight);
-                let head = is_logits_layer(&entry.name, &entry.shape, network.input().classes);
+                let classes = network.input().classes;
+                let head = network.is_of_head(&entry.name)
+                    || is_logits_layer(&entry.name, &entry.shape, classes);
                 found.push(Layer { weight, macs, head });
             }
         }

@@ -177,7 +177,7 @@ impl Store {
     /// Refuses a layer that no norm follows, which would take back what the quantiser does to its scale.
     fn check_dorefa(&self, weight: ParameterId) -> Result<(), QuantiseError> {
         let Entry { name, value, .. } = self.entry(weight);
-        if !self.foldable().iter().any(|(layer, _)| *layer == weight) {
+        if !self.foldable().iter().any(|(layer, ..)| *layer == weight) {
             return Err(QuantiseError::NoNorm {
                 layer: name.clone(),
             });

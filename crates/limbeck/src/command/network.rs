@@ -4,6 +4,7 @@ use std::io::Write;
 
 use burn::tensor::{DType, Device};
 use limbeck::nn::model::NamedModel;
+use limbeck::nn::quantise::BitCost;
 use limbeck::nn::{InputShape, Network};
 use limbeck::report::count;
 use serde_json::{Value, json};
@@ -47,6 +48,16 @@ pub fn print_network(out: &mut impl Write, network: &Network, json: bool) -> any
         count(network.store.trained_count() as u64)
     )?;
     writeln!(out, "  MACs         {}", count(cost.macs))?;
+    if let Some(plan) = network.quantisation() {
+        let cost = BitCost::of(network);
+        writeln!(out, "  weights      {plan} ({})", plan.quantiser.name())?;
+        writeln!(
+            out,
+            "  bytes        {} of all numbers, weights as codes",
+            count(cost.bytes)
+        )?;
+        writeln!(out, "  bit operations {}", count(cost.bit_operations))?;
+    }
     writeln!(
         out,
         "  activations  {} numbers ({:.1} MB in f32)",
@@ -96,6 +107,21 @@ pub fn describe(network: &Network) -> Value {
     });
     if let Some(anchors) = anchors {
         description["anchors"] = anchors.into();
+    }
+    if let Some(plan) = network.quantisation() {
+        let cost = BitCost::of(network);
+        let layers: Vec<Value> = plan
+            .layers
+            .iter()
+            .map(|layer| json!([layer.name, layer.weight.count(), layer.activation.count()]))
+            .collect();
+        description["few_bits"] = json!({
+            "bits": plan.to_string(),
+            "quantiser": plan.quantiser.name(),
+            "bytes": cost.bytes,
+            "bit_operations": cost.bit_operations,
+            "layers": layers,
+        });
     }
     description
 }

@@ -268,6 +268,9 @@ pub fn as_json(results: &Results, path: &Path) -> Value {
         "macs": results.student.macs,
         "seconds": results.seconds,
     });
+    if let Some(few) = &results.student.few_bits {
+        report["few_bits"] = json!(few);
+    }
     if let Some(teacher) = &results.teacher {
         let measures = teacher.test.iter().flat_map(|test| &test.measures);
         let mut object: Map<String, Value> = measures
