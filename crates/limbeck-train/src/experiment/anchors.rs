@@ -89,7 +89,11 @@ pub(super) fn settle(
             }
         }
     };
-    let levels: Vec<_> = anchors.levels().iter().map(|level| level.sizes.clone()).collect();
+    let levels: Vec<_> = anchors
+        .levels()
+        .iter()
+        .map(|level| level.sizes.clone())
+        .collect();
     let anchors = as_kept(student, &levels)?;
     let reached = recall(&anchors);
     let written: Vec<String> = anchors
@@ -129,9 +133,8 @@ pub(super) fn settle(
 fn as_kept(network: &Network, sizes: &[Vec<[f64; 2]>]) -> Result<Anchors, TrainError> {
     let mut network = network.clone();
     network.set_anchor_sizes(sizes)?;
-    anchors_of(&network)?.ok_or_else(|| {
-        TrainError::Setting(format!("`{}` has no anchors to set", network.name()))
-    })
+    anchors_of(&network)?
+        .ok_or_else(|| TrainError::Setting(format!("`{}` has no anchors to set", network.name())))
 }
 
 /// Both sides of each anchor times `factor`.
