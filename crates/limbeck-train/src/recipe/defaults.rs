@@ -60,7 +60,7 @@ impl Recipe {
     /// | `data.batch` | 16 |
     /// | `augment` | mosaic, scale 0.5 to 1.5 and moved by a tenth, hue, saturation and value, mirrored half the time |
     /// | `optimizer` | SGD with Nesterov, 0.01, momentum 0.937, decay 1.25e-4, not of norms |
-    /// | `schedule` | cosine to a fifth after three epochs of warm-up (a fifth of a shorter run), biases from 0.1, momentum from 0.8 |
+    /// | `schedule` | cosine to a fifth after 1,000 steps of warm-up, at most a fifth of the run, biases from 0.1, momentum from 0.8 |
     /// | `train.average` | 0.9999, over 2,000 steps |
     ///
     /// YOLOv5's decay of 5e-4 is of a step of 64 images, which it adds up; here a step has 16.
@@ -118,6 +118,10 @@ impl Recipe {
     }
 }
 
+/// Steps of a detector's warm-up, where nothing is said of it and the run is long enough (`train.py` of YOLOv5,
+/// where it is three epochs if these are more).
+pub(crate) const DETECTOR_WARMUP: usize = 1_000;
+
 fn detection(base: Recipe) -> Recipe {
     Recipe {
         task: TaskRecipe {
@@ -146,7 +150,7 @@ fn detection(base: Recipe) -> Recipe {
         },
         schedule: ScheduleRecipe {
             minimum: 0.002,
-            warmup_epochs: 3.0,
+            warmup_iterations: Some(DETECTOR_WARMUP),
             warmup_biases: Some(0.1),
             warmup_momentum: Some(0.8),
             ..base.schedule

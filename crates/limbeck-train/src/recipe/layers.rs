@@ -135,10 +135,15 @@ impl Layers {
         let colours = recipe.augment.colour_jitter.take();
         recipe.augment.colour_jitter = colours.filter(|it| *it != NO_COLOURS);
         let detects = recipe.detects();
-        if detects && !self.asks_for("schedule.warmup_epochs") {
-            // Of a short run, no more than a fifth.
-            let most = recipe.train.epochs as f64 / 5.0;
-            recipe.schedule.warmup_epochs = recipe.schedule.warmup_epochs.min(most);
+        let asks_for_epochs = self.asks_for("schedule.warmup_epochs");
+        if detects && asks_for_epochs && !self.asks_for("schedule.warmup_iterations") {
+            recipe.schedule.warmup_iterations = None;
+        }
+        if let (Some(steps), Some(all)) =
+            (recipe.schedule.warmup_iterations, recipe.train.iterations)
+            && !self.asks_for("schedule.warmup_iterations")
+        {
+            recipe.schedule.warmup_iterations = Some(steps.min((all / 5).max(1)));
         }
         method_tables::fill(&mut recipe.method, detects);
         recipe.mistake().map_err(|mistake| self.locate(mistake))?;
