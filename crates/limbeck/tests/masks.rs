@@ -229,8 +229,12 @@ fn lists_say_which_task_is_served() {
         all.find(|model| model["name"] == name).unwrap()["task"].clone()
     };
     assert_eq!(
-        (task("resnet8"), task("segformer_b0")),
-        ("classification".into(), "segmentation".into())
+        (task("resnet8"), task("segformer_b0"), task("yolov5n")),
+        (
+            "classification".into(),
+            "segmentation".into(),
+            "detection".into()
+        )
     );
     let methods = place.succeed(&["methods"]);
     let line = |id: &str| {
@@ -241,11 +245,11 @@ fn lists_say_which_task_is_served() {
             .find(|words| words.first() == Some(&id) || words.get(1) == Some(&id))
             .unwrap()
     };
-    assert!(line("kd").contains(&"cs-") && line("crd").contains(&"c--"));
+    assert!(line("kd").contains(&"csd-") && line("crd").contains(&"c---"));
     assert!(
         place
             .succeed(&["methods", "kd"])
-            .contains("Tasks: classification, segmentation.")
+            .contains("Tasks: classification, segmentation, detection.")
     );
 }
 

@@ -78,7 +78,7 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
                 out,
                 "\nSeveral are joined by +, such as drg+dsr, but those with * stand alone: they have training \
                  steps of their own, or the command that is named. c: for classification, s: for \
-                 segmentation, p: for pre-training. Page of one: limbeck methods NAME\n\nTime and memory of a training step are multiples of the baseline's with the same student: {}. Times are \
+                 segmentation, d: for detection, p: for pre-training. Page of one: limbeck methods NAME\n\nTime and memory of a training step are multiples of the baseline's with the same student: {}. Times are \
                  rough: the page of a method has their range.",
                 costs.setting(None)
             )?;
@@ -95,6 +95,7 @@ fn letters(entry: &MethodEntry) -> String {
     let tasks = [
         (TaskKind::Classification, 'c'),
         (TaskKind::Segmentation, 's'),
+        (TaskKind::Detection, 'd'),
         (TaskKind::Pretraining, 'p'),
     ];
     let letter = |(task, letter): (TaskKind, char)| match entry.tasks.contains(&task) {
