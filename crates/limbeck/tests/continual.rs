@@ -160,7 +160,7 @@ fn steps_that_cannot_be_are_refused_with_what_to_do() {
             &["--dry-run"],
             &[
                 "does not have the new ones",
-                "methods that fit: at, dpk, fitnet, idd, nfd, ",
+                "methods that fit: at, dpk, fitnet, ghost, idd, nfd, ",
                 "sats, tat, transkd",
             ],
         );

@@ -51,26 +51,28 @@ pub use styled::{Style, Styled};
 use crate::{DataError, Found, Image};
 
 /// Looks for image files: with masks, with boxes, in folders of classes, or without labels. Where there
-/// are masks and boxes, those that are `wanted` are taken.
+/// are masks and boxes, those that are `wanted` are taken; LabelMe's shapes are masks where nothing is.
 pub(crate) fn find_files(
     folder: &Path,
     wanted: Option<Labelling>,
 ) -> Result<Option<Found>, DataError> {
     let tree = Tree::read(folder)?;
-    let boxes = || look_for_boxes(folder, &tree);
     if wanted == Some(Labelling::Boxes) {
         return Ok(Some(find_boxes(folder)?.into()));
     }
     match find_masks(folder, &tree)? {
         // A file that would be one of boxes and cannot be read is none of the masks' business.
-        Some(_) if wanted.is_none() && boxes().is_ok_and(|found| found.is_some()) => {
+        Some(_)
+            if wanted.is_none()
+                && look_for_boxes(folder, &tree, false).is_ok_and(|found| found.is_some()) =>
+        {
             return Err(DataError::MasksAndBoxes {
                 path: folder.to_owned(),
             });
         }
         Some(found) => return Ok(Some(found)),
         None if wanted.is_none() => {
-            if let Some(found) = boxes()? {
+            if let Some(found) = look_for_boxes(folder, &tree, true)? {
                 return Ok(Some(found.into()));
             }
         }

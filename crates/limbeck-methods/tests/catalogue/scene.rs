@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 use limbeck_data::VOID;
 use limbeck_methods::{
-    Classification, METHODS, Method, MethodEntry, MethodError, Pretraining, Probe, Progress,
+    Classification, Detection, METHODS, Method, MethodEntry, MethodError, Pretraining, Probe, Progress,
     Segmentation, Step, Supervision, Target, Task, TaskKind, Term, TrainingPart, build,
+    detection::{Anchors, DetectionLoss, DetectionLossConfig},
 };
 use limbeck_nn::{Feature, Init, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
 use serde_json::Value;
@@ -168,7 +169,49 @@ pub fn scenes() -> Vec<Scene> {
         logits: [map([8, 8]), map([8, 8])],
         dtype: DType::F64,
     });
+    scenes.push(detectors());
     scenes
+}
+
+/// Two detectors with the same cells and levels of other widths.
+fn detectors() -> Scene {
+    let grids = [[4, 6], [2, 3], [1, 2]];
+    let levels = |widths: [usize; 3]| {
+        let shapes = widths.into_iter().zip(grids);
+        let named = (3..).zip(shapes);
+        named
+            .map(|(i, (width, [rows, columns]))| {
+                tap(&format!("p{i}"), TapKind::Map([width, rows, columns]))
+            })
+            .collect()
+    };
+    let cells = || TapKind::Cells {
+        shape: [3 * (24 + 6 + 2), 5 + CLASSES],
+        anchors: 3,
+        levels: grids.to_vec(),
+    };
+    Scene {
+        name: "detectors",
+        student: levels([2, 3, 4]),
+        teacher: levels([3, 4, 6]),
+        logits: [cells(), cells()],
+        dtype: DType::F64,
+    }
+}
+
+/// What detectors learn.
+pub fn detection() -> Detection {
+    let loss = DetectionLoss::new(DetectionLossConfig::default(), Anchors::yolov5());
+    Detection::new(loss.unwrap())
+}
+
+/// Images without an object: what is learnt of boxes that are there has a constant in it that follows the
+/// prediction, through which differences would see a slope that gradients have not.
+fn background() -> Target {
+    Target::Boxes {
+        boxes: Vec::new(),
+        images: BATCH,
+    }
 }
 
 /// The scenes of classifiers.
@@ -334,7 +377,7 @@ impl Scene {
     ) -> Vec<Term> {
         let target = match self.task() {
             TaskKind::Classification | TaskKind::Pretraining => classes(),
-            TaskKind::Detection => unimplemented!("no method for boxes is in the catalogue"),
+            TaskKind::Detection => background(),
             TaskKind::Segmentation => masks(|i| match i % 7 {
                 6 => VOID,
                 _ => (i / 5 % CLASSES) as u8,
@@ -353,11 +396,12 @@ impl Scene {
         teacher: &Outputs,
     ) -> Vec<Term> {
         let segmentation = Segmentation::default();
+        let detection = detection();
         let task: &dyn Task = match self.task() {
             TaskKind::Classification => &Classification::PLAIN,
             TaskKind::Pretraining => &Pretraining,
             TaskKind::Segmentation => &segmentation,
-            TaskKind::Detection => unimplemented!("no method for boxes is in the catalogue"),
+            TaskKind::Detection => &detection,
         };
         let step = Step {
             student,

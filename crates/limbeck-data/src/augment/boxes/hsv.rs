@@ -25,10 +25,8 @@ impl Default for HsvJitter {
 impl HsvJitter {
     /// Refuses gains outside their range.
     pub(in crate::augment) fn check(&self) -> Result<(), DataError> {
-        let gains = self.gains.iter();
-        gains
-            .map(|&gain| within("hsv_jitter.gains", gain, 1.0))
-            .collect()
+        let mut gains = self.gains.iter();
+        gains.try_for_each(|&gain| within("hsv_jitter.gains", gain, 1.0))
     }
 
     /// The image in other colours. A grey one has no hue and no saturation to change.

@@ -61,7 +61,7 @@ pub fn find_boxes(path: &Path) -> Result<FoundBoxes, DataError> {
             }),
         };
     }
-    if let Some(found) = look_for_boxes(path, &Tree::read(path)?)? {
+    if let Some(found) = look_for_boxes(path, &Tree::read(path)?, true)? {
         return Ok(found);
     }
     Err(DataError::Layout {
@@ -73,20 +73,25 @@ pub fn find_boxes(path: &Path) -> Result<FoundBoxes, DataError> {
     })
 }
 
-/// Images with boxes in a folder with this content; `None` where there are none.
+/// Images with boxes in a folder with this content, in LabelMe's files if `labelme`; `None` where there are
+/// none.
 pub(in crate::source) fn look_for_boxes(
     path: &Path,
     tree: &Tree,
+    labelme: bool,
 ) -> Result<Option<FoundBoxes>, DataError> {
     if let Some(found) = yolo::find(path)? {
         return Ok(Some(found));
     }
-    for find in [coco::find, voc::find, labelme::find] {
+    for find in [coco::find, voc::find] {
         if let Some(found) = find(path, tree)? {
             return Ok(Some(found));
         }
     }
-    Ok(None)
+    match labelme {
+        true => labelme::find(path, tree),
+        false => Ok(None),
+    }
 }
 
 impl FoundBoxes {
