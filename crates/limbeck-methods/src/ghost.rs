@@ -16,7 +16,7 @@
 //! ## Inputs and shapes
 //! Maps `[B, C, H, W]`, one of each network per guided layer; tokens are put back on their grid.
 //! Default: all stages that both networks have under the same name with the same shape, which of
-//! the same network are all; where there are none, the stages that `limbeck inspect` pairs. The
+//! the same network are all (of detectors: all layers of backbone and neck, the authors' 24); where there are none, the stages that `limbeck inspect` pairs. The
 //! bits are those of `quantise` in [student] (`--quantise`); without it, the copy is one of full
 //! precision.
 //!
@@ -58,7 +58,7 @@ use crate::{
     at::energy,
     connector::pool_map,
     criterion::{require_at_least, require_positive, require_weight},
-    pairs::{Pair, map_shape, propose_pairs, resolve_pairs, stages},
+    pairs::{Pair, map_shape, numbered, propose_pairs, resolve_pairs, stages},
 };
 use switch::Switch;
 
@@ -167,14 +167,20 @@ impl Ghost {
     }
 }
 
-/// Stages of the same name and shape; of networks that have none, those that belong together.
+/// Stages of the same name and shape, of detectors all layers of backbone and neck; of networks that have none,
+/// those that belong together.
 fn alike(student: &[Tap], teacher: &[Tap]) -> Vec<(String, String)> {
     let shape = |tap: &Tap| map_shape(&tap.kind);
     let same = |one: &&Tap| {
         let mut others = teacher.iter();
         others.any(|other| other.name == one.name && shape(other) == shape(one))
     };
-    let names = stages(student).into_iter().filter(same);
+    let layers = numbered(student, "layer");
+    let candidates = match layers.is_empty() {
+        true => stages(student),
+        false => layers,
+    };
+    let names = candidates.into_iter().filter(same);
     let same: Vec<_> = names
         .map(|tap| (tap.name.clone(), tap.name.clone()))
         .collect();

@@ -60,18 +60,20 @@ fn shorter_by(
 
 /// The ends of a network's stages, shallow to deep; of a detector the levels that its head reads.
 pub(crate) fn stages(taps: &[Tap]) -> Vec<&Tap> {
-    let numbered = |prefix: &str| -> Vec<&Tap> {
-        let is_numbered = |tap: &&Tap| {
-            let number = tap.name.strip_prefix(prefix);
-            number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-        };
-        taps.iter().filter(is_numbered).collect()
-    };
-    let levels = numbered("p");
+    let levels = numbered(taps, "p");
     match levels.is_empty() {
-        true => numbered("stage"),
+        true => numbered(taps, "stage"),
         false => levels,
     }
+}
+
+/// Taps that are called by `prefix` and a number, in forward order.
+pub(crate) fn numbered<'a>(taps: &'a [Tap], prefix: &str) -> Vec<&'a Tap> {
+    let is_numbered = |tap: &&Tap| {
+        let number = tap.name.strip_prefix(prefix);
+        number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    taps.iter().filter(is_numbered).collect()
 }
 
 /// Names of a network's blocks, `block0`, `block1`, …, shallow to deep; of a network that shows

@@ -137,8 +137,13 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
             measure.title, measure.unit
         )?;
     }
-    if matches!(labels, TaskKind::Segmentation | TaskKind::Detection) {
-        print_classes(&mut out, &classes, &evaluation.per_class)?;
+    let of_classes = match labels {
+        TaskKind::Segmentation => Some("IoU"),
+        TaskKind::Detection => Some("AP"),
+        TaskKind::Classification | TaskKind::Pretraining => None,
+    };
+    if let Some(measure) = of_classes {
+        print_classes(&mut out, measure, &classes, &evaluation.per_class)?;
     }
     Ok(())
 }
@@ -146,12 +151,13 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
 /// IoU or AP of each class, those that do not occur by name.
 fn print_classes(
     out: &mut impl Write,
+    measure: &str,
     classes: &[String],
     per_class: &[Option<f64>],
 ) -> anyhow::Result<()> {
     let width = classes.iter().map(|name| name.chars().count()).max();
     let width = width.unwrap_or(0);
-    writeln!(out, "\n  IoU of each class")?;
+    writeln!(out, "\n  {measure} of each class")?;
     for (name, iou) in classes.iter().zip(per_class) {
         match iou {
             Some(iou) => writeln!(out, "  {name:<width$}  {iou:>8.2} %")?,
