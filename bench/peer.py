@@ -9,6 +9,8 @@ peer.py training NETWORK   cross entropy, backward pass, update; of networks tha
                            detectors learn cells of zeros
 peer.py masked METHOD      a step of pre-training by masked autoencoding, such as `dmae-authors` (masked.py)
 peer.py neighbours         the nearest among embeddings: product and selection
+peer.py suppression SCENE   non-maximum suppression, such as `usual` (boxes.py); needs torchvision
+peer.py precision           average precision by pycocotools (boxes.py)
 peer.py terms METHOD       terms of a method that compares networks that segment, and their gradients
 peer.py step               distillation resnet32x4 -> resnet8x4 with the KD loss
 """
@@ -22,14 +24,17 @@ import time
 import torch
 import torch.nn.functional as F
 
+from boxes import precision, suppression
 from detectors import DETECTION, cells_loss
 from masked import MASKED_METHODS, SIDE
 from networks import NETWORKS, SEGMENTATION
-from sizes import BANK, NEIGHBOURS, QUERIES, WIDTH
+from sizes import BANK, NEIGHBOURS, PRECISION, QUERIES, SUPPRESSION, WIDTH
 from terms import TERMS
 
 LONG_MS = 1000
-KINDS = ("conv", "inference", "training", "masked", "neighbours", "terms", "step")
+KINDS = (
+    "conv", "inference", "training", "masked", "neighbours", "suppression", "precision", "terms", "step"
+)
 
 
 class Stopwatch:
@@ -219,15 +224,16 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=KINDS)
-    names = sorted([*NETWORKS, *TERMS, *MASKED_METHODS])
-    parser.add_argument("network", nargs="?", choices=names, metavar="NETWORK or METHOD")
+    names = sorted([*NETWORKS, *TERMS, *MASKED_METHODS, *SUPPRESSION])
+    parser.add_argument("network", nargs="?", choices=names, metavar="NETWORK, METHOD or SCENE")
     parser.add_argument("--optimizer", choices=("sgd", "adamw"), default="sgd")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=11)
     asked = parser.parse_args()
     known = {
-        "inference": NETWORKS, "training": NETWORKS, "terms": TERMS, "masked": MASKED_METHODS
+        "inference": NETWORKS, "training": NETWORKS, "terms": TERMS, "masked": MASKED_METHODS,
+        "suppression": SUPPRESSION,
     }.get(asked.what)
     if known is not None and asked.network not in known:
         parser.error(f"{asked.what} needs one of {', '.join(known)}")
@@ -244,6 +250,10 @@ def main():
         result = masked(asked.network, asked.batch, asked.runs)
     elif asked.what == "neighbours":
         result = neighbours(asked.runs)
+    elif asked.what == "suppression":
+        result = suppression(SUPPRESSION[asked.network], Stopwatch(), asked.runs)
+    elif asked.what == "precision":
+        result = precision(**PRECISION)
     elif asked.what == "terms":
         result = terms(asked.network, asked.batch, asked.runs)
     else:

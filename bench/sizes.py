@@ -1,5 +1,5 @@
 """What is measured on both sides: terms of methods that compare networks that segment, masked
-autoencoders, neighbours."""
+autoencoders, neighbours, boxes."""
 
 CLASSES = 19
 # Height and width of the images.
@@ -17,3 +17,13 @@ BANK, QUERIES, WIDTH, NEIGHBOURS = 50_000, 10_000, 192, 20
 # Width, blocks and heads of masked autoencoders' decoders: the authors', and Limbeck's default for students
 # as narrow as ViT-tiny.
 DECODERS = {"authors": (512, 8, 16), "small": (192, 2, 3)}
+
+# Non-maximum suppression, as `limbeck bench nms` takes it: a usual image, one with more candidates than are looked
+# at, and small boxes of one class of which nearly all are kept.
+SUPPRESSION = {
+    "usual": {"predictions": 25_200, "classes": 80, "longest": 105, "detections": 300, "crowded": False},
+    "crowded": {"predictions": 25_200, "classes": 80, "longest": 105, "detections": 300, "crowded": True},
+    "kept": {"predictions": 30_000, "classes": 1, "longest": 13, "detections": 30_000, "crowded": True},
+}
+# Average precision, as `limbeck bench ap` takes it.
+PRECISION = {"images": 5000, "detections": 100, "classes": 80}

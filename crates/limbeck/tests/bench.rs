@@ -205,6 +205,60 @@ fn stored_outputs_are_measured() {
 }
 
 #[test]
+fn boxes_are_suppressed_and_measured() {
+    let nms = report(&["nms", "--predictions", "500", "--classes", "3", "--crowded"]);
+    assert_eq!(nms["kept"], 300);
+    assert!(nms["suppression_ms"].as_f64().unwrap() > 0.0);
+    let scores = nms["scores"].as_f64().unwrap();
+    assert!((150.0..300.0).contains(&scores), "{scores}");
+    let few = ["nms", "--predictions", "500", "--classes", "3"];
+    let few = report(&[&few[..], &["--confidence", "0.5", "--detections", "7"]].concat());
+    assert!(few["kept"].as_u64().unwrap() <= 7);
+
+    let ap = report(&[
+        "ap",
+        "--images",
+        "20",
+        "--detections",
+        "30",
+        "--classes",
+        "3",
+    ]);
+    for key in ["coco_ms", "yolov5_ms", "voc_ms", "objects"] {
+        assert!(ap[key].as_f64().unwrap() > 0.0, "{key}");
+    }
+    let twelve = ap["twelve"].as_array().unwrap();
+    assert_eq!(twelve.len(), 12);
+    assert!((0.01..1.0).contains(&twelve[0].as_f64().unwrap()));
+
+    let place = Place::new();
+    place.fail(
+        &["bench", "nms", "--longest", "2"],
+        2,
+        &["--longest", "3 to 640"],
+    );
+    place.fail(
+        &["bench", "nms", "--iou", "1.5"],
+        2,
+        &["iou", "between 0 and 1"],
+    );
+    let huge = [
+        "bench",
+        "nms",
+        "--predictions",
+        "1000000",
+        "--classes",
+        "1000",
+    ];
+    place.fail(&huge, 2, &["--predictions"]);
+    place.fail(
+        &["bench", "ap", "--images", "0"],
+        2,
+        &["--images must be 1 to"],
+    );
+}
+
+#[test]
 fn a_network_is_measured_whole_or_in_part() {
     let whole = report(&["net", "resnet8", "--batch", "4"]);
     for part in ["inference", "training"] {
@@ -322,7 +376,7 @@ fn what_cannot_be_measured_is_refused() {
 #[test]
 fn the_keys_are_told() {
     let place = Place::new();
-    for what in ["conv", "knn", "net", "loss", "step"] {
+    for what in ["ap", "conv", "knn", "net", "nms", "loss", "step"] {
         let help = place.succeed(&["bench", what, "--help"]);
         for word in ["peak_memory_bytes", "peak_gflops", "*_ms"] {
             assert!(help.contains(word), "no `{word}` in\n{help}");

@@ -1,4 +1,5 @@
-//! How fast convolutions, networks, losses, training steps, stored outputs and neighbours are on this machine.
+//! How fast convolutions, networks, losses, training steps, stored outputs, neighbours and the arithmetic of
+//! detection are on this machine.
 //!
 //! Work is counted in floating point operations, those of the definition, a multiply-add as two; a
 //! training step as three forward passes, since the backward pass has two products for each of the
@@ -9,6 +10,7 @@ mod cached_teacher;
 mod cells;
 mod convolution;
 mod data;
+mod detection;
 mod learner;
 mod loss;
 mod machine;
@@ -22,6 +24,7 @@ mod stored;
 pub use cache::{CacheBench, CacheTimes};
 pub use convolution::{Convolution, ConvolutionTimes, measure_convolutions};
 pub use data::{DataBench, DataRates};
+pub use detection::{PrecisionBench, PrecisionTimes, SuppressionBench, SuppressionTimes};
 pub use loss::LossBench;
 pub use machine::{Machine, peak_memory};
 pub use neighbours::{NeighboursBench, NeighboursTimes};

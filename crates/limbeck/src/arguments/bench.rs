@@ -34,6 +34,12 @@ pub enum Bench {
     /// Nearest neighbours: the vote on the classes of embeddings, and its product alone
     #[command(after_long_help = NEIGHBOURS_KEYS)]
     Knn(NeighboursArguments),
+    /// Non-maximum suppression of a detector's boxes
+    #[command(after_long_help = SUPPRESSION_KEYS)]
+    Nms(SuppressionArguments),
+    /// Average precision of detections, as COCO, YOLOv5 and VOC define it
+    #[command(after_long_help = PRECISION_KEYS)]
+    Ap(PrecisionArguments),
 }
 
 /// What every measurement takes.
@@ -222,6 +228,52 @@ pub struct NeighboursArguments {
     pub measure: MeasureArguments,
 }
 
+/// `limbeck bench nms`.
+#[derive(Debug, Args)]
+pub struct SuppressionArguments {
+    /// Boxes that a network gives out for an image
+    #[arg(long, value_name = "N", default_value_t = 25_200)]
+    pub predictions: usize,
+    /// Classes, of each of which every box has a score
+    #[arg(long, value_name = "N", default_value_t = 80)]
+    pub classes: usize,
+    /// Longest side of a box, in pixels of an image of 640; the shortest is 3
+    #[arg(long, value_name = "PIXELS", default_value_t = 105.0)]
+    pub longest: f64,
+    /// Make up sure boxes as often as unsure ones; otherwise nearly all are unsure
+    #[arg(long)]
+    pub crowded: bool,
+    /// Objectness and score must be above it
+    #[arg(long, value_name = "P", default_value_t = 0.001)]
+    pub confidence: f64,
+    /// Two boxes are taken for one above this IoU
+    #[arg(long, value_name = "IOU", default_value_t = 0.6)]
+    pub iou: f64,
+    /// Boxes kept, at most
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    pub detections: usize,
+    /// The rest
+    #[command(flatten)]
+    pub measure: MeasureArguments,
+}
+
+/// `limbeck bench ap`.
+#[derive(Debug, Args)]
+pub struct PrecisionArguments {
+    /// Images
+    #[arg(long, value_name = "N", default_value_t = 5000)]
+    pub images: usize,
+    /// Detections of each image
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub detections: usize,
+    /// Classes
+    #[arg(long, value_name = "N", default_value_t = 80)]
+    pub classes: usize,
+    /// The rest
+    #[command(flatten)]
+    pub measure: MeasureArguments,
+}
+
 /// `limbeck bench loss`.
 #[derive(Debug, Args)]
 pub struct LossArguments {
@@ -328,6 +380,24 @@ const NEIGHBOURS_KEYS: &str = keys!(
                       what was asked for
   vote_*              from embeddings to classes; ms, gflops (the product's), peak_share
   product_*           the product of the embeddings alone
+"
+);
+
+const SUPPRESSION_KEYS: &str = keys!(
+    "  predictions, classes, longest, crowded, confidence, iou, detections
+                      what was asked for
+  kept, scores        boxes kept, and the sum of their scores
+  suppression_ms      from predictions to the boxes that are kept
+"
+);
+
+const PRECISION_KEYS: &str = keys!(
+    "  images, detections, classes
+                      what was asked for
+  objects             objects that are there, up to thirteen an image
+  coco_ms, yolov5_ms, voc_ms
+                      all measures of each
+  twelve              COCO's twelve numbers, in pycocotools' order
 "
 );
 

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use bench::{
     Bench, BenchArguments, CacheBenchArguments, ConvolutionArguments, DataBenchArguments,
     LossArguments, NeighboursArguments, NetworkArguments, NetworkOptimizer, NetworkPart,
-    StepArguments,
+    PrecisionArguments, StepArguments, SuppressionArguments,
 };
 
 pub use cache::{

@@ -3,6 +3,7 @@
 mod cache;
 mod convolution;
 mod data;
+mod detection;
 mod loss;
 mod neighbours;
 mod network;
@@ -20,12 +21,14 @@ const MOST_RUNS: usize = 10_000;
 /// Measures what was asked for.
 pub fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
     match &arguments.what {
+        Bench::Ap(arguments) => detection::precision(arguments),
         Bench::Cache(arguments) => cache::run(arguments),
         Bench::Conv(arguments) => convolution::run(arguments),
         Bench::Data(arguments) => data::run(arguments),
         Bench::Knn(arguments) => neighbours::run(arguments),
         Bench::Loss(arguments) => loss::run(arguments),
         Bench::Net(arguments) => network::run(arguments),
+        Bench::Nms(arguments) => detection::suppression(arguments),
         Bench::Step(arguments) => step::run(arguments),
     }
 }
