@@ -1,7 +1,7 @@
 //! The CPU fast paths that Limbeck's layers run on.
 //!
 //! Each operation is an ordinary function on burn tensors: networks and methods do not know
-//! which path computes them. This is the only crate of the workspace that may contain `unsafe`.
+//! which path computes them. Operations in 8 bits are functions of [`ByteMap`]. This is the only crate of the workspace that may contain `unsafe`.
 
 mod activation;
 mod attention;
@@ -18,6 +18,7 @@ mod finite;
 mod flex;
 mod gelu;
 mod image_patches;
+mod integer;
 mod largest;
 mod layer_norm;
 #[cfg(test)]
@@ -58,6 +59,10 @@ pub use divergence::{divergence, divergence_with_slopes};
 pub use finite::all_finite;
 pub use gelu::gelu;
 pub use image_patches::image_patches;
+pub use integer::{
+    ByteMap, IntegerConvolution, IntegerError, IntegerWeights, Quantisation,
+    integer_instruction_set,
+};
 pub use largest::Largest;
 pub use layer_norm::layer_norm;
 pub use likelihood::pixel_log_likelihood;
