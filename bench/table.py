@@ -356,7 +356,8 @@ class Suppression:
     def __init__(self):
         self.rows_of = {}
         for name, scene in SUPPRESSION.items():
-            boxes = f"{scene['predictions']:,} boxes of {scene['classes']} classes"
+            classes = "1 class" if scene["classes"] == 1 else f"{scene['classes']} classes"
+            boxes = f"{scene['predictions']:,} boxes of {classes}"
             self.rows_of[name] = Row(f"non-maximum suppression of {boxes} ({name})", 0.2)
 
     def round(self, runner, number):
