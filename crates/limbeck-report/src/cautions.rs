@@ -1,6 +1,7 @@
 //! What a careful reader should know before believing a run's numbers.
 
 use super::classification;
+use super::detection;
 use super::segmentation;
 use super::side::{decimals, student, teacher_value};
 use crate::results::{Results, SeedResult};
@@ -15,6 +16,7 @@ pub fn cautions(results: &Results) -> Vec<String> {
     cautions.extend(still_improving(results));
     cautions.extend(classification::cautions(results));
     cautions.extend(segmentation::cautions(results));
+    cautions.extend(detection::cautions(results));
     cautions.extend(mixed_targets(results));
     cautions
 }

@@ -26,6 +26,9 @@ pub enum Given {
     Images,
     /// Pixels of images.
     Pixels,
+    /// Objects by the boxes found on them; the last class is background: objects that were not found,
+    /// and boxes where nothing is.
+    Boxes,
 }
 
 impl Given {
@@ -33,6 +36,7 @@ impl Given {
         match self {
             Self::Images => "image",
             Self::Pixels => "pixel",
+            Self::Boxes => "object",
         }
     }
 
@@ -40,6 +44,23 @@ impl Given {
         match self {
             Self::Images => "images",
             Self::Pixels => "pixels",
+            Self::Boxes => "objects",
+        }
+    }
+
+    /// Name of one of so many classes.
+    fn name(self, results: &Results, class: usize, classes: usize) -> String {
+        match self.background(classes) == Some(class) {
+            true => "background".into(),
+            false => results.data.class_name(class),
+        }
+    }
+
+    /// Which of so many classes is background.
+    fn background(self, classes: usize) -> Option<usize> {
+        match self {
+            Self::Boxes => classes.checked_sub(1),
+            Self::Images | Self::Pixels => None,
         }
     }
 }
@@ -94,14 +115,8 @@ pub fn confusion(results: &Results, given: Given) -> Markup {
             div.pair[small] {
                 @if readable {
                     div {
-                        p {
-                            "Of the test " (given.several()) " of each class, the share in percent that the "
-                            (student.title.to_lowercase()) " gives to each class"
-                            @if student.tests.len() > 1 { ", over all seeds" }
-                            ". Right answers are framed; the stronger the colour of another field, the more often it is \
-                             chosen wrongly."
-                        }
-                        (table(results, matrix))
+                        (meaning(student, given))
+                        (table(results, matrix, given))
                     }
                 }
                 div { (pairs(results, &matrices, matrix, given)) }
@@ -110,9 +125,37 @@ pub fn confusion(results: &Results, given: Given) -> Markup {
     }
 }
 
-fn table(results: &Results, matrix: &[Row]) -> Markup {
+/// What the matrix says.
+fn meaning(student: &Side, given: Given) -> Markup {
+    let who = student.title.to_lowercase();
+    let seeds = match student.tests.len() > 1 {
+        true => ", over all seeds",
+        false => "",
+    };
+    html! {
+        @if given == Given::Boxes {
+            p {
+                "Of the objects of each class in the test images, the share in percent on which the " (who) " finds each class\
+                 , background where it finds nothing" (seeds) ": boxes with a score of 0.25 or more that overlap an object by \
+                 more than 0.45. The last row is boxes on no object, by their class. Right answers are framed; the stronger the \
+                 colour of another field, the more often it is chosen wrongly."
+            }
+        } @else {
+            p {
+                "Of the test " (given.several()) " of each class, the share in percent that the " (who)
+                " gives to each class" (seeds)
+                ". Right answers are framed; the stronger the colour of another field, the more often it is \
+                 chosen wrongly."
+            }
+        }
+    }
+}
+
+fn table(results: &Results, matrix: &[Row], given: Given) -> Markup {
+    let background = given.background(matrix.len());
+    let name = |class: usize| given.name(results, class, matrix.len());
     let most = shares(matrix)
-        .filter(|(label, chosen, _)| label != chosen)
+        .filter(|(label, chosen, _)| label != chosen && Some(*label) != background)
         .map(|(_, _, share)| share)
         .fold(0.0, f64::max);
     html! {
@@ -122,16 +165,17 @@ fn table(results: &Results, matrix: &[Row]) -> Markup {
                     tr {
                         th.corner scope="col" { "right class" span aria-hidden="true" { " ↓ chosen →" } }
                         @for class in 0..matrix.len() {
-                            th scope="col" { span { (results.data.class_name(class)) } }
+                            th scope="col" { span { (name(class)) } }
                         }
                     }
                 }
                 tbody {
                     @for (label, row) in matrix.iter().enumerate() {
                         tr {
-                            th scope="row" { (results.data.class_name(label)) }
+                            th scope="row" { (name(label)) }
                             @for chosen in 0..matrix.len() {
-                                (field(label, chosen, row, most))
+                                // All boxes on no object are wrong: no colour tells more of them.
+                                (field(label, chosen, row, (Some(label) != background).then_some(most)))
                             }
                         }
                     }
@@ -141,7 +185,8 @@ fn table(results: &Results, matrix: &[Row]) -> Markup {
     }
 }
 
-fn field(label: usize, chosen: usize, row: &Row, most: f64) -> Markup {
+/// A field of the matrix, coloured beside `most`, the largest wrong share; plain where that is `None`.
+fn field(label: usize, chosen: usize, row: &Row, most: Option<f64>) -> Markup {
     let total: u64 = row.values().sum();
     let images = row.get(&chosen).copied().unwrap_or(0);
     if total == 0 {
@@ -152,6 +197,9 @@ fn field(label: usize, chosen: usize, row: &Row, most: f64) -> Markup {
         _ if images == 0 => String::new(),
         zero if zero == "0" => "<1".into(),
         text => text,
+    };
+    let Some(most) = most else {
+        return html! { td { (text) } };
     };
     if label == chosen {
         return html! { td.right { (text) } };
@@ -167,15 +215,18 @@ fn pairs(
     student: &[Row],
     given: Given,
 ) -> Markup {
+    let background = given.background(student.len());
+    let name = |class: usize| given.name(results, class, student.len());
     let mut pairs: Vec<_> = shares(student)
         .filter(|(label, chosen, share)| label != chosen && *share > 0.0)
+        .filter(|(label, _, _)| Some(*label) != background)
         .collect();
     pairs.sort_by(|a, b| b.2.total_cmp(&a.2));
     pairs.truncate(PAIRS);
     html! {
-        h3 { "Confused most" }
+        h3 { @if given == Given::Boxes { "Missed and confused most" } @else { "Confused most" } }
         @if pairs.is_empty() {
-            p { "No test " (given.one()) " was given a wrong class." }
+            p { "No test " (given.one()) " was given a wrong class" @if given == Given::Boxes { " or missed" } "." }
         } @else {
             p { "Share of the " (given.several()) " of the right class that were given the other one, in percent." }
             div.scroll tabindex="0" role="region" aria-label="Pairs of classes confused most" {
@@ -188,8 +239,8 @@ fn pairs(
                     tbody {
                         @for (label, chosen, _) in &pairs {
                             tr {
-                                th scope="row" { (results.data.class_name(*label)) }
-                                td { (results.data.class_name(*chosen)) }
+                                th scope="row" { (name(*label)) }
+                                td { (name(*chosen)) }
                                 @for (_, matrix) in matrices {
                                     td.number { (share_of(matrix, *label, *chosen)) }
                                 }

@@ -79,11 +79,11 @@ impl Details {
         }
     }
 
-    /// Which classes are taken for which, where that was counted.
+    /// Which classes are taken for which, where that was counted; of a detector's, the last is background.
     pub fn confusion(&self) -> Option<&Confusion> {
         match self {
-            // Background is a class of a detector's.
-            Self::None | Self::Detection(_) => None,
+            Self::None => None,
+            Self::Detection(details) => Some(&details.confusion),
             Self::Classification(details) => Some(&details.confusion),
             Self::Segmentation(details) => Some(&details.confusion),
         }

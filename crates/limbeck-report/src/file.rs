@@ -7,7 +7,7 @@ use crate::evaluation::{Details, Evaluation};
 use crate::old;
 use crate::pretraining::Pretrained;
 use crate::prototypes::Prototype;
-use crate::results::{GeneratedImage, Results, SeedResult, SegmentedPicture};
+use crate::results::{DetectedPicture, GeneratedImage, Results, SeedResult, SegmentedPicture};
 use crate::version::VERSION;
 
 /// Name of the file with everything but the details.
@@ -46,6 +46,9 @@ struct DetailsFile {
     /// Those of pictures with masks: the picture, then its masks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     segmented: Vec<Vec<String>>,
+    /// Pictures with boxes, which are nothing without their boxes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    detected: Vec<DetectedPicture>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pretrained: Option<Pretrained>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -91,6 +94,7 @@ pub fn to_files(results: &Results) -> Result<(String, String), ResultsError> {
             .iter_mut()
             .map(|case| files_of(case).map(std::mem::take).collect())
             .collect(),
+        detected: std::mem::take(&mut slim.detected),
         pretrained: slim.pretrained.take(),
         prototypes: std::mem::take(&mut slim.prototypes),
         generated: slim
@@ -160,6 +164,7 @@ fn fill(results: &mut Results, details: DetailsFile) -> Result<(), ResultsError>
             *place = file;
         }
     }
+    results.detected = details.detected;
     results.pretrained = details.pretrained;
     results.prototypes = details.prototypes;
     for (case, files) in results.generated.iter_mut().zip(details.generated) {

@@ -7,6 +7,7 @@ mod axis;
 mod boxes_png;
 mod cautions;
 mod chart;
+mod class_table;
 mod classification;
 mod compare;
 mod comparison;
@@ -14,11 +15,13 @@ mod confusion;
 mod continual;
 mod curves;
 mod data_page;
+mod detection;
 mod evaluation;
 mod file;
 mod gain;
 mod generated;
 mod headline;
+mod listed;
 mod mask_png;
 mod measure;
 mod numbers;
@@ -59,8 +62,9 @@ pub use pretraining::{
 };
 pub use prototypes::Prototype;
 pub use results::{
-    BASELINE, DataSummary, Disagreement, DrawnMask, EpochRow, FewBits, Gain, GeneratedImage,
-    NetworkSummary, Resampled, Results, SeedResult, SegmentedPicture, TRAIN, VALIDATION,
+    BASELINE, BoxKind, DataSummary, DetectedPicture, Disagreement, DrawnBox, DrawnMask, EpochRow,
+    FewBits, Gain, GeneratedImage, NetworkSummary, Resampled, Results, SeedResult,
+    SegmentedPicture, TRAIN, VALIDATION,
 };
 pub use statistics::{interval95, mean};
 pub use version::{VERSION, Version};

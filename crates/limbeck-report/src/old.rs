@@ -102,6 +102,7 @@ pub(crate) fn read(text: &str) -> Result<Results, serde_json::Error> {
         pairs: old.pairs,
         disagreements: old.disagreements,
         segmented: Vec::new(),
+        detected: Vec::new(),
         pretrained: None,
         prototypes: Vec::new(),
         warnings: Vec::new(),

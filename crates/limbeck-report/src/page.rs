@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::classification;
 use super::comparison::comparison;
 use super::curves::curves;
+use super::detection;
 use super::generated::generated;
 use super::headline::headline;
 use super::pretraining;
@@ -34,6 +35,7 @@ pub fn render(results: &Results) -> String {
     rows.extend(match &results.pretrained {
         Some(found) => pretraining::rows(found, results),
         None if segmentation::is_of(results) => segmentation::rows(results),
+        None if detection::is_of(results) => detection::rows(results),
         None => classification::rows(results),
     });
     rows.push(vec![Section::new(

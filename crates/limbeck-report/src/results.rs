@@ -47,6 +47,10 @@ pub struct Results {
     /// teacher) of the first seed differ most, the most different first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub segmented: Vec<SegmentedPicture>,
+    /// Of a detection run: pictures on which student and baseline (without one: student and teacher) of
+    /// the first seed differ most, the most different first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub detected: Vec<DetectedPicture>,
     /// Of a run that pre-trains: what its first seed's networks make of images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<Pretrained>,
@@ -377,4 +381,55 @@ pub struct DrawnMask {
     /// The mask as [`mask_png`](crate::mask_png) writes it, base64.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub png: String,
+}
+
+/// A picture of the test part with its boxes and those that networks find in it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DetectedPicture {
+    /// Index in the test part.
+    pub index: usize,
+    /// Name of its file.
+    pub name: String,
+    /// Height and width of what is shown, which may be less than the image's own.
+    pub size: [usize; 2],
+    /// The right boxes.
+    pub truth: Vec<DrawnBox>,
+    /// Those that the teacher finds with a score of 0.25 or more, surest first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<Vec<DrawnBox>>,
+    /// The student's, of the first seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub student: Option<Vec<DrawnBox>>,
+    /// The baseline's, of the first seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Vec<DrawnBox>>,
+    /// The picture as a PNG file, base64.
+    pub png: String,
+}
+
+/// A box to be shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DrawnBox {
+    /// Its class.
+    pub class: usize,
+    /// Left, top, right and lower border, in pixels of what is shown.
+    pub bounds: [f64; 4],
+    /// How sure the network is, 0 to 1; `None` of a right box.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// What it is.
+    pub kind: BoxKind,
+}
+
+/// What a box is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BoxKind {
+    /// That of an object, or found on one of its class with an overlap (IoU) above 0.5, once.
+    #[default]
+    Right,
+    /// Found where no object of its class is, or where it was found already.
+    Wrong,
+    /// That of a crowd or a difficult object, or found on one: it counts nowhere.
+    Aside,
 }

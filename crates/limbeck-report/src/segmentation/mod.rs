@@ -1,19 +1,37 @@
 //! What the page shows of segmentation networks besides their measures: pictures with the masks that
 //! each network gives them, how well each class is found, and which classes are taken for which.
 
-mod classes;
 mod pictures;
 
 use std::collections::BTreeMap;
 
 use super::section::Section;
 use super::side::{Side, sides, student};
+use crate::class_table::{ClassTable, Found, absent, class_table, classes_of};
 use crate::confusion::{Given, confused, confusion, constant_choice};
-use crate::evaluation::Segmentation;
+use crate::evaluation::{Evaluation, Segmentation};
+use crate::listed::listed;
+use crate::numbers::counted;
 use crate::results::Results;
 
-/// Names that a sentence lists at the most.
-const LISTED: usize = 8;
+/// What is shown of each class.
+const IOU: ClassTable = ClassTable {
+    measure: "IoU",
+    meaning: "IoU of each class over all test images, in percent: pixels that have the class and were given \
+              it, of those that have it or were given it",
+    second: "boundary",
+    second_meaning: "Below each IoU stands that of the boundaries alone.",
+    of: iou,
+    occurs: |images| format!("in {}", counted(images as usize, "image")),
+};
+
+fn iou(test: &Evaluation) -> Option<Found<'_>> {
+    test.details.segmentation().map(|details| Found {
+        intervals: &details.intervals,
+        second: &details.boundary,
+        counts: &details.images,
+    })
+}
 
 /// Whether a run was about masks.
 pub fn is_of(results: &Results) -> bool {
@@ -31,7 +49,7 @@ pub fn rows(results: &Results) -> Vec<Vec<Section>> {
         vec![Section::new(
             "classes",
             "Classes",
-            classes::classes(results),
+            class_table(results, &IOU),
         )],
         vec![Section::new(
             "confusion",
@@ -68,22 +86,6 @@ fn details<'a>(side: &'a Side) -> impl Iterator<Item = &'a Segmentation> {
     tests.filter_map(|test| test.details.segmentation())
 }
 
-/// Number of classes that there are measures of.
-fn classes_of(side: &Side) -> usize {
-    let tests = side.tests.iter();
-    tests.map(|test| test.per_class.len()).max().unwrap_or(0)
-}
-
-/// Classes without an IoU under any seed: no pixel is of them, and none was given them.
-fn absent(side: &Side) -> Vec<usize> {
-    let is_absent = |class: &usize| {
-        side.tests
-            .iter()
-            .all(|test| test.per_class.get(*class).copied().flatten().is_none())
-    };
-    (0..classes_of(side)).filter(is_absent).collect()
-}
-
 /// A student that gives all pixels one class, or some class to none of them.
 fn choice(results: &Results, side: &Side) -> Option<String> {
     let confusion = confused(side);
@@ -108,18 +110,4 @@ fn choice(results: &Results, side: &Side) -> Option<String> {
             if never.len() == 1 { "s" } else { "" }
         )
     })
-}
-
-/// `a, b or c`; of many, the first.
-fn listed(names: &[String], last: &str) -> String {
-    match names {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., end] if names.len() <= LISTED => format!("{} {last} {end}", first.join(", ")),
-        _ => format!(
-            "{} {last} {} others",
-            names[..LISTED].join(", "),
-            names.len() - LISTED
-        ),
-    }
 }

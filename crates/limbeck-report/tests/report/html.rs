@@ -76,6 +76,10 @@ fn check_attribute(element: &str, attribute: &str, value: &str) {
             "{value} is loaded"
         ),
         "href" if element == "link" => assert_eq!(value, "data:,"),
+        "href" if element == "image" => assert!(
+            value.starts_with("data:image/png;base64,"),
+            "{value} is loaded"
+        ),
         "href" => assert!(value.starts_with('#'), "{value} is outside"),
         _ => assert!(
             !value.contains("://") && !value.contains("url("),

@@ -4,6 +4,7 @@
 
 mod compare;
 mod continual;
+mod detected;
 mod files;
 mod html;
 mod pretraining;

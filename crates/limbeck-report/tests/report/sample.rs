@@ -105,6 +105,7 @@ pub fn distilled(classes: usize, seeds: usize, epochs: usize) -> Results {
         disagreements: (0..12).map(|place| disagreement(place, classes, &mut noise)).collect(),
         generated: Vec::new(),
         segmented: Vec::new(),
+        detected: Vec::new(),
         pretrained: None,
         prototypes: Vec::new(),
         warnings: Vec::new(),

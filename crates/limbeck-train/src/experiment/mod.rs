@@ -4,6 +4,7 @@ mod anchors;
 mod box_content;
 mod cautions;
 mod chosen_method;
+mod detected;
 mod disagreements;
 mod execute;
 mod fingerprint;

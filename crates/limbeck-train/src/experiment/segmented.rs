@@ -126,7 +126,7 @@ fn shown(
 }
 
 /// The part of a file's `name` that lies within the folder `data`; other names as they are.
-fn name_within(data: &Path, name: String) -> String {
+pub(super) fn name_within(data: &Path, name: String) -> String {
     match Path::new(&name).strip_prefix(data) {
         Ok(within) if !within.as_os_str().is_empty() => within.display().to_string(),
         _ => name,

@@ -11,6 +11,7 @@ use limbeck_report::{
 
 use super::{
     Plan,
+    detected::detected,
     disagreements::disagreements,
     made_images::made_images,
     pretrained::{Seen, pretrained, prototypes},
@@ -62,6 +63,8 @@ pub(super) fn results(
     let scores = |all: &[Evaluation]| all.iter().map(Evaluation::score).collect::<Vec<f64>>();
     let mut gain = paired_gain(&scores(&outcome.tested), &scores(&outcome.baseline_tested));
     let mut pictures = Vec::new();
+    let mut box_pictures = Vec::new();
+    let data = Path::new(&plan.recipe.data.path);
     if plan.task == TaskKind::Segmentation {
         let groups = groups(plan.test().len(), plan.blocks.as_deref());
         if let Some(gain) = &mut gain {
@@ -87,13 +90,7 @@ pub(super) fn results(
         if let Some((test, answers)) = &mut outcome.taught {
             take(test, answers);
         }
-        if let Some(student) = outcome.student_answers.first() {
-            let made = Made {
-                student,
-                baseline: outcome.baseline_answers.first(),
-                teacher: outcome.taught.as_ref().map(|(_, answers)| answers),
-            };
-            let data = Path::new(&plan.recipe.data.path);
+        if let Some(made) = made(&outcome) {
             pictures = segmented(plan.test(), data, &made, &plan.classes)?;
         }
     }
@@ -121,6 +118,9 @@ pub(super) fn results(
                 let found = &answers.boxes;
                 details.intervals = boxes::class_intervals(plan.test(), found, classes, &groups)?;
             }
+        }
+        if let Some(made) = made(&outcome) {
+            box_pictures = detected(plan.test(), data, &made)?;
         }
     }
     let disagreements = match (&outcome.taught, outcome.student_answers.first()) {
@@ -217,6 +217,7 @@ pub(super) fn results(
         pairs: plan.pairs.clone(),
         disagreements,
         segmented: pictures,
+        detected: box_pictures,
         pretrained: shown,
         prototypes,
         warnings,
@@ -230,6 +231,15 @@ pub(super) fn results(
         recipe: plan.recipe.with_absolute_paths().to_toml()?,
         command: outcome.command.to_owned(),
         environment: environment::describe(),
+    })
+}
+
+/// What the first seed's networks made of the test part.
+fn made<'a>(outcome: &'a Outcome<'_>) -> Option<Made<'a>> {
+    Some(Made {
+        student: outcome.student_answers.first()?,
+        baseline: outcome.baseline_answers.first(),
+        teacher: outcome.taught.as_ref().map(|(_, answers)| answers),
     })
 }
 

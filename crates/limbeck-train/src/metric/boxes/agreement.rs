@@ -38,6 +38,11 @@ impl BoxAgreement {
         self.boxes += theirs.len() as u64;
     }
 
+    /// Boxes that one finds and the other does not.
+    pub(crate) fn apart(&self) -> u64 {
+        self.boxes - self.shared
+    }
+
     /// In percent; `None` where neither finds anything.
     pub fn measure(&self) -> Option<Measure> {
         let value = percent(self.shared, self.boxes);

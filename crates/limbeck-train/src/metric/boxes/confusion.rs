@@ -5,7 +5,7 @@ use limbeck_methods::detection::Kept;
 use limbeck_report::Confusion;
 
 /// Least score of a detection that is counted (`ConfusionMatrix` of YOLOv5).
-pub(super) const CONFIDENCE: f64 = 0.25;
+pub(crate) const CONFIDENCE: f64 = 0.25;
 
 /// Overlap (IoU) above which a detection is of an object, of whatever class (the same).
 const OVERLAP: f64 = 0.45;

@@ -3,10 +3,7 @@
 use limbeck_data::BoxLabel;
 use limbeck_methods::detection::Kept;
 
-use super::confusion::overlap;
-
-/// Overlap (IoU) above which a detection is right.
-const RIGHT: f64 = 0.5;
+use super::judged::{Judged, judged};
 
 /// Points that a curve keeps.
 const POINTS: usize = 101;
@@ -27,8 +24,7 @@ impl Curves {
         }
     }
 
-    /// Takes in what is in an image and what was found, surest first. A detection takes the object it
-    /// overlaps most of those that are left; on a crowd or a difficult object it counts nowhere.
+    /// Takes in what is in an image and what was found, surest first.
     pub fn add(&mut self, truth: &[BoxLabel], found: &[Kept]) {
         for label in truth
             .iter()
@@ -38,24 +34,11 @@ impl Curves {
                 *objects += 1;
             }
         }
-        let mut taken = vec![false; truth.len()];
-        for kept in found {
-            let overlaps = truth.iter().enumerate();
-            let overlaps = overlaps
-                .filter(|(place, label)| label.class == kept.class && !taken[*place])
-                .map(|(place, label)| {
-                    (overlap(&label.corners.map(f64::from), &kept.bounds), place)
-                });
-            let best = overlaps.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-            let best = best.filter(|(overlap, _)| *overlap > RIGHT);
-            if let Some((_, place)) = best {
-                if truth[place].crowd || truth[place].difficult {
-                    continue;
-                }
-                taken[place] = true;
-            }
-            if let Some(marks) = self.marks.get_mut(kept.class) {
-                marks.push((kept.score, best.is_some()));
+        for (kept, judged) in found.iter().zip(judged(truth, found.iter())) {
+            if let Some(marks) = self.marks.get_mut(kept.class)
+                && judged != Judged::Aside
+            {
+                marks.push((kept.score, judged == Judged::Right));
             }
         }
     }

@@ -6,10 +6,13 @@
 mod agreement;
 mod confusion;
 mod curves;
+mod judged;
 mod meter;
 mod resampling;
 
 pub use agreement::BoxAgreement;
 pub use confusion::BoxConfusion;
+pub(crate) use confusion::CONFIDENCE;
+pub(crate) use judged::{Judged, judged};
 pub use meter::BoxMeter;
 pub(crate) use resampling::{class_intervals, gain_over_images};
