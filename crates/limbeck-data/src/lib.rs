@@ -101,10 +101,10 @@ pub use self::open::{OpenOptions, find, find_labelled, open};
 pub use self::resize::resize;
 pub use self::saliency::{SaliencySource, saliency};
 pub use self::source::{
-    Annotation, BoxCheck, BoxLabel, BoxPartCheck, BoxPlace, BoxPosition, BoxProblem, BoxProblems,
-    BoxSizes, BoxedImage, BoxedImages, BoxedScenes, ClassBoxes, Difficulty, Folder, FoundBoxes,
-    Labelling, Packed, Pairing, Pairs, Relabelled, Scaled, SceneBox, SceneDifficulty, Scenes,
-    Shapes, Source, Style, Styled, find_boxes, images_below,
+    Annotation, BoxCheck, BoxLabel, BoxPlace, BoxPosition, BoxProblem, BoxProblems, BoxSizes,
+    BoxedImage, BoxedImages, BoxedScenes, ClassBoxes, Difficulty, Folder, FoundBoxes, Labelling,
+    Packed, Pairing, Pairs, Relabelled, Scaled, SceneBox, SceneDifficulty, Scenes, Shapes, Source,
+    Style, Styled, find_boxes, images_below,
 };
 pub use self::stream::{Purpose, Stream};
 pub use self::style::{StyleMap, swap_amplitudes, take_statistics};

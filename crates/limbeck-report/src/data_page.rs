@@ -1,13 +1,15 @@
-//! The page of a data set: what it holds, and pictures of it with their masks over them.
+//! The page of a data set: what it holds, and pictures of it with their masks or boxes over them.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use maud::{Markup, html};
 use png::{BitDepth, ColorType, Encoder};
 
 use super::page::page;
+use crate::box_drawing::boxes_over;
 use crate::mask_png::{MaskPngError, mask_png};
 use crate::numbers::count;
 use crate::palette::Palette;
+use crate::results::DrawnBox;
 
 /// What a data set holds.
 #[derive(Clone, Debug, Default)]
@@ -34,10 +36,23 @@ pub struct DataPart {
     pub shares: Vec<(f64, usize)>,
     /// Share of the pixels whose class is not known, in percent.
     pub void: f64,
+    /// Boxes of each class; empty where images have none.
+    pub boxes: Vec<BoxCount>,
+    /// What else is to be said of it, a line each.
+    pub facts: Vec<String>,
     /// What is wrong with it, a line each.
     pub cautions: Vec<String>,
     /// Some of its pictures.
     pub pictures: Vec<DataPicture>,
+}
+
+/// The boxes of a class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BoxCount {
+    /// How many there are.
+    pub boxes: usize,
+    /// Images that have some.
+    pub images: usize,
 }
 
 /// A picture to be shown.
@@ -55,6 +70,8 @@ pub struct DataPicture {
     pub pixels: Vec<u8>,
     /// Class of each pixel `[H, W]`, 255 where it is not known; `None` where there is no mask.
     pub ids: Option<Vec<u8>>,
+    /// Its boxes; `None` where images have none.
+    pub boxes: Option<Vec<DrawnBox>>,
 }
 
 /// The page of a data set: one HTML file that loads nothing.
@@ -73,19 +90,25 @@ pub fn data_page(data: &DataPage) -> Result<String, MaskPngError> {
         pictures.push(cards?);
     }
     let has_masks = data.parts.iter().any(|part| !part.shares.is_empty());
+    let has_boxes = data.parts.iter().any(|part| !part.boxes.is_empty());
     let body = html! {
         header {
             p.overline { "Limbeck data" }
             h1 { (data.name) }
             @for note in &data.notes { p.quiet { (note) } }
         }
-        @if has_masks {
+        @if has_masks || has_boxes {
             ul.legend {
                 @for (class, name) in data.classes.iter().enumerate() {
                     li { i.colour style={ "background:" (palette.hex(class)) } {} (name) }
                 }
             }
+        }
+        @if has_masks {
             p { label { input #masks type="checkbox" checked; " Masks over the pictures" } }
+        }
+        @if has_boxes {
+            p.quiet { "Dotted boxes are crowds and difficult objects." }
         }
         main {
             @for (part, cards) in data.parts.iter().zip(&pictures) {
@@ -97,6 +120,8 @@ pub fn data_page(data: &DataPage) -> Result<String, MaskPngError> {
                         }
                     }
                     @if !part.shares.is_empty() { (shares(part, data, &palette)) }
+                    @if !part.boxes.is_empty() { (boxes(part, data, &palette)) }
+                    @if !part.facts.is_empty() { ul { @for fact in &part.facts { li { (fact) } } } }
                     @if !cards.is_empty() {
                         ul.pictures.overlaid { @for card in cards { (card) } }
                     }
@@ -135,6 +160,29 @@ fn shares(part: &DataPart, data: &DataPage, palette: &Palette) -> Markup {
     }
 }
 
+fn boxes(part: &DataPart, data: &DataPage, palette: &Palette) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                thead { tr {
+                    th scope="col" { "Class" }
+                    th.number scope="col" { "Boxes" }
+                    th.number scope="col" { "Images" }
+                } }
+                tbody {
+                    @for (class, (name, counts)) in data.classes.iter().zip(&part.boxes).enumerate() {
+                        tr {
+                            th scope="row" { i.colour style={ "background:" (palette.hex(class)) } {} (name) }
+                            td.number { (count(counts.boxes as u64)) }
+                            td.number { (count(counts.images as u64)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 fn card(picture: &DataPicture, data: &DataPage, palette: &Palette) -> Result<Markup, MaskPngError> {
     let image = STANDARD.encode(picture_png(picture)?);
     let mask = match &picture.ids {
@@ -148,14 +196,21 @@ fn card(picture: &DataPicture, data: &DataPage, palette: &Palette) -> Result<Mar
     });
     let [height, width] = picture.size;
     let small = height.max(width) <= SMALL;
+    let name = |class: usize| data.classes.get(class).cloned().unwrap_or_default();
+    let file = || {
+        html! { image width=(width) height=(height) href={ "data:image/png;base64," (image) } {} }
+    };
+    let label = || format!("Image {} with its boxes", picture.name);
     Ok(html! {
         li.picture {
-            div.overlay {
+            @if let Some(boxes) = &picture.boxes {
+                (boxes_over(&file(), &label(), picture.size, boxes, &name, palette))
+            } @else { div.overlay {
                 img.sharp[small] src={ "data:image/png;base64," (image) } alt={ "Image " (picture.name) };
                 @if let Some(mask) = mask {
                     img.mask src={ "data:image/png;base64," (mask) } alt={ "Its mask: " (shown.join(", ")) };
                 }
-            }
+            } }
             p.label {
                 @if let Some(label) = &picture.label { (label) }
                 small { (picture.name) }
@@ -220,6 +275,7 @@ mod tests {
                     ids: Some(vec![0, 0, 1, 255, 0, 0]),
                     ..DataPicture::default()
                 }],
+                ..DataPart::default()
             }],
         }
     }
@@ -241,6 +297,33 @@ mod tests {
         for outside in ["http:", "https:", "<script"] {
             assert!(!page.contains(outside), "{outside}");
         }
+    }
+
+    #[test]
+    fn the_page_shows_boxes_over_their_pictures() {
+        let mut boxed = data();
+        let part = &mut boxed.parts[0];
+        part.shares.clear();
+        part.boxes = [(1_805, 7), (2, 1)]
+            .map(|(boxes, images)| BoxCount { boxes, images })
+            .into();
+        part.facts = vec!["sizes: 3 small".to_owned()];
+        part.pictures[0].ids = None;
+        part.pictures[0].boxes = Some(vec![DrawnBox {
+            class: 1,
+            bounds: [0.0, 0.0, 2.0, 1.0],
+            ..DrawnBox::default()
+        }]);
+        let page = data_page(&boxed).unwrap();
+        for text in [
+            "1,805",
+            "<title>car</title>",
+            "sizes: 3 small",
+            "class=\"boxes\"",
+        ] {
+            assert!(page.contains(text), "no `{text}` in\n{page}");
+        }
+        assert!(!page.contains("Masks over"));
     }
 
     #[test]

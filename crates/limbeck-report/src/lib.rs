@@ -4,6 +4,7 @@
 //! wide screen, and print. Charts are inline SVG with real text.
 
 mod axis;
+mod box_drawing;
 mod boxes_png;
 mod cautions;
 mod chart;
@@ -47,7 +48,7 @@ mod version;
 pub use boxes_png::boxes_png;
 pub use compare::{compare, compare_text};
 pub use continual::{ContinualResults, FINE_TUNING, JOINT, Sequence, StepResult, render_continual};
-pub use data_page::{DataPage, DataPart, DataPicture, data_page};
+pub use data_page::{BoxCount, DataPage, DataPart, DataPicture, data_page};
 pub use evaluation::{Classification, Confusion, Details, Detection, Evaluation, Segmentation};
 pub use file::{DETAILS_FILE, RESULTS_FILE, ResultsError, from_files, to_files};
 pub use gain::paired_gain;

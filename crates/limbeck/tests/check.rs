@@ -251,3 +251,43 @@ fn the_page_shows_foregrounds_beside_the_pictures_where_they_are_asked_for() {
     place.fail(&arguments, FAILED, &words);
     assert!(!place.path("files.html").exists());
 }
+
+#[test]
+fn boxes_are_told_by_class_and_size_and_drawn_over_their_images() {
+    let place = Place::new();
+    let arguments = ["scenes:24", "--task", "detection"];
+    let command = [
+        &["check"][..],
+        &arguments,
+        &["--threads", "2", "--out", "page.html"],
+    ]
+    .concat();
+    let told = place.succeed(&command);
+    for line in [
+        "train: 24 images",
+        "  boxes          ",
+        "of 6 classes in ",
+        "    star ",
+        "small (below 32² pixels)",
+        "from 1/2",
+        "  anchors        YOLOv5's can learn ",
+    ] {
+        assert!(told.contains(line), "no `{line}` in\n{told}");
+    }
+    let page = String::from_utf8(bytes(&place.path("page.html"))).unwrap();
+    assert_eq!(page.matches("class=\"boxes\"").count(), 12);
+    assert!(page.contains("<title>star</title>") && page.contains("anchors: YOLOv5's"));
+    let told = check(&place, &arguments);
+    let boxes = &told["data"]["parts"][0]["boxes"];
+    let sum = |key: &str| {
+        let all = boxes["by_class"].as_array().unwrap().iter();
+        all.map(|class| class[key].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!(Some(sum("boxes")), boxes["boxes"].as_u64());
+    let lengths = boxes["lengths"].as_array().unwrap().iter();
+    let lengths: u64 = lengths.map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!(lengths, sum("boxes"));
+    let learnt = &told["anchors"][0]["learnt"];
+    assert_eq!(learnt[0]["side"], 640);
+    assert!((0.0..=100.0).contains(&learnt[2]["percent"].as_f64().unwrap()));
+}

@@ -272,3 +272,45 @@ fn mixed_images_and_a_cache_are_told_of() {
             .contains("mixtures")
     );
 }
+
+#[test]
+fn boxes_have_a_recipe_of_detectors() {
+    let place = Place::new();
+    let new = [
+        "new",
+        "scenes:40",
+        "--task",
+        "detection",
+        "--out",
+        "boxes.toml",
+    ];
+    place.succeed(&new);
+    let recipe = std::fs::read_to_string(place.path("boxes.toml")).unwrap();
+    is_explained(&recipe);
+    for line in [
+        "boxes of 6 classes",
+        "source = \"yolov5s\"",
+        "model = \"yolov5n\"",
+        "mosaic = 1.0",
+        "batch = 16",
+        "epochs = 300",
+    ] {
+        assert!(recipe.contains(line), "no `{line}` in\n{recipe}");
+    }
+    let planned = place.run(&["distill", "--recipe", "boxes.toml", "--dry-run"]);
+    assert_eq!(planned.code, 0, "{}", planned.stderr);
+    for setting in ["momentum = 0.937", "average = 0.9999", "minimum = 0.002"] {
+        assert!(planned.stdout.contains(setting), "{}", planned.stdout);
+    }
+    let wrong = [
+        "new",
+        "scenes:40",
+        "--task",
+        "detection",
+        "--student",
+        "resnet8",
+        "--out",
+        "-",
+    ];
+    place.fail(&wrong, USAGE, &["resnet8", "detection"]);
+}

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Examples;
 use super::image::Looked;
 use super::masks::MaskCheck;
-use crate::source::{Annotation, Labelling, Source};
+use crate::source::{Annotation, BoxCheck, Labelling, Source};
 
 /// What one part of a data set holds.
 #[derive(Clone, Debug, Serialize)]
@@ -22,6 +22,9 @@ pub struct PartCheck {
     /// What the masks hold, where there are some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masks: Option<MaskCheck>,
+    /// What the boxes are, where there are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boxes: Option<BoxCheck>,
     /// Heights and widths; `None` where no image can be read.
     pub sizes: Option<Sizes>,
     /// How many images are grey.
@@ -110,6 +113,11 @@ impl PartCheck {
             images: images.len(),
             classes: class_counts(source),
             masks: MaskCheck::of(source, images),
+            boxes: BoxCheck::of(source, |index| {
+                let read = images.get(index).and_then(|image| image.as_ref().ok());
+                let read = read.map(|image| [image.shape[1], image.shape[2]]);
+                source.size(index).or(read)
+            }),
             sizes: Sizes::of(&read),
             grey,
             mean,

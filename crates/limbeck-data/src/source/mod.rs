@@ -26,8 +26,8 @@ pub use annotation::{Annotation, Labelling};
 pub use below::images_below;
 use boxes::look_for_boxes;
 pub use boxes::{
-    BoxCheck, BoxLabel, BoxPartCheck, BoxPlace, BoxPosition, BoxProblem, BoxProblems, BoxSizes,
-    BoxedImage, BoxedImages, ClassBoxes, FoundBoxes, find_boxes,
+    BoxCheck, BoxLabel, BoxPlace, BoxPosition, BoxProblem, BoxProblems, BoxSizes, BoxedImage,
+    BoxedImages, ClassBoxes, FoundBoxes, find_boxes,
 };
 pub(crate) use cifar::find_cifar;
 pub use folder::Folder;
@@ -151,6 +151,11 @@ pub trait Source: Send + Sync + Debug {
     /// The number of an image in that file.
     fn image_id(&self, _index: usize) -> Option<i64> {
         None
+    }
+
+    /// What is wrong with the boxes, where images have some from files.
+    fn box_problems(&self) -> Vec<BoxProblems> {
+        Vec::new()
     }
 
     /// A short name for an image, such as its file's path; where there is none, its number.

@@ -67,9 +67,9 @@ fn categories_are_sorted_by_number_and_numbers_are_kept() {
         "{}",
         notes(&found)
     );
-    let check = found.check();
-    assert_eq!((check.parts[0].boxes, check.parts[0].without_boxes), (2, 1));
-    assert_eq!(check.parts[0].sizes.small, 2);
+    let (_, check) = &found.check()[0];
+    assert_eq!((check.boxes, check.without_boxes), (2, 1));
+    assert_eq!(check.sizes.small, 2);
 }
 
 #[test]

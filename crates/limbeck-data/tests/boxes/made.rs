@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use image::{Rgb, RgbImage};
-use limbeck_data::{
-    BoxPartCheck, BoxProblem, BoxedImage, BoxedImages, FoundBoxes, Source, find_boxes,
-};
+use limbeck_data::{BoxCheck, BoxProblem, BoxedImage, BoxedImages, FoundBoxes, Source, find_boxes};
 use tempfile::TempDir;
 
 /// Width and height of all images.
@@ -83,7 +81,7 @@ pub fn boxes(found: &FoundBoxes, end: &str) -> Vec<(usize, [f32; 4])> {
 /// What is wrong with a part, with the number of times and where it is first.
 pub fn problems(found: &FoundBoxes, part: &str) -> Vec<(BoxProblem, usize, String)> {
     let check = found.check();
-    let part: &BoxPartCheck = check.parts.iter().find(|one| one.part == part).unwrap();
+    let (_, part): &(_, BoxCheck) = check.iter().find(|(name, _)| *name == part).unwrap();
     part.problems
         .iter()
         .map(|problem| {

@@ -217,11 +217,8 @@ fn difficult_objects_are_kept_as_such_and_lists_settle_the_classes() {
     assert_eq!(found.classes, ["cat", "dog"]);
     let label = image(&found, "a.png").boxes[0];
     assert!(label.difficult && !label.crowd && label.class == 1);
-    let check = found.check();
-    assert_eq!(
-        (check.parts[0].difficult, check.parts[0].by_class[1].boxes),
-        (1, 1)
-    );
+    let (_, check) = &found.check()[0];
+    assert_eq!((check.difficult, check.by_class[1].boxes), (1, 1));
     made.text("classes.txt", "cat\n");
     assert!(
         made.error().contains("does not name the class `dog`"),

@@ -178,3 +178,18 @@ fn without_a_description_a_list_of_classes_is_enough_and_nothing_is_not() {
     beside.text("data.yml", "train: train\nnames: [x]\n");
     assert_eq!(boxes(&beside.found(), "0.png").len(), 1);
 }
+
+#[test]
+fn labels_without_an_image_are_told_and_lists_are_none() {
+    let made = Made::new();
+    made.images("images", 2)
+        .text("classes.txt", "cat\ndog\n")
+        .text("labels/classes.txt", "cat\ndog\n")
+        .text("labels/0.txt", "1 0.5 0.5 0.5 0.5")
+        .text("labels/1.txt", "")
+        .text("labels/gone.txt", "1 0.5 0.5 0.5 0.5\n0 0.2 0.2 0.1 0.1");
+    let found = made.found();
+    let expected = (BoxProblem::LabelsWithoutImage, 1, "gone.txt".to_owned());
+    assert_eq!(problems(&found, "train"), [expected]);
+    assert!(notes(&found).contains("files of labels without an image"));
+}

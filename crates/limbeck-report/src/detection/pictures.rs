@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use crate::numbers::{count, counted, fixed};
+use crate::box_drawing::{boxes_over, is_drawable};
+use crate::numbers::{count, counted};
 use crate::palette::Palette;
 use crate::picture::is_base64;
 use crate::results::{BoxKind, DetectedPicture, DrawnBox, Results};
@@ -12,12 +13,6 @@ use crate::side::is_plain;
 const SHOWN: usize = 12;
 /// Classes that the legend names.
 const NAMED: usize = 32;
-/// Greatest side of a picture, in pixels, beyond which sizes are not believed.
-const LARGEST: usize = 1 << 14;
-/// A letter's height as a share of the picture's longer side.
-const LETTER: f64 = 1.0 / 26.0;
-/// A letter's width as a share of its height.
-const LETTER_WIDTH: f64 = 0.58;
 
 /// The pictures; nothing where there are none.
 pub fn pictures(results: &Results) -> Markup {
@@ -107,7 +102,7 @@ fn scene(place: usize, case: &DetectedPicture, results: &Results, palette: &Pale
         li.scene style={ "--panels:" (panels.len()) } {
             @for (number, (who, boxes)) in panels.iter().enumerate() {
                 div.panel {
-                    @if is_base64(&case.png) && case.size.iter().all(|side| (1..=LARGEST).contains(side)) {
+                    @if is_base64(&case.png) && is_drawable(case.size) {
                         (drawing(place, number == 0, who, boxes, case, results, palette))
                     } @else {
                         div.blank { "no picture" }
@@ -157,66 +152,15 @@ fn drawing(
     palette: &Palette,
 ) -> Markup {
     let [height, width] = case.size;
-    let letter = height.max(width) as f64 * LETTER;
-    let picture = format!("picture-{place}");
-    html! {
-        svg.boxes role="img" viewBox={ "0 0 " (width) " " (height) }
-            aria-label={ (who) " in test image " (count(case.index as u64)) }
-            style={ "--letter:" (format!("{letter:.1}px")) } {
-            @if first {
-                image id=(picture) width=(width) height=(height) href={ "data:image/png;base64," (case.png) } {}
-            } @else {
-                use href={ "#" (picture) } {}
-            }
-            // The surest lie above the others.
-            @for drawn in boxes.iter().rev() {
-                @if drawn.bounds.iter().all(|at| at.is_finite() && at.abs() <= LARGEST as f64) {
-                    (frame(drawn, letter, case.size, results, palette))
-                }
-            }
+    let id = format!("picture-{place}");
+    let picture = html! {
+        @if first {
+            image id=(id) width=(width) height=(height) href={ "data:image/png;base64," (case.png) } {}
+        } @else {
+            use href={ "#" (id) } {}
         }
-    }
-}
-
-fn frame(
-    drawn: &DrawnBox,
-    letter: f64,
-    [height, width]: [usize; 2],
-    results: &Results,
-    palette: &Palette,
-) -> Markup {
-    let [left, top, right, bottom] = drawn.bounds;
-    let (wide, high) = ((right - left).max(0.0), (bottom - top).max(0.0));
-    let name = results.data.class_name(drawn.class);
-    let score = drawn.score.filter(|score| score.is_finite());
-    let score = score.map(|score| fixed(score, 2));
-    let whole = match &score {
-        Some(score) => format!("{name} {score}"),
-        None => name,
     };
-    let fits = |text: &String| text.chars().count() as f64 * letter * LETTER_WIDTH <= wide;
-    // What does not fit into a box would cover its neighbours.
-    let label = [Some(whole.clone()), score]
-        .into_iter()
-        .flatten()
-        .find(fits);
-    let label = label.filter(|_| high >= 1.6 * letter);
-    let baseline = (top.max(0.0) + letter).min(height as f64);
-    let start = left.clamp(0.0, width as f64) + letter * 0.2;
-    let kind = match drawn.kind {
-        BoxKind::Right => "right",
-        BoxKind::Wrong => "wrong",
-        BoxKind::Aside => "aside",
-    };
-    let number = |value: f64| format!("{value:.1}");
-    html! {
-        g class=(kind) style={ "--colour:" (palette.hex(drawn.class)) } {
-            title { (whole) @if drawn.kind == BoxKind::Wrong { ", wrong" } @else if drawn.kind == BoxKind::Aside { ", counts nowhere" } }
-            rect.under x=(number(left)) y=(number(top)) width=(number(wide)) height=(number(high)) {}
-            rect x=(number(left)) y=(number(top)) width=(number(wide)) height=(number(high)) {}
-            @if let Some(label) = label {
-                text x=(number(start)) y=(number(baseline)) { (label) }
-            }
-        }
-    }
+    let label = format!("{who} in test image {}", count(case.index as u64));
+    let name = |class: usize| results.data.class_name(class);
+    boxes_over(&picture, &label, case.size, boxes, &name, palette)
 }

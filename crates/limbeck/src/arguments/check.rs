@@ -4,19 +4,22 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::TeacherFileArguments;
+use super::{TaskName, TeacherFileArguments};
 
 /// `limbeck check`.
 #[derive(Debug, Args)]
 pub struct CheckArguments {
-    /// Folder of images (IDX, CIFAR, class folders, images with masks, images without labels),
+    /// Folder of images (IDX, CIFAR, class folders, images with masks or boxes, images without labels),
     /// `shapes` or `scenes`
     #[arg(value_name = "DATA")]
     pub data: String,
+    /// What is learnt, where a data set has several kinds of labels; detection for boxes of `scenes`
+    #[arg(long, value_enum)]
+    pub task: Option<TaskName>,
     /// A run folder or a weights file: what it makes of 200 of the images is told too
     #[arg(long, value_name = "TEACHER")]
     pub teacher: Option<String>,
-    /// Write a page with twelve of the images here, their masks over them; an existing file is not
+    /// Write a page with twelve of the images here, their masks or boxes over them; an existing file is not
     /// overwritten
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

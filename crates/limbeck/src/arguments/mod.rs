@@ -10,6 +10,7 @@ mod probe;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use limbeck::data::Labelling;
 
 pub use bench::{
     Bench, BenchArguments, CacheBenchArguments, ConvolutionArguments, DataBenchArguments,
@@ -136,9 +137,13 @@ pub struct RunArguments {
 /// `limbeck new`.
 #[derive(Debug, Args)]
 pub struct NewArguments {
-    /// Folder of images (IDX, CIFAR, class folders, masks, images without labels), `shapes` or `scenes`
+    /// Folder of images (IDX, CIFAR, class folders, masks, boxes, images without labels), `shapes` or
+    /// `scenes`
     #[arg(value_name = "DATA")]
     pub data: String,
+    /// What is learnt, where a data set has several kinds of labels; detection for boxes of `scenes`
+    #[arg(long, value_enum)]
+    pub task: Option<TaskName>,
     /// A run folder, a weights file, or the name of a model, which is then trained first [default:
     /// a model for the size of the images]
     #[arg(long, value_name = "TEACHER")]
@@ -166,6 +171,16 @@ pub enum TaskName {
 }
 
 impl TaskName {
+    /// The labels that are learnt from; `None` where any will do.
+    pub fn labels(self) -> Option<Labelling> {
+        match self {
+            Self::Classification => Some(Labelling::Classes),
+            Self::Segmentation => Some(Labelling::Masks),
+            Self::Detection => Some(Labelling::Boxes),
+            Self::Pretraining => None,
+        }
+    }
+
     /// What recipes call it.
     pub fn key(self) -> &'static str {
         match self {

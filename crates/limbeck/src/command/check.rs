@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use limbeck::data::check::{DataCheck, Duplicates, Examples, MaskCheck, PartCheck};
-use limbeck::data::{Found, OpenOptions, SaliencySource, find};
+use limbeck::data::{Found, OpenOptions, SaliencySource, find_labelled};
 use limbeck::train::chance::at_chance;
 use limbeck::train::evaluate::choices;
 use limbeck::train::metric::Choice;
@@ -14,8 +14,9 @@ use limbeck::train::{TrainError, files};
 use serde::Serialize;
 use serde_json::json;
 
+use super::check_boxes::{Anchored, anchored, print_boxes};
 use super::{classes::by_class_of_model, data_page, predict::load_model, threads};
-use crate::arguments::CheckArguments;
+use crate::arguments::{CheckArguments, TaskName};
 
 /// Images that a teacher is asked about.
 const ASKED: usize = 200;
@@ -49,15 +50,17 @@ pub fn run(arguments: &CheckArguments, quiet: bool) -> anyhow::Result<()> {
         bail!("`{}` exists; choose another name", path.display());
     }
     let threads = threads::set(arguments.threads)?;
-    let found = find(Path::new(&arguments.data)).map_err(TrainError::from)?;
+    let wanted = arguments.task.and_then(TaskName::labels);
+    let found = find_labelled(Path::new(&arguments.data), wanted).map_err(TrainError::from)?;
     let check = found.check(threads).map_err(TrainError::from)?;
+    let anchors = anchored(&found)?;
     if let Some(path) = &arguments.out {
         let saliency = arguments.saliency.as_deref();
         let saliency = saliency.map(|from| match from {
             "files" => SaliencySource::Files,
             _ => SaliencySource::Estimated,
         });
-        let page = data_page::of(&found, &check, saliency)?;
+        let page = data_page::of(&found, &check, &anchors, saliency)?;
         files::write_whole(path, page.as_bytes())
             .with_context(|| format!("`{}` cannot be written", path.display()))?;
     }
@@ -67,9 +70,13 @@ pub fn run(arguments: &CheckArguments, quiet: bool) -> anyhow::Result<()> {
     };
     let mut out = stdout().lock();
     if arguments.json {
-        writeln!(out, "{:#}", json!({ "data": check, "teacher": teacher }))?;
+        writeln!(
+            out,
+            "{:#}",
+            json!({ "data": check, "anchors": anchors, "teacher": teacher })
+        )?;
     } else {
-        print(&check, teacher.as_ref(), &mut out)?;
+        print(&check, &anchors, teacher.as_ref(), &mut out)?;
     }
     match check.unreadable() {
         0 => Ok(()),
@@ -148,6 +155,7 @@ impl TeacherCheck {
 
 fn print(
     check: &DataCheck,
+    anchors: &[Anchored],
     teacher: Option<&TeacherCheck>,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
@@ -156,7 +164,7 @@ fn print(
         writeln!(out, "  {note}")?;
     }
     for part in &check.parts {
-        print_part(part, out)?;
+        print_part(part, anchors, out)?;
     }
     if check.duplicates.is_empty() {
         writeln!(out, "duplicates: none")?;
@@ -186,7 +194,7 @@ fn print(
     Ok(())
 }
 
-fn print_part(part: &PartCheck, out: &mut impl Write) -> anyhow::Result<()> {
+fn print_part(part: &PartCheck, anchors: &[Anchored], out: &mut impl Write) -> anyhow::Result<()> {
     writeln!(out, "{}: {} images", part.part, part.images)?;
     if let Some(sizes) = &part.sizes {
         let size = |[height, width]: [usize; 2]| format!("{height}×{width}");
@@ -202,9 +210,13 @@ fn print_part(part: &PartCheck, out: &mut impl Write) -> anyhow::Result<()> {
             )?,
         }
     }
-    match &part.masks {
-        Some(masks) => print_masks(part, masks, out)?,
-        None => print_classes(part, out)?,
+    match (&part.masks, &part.boxes) {
+        (Some(masks), _) => print_masks(part, masks, out)?,
+        (None, Some(boxes)) => {
+            let own = anchors.iter().find(|one| one.part == part.part);
+            print_boxes(part, boxes, own, out)?;
+        }
+        (None, None) => print_classes(part, out)?,
     }
     let numbers = |values: &[f64]| {
         let texts: Vec<String> = values.iter().map(|value| format!("{value:.4}")).collect();

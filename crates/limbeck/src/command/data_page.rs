@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use limbeck::data::check::{DataCheck, PartCheck};
-use limbeck::data::{Annotation, Found, Image, Part, SaliencySource, Source, composite, resize};
-use limbeck::report::{self, DataPage, DataPart, DataPicture};
+use limbeck::data::{
+    Annotation, BoxLabel, Found, Image, Part, SaliencySource, Source, composite, resize,
+};
+use limbeck::report::{self, BoxCount, BoxKind, DataPage, DataPart, DataPicture, DrawnBox};
 
 use super::check::{listed, mask_cautions};
+use super::check_boxes::{Anchored, facts};
 
 /// Pictures on the page.
 const PICTURES: usize = 12;
@@ -22,6 +25,7 @@ const BACKGROUND: u8 = 128;
 pub fn of(
     found: &Found,
     check: &DataCheck,
+    anchors: &[Anchored],
     saliency: Option<SaliencySource>,
 ) -> anyhow::Result<String> {
     let parts = found.parts();
@@ -34,7 +38,7 @@ pub fn of(
         parts: parts
             .iter()
             .zip(&check.parts)
-            .map(|((_, source), part)| part_of(source, part, each, saliency))
+            .map(|((_, source), part)| part_of(source, part, anchors, each, saliency))
             .collect::<Result<_, _>>()?,
     };
     Ok(report::data_page(&data)?)
@@ -43,6 +47,7 @@ pub fn of(
 fn part_of(
     source: &Arc<dyn Source>,
     part: &PartCheck,
+    anchors: &[Anchored],
     pictures: usize,
     saliency: Option<SaliencySource>,
 ) -> anyhow::Result<DataPart> {
@@ -54,6 +59,21 @@ fn part_of(
         let classes = masks.classes.iter();
         shares = classes.map(|class| (class.pixels, class.images)).collect();
         void = masks.void;
+    }
+    let mut counts = Vec::new();
+    let mut told = Vec::new();
+    if let Some(boxes) = &part.boxes {
+        let classes = boxes.by_class.iter();
+        let count = classes.map(|class| BoxCount {
+            boxes: class.boxes,
+            images: class.images,
+        });
+        counts = count.collect();
+        let own = anchors.iter().find(|one| one.part == part.part);
+        let facts = facts(boxes, own).into_iter();
+        told = facts
+            .map(|(title, text)| format!("{title}: {text}"))
+            .collect();
     }
     if part.unreadable.count > 0 {
         cautions.push(format!(
@@ -80,6 +100,8 @@ fn part_of(
         images: part.images,
         shares,
         void,
+        boxes: counts,
+        facts: told,
         cautions,
         pictures: shown,
     })
@@ -101,6 +123,7 @@ fn foreground(
         channels: pasted.channels,
         pixels: pasted.pixels,
         ids: None,
+        boxes: None,
     })
 }
 
@@ -115,20 +138,44 @@ fn shrunk(image: &Image) -> Image {
 }
 
 fn picture(source: &Arc<dyn Source>, index: usize) -> Option<DataPicture> {
-    let image = source.image(index).ok()?;
+    let whole = source.image(index).ok()?;
     let annotation = source.annotation(index).ok()?;
-    let image = shrunk(&image);
+    let image = shrunk(&whole);
     let [height, width] = [image.height, image.width];
     let label = annotation.class();
+    let scales = [
+        width as f64 / whole.width.max(1) as f64,
+        height as f64 / whole.height.max(1) as f64,
+    ];
     Some(DataPicture {
         name: source.name(index),
         label: label.and_then(|class| source.classes().get(class).cloned()),
         size: [height, width],
         channels: image.channels,
         pixels: image.pixels,
+        boxes: match &annotation {
+            Annotation::Boxes(boxes) => {
+                Some(boxes.iter().map(|label| drawn(label, scales)).collect())
+            }
+            Annotation::None | Annotation::Class(_) | Annotation::Mask(_) => None,
+        },
         ids: match annotation {
             Annotation::Mask(mask) => Some(mask.resized(height, width).ids),
             Annotation::None | Annotation::Class(_) | Annotation::Boxes(_) => None,
         },
     })
+}
+
+/// A box in a picture that is so much smaller in width and height than its image.
+fn drawn(label: &BoxLabel, [across, down]: [f64; 2]) -> DrawnBox {
+    let [left, top, right, bottom] = label.corners.map(f64::from);
+    DrawnBox {
+        class: label.class,
+        bounds: [left * across, top * down, right * across, bottom * down],
+        score: None,
+        kind: match label.crowd || label.difficult {
+            true => BoxKind::Aside,
+            false => BoxKind::Right,
+        },
+    }
 }

@@ -5,6 +5,7 @@ mod boxes;
 mod cache;
 mod catalogue;
 mod check;
+mod check_boxes;
 mod classes;
 mod compare;
 mod completions;

@@ -11,11 +11,17 @@ use limbeck::train::named_model::ModelSource;
 use limbeck::train::recipe::Recipe;
 use limbeck::train::{TrainError, files};
 
-use crate::arguments::NewArguments;
+use crate::arguments::{NewArguments, TaskName};
 use crate::exit::Usage;
 
 /// Greatest side of crops of images with masks: mmsegmentation's for ADE20K.
 const LARGEST_CROP: usize = 512;
+
+/// Greatest side that detectors see: more takes hours without an accelerator.
+const LARGEST_FRAME: usize = 320;
+
+/// What sides of images that detectors see are multiples of: the widest cells of YOLOv5.
+const CELL: usize = 32;
 
 /// Images of which the sizes are looked at.
 const LOOKED_AT: usize = 32;
@@ -31,8 +37,11 @@ pub fn run(arguments: &NewArguments, quiet: bool) -> anyhow::Result<()> {
         ))
         .into());
     }
-    let data =
-        open(Path::new(&arguments.data), &OpenOptions::default()).map_err(TrainError::from)?;
+    let options = OpenOptions {
+        labels: arguments.task.and_then(TaskName::labels),
+        ..OpenOptions::default()
+    };
+    let data = open(Path::new(&arguments.data), &options).map_err(TrainError::from)?;
     let facts = Facts::of(&data, arguments)?;
     let text = facts.recipe();
     // What is written is a recipe.
@@ -62,6 +71,10 @@ struct Facts {
     labelled: bool,
     /// Whether the labels are masks.
     masks: bool,
+    /// Whether they are boxes.
+    boxes: bool,
+    /// Height and width that detectors see.
+    frame: [usize; 2],
     /// Images to train on.
     train: usize,
     /// Height and width if all images have the same.
@@ -80,6 +93,7 @@ impl Facts {
     fn of(data: &Dataset, arguments: &NewArguments) -> anyhow::Result<Self> {
         let labelled = data.labelling != Labelling::None;
         let masks = data.labelling == Labelling::Masks;
+        let boxes = data.labelling == Labelling::Boxes;
         let common = data.shape.map(|[_, height, width]| [height, width]);
         let usual = match common {
             Some([height, width]) => height.min(width),
@@ -92,6 +106,7 @@ impl Facts {
         };
         let is_small = common.map_or(side, |[height, width]| height.max(width)) <= 64;
         let (teacher, student) = match (masks, is_small) {
+            _ if boxes => ("yolov5s", "yolov5n"),
             (false, true) => ("resnet56", "resnet20"),
             (false, false) => ("resnet50", "mobilenet_v2"),
             (true, true) => ("pspnet_resnet18_x0.5", "pspnet_resnet18_x0.125"),
@@ -132,6 +147,11 @@ impl Facts {
             path: arguments.data.clone(),
             labelled,
             masks,
+            boxes,
+            frame: frame(match common {
+                Some(size) => size,
+                None => usual_frame(data)?,
+            }),
             train: data.train.len(),
             common,
             side,
@@ -168,6 +188,7 @@ impl Facts {
     fn data(&self) -> String {
         let batch = self.batch();
         let why = match batch {
+            _ if self.boxes => "images of one step; each is put together from four",
             _ if self.masks => {
                 "images of one step; under 4 batch norms have too little to go by (task.frozen_norms helps)"
             }
@@ -183,10 +204,13 @@ impl Facts {
         )
     }
 
-    /// As many as leave ten steps an epoch, 8 to 64; of masks 8, as is usual.
+    /// As many as leave ten steps an epoch, 8 to 64; of masks 8 and of boxes 16, as is usual.
     fn batch(&self) -> usize {
         if self.masks {
             return 8;
+        }
+        if self.boxes {
+            return 16;
         }
         let most = (self.train / 10).clamp(8, 64);
         1 << most.ilog2()
@@ -208,7 +232,25 @@ impl Facts {
         )
     }
 
+    /// Of images with boxes.
+    fn frames(&self) -> String {
+        let [height, width] = self.frame;
+        let flip = match self.mirrors {
+            true => "flip = 0.5  # half of the images mirrored, their boxes with them",
+            false => "flip = 0.0  # not mirrored: mirrored signs and sides are other ones",
+        };
+        format!(
+            "[augment]\n\
+             size = [{height}, {width}]  # height and width that the networks see, multiples of {CELL}; larger costs time and finds smaller objects\n\
+             {flip}\n\
+             mosaic = 1.0  # every image put together from four: other surroundings, more objects; 0.0 where place tells the class\n"
+        )
+    }
+
     fn augment(&self) -> String {
+        if self.boxes {
+            return self.frames();
+        }
         if self.masks {
             return self.crops();
         }
@@ -280,7 +322,7 @@ impl Facts {
              # classes = \"classes.txt\"  # its class names, one a line\n",
             );
         }
-        let narrower = match self.masks {
+        let narrower = match self.masks || self.boxes {
             true => "; _x0.25 at the end of a name makes it narrower",
             false => "",
         };
@@ -289,9 +331,10 @@ impl Facts {
             "\n[student]\nmodel = {}  # what is kept in the end; others: limbeck models{narrower}",
             quoted(&self.student)
         );
-        let predictions = match self.masks {
-            true => "softened predictions of each pixel",
-            false => "softened predictions",
+        let predictions = match (self.masks, self.boxes) {
+            (true, _) => "softened predictions of each pixel",
+            (_, true) => "predictions of each cell: boxes, objectness and classes",
+            _ => "softened predictions",
         };
         let _ = writeln!(
             text,
@@ -327,10 +370,20 @@ impl Facts {
 
     fn training(&self) -> String {
         // About as many steps as small sets need to converge and large ones take in hours.
-        let epochs = (150_000 / self.train.max(1)).clamp(15, 60);
-        let descent = match self.masks {
-            true => self.descent(),
-            false => {
+        let epochs = match self.boxes {
+            true => (60_000 / self.train.max(1)).clamp(30, 300),
+            false => (150_000 / self.train.max(1)).clamp(15, 60),
+        };
+        let descent = match (self.masks, self.boxes) {
+            (true, _) => self.descent(),
+            (_, true) => {
+                "[optimizer]\n\
+                 learning_rate = 0.01  # of SGD with momentum 0.937, as usual for YOLOv5; lower it where the loss becomes NaN\n\
+                 \n\
+                 [schedule]\n\
+                 name = \"cosine\"  # falls smoothly to a fifth at the end, after a thousand rising steps or a fifth of the run\n"
+            }
+            _ => {
                 "[optimizer]\n\
                  learning_rate = 0.05  # of SGD with momentum 0.9; lower it where the loss becomes NaN\n\
                  \n\
@@ -383,6 +436,32 @@ fn needs_trained(name: &str) -> Usage {
     ))
 }
 
+/// Height and width of what detectors see of images of this size: their shape, in whole cells.
+fn frame(image: [usize; 2]) -> [usize; 2] {
+    let longest = image[0].max(image[1]).max(1);
+    let within = longest.min(LARGEST_FRAME);
+    image.map(|side| {
+        (side * within)
+            .div_ceil(longest)
+            .max(1)
+            .next_multiple_of(CELL)
+    })
+}
+
+/// A square of the median of the longer sides of images spread over the training part.
+fn usual_frame(data: &Dataset) -> anyhow::Result<[usize; 2]> {
+    let sample = data.train.spread(LOOKED_AT);
+    let mut sides = Vec::with_capacity(sample.len());
+    for position in 0..sample.len() {
+        let [height, width] = sample.size(position).map_err(TrainError::from)?;
+        sides.push(height.max(width));
+    }
+    sides.sort_unstable();
+    let median = sides.get(sides.len() / 2);
+    let side = median.copied().context("there is no image to train on")?;
+    Ok([side; 2])
+}
+
 /// Median of the shorter sides of images spread over the training part.
 fn usual_side(data: &Dataset) -> anyhow::Result<usize> {
     let sample = data.train.spread(LOOKED_AT);
@@ -414,4 +493,16 @@ fn mirrors(data: &Dataset) -> bool {
 /// A TOML text.
 fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_have_the_images_shape_in_whole_cells() {
+        assert_eq!(frame([480, 640]), [256, 320]);
+        assert_eq!(frame([100, 90]), [128, 96]);
+        assert_eq!(frame([1, 4_000]), [32, 320]);
+    }
 }

@@ -23,7 +23,7 @@ pub(super) use self::found::look_for_boxes;
 pub use self::found::{FoundBoxes, find_boxes};
 pub use self::label::BoxLabel;
 pub use self::problem::{BoxPlace, BoxPosition, BoxProblem};
-pub use self::report::{BoxCheck, BoxPartCheck, BoxProblems, BoxSizes, ClassBoxes};
+pub use self::report::{BoxCheck, BoxProblems, BoxSizes, ClassBoxes};
 
 use self::problem::Problems;
 use super::folder::common_shape;
@@ -138,6 +138,10 @@ impl Source for BoxedImages {
 
     fn image_id(&self, index: usize) -> Option<i64> {
         self.images[index].id
+    }
+
+    fn box_problems(&self) -> Vec<BoxProblems> {
+        BoxProblems::all(&self.problems)
     }
 
     fn usual_shape(&self) -> Option<[usize; 3]> {

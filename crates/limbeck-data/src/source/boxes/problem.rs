@@ -32,6 +32,8 @@ pub enum BoxProblem {
     UnlistedImage,
     /// Boxes of an image that is not there.
     MissingImage,
+    /// The file of labels belongs to no image that is there.
+    LabelsWithoutImage,
     /// The image is there and cannot be read.
     UnreadableImage,
     /// Nobody has said which objects the image has.
@@ -71,6 +73,7 @@ impl BoxProblem {
             Self::Ignored => "shapes that are marked to be ignored, left out",
             Self::UnlistedImage => "boxes on images that are not listed, left out",
             Self::MissingImage => "images that are named and not there, left out with their boxes",
+            Self::LabelsWithoutImage => "files of labels without an image, left out",
             Self::UnreadableImage => "images that cannot be read, left out",
             Self::NotAnnotated => "images without annotations, left out",
             Self::RepeatedImage => "images that are listed again, left out once",

@@ -2,39 +2,23 @@
 
 use serde::Serialize;
 
-use super::problem::{BoxPlace, BoxProblem};
-use super::{BoxLabel, BoxedImages, FoundBoxes};
+use super::problem::{BoxPlace, BoxProblem, Problems};
+use super::{BoxLabel, FoundBoxes};
 use crate::check::Examples;
-use crate::source::Source;
+use crate::source::{Annotation, Labelling, Source};
 
 /// Areas below which boxes are small and medium-sized, in pixels, as COCO counts them (Lin et al.,
 /// "Microsoft COCO", and the evaluation's `areaRng`).
 const SMALL: f32 = 32.0 * 32.0;
 const MEDIUM: f32 = 96.0 * 96.0;
 
-/// What a data set with boxes holds.
+/// Steps of the histogram of lengths.
+const LENGTHS: usize = 7;
+
+/// What the boxes of a part are. Only boxes that are used are counted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BoxCheck {
-    /// For people, such as `bccd (PASCAL VOC)`.
-    pub name: String,
-    /// Class names.
-    pub classes: Vec<String>,
-    /// The number of each class in the COCO file.
-    pub category_ids: Option<Vec<i64>>,
-    /// Each part as it lies in the data, before any splitting.
-    pub parts: Vec<BoxPartCheck>,
-    /// What was found besides, and what was left out and why, a line each.
-    pub notes: Vec<String>,
-}
-
-/// What a part holds. Only boxes that are used are counted.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct BoxPartCheck {
-    /// Such as `train`.
-    pub part: &'static str,
-    /// Number of images.
-    pub images: usize,
-    /// How many of them have no box.
+    /// Images without a box.
     pub without_boxes: usize,
     /// Number of boxes, crowds and difficult ones among them.
     pub boxes: usize,
@@ -48,6 +32,9 @@ pub struct BoxPartCheck {
     pub by_class: Vec<ClassBoxes>,
     /// By size.
     pub sizes: BoxSizes,
+    /// By their longer side as a share of the image's longer side: below 1/64, from there below 1/32, and so
+    /// on to 1/2, and from 1/2. Boxes in images whose size is not known are left out.
+    pub lengths: [usize; LENGTHS],
     /// What is wrong, by kind.
     pub problems: Vec<BoxProblems>,
 }
@@ -99,64 +86,92 @@ impl BoxSizes {
 }
 
 impl FoundBoxes {
-    /// Says what was found. Images are not decoded for it.
+    /// Says what was found in each part, by its name. Images are not decoded for it.
     #[must_use]
-    pub fn check(&self) -> BoxCheck {
+    pub fn check(&self) -> Vec<(&'static str, BoxCheck)> {
         let parts = self.parts().into_iter();
-        BoxCheck {
-            name: self.name.clone(),
-            classes: self.classes.clone(),
-            category_ids: self.category_ids.clone(),
-            parts: parts
-                .map(|(name, part)| BoxPartCheck::of(name, part))
-                .collect(),
-            notes: self.notes.clone(),
-        }
+        parts
+            .filter_map(|(name, part)| {
+                let check = BoxCheck::of(&**part, |index| part.size(index));
+                Some((name, check?))
+            })
+            .collect()
     }
 }
 
-impl BoxPartCheck {
-    /// Counts what a part holds.
-    fn of(part: &'static str, images: &BoxedImages) -> Self {
+impl BoxCheck {
+    /// Counts the boxes of images that have these heights and widths, as far as they are known; `None`
+    /// where images have no boxes.
+    pub(crate) fn of(
+        source: &dyn Source,
+        size: impl Fn(usize) -> Option<[usize; 2]>,
+    ) -> Option<Self> {
+        if source.labelling() != Labelling::Boxes {
+            return None;
+        }
         let none = |name: &String| ClassBoxes {
             name: name.clone(),
             boxes: 0,
             images: 0,
         };
-        let problems = images.problems.iter().map(|(problem, places)| BoxProblems {
-            problem,
-            text: problem.text(),
-            leaves_out: problem.leaves_out(),
-            places: places.clone(),
-        });
         let mut check = Self {
-            part,
-            images: images.all().len(),
             without_boxes: 0,
             boxes: 0,
             most_boxes: 0,
             crowds: 0,
             difficult: 0,
-            by_class: images.classes().iter().map(none).collect(),
+            by_class: source.classes().iter().map(none).collect(),
             sizes: BoxSizes::default(),
-            problems: problems.collect(),
+            lengths: [0; LENGTHS],
+            problems: source.box_problems(),
         };
-        for image in images.all() {
-            check.without_boxes += usize::from(image.boxes.is_empty());
-            check.boxes += image.boxes.len();
-            check.most_boxes = check.most_boxes.max(image.boxes.len());
-            let mut there = vec![false; check.by_class.len()];
-            for label in &image.boxes {
-                check.crowds += usize::from(label.crowd);
-                check.difficult += usize::from(label.difficult);
-                check.sizes.add(label);
-                if let Some(class) = check.by_class.get_mut(label.class) {
-                    class.boxes += 1;
-                    class.images += usize::from(!std::mem::replace(&mut there[label.class], true));
-                }
+        for index in 0..source.len() {
+            if let Ok(Annotation::Boxes(boxes)) = source.annotation(index) {
+                check.add(&boxes, size(index));
             }
         }
-        check
+        Some(check)
+    }
+
+    /// Counts the boxes of an image of that height and width.
+    fn add(&mut self, boxes: &[BoxLabel], size: Option<[usize; 2]>) {
+        self.without_boxes += usize::from(boxes.is_empty());
+        self.boxes += boxes.len();
+        self.most_boxes = self.most_boxes.max(boxes.len());
+        let mut there = vec![false; self.by_class.len()];
+        for label in boxes {
+            self.crowds += usize::from(label.crowd);
+            self.difficult += usize::from(label.difficult);
+            self.sizes.add(label);
+            if let Some([height, width]) = size {
+                self.lengths[length_of(label, height.max(width))] += 1;
+            }
+            if let Some(class) = self.by_class.get_mut(label.class) {
+                class.boxes += 1;
+                class.images += usize::from(!std::mem::replace(&mut there[label.class], true));
+            }
+        }
+    }
+}
+
+/// The step of the histogram that a box in an image with this longer side belongs to.
+fn length_of(label: &BoxLabel, longest: usize) -> usize {
+    let [left, top, right, bottom] = label.corners;
+    let share = (right - left).max(bottom - top) / longest.max(1) as f32;
+    let limits = (1..LENGTHS).map(|step| 0.5f32.powi((LENGTHS - step) as i32));
+    limits.filter(|limit| share >= *limit).count()
+}
+
+impl BoxProblems {
+    /// Everything that is wrong, by kind.
+    pub(super) fn all(problems: &Problems) -> Vec<Self> {
+        let kind = |(problem, places): (BoxProblem, &Examples<BoxPlace>)| Self {
+            problem,
+            text: problem.text(),
+            leaves_out: problem.leaves_out(),
+            places: places.clone(),
+        };
+        problems.iter().map(kind).collect()
     }
 }
 
@@ -176,5 +191,12 @@ mod tests {
             large: 2,
         };
         assert_eq!(sizes, expected);
+    }
+
+    #[test]
+    fn lengths_double_from_step_to_step() {
+        let step = |side: f32| length_of(&BoxLabel::new(0, [0.0, 0.0, 1.0, side]), 128);
+        let found = [1.5, 2.0, 3.9, 4.0, 31.0, 32.0, 63.9, 64.0, 128.0].map(step);
+        assert_eq!(found, [0, 1, 1, 2, 4, 5, 5, 6, 6]);
     }
 }

@@ -2,6 +2,7 @@
 //! `data.yaml` that says which images are for what and how classes are called.
 
 mod description;
+mod orphans;
 mod rows;
 
 use std::collections::BTreeSet;
@@ -76,6 +77,7 @@ fn assemble(description: Description) -> Result<FoundBoxes, DataError> {
         }
         parts.push((*role, listing.read(&description)?));
     }
+    tell_orphans(&mut parts);
     let set = RawSet {
         folder: description.folder().to_owned(),
         format: "YOLO",
@@ -85,6 +87,24 @@ fn assemble(description: Description) -> Result<FoundBoxes, DataError> {
         notes: description.notes,
     };
     set.finish()
+}
+
+/// Files of labels without an image are told in the first part that has labels in their folder.
+fn tell_orphans(parts: &mut [(Option<Role>, RawPart)]) {
+    let files = |part: &RawPart| -> BTreeSet<PathBuf> {
+        part.images.iter().map(|image| image.from.clone()).collect()
+    };
+    let labels: Vec<BTreeSet<PathBuf>> = parts.iter().map(|(_, part)| files(part)).collect();
+    let all: BTreeSet<&Path> = labels.iter().flatten().map(PathBuf::as_path).collect();
+    for orphan in orphans::without_image(&all) {
+        let beside =
+            |labels: &BTreeSet<PathBuf>| labels.iter().any(|file| file.parent() == orphan.parent());
+        let place = labels.iter().position(beside);
+        if let Some((_, part)) = place.and_then(|place| parts.get_mut(place)) {
+            part.problems
+                .add(BoxProblem::LabelsWithoutImage, &orphan, BoxPosition::Whole);
+        }
+    }
 }
 
 impl Listing {
