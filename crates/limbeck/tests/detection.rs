@@ -50,6 +50,10 @@ fn results(place: &Place, run: &str) -> Value {
     serde_json::from_slice(&bytes(&place.path(&format!("{run}/results.json")))).unwrap()
 }
 
+fn text_of(place: &Place, file: &str) -> String {
+    std::fs::read_to_string(place.path(file)).unwrap()
+}
+
 /// A place with a trained teacher in the folder `teacher`.
 fn place_with_teacher() -> Place {
     let place = Place::new();
@@ -82,7 +86,17 @@ fn a_student_learns_boxes_from_a_teacher_and_is_measured_by_their_overlap() {
     let found = results(&place, "run");
     let gain = &found["gain"]["resampled"];
     assert_eq!(gain["units"], 20, "{gain}");
-    let anchors = std::fs::read_to_string(place.path("run/recipe.toml")).unwrap();
+    let details = json(&text_of(&place, "run/details.json"));
+    let pictures = details["detected"].as_array().unwrap();
+    assert_eq!(pictures.len(), 12);
+    for who in ["truth", "teacher", "student", "baseline"] {
+        assert!(pictures.iter().all(|case| case[who].is_array()), "{who}");
+    }
+    let page = text_of(&place, "run/report.html");
+    for part in ["id=\"pictures\"", "id=\"precision-recall\"", "background"] {
+        assert!(page.contains(part), "{part}");
+    }
+    let anchors = text_of(&place, "run/recipe.toml");
     assert!(anchors.contains("anchors = ["), "{anchors}");
     // Measured again it is the same.
     let again = json(&place.succeed(&[
