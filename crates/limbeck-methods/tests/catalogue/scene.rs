@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 use limbeck_data::VOID;
 use limbeck_methods::{
-    Classification, Detection, METHODS, Method, MethodEntry, MethodError, Pretraining, Probe, Progress,
-    Segmentation, Step, Supervision, Target, Task, TaskKind, Term, TrainingPart, build,
+    Classification, Detection, METHODS, Method, MethodEntry, MethodError, Pretraining, Probe,
+    Progress, Segmentation, Step, Supervision, Target, Task, TaskKind, Term, TrainingPart, build,
     detection::{Anchors, DetectionLoss, DetectionLossConfig},
 };
 use limbeck_nn::{Feature, Init, Mode, Outputs, Pass, Store, Tap, TapKind, Taps};
