@@ -306,7 +306,7 @@ impl ModelFile {
     }
 
     /// Writes `network` with what is to be known of its images and classes. Weights of few bits are
-    /// written as codes where `packed` says so ([`super::packed`]), else in single precision, as training
+    /// written as codes where `packed` says so, else in single precision, as training
     /// has them.
     ///
     /// # Errors
