@@ -23,7 +23,8 @@ use crate::{
     job::Finished,
     latency::latency_ms,
     metric::{
-        PartAnswers, boxes,
+        PartAnswers,
+        boxes::{self, ResampledClasses},
         pixels::{ClassPixels, class_intervals, gain_over_images},
         resampling::groups,
     },
@@ -97,26 +98,26 @@ pub(super) fn results(
     if plan.task == TaskKind::Detection {
         let groups = groups(plan.test().len(), plan.blocks.as_deref());
         let classes = plan.classes.len();
-        if let Some(gain) = &mut gain {
-            gain.resampled = boxes::gain_over_images(
-                plan.test(),
-                &found(outcome.student_answers),
-                &found(outcome.baseline_answers),
-                classes,
-                &groups,
-            )?;
+        let taught = outcome.taught.as_ref().map(|(_, answers)| answers);
+        let (students, baselines) = (outcome.student_answers, outcome.baseline_answers);
+        let all: Vec<&PartAnswers> = students.iter().chain(baselines).chain(taught).collect();
+        let found: Vec<&[Vec<Kept>]> = all.iter().map(|answers| &answers.boxes[..]).collect();
+        let resampled = ResampledClasses::of(plan.test(), &found, classes, &groups)?;
+        if let Some(gain) = &mut gain
+            && let Some((of_students, others)) = resampled.split_at_checked(students.len())
+            && let Some(of_baselines) = others.get(..baselines.len())
+        {
+            let images = plan.test().len();
+            gain.resampled = boxes::gain_over_images(of_students, of_baselines, &groups, images);
         }
-        let students = outcome.tested.iter_mut().zip(outcome.student_answers);
-        let baselines = outcome.baseline_tested.iter_mut();
-        let baselines = baselines.zip(outcome.baseline_answers);
-        let taught = outcome
-            .taught
+        let tests = outcome
+            .tested
             .iter_mut()
-            .map(|(test, answers)| (test, &*answers));
-        for (test, answers) in students.chain(baselines).chain(taught) {
+            .chain(&mut outcome.baseline_tested);
+        let tests = tests.chain(outcome.taught.iter_mut().map(|(test, _)| test));
+        for (test, resampled) in tests.zip(&resampled) {
             if let Details::Detection(details) = &mut test.details {
-                let found = &answers.boxes;
-                details.intervals = boxes::class_intervals(plan.test(), found, classes, &groups)?;
+                details.intervals = resampled.intervals();
             }
         }
         if let Some(made) = made(&outcome) {
@@ -269,11 +270,6 @@ fn named<'a>(
 /// Pixels of each network by picture.
 fn pixels(all: &[PartAnswers]) -> Vec<&[Vec<ClassPixels>]> {
     all.iter().map(|answers| &answers.pixels[..]).collect()
-}
-
-/// What each network found, by image.
-fn found(all: &[PartAnswers]) -> Vec<&[Vec<Kept>]> {
-    all.iter().map(|answers| &answers.boxes[..]).collect()
 }
 
 /// Size of the weights file, or of the bare numbers where the file is elsewhere.

@@ -15,4 +15,4 @@ pub use confusion::BoxConfusion;
 pub(crate) use confusion::CONFIDENCE;
 pub(crate) use judged::{Judged, judged};
 pub use meter::BoxMeter;
-pub(crate) use resampling::{class_intervals, gain_over_images};
+pub(crate) use resampling::{ResampledClasses, gain_over_images};

@@ -2,91 +2,136 @@
 //! images of the same kind (see [`crate::metric::resampling`]).
 
 use limbeck_data::Part;
-use limbeck_methods::detection::{DetectionError, Kept, average_precision::ResampledPrecision};
+use limbeck_methods::{
+    MethodError,
+    detection::{
+        DetectionError, Kept,
+        average_precision::{GroundTruth, ResampledPrecision},
+    },
+};
 use limbeck_report::Resampled;
 
 use super::meter::{detections, ground_truth};
 use crate::{
     TrainError,
-    metric::resampling::{RESAMPLES, draws, interval, resampled, times_of},
+    metric::resampling::{draws, interval, resampled, times_of},
 };
 
-/// What a network found in the images of `part`, matched with what is there.
-fn matched(
-    part: &Part,
-    found: &[Vec<Kept>],
-    classes: usize,
-) -> Result<ResampledPrecision, TrainError> {
-    let (mut truth, mut all) = (Vec::new(), Vec::new());
-    for (image, found) in found.iter().enumerate() {
-        truth.extend(ground_truth(image, &part.boxes(image)?));
-        all.extend(detections(image, found));
+/// Resamples: the ends of a 95 % interval then have 25 values outside of them (Efron and Tibshirani, "An
+/// Introduction to the Bootstrap", 1993, section 13.3: 1,000 or more). Each goes through all boxes anew.
+const RESAMPLES: usize = 1_000;
+
+/// AP of each class of a network, 0 to 1, in each resample; `None` of a class that is absent from it.
+#[derive(Clone, Debug)]
+pub(crate) struct ResampledClasses(Vec<Vec<Option<f64>>>);
+
+impl ResampledClasses {
+    /// What each of `networks` found in the images of `part`, over `groups` of images: network by network, each
+    /// by a thread of its own. Empty where there are fewer than two groups.
+    ///
+    /// # Errors
+    /// Boxes that cannot be read, or a class that there is not.
+    pub fn of(
+        part: &Part,
+        networks: &[&[Vec<Kept>]],
+        classes: usize,
+        groups: &[Vec<usize>],
+    ) -> Result<Vec<Self>, TrainError> {
+        if groups.len() < 2 {
+            return Ok(Vec::new());
+        }
+        let mut truth = Vec::new();
+        for image in 0..part.len() {
+            truth.extend(ground_truth(image, &part.boxes(image)?));
+        }
+        let times: Vec<Vec<u64>> = draws(groups.len())
+            .take(RESAMPLES)
+            .map(|drawn| times_of(groups, &drawn, part.len()))
+            .collect();
+        let one = |found: &[Vec<Kept>]| Self::one(&truth, found, classes, &times);
+        let all: Vec<_> = std::thread::scope(|scope| {
+            let started: Vec<_> = networks
+                .iter()
+                .map(|found| scope.spawn(|| one(found)))
+                .collect();
+            started.into_iter().map(|thread| thread.join()).collect()
+        });
+        let each = all.into_iter().map(|found| match found {
+            Ok(found) => found.map_err(|error| MethodError::from(error).into()),
+            Err(_) => Err(TrainError::Setting(
+                "an interval over images could not be taken: its thread panicked".to_owned(),
+            )),
+        });
+        each.collect()
     }
-    let refused = |error: DetectionError| limbeck_methods::MethodError::from(error);
-    Ok(ResampledPrecision::new(&truth, &all, classes).map_err(refused)?)
+
+    fn one(
+        truth: &[GroundTruth],
+        found: &[Vec<Kept>],
+        classes: usize,
+        times: &[Vec<u64>],
+    ) -> Result<Self, DetectionError> {
+        let found: Vec<_> = found
+            .iter()
+            .enumerate()
+            .flat_map(|(image, found)| detections(image, found))
+            .collect();
+        let matched = ResampledPrecision::new(truth, &found, classes)?;
+        Ok(Self(
+            times.iter().map(|times| matched.classes(times)).collect(),
+        ))
+    }
+
+    /// The mean over classes in each resample.
+    fn means(&self) -> impl Iterator<Item = Option<f64>> + '_ {
+        self.0.iter().map(|classes| {
+            let known: Vec<f64> = classes.iter().copied().flatten().collect();
+            (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+        })
+    }
+
+    /// The 95 % interval of the AP of each class, in percent; `None` of one that is absent from a resample in
+    /// ten or more.
+    pub fn intervals(&self) -> Vec<Option<[f64; 2]>> {
+        let classes = self.0.first().map_or(0, Vec::len);
+        let of = |class: usize| {
+            let values = self.0.iter().filter_map(|resample| resample[class]);
+            let values: Vec<f64> = values.map(|ap| 100.0 * ap).collect();
+            match 10 * values.len() > 9 * RESAMPLES {
+                true => interval(values),
+                false => None,
+            }
+        };
+        (0..classes).map(of).collect()
+    }
 }
 
 /// The 95 % interval of the mean gain of `students` over the `baselines` of the same seeds in AP, in points,
-/// over `groups` of images of `part`. `None` where there are no pairs or fewer than two groups.
-///
-/// # Errors
-/// Boxes that cannot be read.
+/// over `groups` of `images` images. `None` where there are no pairs or fewer than two groups.
 pub(crate) fn gain_over_images(
-    part: &Part,
-    students: &[&[Vec<Kept>]],
-    baselines: &[&[Vec<Kept>]],
-    classes: usize,
+    students: &[ResampledClasses],
+    baselines: &[ResampledClasses],
     groups: &[Vec<usize>],
-) -> Result<Option<Resampled>, TrainError> {
-    if students.is_empty() || students.len() != baselines.len() || groups.len() < 2 {
-        return Ok(None);
+    images: usize,
+) -> Option<Resampled> {
+    if students.is_empty() || students.len() != baselines.len() {
+        return None;
     }
-    let all = |networks: &[&[Vec<Kept>]]| -> Result<Vec<_>, TrainError> {
-        networks
+    let pairs = students.iter().zip(baselines);
+    let gains: Vec<Vec<Option<f64>>> = pairs
+        .map(|(student, baseline)| {
+            let both = student.means().zip(baseline.means());
+            both.map(|(student, baseline)| Some(student? - baseline?))
+                .collect()
+        })
+        .collect();
+    let mean = |resample: usize| -> Option<f64> {
+        let pairs = gains
             .iter()
-            .map(|found| matched(part, found, classes))
-            .collect()
+            .map(|pair| pair.get(resample).copied().flatten());
+        let pairs: Option<Vec<f64>> = pairs.collect();
+        let pairs = pairs?;
+        Some(100.0 * pairs.iter().sum::<f64>() / pairs.len() as f64)
     };
-    let (students, baselines) = (all(students)?, all(baselines)?);
-    let mut gains = Vec::new();
-    for drawn in draws(groups.len()) {
-        let times = times_of(groups, &drawn, part.len());
-        let pairs = students.iter().zip(&baselines);
-        let pairs: Option<Vec<f64>> = pairs
-            .map(|(student, baseline)| Some(student.mean(&times)? - baseline.mean(&times)?))
-            .collect();
-        if let Some(pairs) = pairs {
-            gains.push(100.0 * pairs.iter().sum::<f64>() / pairs.len() as f64);
-        }
-    }
-    Ok(resampled(gains, groups, part.len()))
-}
-
-/// The 95 % interval of the AP of each class, in percent; `None` of one that is absent from a resample in ten
-/// or more, or where there are fewer than two groups.
-///
-/// # Errors
-/// Boxes that cannot be read.
-pub(crate) fn class_intervals(
-    part: &Part,
-    found: &[Vec<Kept>],
-    classes: usize,
-    groups: &[Vec<usize>],
-) -> Result<Vec<Option<[f64; 2]>>, TrainError> {
-    if groups.len() < 2 {
-        return Ok(vec![None; classes]);
-    }
-    let matched = matched(part, found, classes)?;
-    let mut values = vec![Vec::new(); classes];
-    for drawn in draws(groups.len()) {
-        let times = times_of(groups, &drawn, part.len());
-        for (values, ap) in values.iter_mut().zip(matched.classes(&times)) {
-            values.extend(ap.map(|ap| 100.0 * ap));
-        }
-    }
-    let enough = |values: Vec<f64>| match 10 * values.len() > 9 * RESAMPLES {
-        true => interval(values),
-        false => None,
-    };
-    Ok(values.into_iter().map(enough).collect())
+    resampled((0..RESAMPLES).filter_map(mean).collect(), groups, images)
 }
