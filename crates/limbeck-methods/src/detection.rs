@@ -32,5 +32,5 @@ pub use boxes::{ciou, diou, giou, iou};
 pub use decode::decode;
 pub use detect::detect;
 pub use error::DetectionError;
-pub use loss::{DetectionLoss, DetectionLossConfig, DetectionTerms, Gains};
+pub use loss::{DetectionLoss, DetectionLossConfig, DetectionTerms, Gains, MovingBoxes};
 pub use suppression::{Kept, SuppressionConfig, suppress};

@@ -137,7 +137,8 @@ methods! {
         serves: [Classification, Segmentation];
     criterion transkd::TransKd(TransKdConfig), teacher: true, labels: false, Features,
         serves: [Segmentation];
-    procedure tst::Tst(TstConfig), teacher: true, labels: true, Stages;
+    procedure tst::Tst(TstConfig), teacher: true, labels: true, Stages,
+        serves: [Classification, Detection];
     procedure vqae::Vqae(VqaeConfig), teacher: false, labels: false, Images,
         serves: [Pretraining], baseline: vqae;
     procedure wecolora::Wecolora(WecoloraConfig), teacher: true, labels: false, Features;

@@ -17,20 +17,31 @@
 //! at temperature 0.05 whose logit is σ(probabilities_k), or probabilities_k with `true_logit`.
 //! z: student, u: teacher; gradients of the search pass through both to the images.
 //!
+//! Of detectors, what moves pixels is one map of each image from where a pixel lands to where it is from,
+//! M = I + Σ_k a_k · (H_k − I) over the geometric operators that are drawn, applied once, to the images that the
+//! other operators have blended and to their boxes: the corners go through M's inverse, the box is the upright one
+//! around them, cut at the border, and is dropped if nothing is left. Both vectors are clamped to −10…10 where they
+//! are used. With L_box, L_obj and L_cls the parts of YOLOv5's loss, times their gains (`task.detection`):
+//! - search: teacher_weight · (L_box + L_obj + L_cls)(u) + student_weight · (−L_box + L'_obj + L'_cls)(z), where L'
+//!   has −ln(1 − p + 1e-10) in the place of −ln p for the objectness and the labelled class of each cell and anchor
+//!   that learns a box, with the factor that −ln p has there, and nothing of all others;
+//! - training: KD(x) = B · (L_box + L_obj + L_cls)(z) + weight · T²/R · Σ_r KL(u_r ‖ z_r), the rows r being those of
+//!   `kd` for detectors; x' has the boxes that were moved with it.
+//!
 //! ## Inputs and shapes
 //! Images `[B, 3, H, W]` of at least 5×5 pixels, logits `[B, K]`, labels `[B]` or the shares of the
-//! classes `[B, K]` (the search takes the class with the greatest).
+//! classes `[B, K]` (the search takes the class with the greatest); of detectors cells `[B, N, 5 + K]` and boxes.
 //!
 //! ## Parameters
 //! | name | default | range | from |
 //! | --- | --- | --- | --- |
-//! | `temperature` | 4 | > 0 | authors' code for CIFAR-100; 1 for ImageNet |
+//! | `temperature` | 4 | > 0 | authors' code for CIFAR-100; 1 for ImageNet; of detectors 1, as of `kd` |
 //! | `weight` | 1 | ≥ 0 | same; 0.5 for ResNet-110 |
 //! | `teacher_weight` | 1 | ≥ 0 | same |
 //! | `student_weight` | 1 | ≥ 0 | same |
 //! | `operators` | 4 | 1 to 14 | same |
 //! | `true_logit` | false | | same |
-//! | `cutout` | none | ≥ 1 | same: 32 for 32×32, 224 for 224×224; none is the height of the images |
+//! | `cutout` | none | ≥ 1 | same: 32 for 32×32, 224 for 224×224, 128 for COCO at 640; none is the height of the images, of detectors a fifth of their longer side |
 //! | `prior_share` | 0.0833 | > 0 | same: 20 epochs beside 240 |
 //! | `first_search` | 0.125 | 0 to 1 | same: epoch 30 of 240 |
 //! | `second_search` | 0.375 | 0 to 1 | same: epoch 90 of 240 |
@@ -42,51 +53,56 @@
 //! prior is trained on the run's images at its size and kept as `stage-prior.safetensors`. The
 //! search's rate is multiplied by 0.9 after an epoch in which the mean loss fell by less than 0.02
 //! and by less than 2 %. Each stage's length is at least one epoch, and stages between searches may
-//! be empty in short runs. Detection and segmentation of the paper are left out. Cost: two images
+//! be empty in short runs. Segmentation of the paper is left out. Cost: two images
 //! for each one in training, forward and backward passes through both networks in the search, and
 //! 1,961 weights of operator networks.
+//!
+//! What the code has for detectors with sigmoids turns the scores of all classes and cells, and a class score says
+//! whether there is an object too. Here class and objectness are told apart, and both are turned where a box is
+//! learnt; other classes and cells are left out, since thousands of cells of background would ask the images for
+//! objects that no label knows. The search's
+//! loss is a mean over images, as theirs is, where that of training is times their number, as YOLOv5's is. Labels
+//! move with their picture: gradients of the box terms reach M through the boxes too; which cells learn them, and how
+//! much objectness they learn, are constants. Focal loss and label smoothing of the task are the teacher's alone in
+//! the search.
 //!
 //! ## Reference
 //! Shao, Chen, Huang, Gong, Wang, Wu. "Teaching What You Should Teach: A Data-Based Distillation
 //! Method". IJCAI 2023. <https://arxiv.org/abs/2212.05422>
 //! Authors' code: <https://github.com/shaoshitong/TST> (f9616a2adda0, no licence file).
 
+mod classifier;
 mod colour;
+mod detector;
 mod draws;
 mod gate;
 mod geometry;
 #[cfg(test)]
 pub mod golden;
+mod moved;
 mod operators;
 mod policy;
 mod prior;
 mod search;
 mod settings;
 
-use burn::tensor::{
-    Int, Tensor,
-    activation::{log_softmax, softmax},
-};
-use limbeck_nn::Taps;
+use burn::tensor::Tensor;
 
 use crate::{
     Act, Cast, Interlude, MethodError, Normalisation, OptimizerChange, OptimizerKind, Probe,
-    Procedure, Progress, Questions, STUDENT, Scene, Stage, State, Supervision, Term,
-    criterion::require_teacher, softmax::softened_kl,
+    Procedure, Progress, Questions, STUDENT, Scene, Stage, State, Term, criterion::require_teacher,
 };
 
 pub use geometry::GeometricNetwork;
-pub use policy::{OperatorNetworks, Policy, PolicyDraws, augment};
+pub use policy::{OperatorNetworks, Policy, PolicyDraws};
 pub use settings::TstConfig;
 
-use policy::{GEOMETRIES, GEOMETRY_PATH};
+use policy::{GEOMETRIES, GEOMETRY_PATH, PolicyNumbers};
 use search::Search;
 
 const COLOUR_MEMBER: &str = "colour-networks";
 const GEOMETRY_MEMBER: &str = "geometric-networks";
 const POLICY_MEMBER: &str = "policy";
-/// Keeps the logarithm of the student's error finite (authors' code).
-const FLOOR: f64 = 1e-8;
 /// Learning rate of the prior's first step, and its factor after each step (authors' code).
 const PRIOR_RATE: (f64, f64) = (1e-3, 0.999);
 /// Weight decay of geometric networks; colour networks have none (authors' code).
@@ -170,108 +186,22 @@ impl Tst {
         })
     }
 
-    /// Terms of the search from logits `[B, K]` of both networks and labels `[B]`.
-    pub fn search_terms(
-        &self,
-        student: Tensor<2>,
-        teacher: Tensor<2>,
-        labels: &Tensor<1, Int>,
-    ) -> [Term; 2] {
-        let [batch, _] = student.dims();
-        let index = labels.clone().reshape([batch, 1]);
-        let right = softmax(student, 1).gather(1, index.clone());
-        let wrong = (-right).add_scalar(1.0 + FLOOR).log();
-        let knows = log_softmax(teacher, 1).gather(1, index);
-        let mean = |sum: Tensor<2>| sum.sum().mul_scalar(-1.0 / batch as f64);
-        [
-            Term::new("search.teacher", mean(knows), self.config.teacher_weight),
-            Term::new("search.student", mean(wrong), self.config.student_weight),
-        ]
-    }
-
-    /// Terms of the training from logits `[2·B, K]`, augmented images first, and labels `[B]` or
-    /// shares of the classes `[B, K]`: `task.augmented`, `kd.augmented`, `kd`. The supervised loss
-    /// of the original images weighs a half too.
-    pub fn distillation_terms(
-        &self,
-        student: &Tensor<2>,
-        teacher: &Tensor<2>,
-        supervision: Supervision<'_>,
-    ) -> Result<[Term; 3], MethodError> {
-        let half = |logits: &Tensor<2>, number| {
-            let batch = logits.dims()[0] / 2;
-            logits.clone().narrow(0, number * batch, batch)
-        };
-        let soft = |number| {
-            let teacher = half(teacher, number).inner();
-            softened_kl(half(student, number), teacher, self.config.temperature)
-        };
-        let task = supervision.loss(half(student, 0))?;
-        let weight = 0.5 * self.config.weight;
-        Ok([
-            Term::new("task.augmented", task, 0.5),
-            Term::new("kd.augmented", soft(0), weight),
-            Term::new("kd", soft(1), weight),
-        ])
-    }
-
-    /// Augmented images; gradients reach the policy if the act trains it.
-    fn augmented(
+    /// The policy's numbers for a batch of `images` `[B, 3, H, W]`, and all that is drawn for it.
+    fn draw(
         &self,
         scene: &mut Scene<'_>,
         images: &Tensor<4>,
-    ) -> Result<Tensor<4>, MethodError> {
-        let TstConfig {
-            operators, cutout, ..
-        } = self.config;
+        cutout: usize,
+        bound: Option<f64>,
+    ) -> Result<(PolicyNumbers, PolicyDraws), MethodError> {
+        let operators = self.config.operators;
         let draws = PolicyDraws::draw(scene.seed(), images, operators, cutout);
         let numbers = scene.modules(POLICY_MEMBER, |pass| {
             let uniform = draws.uniform.clone();
-            self.policy.numbers(pass, uniform, self.config.true_logit)
+            let true_logit = self.config.true_logit;
+            self.policy.numbers(pass, uniform, true_logit, bound)
         })?;
-        let scene = &*scene;
-        scene.evaluate_modules(COLOUR_MEMBER, |colours| {
-            scene.evaluate_modules(GEOMETRY_MEMBER, |geometries| {
-                augment(
-                    &self.networks,
-                    (colours, geometries),
-                    images.clone(),
-                    &numbers,
-                    &draws,
-                    &self.normalisation,
-                )
-            })
-        })?
-    }
-
-    fn distil(&self, scene: &mut Scene<'_>) -> Result<Vec<Term>, MethodError> {
-        let batch = scene.batch();
-        let [count, ..] = batch.images.dims();
-        let augmented = self.augmented(scene, &batch.images)?.inner();
-        let all = Tensor::cat(vec![augmented, batch.images.clone()], 0);
-        let teacher = scene
-            .teacher(Self::ID, all.clone(), &Taps::none())?
-            .logits();
-        let student = scene.train(STUDENT, all, &Taps::none())?.logits();
-        let task = scene.task(student.clone().narrow(0, count, count))?;
-        let mut terms = vec![Term::new("task", task, 0.5)];
-        terms.extend(self.distillation_terms(&student, &teacher, scene.supervision())?);
-        Ok(terms)
-    }
-
-    fn seek(&mut self, scene: &mut Scene<'_>) -> Result<Vec<Term>, MethodError> {
-        let batch = scene.batch();
-        let images = self.augmented(scene, &batch.images)?;
-        let none = Taps::none();
-        let student = scene.evaluate(STUDENT, images.clone(), &none)?.logits();
-        let teacher = scene.teacher_through(Self::ID, images, &none)?.logits();
-        let terms = self.search_terms(student, teacher, batch.target.classes(Self::ID)?.0);
-        for term in &terms {
-            let value = term.value.clone().inner().into_scalar::<f64>();
-            self.search.sum += term.weight * value;
-        }
-        self.search.steps += 1.0;
-        Ok(terms.into())
+        Ok((numbers, draws))
     }
 }
 
@@ -327,10 +257,22 @@ impl Procedure for Tst {
         act: usize,
         scene: &mut Scene<'_>,
     ) -> Result<Vec<Term>, MethodError> {
+        // Of detectors.
+        let loss = scene.supervision().task.detection_loss();
         match Kind::of(stage) {
             Kind::Prior => self.imitate(act, scene),
-            Kind::Distil => self.distil(scene),
-            Kind::Search => self.seek(scene),
+            Kind::Distil => match loss {
+                Some(_) => self.distil_cells(scene),
+                None => self.distil_classes(scene),
+            },
+            Kind::Search => {
+                let terms = match loss {
+                    Some(loss) => self.seek_by_cells(scene, loss)?,
+                    None => self.seek_by_classes(scene)?,
+                };
+                self.search.add(&terms);
+                Ok(terms.into())
+            }
         }
     }
 

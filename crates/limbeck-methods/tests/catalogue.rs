@@ -8,6 +8,7 @@
 mod catalogue {
     mod combinations;
     mod company;
+    mod detection;
     mod documents;
     mod gradients;
     mod joint_task;

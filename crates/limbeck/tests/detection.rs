@@ -166,6 +166,48 @@ fn a_run_that_is_killed_goes_on_to_the_same_bits() {
 }
 
 #[test]
+fn a_detector_learns_from_pictures_that_are_searched_and_resumes_inside_all_turns() {
+    let place = place_with_teacher();
+    let arguments = |out: &str| {
+        let arguments = distill("teacher", "tst", out, &[]);
+        arguments.into_iter().map(str::to_owned).collect()
+    };
+    kill_and_resume(&place, arguments, 3);
+    for file in [
+        "last.safetensors",
+        "stage-prior.safetensors",
+        "stage-search-1.safetensors",
+        "stage-search-2.safetensors",
+    ] {
+        let of = |run: &str| bytes(&place.path(run).join("jobs/student-0").join(file));
+        assert!(of("undisturbed") == of("killed"), "{file} differs");
+    }
+    let found = results(&place, "undisturbed");
+    let terms = |epoch: usize| {
+        let terms = &found["students"][0]["epochs"][epoch]["terms"];
+        terms.as_object().unwrap().clone()
+    };
+    let search = terms(1);
+    for term in ["search.teacher", "search.student"] {
+        assert!(search.contains_key(term), "{search:?}");
+    }
+    let last = found["students"][0]["epochs"].as_array().unwrap().len() - 1;
+    let learnt = terms(last);
+    for term in [
+        "box",
+        "box.augmented",
+        "class.augmented",
+        "kd",
+        "kd.augmented",
+    ] {
+        assert!(learnt.contains_key(term), "{learnt:?}");
+    }
+    let recipe = text_of(&place, "undisturbed/recipe.toml");
+    let method = recipe.split("[method.tst]").nth(1).unwrap();
+    assert!(method.contains("temperature = 1.0"), "{recipe}");
+}
+
+#[test]
 fn stored_cells_give_the_bits_that_the_teacher_itself_gives() {
     let place = place_with_teacher();
     let own = [

@@ -31,6 +31,8 @@ pub struct Assigned {
     pub cell: [usize; 2],
     /// Class of the box.
     pub class: usize,
+    /// Number of the box in the list that was given.
+    pub target: usize,
     /// The box in cells, its centre from the cell's upper left corner: x, y, w, h.
     pub bounds: [f64; 4],
     /// Width and height of the anchor in cells.
@@ -96,13 +98,17 @@ fn level_cells(
         .iter()
         .enumerate()
         .flat_map(|(anchor, &anchor_size)| {
-            targets.iter().map(move |target| Match {
-                target: *target,
-                anchor,
-                anchor_size,
-                center: [0, 1].map(|axis| target.center[axis] * extent[axis]),
-                size: [0, 1].map(|axis| target.size[axis] * extent[axis]),
-            })
+            targets
+                .iter()
+                .enumerate()
+                .map(move |(number, target)| Match {
+                    target: *target,
+                    number,
+                    anchor,
+                    anchor_size,
+                    center: [0, 1].map(|axis| target.center[axis] * extent[axis]),
+                    size: [0, 1].map(|axis| target.size[axis] * extent[axis]),
+                })
         })
         .filter(|entry| entry.fits(ratio))
         .collect();
@@ -127,6 +133,7 @@ fn level_cells(
 /// A box with an anchor that it goes to, in cells.
 struct Match {
     target: TargetBox,
+    number: usize,
     anchor: usize,
     anchor_size: [f64; 2],
     center: [f64; 2],
@@ -151,6 +158,7 @@ impl Match {
             anchor: self.anchor,
             cell: [row as usize, column as usize],
             class: self.target.class,
+            target: self.number,
             bounds: [
                 self.center[0] - column,
                 self.center[1] - row,

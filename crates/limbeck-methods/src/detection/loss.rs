@@ -7,13 +7,16 @@
 //! as in YOLOv5, each cross entropy is multiplied by (t/4 + 3(1 − t)/4)·(1 − p_t)^γ, where
 //! p_t = tp + (1 − t)(1 − p).
 
+mod moving;
 mod settings;
+mod turned;
 
 use burn::tensor::{
     Int, Tensor, TensorData,
     activation::{log_sigmoid, sigmoid},
 };
 
+pub use moving::MovingBoxes;
 pub use settings::{DetectionLossConfig, Gains};
 
 use super::{Anchors, Assigned, DetectionError, TargetBox, assign, ciou};
@@ -46,10 +49,14 @@ pub struct DetectionTerms {
 }
 
 impl DetectionTerms {
+    /// The sum of the parts: `[1]`.
+    pub fn sum(&self) -> Tensor<1> {
+        self.bounds.clone() + self.objectness.clone() + self.classes.clone()
+    }
+
     /// The sum of the parts, times the number of images: `[1]`.
     pub fn total(&self) -> Tensor<1> {
-        let sum = self.bounds.clone() + self.objectness.clone() + self.classes.clone();
-        sum.mul_scalar(self.batch as f64)
+        self.sum().mul_scalar(self.batch as f64)
     }
 }
 
@@ -108,12 +115,31 @@ impl DetectionLoss {
         raw: &[Tensor<5>],
         targets: &[TargetBox],
     ) -> Result<DetectionTerms, DetectionError> {
+        self.sum_of_levels(raw, targets, None, |entries, picked, rows| {
+            self.level(entries, picked, rows)
+        })
+    }
+
+    /// The parts of all levels, each of which `level` makes of its entries, what is picked for them where
+    /// there are any, and all rows `[n, 5 + K]`. `sides` are those of [`MovingBoxes`].
+    fn sum_of_levels(
+        &self,
+        raw: &[Tensor<5>],
+        targets: &[TargetBox],
+        sides: Option<&Tensor<2>>,
+        level: impl Fn(&[Assigned], Option<&Picked>, Tensor<2>) -> Level,
+    ) -> Result<DetectionTerms, DetectionError> {
         let assigned = self.assign(raw, targets)?;
         let [batch, _] = self.anchors.check_maps(raw)?;
         let zero = Tensor::zeros([1], (&raw[0].device(), raw[0].dtype()));
         let (mut bounds, mut objectness, mut classes) = (zero.clone(), zero.clone(), zero);
         for ((map, entries), balance) in raw.iter().zip(&assigned).zip(&self.config.balance) {
-            let level = self.level(map, entries)?;
+            let [_, anchors, height, width, numbers] = map.dims();
+            let rows = map
+                .clone()
+                .reshape([batch * anchors * height * width, numbers]);
+            let picked = Picked::new(map, &rows, entries, sides)?;
+            let level = level(entries, picked.as_ref(), rows);
             if let Some((its_bounds, its_classes)) = level.of_entries {
                 bounds = bounds + its_bounds;
                 classes = classes + its_classes;
@@ -129,58 +155,28 @@ impl DetectionLoss {
         })
     }
 
-    fn level(&self, map: &Tensor<5>, entries: &[Assigned]) -> Result<Level, DetectionError> {
-        let [batch, anchors, height, width, numbers] = map.dims();
-        let count = batch * anchors * height * width;
-        let rows: Tensor<2> = map.clone().reshape([count, numbers]);
-        let options = (&map.device(), map.dtype());
-        let table = |values: Vec<f64>, width: usize| {
-            let shape = [values.len() / width, width];
-            Tensor::<2>::from_data(TensorData::new(values, shape), options)
-        };
-        let mut wanted = vec![0.0; count];
-        let mut of_entries = None;
-        if !entries.is_empty() {
-            let places: Vec<i64> = entries
-                .iter()
-                .map(|a| {
-                    let plane = a.image * anchors + a.anchor;
-                    ((plane * height + a.cell[0]) * width + a.cell[1]) as i64
-                })
-                .collect();
-            let index = TensorData::new(places.clone(), [places.len()]);
-            let picked = rows
-                .clone()
-                .select(0, Tensor::<1, Int>::from_data(index, &map.device()));
-            let overlap = ciou(
-                predicted(&picked, &table(columns(entries, |a| a.anchor_size), 2)),
-                table(columns(entries, |a| a.bounds), 4),
-            )?;
-            let found = overlap.clone().inner().into_data();
+    fn level(&self, entries: &[Assigned], picked: Option<&Picked>, rows: Tensor<2>) -> Level {
+        let mut wanted = vec![0.0; rows.dims()[0]];
+        let of_entries = picked.map(|picked| {
+            let found = picked.overlap.clone().inner().into_data();
             let share = self.config.objectness_overlap;
             // Of several entries of a cell and anchor the last one counts.
-            for (&place, overlap) in places.iter().zip(found.iter::<f64>()) {
+            for (&place, overlap) in picked.places.iter().zip(found.iter::<f64>()) {
                 wanted[place as usize] = 1.0 - share + share * overlap.max(0.0);
             }
-            let bounds = mean(overlap.neg().add_scalar(1.0));
-            let classes = self.class_loss(&picked, entries, table);
-            of_entries = Some((bounds, classes));
-        }
+            let bounds = mean(picked.overlap.clone().neg().add_scalar(1.0));
+            (bounds, self.class_loss(&picked.rows, entries))
+        });
         let weight = self.config.objectness_positive_weight;
-        let objectness = rows.narrow(1, 4, 1);
-        let objectness = self.cross_entropy(objectness, table(wanted, 1), weight);
-        Ok(Level {
+        let wanted = table(&rows, wanted, 1);
+        let objectness = self.cross_entropy(rows.narrow(1, 4, 1), wanted, weight);
+        Level {
             of_entries,
             objectness,
-        })
+        }
     }
 
-    fn class_loss(
-        &self,
-        picked: &Tensor<2>,
-        entries: &[Assigned],
-        table: impl Fn(Vec<f64>, usize) -> Tensor<2>,
-    ) -> Tensor<1> {
+    fn class_loss(&self, picked: &Tensor<2>, entries: &[Assigned]) -> Tensor<1> {
         let [count, numbers] = picked.dims();
         let classes = numbers - 5;
         if classes == 1 {
@@ -193,7 +189,7 @@ impl DetectionLoss {
         }
         let weight = self.config.class_positive_weight;
         let logits = picked.clone().narrow(1, 5, classes);
-        self.cross_entropy(logits, table(wanted, classes), weight)
+        self.cross_entropy(logits, table(picked, wanted, classes), weight)
     }
 
     /// Mean binary cross entropy of `logits` `[n, m]` with `wanted` (0 to 1, alike), whose share of 1 counts
@@ -227,6 +223,57 @@ struct Level {
     /// Box and class terms, where anything is assigned.
     of_entries: Option<(Tensor<1>, Tensor<1>)>,
     objectness: Tensor<1>,
+}
+
+/// What is predicted where a level's entries are.
+struct Picked {
+    /// Row of each entry.
+    places: Vec<i64>,
+    /// `[n, 5 + K]`.
+    rows: Tensor<2>,
+    /// CIoU of each with its box, `[n]`.
+    overlap: Tensor<1>,
+}
+
+impl Picked {
+    /// Of the level's `rows`, which are those of `map` `[B, A, H, W, 5 + K]`; `None` without entries.
+    fn new(
+        map: &Tensor<5>,
+        rows: &Tensor<2>,
+        entries: &[Assigned],
+        sides: Option<&Tensor<2>>,
+    ) -> Result<Option<Self>, DetectionError> {
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let [_, anchors, height, width, _] = map.dims();
+        let place = |a: &Assigned| {
+            let plane = a.image * anchors + a.anchor;
+            ((plane * height + a.cell[0]) * width + a.cell[1]) as i64
+        };
+        let places: Vec<i64> = entries.iter().map(place).collect();
+        let index = TensorData::new(places.clone(), [places.len()]);
+        let picked = rows
+            .clone()
+            .select(0, Tensor::<1, Int>::from_data(index, &map.device()));
+        let wanted = match sides {
+            Some(sides) => moving::in_cells(sides, entries, [height, width]),
+            None => table(rows, columns(entries, |a| a.bounds), 4),
+        };
+        let anchors = table(rows, columns(entries, |a| a.anchor_size), 2);
+        Ok(Some(Self {
+            overlap: ciou(predicted(&picked, &anchors), wanted)?,
+            rows: picked,
+            places,
+        }))
+    }
+}
+
+/// Rows of `width` numbers, where and of the type that `like` is.
+fn table(like: &Tensor<2>, values: Vec<f64>, width: usize) -> Tensor<2> {
+    let shape = [values.len() / width, width];
+    let options = (&like.device(), like.dtype());
+    Tensor::from_data(TensorData::new(values, shape), options)
 }
 
 /// Boxes of raw rows `[n, 5 + K]` in cells, from the cell's corner; anchors `[n, 2]`.

@@ -10,8 +10,8 @@ use super::{
 
 impl PolicyDraws {
     /// Draws `count` operators and all that they need for a batch of `images` `[B, 3, H, W]`; the
-    /// side of the cutout is `cutout`, or the height of the images.
-    pub fn draw(seed: u64, images: &Tensor<4>, count: usize, cutout: Option<usize>) -> Self {
+    /// side of the cutout is `cutout` pixels.
+    pub fn draw(seed: u64, images: &Tensor<4>, count: usize, cutout: usize) -> Self {
         let [batch, _, height, width] = images.dims();
         let options = (&images.device(), images.dtype());
         let uniform = |name: &str, count: usize| {
@@ -59,7 +59,7 @@ impl PolicyDraws {
                 (centre[0] * height as f64) as usize,
                 (centre[1] * width as f64) as usize,
             ],
-            cutout_size: cutout.unwrap_or(height),
+            cutout_size: cutout,
         }
     }
 }

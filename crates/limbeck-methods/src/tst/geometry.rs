@@ -13,18 +13,16 @@ pub struct GeometricNetwork {
     logits: ParameterId,
 }
 
-/// What a geometric network makes.
+/// Where a geometric network moves pixels.
 #[derive(Clone, Debug)]
 #[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
-pub struct Moved {
+pub struct Maps {
     /// Affine maps from output to source coordinates, `[B, 2, 3]`, before the gate.
     pub theta: Tensor<3>,
     /// How far each image is moved, in (0, 1), `[B, 1, 1]`; `None` without a gate.
     pub gate: Option<Tensor<3>>,
     /// The same maps after the gate.
     pub gated: Tensor<3>,
-    /// `[B, C, H, W]`.
-    pub images: Tensor<4>,
 }
 
 /// Random draws of one geometric network.
@@ -62,7 +60,17 @@ impl GeometricNetwork {
         images: Tensor<4>,
         magnitude: Tensor<2>,
         draws: Option<&GeometricDraws>,
-    ) -> Moved {
+    ) -> Tensor<4> {
+        affine_sample(images, self.maps(pass, magnitude, draws).gated)
+    }
+
+    /// Where [`GeometricNetwork::forward`] takes pixels from.
+    pub fn maps(
+        &self,
+        pass: &mut Pass<'_>,
+        magnitude: Tensor<2>,
+        draws: Option<&GeometricDraws>,
+    ) -> Maps {
         let [batch, _] = magnitude.dims();
         let feature = pass.get::<1>(self.feature).reshape([1, 6]);
         let mut h = Tensor::cat(vec![feature.expand([batch, 6]), magnitude], 1);
@@ -71,8 +79,7 @@ impl GeometricNetwork {
         }
         let theta = self.fc.forward(pass, h).reshape([batch, 2, 3]);
         let Some(draws) = draws else {
-            return Moved {
-                images: affine_sample(images, theta.clone()),
+            return Maps {
                 gated: theta.clone(),
                 gate: None,
                 theta,
@@ -80,18 +87,22 @@ impl GeometricNetwork {
         };
         let logits = pass.get::<1>(self.logits).reshape([1, 1, 1]);
         let share = gate(draws.uniform.clone(), logits);
-        let identity = Tensor::<3>::from_data(
-            [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]],
-            (&pass.device().clone(), pass.dtype()),
-        );
-        let gated = theta.clone() * share.clone() + (-share.clone()).add_scalar(1.0) * identity;
-        Moved {
-            images: affine_sample(images, gated.clone()),
+        let gated =
+            theta.clone() * share.clone() + (-share.clone()).add_scalar(1.0) * identity(&theta);
+        Maps {
             theta,
             gate: Some(share),
             gated,
         }
     }
+}
+
+/// The map that moves nothing, `[1, 2, 3]`, where and of the type that `like` is.
+pub fn identity(like: &Tensor<3>) -> Tensor<3> {
+    Tensor::from_data(
+        [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]],
+        (&like.device(), like.dtype()),
+    )
 }
 
 /// Bilinear sampling of `images` `[B, C, H, W]` where the affine maps `theta` `[B, 2, 3]` lead:

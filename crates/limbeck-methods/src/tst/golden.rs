@@ -15,8 +15,10 @@ use crate::{
         run::{Run, values},
     },
     tst::{
-        GeometricNetwork, OperatorNetworks, Policy, PolicyDraws, Tst, TstConfig, augment,
-        colour::ColourNetwork, geometry::GeometricDraws,
+        GeometricNetwork, OperatorNetworks, Policy, PolicyDraws, Tst, TstConfig,
+        colour::ColourNetwork,
+        geometry::{GeometricDraws, affine_sample},
+        policy::augment,
     },
 };
 
@@ -62,14 +64,15 @@ fn geometric(case: &Case) -> BTreeMap<String, Values> {
         uniform: case.tensor("in.u"),
     };
     let still = network.forward(&mut pass(&tracked), images.clone(), magnitude.clone(), None);
-    let moved = network.forward(&mut pass(&tracked), images, magnitude, Some(&draws));
-    run.out("theta", &moved.theta);
-    run.set("out.prob", shaped(&moved.gate.unwrap(), &[batch]));
-    run.out("theta_sampled", &moved.gated);
-    run.out("image", &moved.images);
-    run.out("image_eval", &still.images);
+    let maps = network.maps(&mut pass(&tracked), magnitude, Some(&draws));
+    let moved = affine_sample(images, maps.gated.clone());
+    run.out("theta", &maps.theta);
+    run.set("out.prob", shaped(&maps.gate.unwrap(), &[batch]));
+    run.out("theta_sampled", &maps.gated);
+    run.out("image", &moved);
+    run.out("image_eval", &still);
     run.track(&tracked);
-    run.finish(&(moved.images * case.tensor("in.weight")).sum())
+    run.finish(&(moved * case.tensor("in.weight")).sum())
 }
 
 fn colour(case: &Case) -> BTreeMap<String, Values> {
@@ -155,7 +158,7 @@ fn policy(case: &Case) -> BTreeMap<String, Values> {
     };
     let tracked = numbers.tracked();
     let images = run.input::<4>("image");
-    let used = policy.numbers(&pass(&tracked), draws.uniform.clone(), false);
+    let used = policy.numbers(&pass(&tracked), draws.uniform.clone(), false, None);
     run.out("p", &used.probabilities);
     run.out("m", &used.magnitudes);
     run.out("p_relaxed", &used.applied);

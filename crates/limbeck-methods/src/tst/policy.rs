@@ -98,16 +98,27 @@ impl Policy {
     }
 
     /// The policy's numbers for the uniform draws `[14]`. With `true_logit` the logit of the draw
-    /// is the probability's own; without, as in the authors' code, its sigmoid.
-    pub fn numbers(&self, pass: &Pass<'_>, uniform: Tensor<1>, true_logit: bool) -> PolicyNumbers {
-        let raw = pass.get::<1>(self.probabilities);
+    /// is the probability's own; without, as in the authors' code, its sigmoid. Both vectors are taken
+    /// no further from 0 than `bound`, where there is one.
+    pub fn numbers(
+        &self,
+        pass: &Pass<'_>,
+        uniform: Tensor<1>,
+        true_logit: bool,
+        bound: Option<f64>,
+    ) -> PolicyNumbers {
+        let bounded = |numbers: Tensor<1>| match bound {
+            Some(bound) => numbers.clamp(-bound, bound),
+            None => numbers,
+        };
+        let raw = bounded(pass.get::<1>(self.probabilities));
         let probabilities = sigmoid(raw.clone());
         let logits = match true_logit {
             true => raw,
             false => probabilities.clone(),
         };
         PolicyNumbers {
-            magnitudes: sigmoid(pass.get::<1>(self.magnitudes)),
+            magnitudes: sigmoid(bounded(pass.get::<1>(self.magnitudes))),
             applied: gate(uniform, logits),
             probabilities,
         }
@@ -146,9 +157,7 @@ pub fn augment(
         {
             let network = &networks.geometries[operator - COLOURS];
             let strength = magnitude(operator);
-            network
-                .forward(geometry_pass, x, strength, Some(drawn))
-                .images
+            network.forward(geometry_pass, x, strength, Some(drawn))
         } else {
             match operator - NETWORKS {
                 0 => on_pixels(normalisation, &x, Pixels::equalize),

@@ -54,9 +54,7 @@ impl Tst {
                         .images
                 } else {
                     let network = &self.networks.geometries[place];
-                    network
-                        .forward(pass, images.clone(), magnitude, None)
-                        .images
+                    network.forward(pass, images.clone(), magnitude, None)
                 };
                 let value = mean_squared_error(made, target);
                 terms.push(Term::new(&format!("prior.{name}"), value, 1.0));

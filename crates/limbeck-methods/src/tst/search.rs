@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::{MethodError, State};
+use crate::{MethodError, State, Term};
 
 use super::Tst;
 
@@ -17,9 +17,9 @@ pub struct Search {
     /// Mean loss of the epoch before.
     before: f64,
     /// Sum of this epoch's losses.
-    pub sum: f64,
+    sum: f64,
     /// Their number.
-    pub steps: f64,
+    steps: f64,
 }
 
 impl Search {
@@ -31,6 +31,15 @@ impl Search {
             sum: 0.0,
             steps: 0.0,
         }
+    }
+
+    /// Counts a step whose loss has these terms.
+    pub fn add(&mut self, terms: &[Term]) {
+        for term in terms {
+            let value = term.value.clone().inner().into_scalar::<f64>();
+            self.sum += term.weight * value;
+        }
+        self.steps += 1.0;
     }
 
     /// Takes a tenth off the learning rate where the mean loss has hardly fallen.

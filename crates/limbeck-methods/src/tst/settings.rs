@@ -25,7 +25,8 @@ pub struct TstConfig {
     pub operators: usize,
     /// Whether probabilities are logits themselves.
     pub true_logit: bool,
-    /// Side of the cutout in pixels.
+    /// Side of the cutout in pixels; `None` is the images' height, and of detectors a fifth of their longer
+    /// side.
     pub cutout: Option<usize>,
     /// Epochs of the prior as a share of the recipe's.
     pub prior_share: f64,

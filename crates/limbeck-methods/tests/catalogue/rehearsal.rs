@@ -10,14 +10,14 @@ use limbeck_methods::{
     Batch, Cast, Classification, Classifier, Follower, HeldOut, Interlude, MethodEntry,
     MethodError, Normalisation, Origin, Played, Pretraining, Probe, Procedure, Progress, Scene,
     Section, Segmentation, Setting, Stage, Target, Task, TaskKind, Teacher, TeacherNetwork, Term,
-    TrainingPart, cast, entries, pretrains,
+    TrainingPart, cast, detection::TargetBox, entries, pretrains,
 };
 use limbeck_nn::{
     Init, InputShape, Mode, Network, Outputs, Pass, Tap, Taps, layer::resize_bilinear, model,
 };
 use serde_json::Value;
 
-use super::scene::{OF_TRANSFORMERS, scene_of};
+use super::scene::{OF_TRANSFORMERS, detection, scene_of};
 
 /// What the networks see.
 pub const INPUT: InputShape = InputShape {
@@ -200,7 +200,7 @@ pub fn assemble_named(name: &str, settings: &Settings) -> Result<(), MethodError
     if !entries.iter().any(rehearsed) {
         let scene = scene_of(&entries);
         let student = match scene.task() {
-            TaskKind::Detection => detector(),
+            TaskKind::Detection => detector(1),
             _ => network("resnet8", 1),
         };
         return cast(name, settings, &scene.probe(), student).map(drop);
@@ -253,15 +253,49 @@ pub fn batch(name: &str) -> Batch {
     }
 }
 
+/// What networks that find objects see.
+const OBJECTS: InputShape = InputShape {
+    channels: 3,
+    height: 32,
+    width: 32,
+    classes: 5,
+};
+
 /// A small network of the zoo that finds objects.
-fn detector() -> Network {
-    let input = InputShape {
-        channels: 3,
-        height: 32,
-        width: 32,
-        classes: 5,
-    };
-    model::build("yolov5n_x0.25", input, 1, &Device::flex(), DType::F64).unwrap()
+fn detector(seed: u64) -> Network {
+    let device = Device::flex();
+    model::build("yolov5n_x0.25", OBJECTS, seed, &device, DType::F64).unwrap()
+}
+
+/// Images with boxes: none on the first, one and two and three on the others.
+fn boxed(name: &str) -> Batch {
+    let InputShape {
+        channels,
+        height,
+        width,
+        classes,
+    } = OBJECTS;
+    let shape = [BATCH, channels, height, width];
+    let numbers = Init::Normal(0.5).draw(11, name, shape.iter().product());
+    let boxes = (0..BATCH).flat_map(|image| {
+        (0..image).map(move |number| TargetBox {
+            image,
+            class: (image + number) % classes,
+            center: [0.3 + 0.2 * number as f64, 0.4 + 0.1 * image as f64],
+            size: [0.4, 0.3 + 0.1 * number as f64],
+        })
+    });
+    Batch::new(
+        Tensor::from_data(
+            TensorData::new(numbers, shape),
+            (&Device::flex(), DType::F64),
+        ),
+        Target::Boxes {
+            boxes: boxes.collect(),
+            images: BATCH,
+        },
+        (0..BATCH).collect(),
+    )
 }
 
 /// What networks that segment see.
@@ -307,7 +341,7 @@ fn batch_for(kind: TaskKind, name: &str) -> Batch {
     match kind {
         TaskKind::Classification | TaskKind::Pretraining => batch(name),
         TaskKind::Segmentation => scenery(name),
-        TaskKind::Detection => unimplemented!("procedures for boxes are rehearsed by runs"),
+        TaskKind::Detection => boxed(name),
     }
 }
 
@@ -381,6 +415,35 @@ impl Rehearsal {
                 auxiliary_weight: 0.4,
                 ..Segmentation::default()
             }),
+        }
+    }
+
+    /// The method `id` between small networks that find objects.
+    pub fn detecting(id: &str, settings: Value) -> Self {
+        let (student, teacher) = (detector(1), detector(2));
+        let settings = [(id.to_owned(), settings)].into();
+        let probe = Probe {
+            student: student.taps(),
+            teacher: Some(teacher.taps()),
+            classes: OBJECTS.classes,
+            training: TrainingPart {
+                normalisation: normalisation(),
+                ..TrainingPart::unlabelled(40)
+            },
+            teacher_classifier: None,
+            teacher_network: None,
+            ..probe(None)
+        };
+        let (procedure, cast) = match cast(id, &settings, &probe, student) {
+            Ok(made) => made,
+            Err(error) => panic!("{id}: {error}"),
+        };
+        Self {
+            stages: procedure.stages(3),
+            procedure,
+            cast,
+            teacher: FrozenNetwork(teacher, Asked::default()),
+            task: Box::new(detection()),
         }
     }
 

@@ -213,3 +213,132 @@ fn a_perfect_box_costs_nothing() {
     let size = crate::testing::tensor(own.anchor_size.to_vec(), [1, 2]);
     assert_close(&numbers(&predicted(&row, &size)), &own.bounds);
 }
+
+/// A loss whose anchors are squares, so that shapes of square boxes have no share in CIoU.
+fn square_loss() -> DetectionLoss {
+    let level = |stride, side: f64| AnchorLevel {
+        stride,
+        sizes: vec![[side, side]],
+    };
+    let anchors = Anchors::new(vec![level(8, 8.0), level(16, 20.0), level(32, 40.0)]);
+    DetectionLoss::new(DetectionLossConfig::default(), anchors.unwrap()).unwrap()
+}
+
+/// Maps for it in which all predicted boxes are squares.
+fn square_maps() -> Vec<Tensor<5>> {
+    let map = |side| {
+        let map = random::<5>(&format!("square {side}"), [2, 1, side, side, 8]);
+        let part = |from, count| map.clone().narrow(4, from, count);
+        Tensor::cat(vec![part(0, 3), part(2, 1), part(4, 4)], 4)
+    };
+    [4, 2, 1].into_iter().map(map).collect()
+}
+
+fn sides_of(targets: &[TargetBox]) -> Vec<f64> {
+    let sides = |t: &TargetBox| [t.center[0], t.center[1], t.size[0], t.size[1]];
+    targets.iter().flat_map(sides).collect()
+}
+
+#[test]
+fn boxes_that_move_have_the_loss_of_those_that_stand_still_and_a_slope() {
+    let (loss, maps) = (square_loss(), square_maps());
+    let terms = |sides: Tensor<2>| {
+        let boxes = MovingBoxes {
+            boxes: targets().to_vec(),
+            sides: Some(sides),
+        };
+        loss.terms_of_moving(&maps, &boxes).unwrap()
+    };
+    let numbers = sides_of(&targets());
+    let rows = |numbers: Vec<f64>| crate::testing::tensor(numbers, [3, 4]);
+    let still = loss.terms(&maps, &targets()).unwrap();
+    let sides = leaf(rows(numbers.clone()));
+    let moving = terms(sides.clone());
+    let parts = |terms: &DetectionTerms| {
+        [&terms.bounds, &terms.objectness, &terms.classes].map(|part| number(&part.clone().inner()))
+    };
+    assert_close(&parts(&moving), &parts(&still));
+    let found = gradient(&sides, &moving.bounds.backward()).unwrap();
+    for (i, found) in found.iter().enumerate() {
+        let value = |by: f64| {
+            let mut moved = numbers.clone();
+            moved[i] += by;
+            number(&terms(rows(moved)).bounds)
+        };
+        let expected = (value(1e-6) - value(-1e-6)) / 2e-6;
+        assert!(
+            (found - expected).abs() < 1e-7,
+            "{i}: {found}, not {expected}"
+        );
+    }
+    assert!(found.iter().any(|slope| slope.abs() > 1e-3));
+    let wrong = MovingBoxes {
+        boxes: targets()[1..].to_vec(),
+        sides: Some(rows(numbers)),
+    };
+    let error = loss.terms_of_moving(&maps, &wrong).unwrap_err();
+    assert!(error.to_string().contains("[2, 4]"), "{error}");
+}
+
+#[test]
+fn the_turned_loss_wants_what_is_there_to_be_missed() {
+    let loss = DetectionLoss::new(DetectionLossConfig::default(), anchors()).unwrap();
+    let maps: Vec<Tensor<5>> = raw(3).into_iter().map(leaf).collect();
+    let boxes = MovingBoxes::still(targets().to_vec());
+    let turned = loss.turned(&maps, &boxes).unwrap();
+    let plain = loss.terms(&maps, &targets()).unwrap();
+    assert_close(&[number(&turned.bounds)], &[-number(&plain.bounds)]);
+
+    let assigned = loss.assign(&maps, &targets()).unwrap();
+    let scores = turned.objectness.clone() + turned.classes.clone();
+    let gradients = scores.backward();
+    for (level, (map, entries)) in maps.iter().zip(&assigned).enumerate() {
+        let [_, anchors, height, width, numbers] = map.dims();
+        let found = gradient(map, &gradients).unwrap();
+        let mut learns = vec![[false; 8]; found.len() / numbers];
+        for a in entries {
+            let plane = a.image * anchors + a.anchor;
+            let place = (plane * height + a.cell[0]) * width + a.cell[1];
+            learns[place][4] = true;
+            learns[place][5 + a.class] = true;
+        }
+        let slopes = found.chunks_exact(numbers).zip(&learns);
+        for (row, (slopes, learns)) in slopes.enumerate() {
+            for (slope, learns) in slopes.iter().zip(learns) {
+                let fits = match learns {
+                    true => *slope > 0.0,
+                    false => *slope == 0.0,
+                };
+                assert!(fits, "level {level}, row {row}: {slopes:?}");
+            }
+        }
+        // What the slopes are, by differences, where the first entry is.
+        if let Some(a) = entries.first() {
+            let plane = a.image * anchors + a.anchor;
+            let row = (plane * height + a.cell[0]) * width + a.cell[1];
+            for column in [4, 5 + a.class] {
+                let place = row * numbers + column;
+                let value = |by: f64| {
+                    let mut maps = raw(3);
+                    let mut values = crate::testing::numbers(&maps[level]);
+                    values[place] += by;
+                    maps[level] = crate::testing::tensor(values, maps[level].dims());
+                    let turned = loss.turned(&maps, &boxes).unwrap();
+                    number(&(turned.objectness + turned.classes))
+                };
+                let expected = (value(1e-5) - value(-1e-5)) / 2e-5;
+                assert!((found[place] - expected).abs() < 1e-8, "{column}");
+            }
+        }
+    }
+    assert!(assigned.iter().any(|entries| !entries.is_empty()));
+
+    let nothing = loss.turned(&raw(3), &MovingBoxes::still(Vec::new()));
+    assert_eq!(number(&nothing.unwrap().sum()), 0.0);
+    let one = MovingBoxes::still(vec![target(0, 0, [0.3, 0.6], 0.4)]);
+    assert_eq!(number(&loss.turned(&raw(1), &one).unwrap().classes), 0.0);
+    // Sure of everything, there is still a number.
+    let sure: Vec<_> = raw(3).iter().map(|map| map.ones_like() * 1e3).collect();
+    let value = number(&loss.turned(&sure, &boxes).unwrap().sum());
+    assert!(value.is_finite() && value > 0.0, "{value}");
+}
