@@ -48,6 +48,8 @@
 //! first stage of `offline` go on from the last step. The terms `joint_accuracy` show how often the
 //! deepest branch is right and weigh nothing. Cost: four images for each one in both networks, and
 //! branches with about as many weights as the network, thrown away afterwards.
+//! Transfer to detection: `--backbone RUN` starts a detector with the backbone of a student such as
+//! `yolov5n_cls`.
 //!
 //! ## Reference
 //! Yang, An, Cai, Xu. "Knowledge Distillation Using Hierarchical Self-Supervision Augmented

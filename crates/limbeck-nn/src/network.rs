@@ -59,6 +59,13 @@ pub trait Architecture: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// What state-dict names of the backbone begin with, dots included, in a network that has them among
+    /// others, as detectors do. Empty where [`Architecture::backbone_prefix`] or
+    /// [`Architecture::head_names`] tells it.
+    fn backbone_names(&self) -> &[&str] {
+        &[]
+    }
+
     /// What state-dict names of a classifier's last linear map begin with, dot included: `fc.`.
     /// Everything else is its backbone. Empty where that is not told.
     fn head_names(&self) -> &[&str] {
@@ -266,8 +273,10 @@ impl Network {
     /// and head are not told apart.
     pub fn is_backbone(&self, name: &str) -> Option<bool> {
         let heads = self.architecture.head_names();
+        let layers = self.architecture.backbone_names();
         match self.backbone_prefix() {
             Some(prefix) => Some(name.starts_with(prefix)),
+            None if !layers.is_empty() => Some(layers.iter().any(|layer| name.starts_with(layer))),
             None if heads.is_empty() => None,
             None => Some(!heads.iter().any(|head| name.starts_with(head))),
         }

@@ -27,6 +27,7 @@ const SMALL: &[(&str, usize)] = &[
     ("yolov5n_x0.1", 32),
     ("yolov5s_focus_d2_x0.05", 32),
     ("yolov5s_stride4_x0.05", 32),
+    ("yolov5n_cls_x0.1", 17),
 ];
 
 fn input(side: usize) -> InputShape {

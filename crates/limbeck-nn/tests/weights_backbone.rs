@@ -12,10 +12,14 @@ use limbeck_nn::weights::{
 use limbeck_nn::{InputShape, Network, Store, model};
 
 fn blank(name: &str, classes: usize) -> Network {
+    sized(name, 33, classes)
+}
+
+fn sized(name: &str, side: usize, classes: usize) -> Network {
     let input = InputShape {
         channels: 3,
-        height: 33,
-        width: 33,
+        height: side,
+        width: side,
         classes,
     };
     model::blank(name, input, &Device::flex(), DType::F32).unwrap()
@@ -87,6 +91,61 @@ fn a_backbone_starts_from_a_classifier_and_the_head_stays() {
             assert_eq!(found, expected, "{entry} of {name}");
         }
     }
+}
+
+#[test]
+fn a_detector_starts_from_the_classifier_with_its_backbone() {
+    let classifier = sized("yolov5s_cls_x0.25", 64, 10);
+    let mut network = sized("yolov5s_x0.25", 64, 4);
+    let names = |network: &Network| -> Vec<String> {
+        let entries = network.store.entries().iter();
+        entries.map(|entry| entry.name.clone()).collect()
+    };
+    for wrapper in ["", "module."] {
+        let state = file(&classifier.store, |name| format!("{wrapper}{name}"));
+        let report = load_backbone(&mut network, &state).unwrap();
+        // Its pooling is drawn; the classifier's last convolution with its norm, and its linear map.
+        assert!(!report.drawn.is_empty());
+        let pooling = |name: &String| name.starts_with("model.9.");
+        assert!(report.drawn.iter().all(pooling), "{:?}", report.drawn);
+        assert_eq!(report.left_out, 6 + 2);
+        let mut given = names(&classifier);
+        given.retain(|name| !pooling(name));
+        assert_eq!(report.taken, given.len());
+        let expected = firsts(&network.store);
+        for (index, name) in (1..).zip(names(&classifier)) {
+            if !pooling(&name) {
+                assert_eq!(expected[name.as_str()], index as f32, "{name}");
+            }
+        }
+        for (name, found) in firsts(&network.store) {
+            let is_given = given.iter().any(|given| given == name);
+            assert!(
+                is_given || found == 0.0 || name.ends_with("anchors"),
+                "{name}"
+            );
+        }
+        network = sized("yolov5s_x0.25", 64, 4);
+    }
+    // What a detector has learnt gives the pooling too.
+    let state = file(&sized("yolov5s_x0.25", 64, 80).store, same);
+    let report = load_backbone(&mut network, &state).unwrap();
+    assert!(report.drawn.is_empty(), "{:?}", report.drawn);
+    for (name, backbone) in [
+        ("model.1.conv.weight", true),
+        ("model.9.cv1.conv.weight", true),
+        ("model.10.conv.weight", false),
+        ("model.24.m.0.weight", false),
+    ] {
+        assert_eq!(network.is_backbone(name), Some(backbone), "{name}");
+    }
+    // Of another width.
+    let state = file(&sized("yolov5s_cls_x0.5", 64, 10).store, same);
+    let error = load_backbone(&mut network, &state).unwrap_err();
+    assert!(
+        matches!(error, WeightsError::OtherBackbone { .. }),
+        "{error}"
+    );
 }
 
 #[test]

@@ -183,6 +183,35 @@ fn a_start_for_other_classes_draws_the_last_layer_anew() {
 }
 
 #[test]
+fn a_classifiers_file_tells_its_network_and_its_classes() {
+    let name = "yolov5n_cls_d2_x0.5";
+    let network = blank(name, 7);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    save_safetensors(&network.store, &path, &Default::default()).unwrap();
+    let state = StateDict::read(&path).unwrap();
+    // The letter is that of the depth.
+    let told = told_model(&state).unwrap();
+    assert!(told.starts_with("yolov5m_cls_x0.1"), "{told}");
+    let model = find(&told).unwrap();
+    let told = told_input(&model, &state).unwrap();
+    assert_eq!((told.channels, told.classes), (Some(3), Some(7)));
+    let mut again = blank(&model.name, 7);
+    let report = load_network(&mut again, &state, LoadOptions::default()).unwrap();
+    assert!(report.is_exact(), "{report}");
+    let mut other = blank(&model.name, 3);
+    let options = LoadOptions {
+        strict: true,
+        fresh_head: true,
+    };
+    let report = load_network(&mut other, &state, options).unwrap();
+    assert_eq!(
+        report.fresh,
+        ["model.9.linear.bias", "model.9.linear.weight"]
+    );
+}
+
+#[test]
 fn another_width_is_refused_by_its_shapes() {
     let state = StateDict::read(&fixture("yolov5_release6.pt")).unwrap();
     let mut network = blank("yolov5n_x0.1", 2);

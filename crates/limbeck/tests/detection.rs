@@ -208,6 +208,57 @@ fn a_detector_learns_from_pictures_that_are_searched_and_resumes_inside_all_turn
 }
 
 #[test]
+fn a_detector_starts_with_the_backbone_of_a_classifier_that_was_distilled() {
+    let place = Place::new();
+    place.succeed(&[
+        "distill",
+        "shapes:40",
+        "--student",
+        "yolov5n_cls_x0.25",
+        "--method",
+        "hssakd",
+        "--set",
+        "method.hssakd.form=online",
+        "--epochs",
+        "1",
+        "--batch",
+        "8",
+        "--threads",
+        "1",
+        "--quiet",
+        "--out",
+        "classifier",
+    ]);
+    let told = |arguments: &[&str]| {
+        let finished = place.run(arguments);
+        assert_eq!(finished.code, 0, "{}", finished.stderr);
+        finished.stderr + &finished.stdout
+    };
+    let own = ["--model", NET, "--epochs", "1", "--out", "detector"];
+    let start = ["--backbone", "classifier"];
+    let text = told(&[&["train"][..], &COMMON, &own, &start].concat());
+    let line = text.lines().find(|line| line.contains("starts with"));
+    let line = line.unwrap_or_else(|| panic!("{text}"));
+    for part in ["186 tensors of `classifier/", "8 of the file are not used"] {
+        assert!(line.contains(part), "{line}");
+    }
+    let student = distill("detector", "kd", "student", &start);
+    let student: Vec<&str> = student.into_iter().filter(|it| *it != "--quiet").collect();
+    assert!(told(&student).contains("186 tensors of `classifier/"));
+    place.fail(
+        &[
+            &["train"][..],
+            &COMMON,
+            &["--model", "yolov5n", "--out", "no"],
+            &start,
+        ]
+        .concat(),
+        1,
+        &["backbone", "another width"],
+    );
+}
+
+#[test]
 fn stored_cells_give_the_bits_that_the_teacher_itself_gives() {
     let place = place_with_teacher();
     let own = [

@@ -19,6 +19,7 @@ pub mod tinyvit;
 pub mod vit;
 pub mod vq_autoencoder;
 pub mod yolov5;
+pub mod yolov5_cls;
 
 mod aspp;
 mod averaged;

@@ -11,6 +11,7 @@ use super::{
     vq_autoencoder::{self, VqAutoencoder, VqAutoencoderConfig},
     width,
     yolov5::{self, Yolov5, Yolov5Config},
+    yolov5_cls::{self, Yolov5Classifier},
 };
 use crate::{Architecture, Builder, Cost, InputShape, Network, NnError, Tap, TaskKind};
 
@@ -67,6 +68,7 @@ enum Plan {
     VisionTransformer(VisionTransformerConfig),
     VqAutoencoder(VqAutoencoderConfig),
     Yolov5(Yolov5Config),
+    Yolov5Classifier(Yolov5Config),
 }
 
 impl NamedModel {
@@ -117,11 +119,14 @@ impl NamedModel {
         }
     }
 
-    /// A detector of this depth and width.
+    /// A detector of this depth and width, or the classifier with its backbone.
     pub(super) fn yolov5(entry: &ModelEntry, name: String, config: Yolov5Config) -> Self {
         Self {
             name,
-            plan: Plan::Yolov5(config),
+            plan: match entry.task {
+                TaskKind::Detection => Plan::Yolov5(config),
+                _ => Plan::Yolov5Classifier(config),
+            },
             ..Self::new(entry, 1.0)
         }
     }
@@ -167,6 +172,10 @@ impl NamedModel {
                 Ok(Box::new(net))
             }
             Plan::Yolov5(config) => Ok(Box::new(Yolov5::new(builder, input, config)?)),
+            Plan::Yolov5Classifier(config) => {
+                let net = Yolov5Classifier::new(builder, input, config)?;
+                Ok(Box::new(net))
+            }
         }
     }
 }
@@ -204,6 +213,7 @@ pub static MODELS: &[&[ModelEntry]] = &[
     lraspp::MODELS,
     segformer::MODELS,
     yolov5::MODELS,
+    yolov5_cls::MODELS,
 ];
 
 /// Names closer than this to a zoo name are proposed; 1 is equality (Damerau-Levenshtein).
@@ -212,8 +222,8 @@ const CLOSE: f64 = 0.6;
 /// The entry called `name`, or one of whose other names it is, or the net whose factors it tells.
 /// Case does not count, and `-` is the same as `_`. Models that segment take a suffix with a factor
 /// of their channel counts ([`Builder::channels`]): `pspnet_resnet18_x0.25`; plain vision
-/// transformers take one with the number of their blocks: `deit_base_patch16_224_d6`; detectors take
-/// both: `yolov5n_d2_x0.5`; autoencoders one with their settings: `vq_autoencoder_f8_d64_k512`.
+/// transformers take one with the number of their blocks: `deit_base_patch16_224_d6`; detectors and
+/// classifiers with their backbones take both: `yolov5n_d2_x0.5`; autoencoders one with their settings: `vq_autoencoder_f8_d64_k512`.
 ///
 /// # Errors
 /// [`NnError::UnknownModel`] with the nearest name; factors that cannot be read; a width or depth of
@@ -229,8 +239,8 @@ pub fn find(name: &str) -> Result<NamedModel, NnError> {
     if let Some(entry) = entry(&wanted) {
         return Ok(NamedModel::new(entry, 1.0));
     }
-    if let Some(detector) = yolov5::named(&wanted)? {
-        return Ok(detector);
+    if let Some(model) = yolov5::named(&wanted)? {
+        return Ok(model);
     }
     if let Some(entry) = vq_autoencoder::MODELS.first()
         && VqAutoencoderConfig::is_told_by(&wanted)

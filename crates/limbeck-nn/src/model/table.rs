@@ -47,7 +47,8 @@ small experiments: `pspnet_resnet18_x0.25` has a quarter of the channels everywh
 multiples of 8.
 
 Detectors give `[N, 5 + K]`: x, y, w, h, objectness and K classes of each of N anchors of cells, level by
-level. Their suffixes change width and depth: `yolov5n_d2_x0.5`.
+level. Their suffixes change width and depth, and those of the classifiers with their backbones too:
+`yolov5n_d2_x0.5`, `yolov5n_cls_d2_x0.5`.
 
 Plain vision transformers (the family `vit`) take a suffix with the number of their blocks, which are
 all alike: `deit_base_patch16_224_d6` is DeiT-B with six of its twelve, under the same names of weights.
@@ -150,6 +151,7 @@ fn header(family: &str) -> String {
         "tinyvit" => include_str!("tinyvit.rs"),
         "vq_autoencoder" => include_str!("vq_autoencoder.rs"),
         "yolov5" => include_str!("yolov5.rs"),
+        "yolov5_cls" => include_str!("yolov5_cls.rs"),
         _ => "",
     };
     source

@@ -17,17 +17,16 @@
 
 mod blocks;
 mod detect;
+mod layers;
 
 use burn::tensor::Tensor;
 use limbeck_kernels::Activation;
 
-use super::{ImageSizes, ModelEntry, depth, registry::NamedModel, width};
-use crate::{
-    Architecture, Builder, Detector, Feature, InputShape, NnError, Pass, TaskKind,
-    layer::resize_nearest,
-};
-use blocks::{BlockConfig, C3, ConvUnit, Focus, PooledPyramid};
+use super::{ImageSizes, ModelEntry, depth, registry::NamedModel, width, yolov5_cls};
+use crate::{Architecture, Builder, Detector, Feature, InputShape, NnError, Pass, TaskKind};
 use detect::Detect;
+
+pub(super) use layers::{Layer, layers};
 
 /// Which graph: what its stem and its pooling are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +73,7 @@ pub struct Yolov5Config {
 const ROUNDING: f64 = 1e-9;
 
 impl Yolov5Config {
-    const fn new(graph: Yolov5Graph, depth: usize, width: f64) -> Self {
+    pub(super) const fn new(graph: Yolov5Graph, depth: usize, width: f64) -> Self {
         let activation = match graph {
             Yolov5Graph::Release6 | Yolov5Graph::Release5 => Activation::Silu,
             Yolov5Graph::Stride4 => Activation::Relu,
@@ -97,11 +96,11 @@ impl Yolov5Config {
 
 /// A letter's depth and width (`models/yolov5*.yaml`: depth multiples 0.33, 0.33, 0.67, 1 and 1.33 of
 /// three).
-const N: (usize, f64) = (1, 0.25);
-const S: (usize, f64) = (1, 0.5);
-const M: (usize, f64) = (2, 0.75);
-const L: (usize, f64) = (3, 1.0);
-const X: (usize, f64) = (4, 1.25);
+pub(super) const N: (usize, f64) = (1, 0.25);
+pub(super) const S: (usize, f64) = (1, 0.5);
+pub(super) const M: (usize, f64) = (2, 0.75);
+pub(super) const L: (usize, f64) = (3, 1.0);
+pub(super) const X: (usize, f64) = (4, 1.25);
 
 macro_rules! entry {
     ($name:literal, $graph:ident, $letter:expr, $size:literal, $classes:literal, $aliases:expr) => {
@@ -138,11 +137,12 @@ pub static MODELS: &[ModelEntry] = &[
     entry!("yolov5s_stride4", Stride4, S, 512, 10, &["ghost_yolov5s"]),
 ];
 
-/// The configuration of an entry of [`MODELS`].
+/// The configuration of an entry of [`MODELS`] or of the classifiers'.
 fn config_of(name: &str) -> Option<Yolov5Config> {
     let rest = name.strip_prefix("yolov5")?;
     let (letter, graph) = match rest.split_once('_') {
         None => (rest, Yolov5Graph::Release6),
+        Some((letter, "cls")) => (letter, Yolov5Graph::Release6),
         Some((letter, "focus")) => (letter, Yolov5Graph::Release5),
         Some((letter, "stride4")) => (letter, Yolov5Graph::Stride4),
         Some(_) => return None,
@@ -158,15 +158,15 @@ fn config_of(name: &str) -> Option<Yolov5Config> {
     Some(Yolov5Config::new(graph, depth, width))
 }
 
-/// What `name`, in lower case and with `_`, stands for where it is of this family: `yolov5s`,
-/// `yolov5s_x0.25`, `yolov5s_d2`, `yolov5s_d2_x0.25`. `None` of other names.
+/// What `name`, in lower case and with `_`, stands for where it is of this family or of its classifiers:
+/// `yolov5s`, `yolov5s_x0.25`, `yolov5s_d2`, `yolov5s_cls_d2_x0.25`. `None` of other names.
 ///
 /// # Errors
 /// A width or depth that is out of range.
 pub(super) fn named(name: &str) -> Result<Option<NamedModel>, NnError> {
     let known = |stem: &str| {
         let is_it = |entry: &&ModelEntry| entry.name == stem || entry.aliases.contains(&stem);
-        let entry = MODELS.iter().find(is_it)?;
+        let entry = MODELS.iter().chain(yolov5_cls::MODELS).find(is_it)?;
         Some((entry, config_of(entry.name)?))
     };
     let (deep, factor) = width::split(name)?.unwrap_or((name, 1.0));
@@ -193,87 +193,14 @@ pub(super) fn named(name: &str) -> Result<Option<NamedModel>, NnError> {
     Ok(Some(NamedModel::yolov5(entry, name, config)))
 }
 
-/// A layer of the graph; its channels are those of `l`.
-#[derive(Clone, Copy, Debug)]
-enum Plan {
-    /// A convolution of `channels`, with this kernel, stride and padding.
-    Unit(usize, [usize; 3]),
-    /// Every other pixel as a channel, then a 3×3 convolution.
-    Focus(usize),
-    /// `times` the depth's bottlenecks, with a way past each where that is said.
-    C3(usize, usize, bool),
-    /// Poolings of 5, 9 and 13 side by side, or three of 5 in a row.
-    Pool(usize, bool),
-    /// Twice as high and wide.
-    Up,
-    /// Behind it the channels of this layer.
-    Join(usize),
-}
-
-const DOWN: [usize; 3] = [3, 2, 1];
-const POINT: [usize; 3] = [1, 1, 0];
-
-/// The neck, layers 10 to 23.
-const NECK: [Plan; 14] = [
-    Plan::Unit(512, POINT),
-    Plan::Up,
-    Plan::Join(6),
-    Plan::C3(512, 1, false),
-    Plan::Unit(256, POINT),
-    Plan::Up,
-    Plan::Join(4),
-    Plan::C3(256, 1, false),
-    Plan::Unit(256, DOWN),
-    Plan::Join(14),
-    Plan::C3(512, 1, false),
-    Plan::Unit(512, DOWN),
-    Plan::Join(10),
-    Plan::C3(1024, 1, false),
+/// What names of the backbone's layers begin with.
+const BACKBONE: [&str; 10] = [
+    "model.0.", "model.1.", "model.2.", "model.3.", "model.4.", "model.5.", "model.6.", "model.7.",
+    "model.8.", "model.9.",
 ];
 
 /// The layers that others read later.
 const KEPT: [usize; 7] = [4, 6, 10, 14, 17, 20, 23];
-
-impl Yolov5Graph {
-    /// The backbone, layers 0 to 9.
-    fn backbone(self) -> [Plan; 10] {
-        let stem = match self {
-            Self::Release6 => Plan::Unit(64, [6, 2, 2]),
-            Self::Release5 => Plan::Focus(64),
-            Self::Stride4 => Plan::Unit(64, [3, 1, 1]),
-        };
-        let (second, end) = match self {
-            Self::Release6 => (2, [Plan::C3(1024, 1, true), Plan::Pool(1024, true)]),
-            Self::Release5 | Self::Stride4 => {
-                (3, [Plan::Pool(1024, false), Plan::C3(1024, 1, false)])
-            }
-        };
-        let [eighth, ninth] = end;
-        [
-            stem,
-            Plan::Unit(128, DOWN),
-            Plan::C3(128, 1, true),
-            Plan::Unit(256, DOWN),
-            Plan::C3(256, second, true),
-            Plan::Unit(512, DOWN),
-            Plan::C3(512, 3, true),
-            Plan::Unit(1024, DOWN),
-            eighth,
-            ninth,
-        ]
-    }
-}
-
-/// A layer as it was made.
-#[derive(Debug)]
-enum Layer {
-    Unit(ConvUnit),
-    Focus(Focus),
-    C3(Box<C3>),
-    Pool(Box<PooledPyramid>),
-    Up,
-    Join(usize),
-}
 
 /// Backbone, neck and the last layer.
 #[derive(Debug)]
@@ -293,39 +220,8 @@ impl Yolov5 {
         config: Yolov5Config,
     ) -> Result<Self, NnError> {
         config.graph.sizes().check("yolov5", input)?;
-        let mut layers = Vec::new();
-        // Channels that each layer gives out.
-        let mut widths: Vec<usize> = Vec::new();
-        let plans = config.graph.backbone().into_iter().chain(NECK);
-        for (number, plan) in plans.enumerate() {
-            let from = widths.last().copied().unwrap_or(input.channels);
-            let sub = builder.sub(format!("model.{number}"));
-            let block = |to| BlockConfig {
-                from,
-                to: config.channels(to),
-                activation: config.activation,
-            };
-            layers.push(match plan {
-                Plan::Unit(to, geometry) => Layer::Unit(ConvUnit::new(sub, block(to), geometry)),
-                Plan::Focus(to) => Layer::Focus(Focus::new(sub, block(to))),
-                Plan::C3(to, times, past) => {
-                    let count = times * config.depth;
-                    Layer::C3(Box::new(C3::new(sub, block(to), count, past)))
-                }
-                Plan::Pool(to, in_a_row) => {
-                    Layer::Pool(Box::new(PooledPyramid::new(sub, block(to), in_a_row)))
-                }
-                Plan::Up => Layer::Up,
-                Plan::Join(other) => Layer::Join(other),
-            });
-            widths.push(match plan {
-                Plan::Unit(to, _) | Plan::Focus(to) | Plan::C3(to, ..) | Plan::Pool(to, _) => {
-                    config.channels(to)
-                }
-                Plan::Up => from,
-                Plan::Join(other) => from + widths.get(other).copied().unwrap_or_default(),
-            });
-        }
+        let plans = config.graph.backbone().into_iter().chain(layers::NECK);
+        let (layers, widths) = layers(builder, input.channels, config, plans);
         let read = detect::READ.map(|layer| widths.get(layer).copied().unwrap_or_default());
         let detect = Detect::new(builder, read, input.classes, config.graph.strides());
         Ok(Self { layers, detect })
@@ -368,20 +264,11 @@ impl Architecture for Yolov5 {
         let mut x = images;
         for (number, layer) in self.layers.iter().enumerate() {
             let before = before(number);
-            x = match layer {
-                Layer::Unit(unit) => unit.forward(pass, x),
-                Layer::Focus(focus) => focus.forward(pass, x),
-                Layer::C3(block) => block.forward(pass, x, before.as_deref()),
-                Layer::Pool(pool) => pool.forward(pass, x, before.as_deref()),
-                Layer::Up => {
-                    let [_, _, height, width] = x.dims();
-                    resize_nearest(x, [2 * height, 2 * width])
-                }
-                Layer::Join(other) => {
-                    let beside = kept.get_mut(*other).and_then(Option::take);
-                    Tensor::cat([Some(x), beside].into_iter().flatten().collect(), 1)
-                }
+            let beside = match layer {
+                Layer::Join(other) => kept.get_mut(*other).and_then(Option::take),
+                _ => None,
             };
+            x = layer.forward(pass, x, before.as_deref(), beside);
             pass.tap_map(&format!("layer{number}"), &x);
             if let Some(name) = tap_of(number) {
                 pass.tap_map(name, &x);
@@ -396,6 +283,10 @@ impl Architecture for Yolov5 {
 
     fn head_names(&self) -> &[&str] {
         &[detect::NAMES]
+    }
+
+    fn backbone_names(&self) -> &[&str] {
+        &BACKBONE
     }
 
     fn detector(&self) -> Option<&Detector> {

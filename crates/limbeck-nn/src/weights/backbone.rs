@@ -74,7 +74,8 @@ pub fn load_backbone(
             network: network.name().to_owned(),
         });
     }
-    // A classifier's backbone has no name of its own: all but its last linear map.
+    // A classifier's backbone has no name of its own, all but its last linear map, and a detector's the
+    // names of its layers.
     let backbone = network.backbone_prefix().unwrap_or_default().to_owned();
     if network.store.is_folded() {
         return Err(WeightsError::Folded);

@@ -9,6 +9,7 @@ const HEADS: &[&str] = &[
     "classifier",
     "classifier.0",
     "classifier.1",
+    "model.9.linear",
     // Networks that segment.
     "head.classifier",
     "head.block.4",

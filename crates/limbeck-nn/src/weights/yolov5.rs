@@ -8,6 +8,8 @@ use crate::Store;
 const PREFIX: &str = "model.";
 /// A name that each such network has once, and no other.
 const LAST: &str = "24.m.0.weight";
+/// The same of its classifiers.
+const LINEAR: &str = "9.linear.weight";
 /// The anchors once more, in pixels, in files of release 5.0.
 const REPEATED: &str = "24.anchor_grid";
 
@@ -29,12 +31,16 @@ pub(super) fn translated(state: &StateDict, store: &Store) -> Option<StateDict> 
 
 /// The name of the YOLOv5 that `state` is of, by its names and shapes; `None` where it is of none.
 pub(super) fn told_model(state: &StateDict) -> Option<String> {
-    let prefix = before(state, LAST)?;
+    let (prefix, detects) = match before(state, LAST) {
+        Some(prefix) => (prefix, true),
+        None => (before(state, LINEAR)?, false),
+    };
     let shape = |name: &str| Some(state.get(&format!("{prefix}{name}"))?.shape());
     let kind = match (shape("0.conv.conv.weight"), shape("0.conv.weight")) {
-        (Some([_, _, 3, 3]), None) => "_focus",
-        (None, Some([_, _, 6, 6])) => "",
-        (None, Some([_, _, 3, 3])) => "_stride4",
+        (Some([_, _, 3, 3]), None) if detects => "_focus",
+        (None, Some([_, _, 6, 6])) if detects => "",
+        (None, Some([_, _, 6, 6])) => "_cls",
+        (None, Some([_, _, 3, 3])) if detects => "_stride4",
         _ => return None,
     };
     let &[widest, ..] = shape("7.conv.weight")? else {
@@ -49,7 +55,7 @@ pub(super) fn told_model(state: &StateDict) -> Option<String> {
 /// them of; `widest` is 1,024 times the width.
 fn name_of(kind: &str, depth: usize, widest: usize) -> Option<String> {
     let letters: &[(&str, usize, usize)] = match kind {
-        "" => &[
+        "" | "_cls" => &[
             ("n", 1, 256),
             ("s", 1, 512),
             ("m", 2, 768),
@@ -88,6 +94,8 @@ mod tests {
             ("", 1, 512, "yolov5s"),
             ("", 4, 1280, "yolov5x"),
             ("", 1, 128, "yolov5n_x0.5"),
+            ("_cls", 2, 768, "yolov5m_cls"),
+            ("_cls", 1, 128, "yolov5n_cls_x0.5"),
             ("", 2, 256, "yolov5m_x0.3333333333333333"),
             ("_focus", 1, 8, "yolov5s_focus_x0.015625"),
             ("_focus", 5, 512, "yolov5s_focus_d5"),

@@ -242,7 +242,7 @@ pub struct StudentRecipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
     /// A weights file or the run folder of a classifier with the same body, from which the backbone
-    /// of a network that segments starts; its head is drawn from the seed. Drawn too where missing.
+    /// of a network that segments or detects starts; its head is drawn from the seed. Drawn too where missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backbone: Option<String>,
     /// Which state dict of that file is read; see `teacher.weights_key`.

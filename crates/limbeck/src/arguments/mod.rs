@@ -221,7 +221,7 @@ pub struct TrainArguments {
     /// Start from these weights
     #[arg(long, value_name = "FILE", group = "start")]
     pub weights: Option<PathBuf>,
-    /// Start the backbone of a network that segments from a classifier's weights
+    /// Start the backbone of a network that segments or detects from a classifier's weights
     #[arg(long, value_name = "RUN|FILE", group = "start")]
     pub backbone: Option<PathBuf>,
     /// Which weights of that file, where it holds several
@@ -252,7 +252,7 @@ pub struct DistillArguments {
     /// Start the student from these weights
     #[arg(long, value_name = "FILE", group = "start")]
     pub weights: Option<PathBuf>,
-    /// Start the backbone of a student that segments from a classifier's weights
+    /// Start the backbone of a student that segments or detects from a classifier's weights
     #[arg(long, value_name = "RUN|FILE", group = "start")]
     pub backbone: Option<PathBuf>,
     /// Which weights of that file, where it holds several

@@ -62,8 +62,8 @@ pub fn run(arguments: &NamedArguments) -> anyhow::Result<()> {
             writeln!(
                 out,
                 "\nModels for segmentation come in any width, such as pspnet_resnet18_x0.25, and take images \
-                 of any size;\ndetectors come in any width and depth, such as yolov5n_d2_x0.5, and take sides \
-                 that are multiples of their\nlargest stride. Facts of one: limbeck models NAME"
+                 of any size;\ndetectors come in any width and depth, such as yolov5n_d2_x0.5 or, with a classifier, \
+                 yolov5n_cls_x0.5, and take sides\nthat are multiples of their largest stride. Facts of one: limbeck models NAME"
             )?;
         }
     }

@@ -16,7 +16,7 @@ const NORM: NormConstants = NormConstants {
 
 /// Channels that go in and come out, and what follows each batch norm.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct BlockConfig {
+pub(in crate::model) struct BlockConfig {
     pub from: usize,
     pub to: usize,
     pub activation: Activation,
@@ -30,7 +30,7 @@ impl BlockConfig {
 
 /// Convolution, batch norm, activation: `conv.*` and `bn.*`.
 #[derive(Debug)]
-pub(super) struct ConvUnit {
+pub(in crate::model) struct ConvUnit {
     convolution: ConvNorm,
     activation: Activation,
 }
@@ -79,7 +79,7 @@ impl ConvUnit {
 
 /// Every other pixel as a channel, then a 3×3 convolution: `conv.conv.*` and `conv.bn.*`.
 #[derive(Debug)]
-pub(super) struct Focus {
+pub(in crate::model) struct Focus {
     unit: ConvUnit,
 }
 
@@ -133,7 +133,7 @@ impl Bottleneck {
 /// Half of the channels through bottlenecks (`cv1`, `m.*`), half past them (`cv2`), and both together
 /// through `cv3`.
 #[derive(Debug)]
-pub(super) struct C3 {
+pub(in crate::model) struct C3 {
     through: ConvUnit,
     past: ConvUnit,
     joined: ConvUnit,
@@ -172,7 +172,7 @@ const SIDES: [usize; 3] = [5, 9, 13];
 /// The largest numbers of three neighbourhoods beside the map itself, between the 1×1 convolutions
 /// `cv1` and `cv2` (SPP, and SPPF where one pooling follows the other).
 #[derive(Debug)]
-pub(super) struct PooledPyramid {
+pub(in crate::model) struct PooledPyramid {
     before: ConvUnit,
     after: ConvUnit,
     in_a_row: bool,
