@@ -60,7 +60,7 @@ pub use finite::all_finite;
 pub use gelu::gelu;
 pub use image_patches::image_patches;
 pub use integer::{
-    ByteMap, IntegerConvolution, IntegerError, IntegerWeights, Quantisation,
+    Addend, ByteMap, IntegerConvolution, IntegerError, IntegerWeights, NumberMap, Quantisation,
     integer_instruction_set,
 };
 pub use largest::Largest;

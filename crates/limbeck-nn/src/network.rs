@@ -156,8 +156,7 @@ impl Network {
     /// gradients.
     pub fn evaluate_over(&self, store: &Store, images: Tensor<4>, taps: &Taps) -> Outputs {
         let mut pass = Pass::new(store, Mode::Evaluate, taps.clone(), 0);
-        pass.tap_map(IMAGE, &images);
-        let prediction = self.architecture.forward(&mut pass, images);
+        let prediction = self.run(&mut pass, images);
         pass.finish(prediction).0
     }
 
@@ -166,8 +165,7 @@ impl Network {
     pub fn evaluate_with_norms(&self, images: Tensor<4>, taps: &Taps) -> (Outputs, Vec<NormInput>) {
         let mut pass = Pass::new(&self.store, Mode::Evaluate, taps.clone(), 0);
         pass.observe_norms();
-        pass.tap_map(IMAGE, &images);
-        let prediction = self.architecture.forward(&mut pass, images);
+        let prediction = self.run(&mut pass, images);
         let norms = pass.take_norm_inputs();
         (pass.finish(prediction).0, norms)
     }
@@ -182,9 +180,15 @@ impl Network {
         seed: u64,
     ) -> (Outputs, BTreeMap<ParameterId, Tensor<1>>) {
         let mut pass = Pass::new(tracked, Mode::Train, taps.clone(), seed);
-        pass.tap_map(IMAGE, &images);
-        let prediction = self.architecture.forward(&mut pass, images);
+        let prediction = self.run(&mut pass, images);
         pass.finish(prediction)
+    }
+
+    /// All of the network from `images` `[B, C, H, W]` on.
+    pub(crate) fn run(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
+        pass.tap_map(IMAGE, &images);
+        pass.begin(&images);
+        self.architecture.forward(pass, images)
     }
 
     /// The tap of what the head reads: see [`Architecture::head_tap`].

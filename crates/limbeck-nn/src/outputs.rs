@@ -76,6 +76,11 @@ impl Taps {
         }
     }
 
+    /// Whether nothing is to be recorded.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && !self.all
+    }
+
     /// Whether `name` is to be recorded.
     pub fn wants(&self, name: &str) -> bool {
         self.all || self.names.contains(name)

@@ -6,6 +6,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::{
     Cost, Feature, Outputs, ParameterId, Store, Taps,
+    integer::{ConvolutionCall, PoolCall, Running, Trace},
     layer::Conv2d,
     seed::{self, Purpose},
 };
@@ -61,6 +62,15 @@ pub struct Pass<'a> {
     first_convolution: Option<Conv2d>,
     /// What batch norms were given so far, where that is asked for.
     norm_inputs: Option<Vec<NormInput>>,
+    /// What becomes of layers that run in whole numbers.
+    integers: Option<InIntegers>,
+}
+
+/// A pass in whole numbers, or one that is watched to find out how to run in them.
+#[derive(Debug)]
+enum InIntegers {
+    Running(Running),
+    Watched(Trace),
 }
 
 impl<'a> Pass<'a> {
@@ -82,6 +92,11 @@ impl<'a> Pass<'a> {
             keeps_branches: false,
             first_convolution: None,
             norm_inputs: None,
+            integers: store
+                .integers
+                .clone()
+                .filter(|_| mode == Mode::Evaluate)
+                .map(|integers| InIntegers::Running(Running::new(integers))),
         }
     }
 
@@ -90,7 +105,73 @@ impl<'a> Pass<'a> {
     pub fn counting(store: &'a Store, taps: Taps) -> Self {
         let mut pass = Self::new(store, Mode::Evaluate, taps, 0);
         pass.counting = true;
+        pass.integers = None;
         pass
+    }
+
+    /// Says that a whole network runs from `images` `[B, C, H, W]` on.
+    pub(crate) fn begin(&mut self, images: &Tensor<4>) {
+        let [_, _, height, width] = images.dims();
+        match &mut self.integers {
+            Some(InIntegers::Running(running)) if self.taps.is_empty() => {
+                running.begin([height, width]);
+            }
+            _ => {}
+        }
+    }
+
+    /// Has `trace` watch what runs from here on.
+    pub(crate) fn watch(&mut self, trace: Trace) {
+        self.integers = Some(InIntegers::Watched(trace));
+    }
+
+    /// What was watched so far.
+    pub(crate) fn take_trace(&mut self) -> Trace {
+        match self.integers.take() {
+            Some(InIntegers::Watched(trace)) => trace,
+            _ => Trace::default(),
+        }
+    }
+
+    /// The convolution in whole numbers, or what stands for it while the pass is watched: maps of `shape`,
+    /// `[B, O, H', W']`. `None` where it runs in single precision.
+    pub(crate) fn convolution_in_integers(
+        &mut self,
+        call: &ConvolutionCall<'_>,
+        shape: [usize; 4],
+    ) -> Option<Tensor<4>> {
+        match self.integers.as_mut()? {
+            InIntegers::Running(running) => running.convolution(self.store, call),
+            InIntegers::Watched(trace) => trace.convolution(self.store, call, shape),
+        }
+    }
+
+    /// The same of a pooling; `None` where it is to run on numbers.
+    pub(crate) fn max_pool_in_bytes(
+        &mut self,
+        call: &PoolCall<'_>,
+        shape: [usize; 4],
+    ) -> Option<Tensor<4>> {
+        match self.integers.as_mut()? {
+            InIntegers::Running(running) => running.max_pool(self.store),
+            InIntegers::Watched(trace) => Some(trace.max_pool(self.store, call, shape)),
+        }
+    }
+
+    /// The same of a linear layer with `weight` and its own `bias`: `[…, I]` → `[…, O]`.
+    pub(crate) fn linear_in_integers<const D: usize>(
+        &mut self,
+        weight: ParameterId,
+        bias: Option<ParameterId>,
+        x: &Tensor<D>,
+    ) -> Option<Tensor<D>> {
+        match self.integers.as_mut()? {
+            InIntegers::Running(running) => running.linear(self.store, weight, x),
+            InIntegers::Watched(trace) => {
+                trace.linear(self.store, weight, bias);
+                None
+            }
+        }
     }
 
     /// Lets drop path rest from here on, for methods whose training has none.

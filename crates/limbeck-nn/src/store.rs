@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 
+use crate::integer::Integers;
 use crate::quantise::Quantisation;
 
 /// Names one entry of a [`Store`]; valid for the store it was made in and for its copies.
@@ -71,6 +72,8 @@ pub struct Store {
     pub(crate) norms_frozen: bool,
     /// Bits of layers that have few.
     pub(crate) quantisation: Option<Arc<Quantisation>>,
+    /// Layers that run in whole numbers.
+    pub(crate) integers: Option<Arc<Integers>>,
     device: Device,
     dtype: DType,
 }
@@ -86,6 +89,7 @@ impl Store {
             folded_norm: HashMap::new(),
             norms_frozen: false,
             quantisation: None,
+            integers: None,
             device: device.clone(),
             dtype,
         }

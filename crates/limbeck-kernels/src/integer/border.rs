@@ -88,20 +88,24 @@ impl ByteMap {
 }
 
 /// Quantises `numbers` to as many bytes.
-struct Line<'a> {
-    numbers: &'a [f32],
-    bytes: &'a mut [u8],
-    quantisation: Quantisation,
+pub(super) struct Line<'a> {
+    pub numbers: &'a [f32],
+    pub bytes: &'a mut [u8],
+    pub quantisation: Quantisation,
 }
 
 impl Kernel for Line<'_> {
     #[inline(always)]
     unsafe fn run<S: Bytes>(self) {
-        let Quantisation { scale, zero_point } = self.quantisation;
+        let Quantisation {
+            scale,
+            zero_point,
+            greatest,
+        } = self.quantisation;
         let range = Range {
             zero_point,
             low: 0,
-            high: 255,
+            high: greatest,
         };
         let most = 4 * S::LANES;
         let pieces = self.numbers.chunks(most).zip(self.bytes.chunks_mut(most));

@@ -1,11 +1,11 @@
 //! Convolutions and linear layers of bytes.
 
-use std::{mem::MaybeUninit, ops::Range};
+use std::{fmt, ops::Range};
 
 use rayon::prelude::*;
 
 use super::{
-    ByteMap, IntegerError, Quantisation,
+    Addend, ByteMap, IntegerError, NumberMap, Quantisation,
     depthwise::{Depthwise, DepthwiseWeights},
     geometry::{Geometry, check_options},
     instructions::Level,
@@ -45,6 +45,17 @@ pub struct IntegerConvolution {
     input: Quantisation,
     finish: Requantise,
     body: Body,
+}
+
+impl fmt::Debug for IntegerConvolution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntegerConvolution")
+            .field("shape", &self.shape)
+            .field("options", &self.options)
+            .field("input", &self.input)
+            .field("output", &self.finish.output)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone)]
@@ -137,8 +148,8 @@ impl IntegerConvolution {
         Ok([geometry.batch, rows, columns, self.shape[0]])
     }
 
-    /// The convolution of `x` `[B, H, W, C]` plus, where there is one, `residual` `[B, H', W', O]`, which may
-    /// have a quantisation of its own, then the activation: `[B, H', W', O]`. Padding stands for 0.
+    /// The convolution of `x` `[B, H, W, C]` plus, where there is one, `residual` `[B, H', W', O]`, then the
+    /// activation: `[B, H', W', O]`. Padding stands for 0.
     ///
     /// # Errors
     /// [`IntegerError::Shape`] where shapes do not fit, or `x` has not the quantisation that this was made
@@ -146,7 +157,7 @@ impl IntegerConvolution {
     pub fn forward(
         &self,
         x: &ByteMap,
-        residual: Option<&ByteMap>,
+        residual: Option<Addend<'_>>,
     ) -> Result<ByteMap, IntegerError> {
         self.forward_by(Level::fastest(), x, residual)
     }
@@ -155,7 +166,7 @@ impl IntegerConvolution {
         &self,
         level: Level,
         x: &ByteMap,
-        residual: Option<&ByteMap>,
+        residual: Option<Addend<'_>>,
     ) -> Result<ByteMap, IntegerError> {
         let geometry = self.checked(x)?;
         let shape = self.output_shape(x.shape())?;
@@ -168,11 +179,7 @@ impl IntegerConvolution {
                 found: format!("{:?}", residual.shape()),
             });
         }
-        let residual = residual.map(|residual| Residual {
-            bytes: residual.with_slack(),
-            zero_point: i32::from(residual.quantisation().zero_point),
-            scale: residual.quantisation().scale / self.finish.output.scale,
-        });
+        let residual = residual.map(|residual| residual.in_steps_of(self.finish.output));
         // SAFETY: the tasks write every channel of every position.
         Ok(unsafe {
             ByteMap::filled(shape, self.finish.output, |room| {
@@ -186,7 +193,7 @@ impl IntegerConvolution {
     ///
     /// # Errors
     /// As [`IntegerConvolution::forward`].
-    pub fn forward_to_numbers(&self, x: &ByteMap) -> Result<Vec<f32>, IntegerError> {
+    pub fn forward_to_numbers(&self, x: &ByteMap) -> Result<NumberMap, IntegerError> {
         self.forward_to_numbers_by(Level::fastest(), x)
     }
 
@@ -194,16 +201,16 @@ impl IntegerConvolution {
         &self,
         level: Level,
         x: &ByteMap,
-    ) -> Result<Vec<f32>, IntegerError> {
+    ) -> Result<NumberMap, IntegerError> {
         let geometry = self.checked(x)?;
-        let count = self.output_shape(x.shape())?.iter().product();
-        let mut numbers: Vec<f32> = Vec::with_capacity(count);
-        let room: &mut [MaybeUninit<f32>] = numbers.spare_capacity_mut();
-        let target = Target::Numbers(room.as_mut_ptr().cast());
-        self.run(level, x, &geometry, None, target);
-        // SAFETY: the tasks have written every channel of every position.
-        unsafe { numbers.set_len(count) };
-        Ok(numbers)
+        let shape = self.output_shape(x.shape())?;
+        // SAFETY: the tasks write every channel of every position.
+        Ok(unsafe {
+            NumberMap::filled(shape, |room| {
+                let target = Target::Numbers(room.as_mut_ptr().cast());
+                self.run(level, x, &geometry, None, target);
+            })
+        })
     }
 
     fn geometry(&self, input: [usize; 4]) -> Result<Geometry, IntegerError> {

@@ -114,24 +114,22 @@ impl Depthwise<'_> {
             let lanes = (outputs - channel).min(S::LANES);
             match self.target {
                 Target::Bytes(to) => {
-                    let scale = self.finish.scale.as_ptr().add(channel);
-                    let mut four = [S::scaled(sums[0], scale); POSITIONS];
+                    let line = &self.finish.of_bytes;
+                    let mut four = [line.of::<S>(sums[0], channel); POSITIONS];
                     let mut places = [(0, 0); POSITIONS];
                     for r in 0..POSITIONS {
                         let place = (position + r.min(rows - 1)) * outputs + channel;
                         places[r] = (place, if r < rows { lanes } else { 0 });
-                        four[r] = S::scaled(sums[r], scale);
+                        four[r] = line.of::<S>(sums[r], channel);
                         if let Some(residual) = self.residual {
-                            let from = residual.bytes.as_ptr().add(place);
-                            let (zero_point, scale) = (residual.zero_point, residual.scale);
-                            four[r] = S::add_bytes(four[r], from, zero_point, scale);
+                            four[r] = residual.add::<S>(four[r], place);
                         }
                     }
                     Target::write_four::<S>(to, four, self.finish.range, places);
                 }
                 Target::Numbers(to) => {
                     for r in 0..rows {
-                        let numbers = S::scaled(sums[r], self.finish.step.as_ptr().add(channel));
+                        let numbers = self.finish.of_numbers.of::<S>(sums[r], channel);
                         let place = (position + r) * outputs + channel;
                         Target::write_numbers::<S>(to.add(place), numbers, lanes, self.finish);
                     }

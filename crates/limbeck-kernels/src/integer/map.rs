@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::IntegerError;
+use crate::Levels;
 
 /// Bytes behind the last one, so that vectors may be read from any place of a map.
 pub(super) const SLACK: usize = 64;
@@ -12,8 +13,10 @@ pub(super) const SLACK: usize = 64;
 pub struct Quantisation {
     /// Step between numbers, finite and above 0.
     pub scale: f32,
-    /// The byte that stands for 0.
+    /// The byte that stands for 0, not above `greatest`.
     pub zero_point: u8,
+    /// The greatest byte: 255, or less of fewer than 8 bits.
+    pub greatest: u8,
 }
 
 impl Quantisation {
@@ -29,6 +32,7 @@ impl Quantisation {
         let quantisation = Self {
             scale: if scale == 0.0 { 1.0 } else { scale },
             zero_point: 0,
+            greatest: 255,
         };
         quantisation.check("a range")?;
         Ok(Self {
@@ -39,6 +43,17 @@ impl Quantisation {
         })
     }
 
+    /// Bytes for `levels`, from the least of them on; `None` where there are more than bytes.
+    pub fn of_levels(levels: Levels) -> Option<Self> {
+        let quantisation = Self {
+            scale: (1.0 / levels.per_unit) as f32,
+            zero_point: u8::try_from(-levels.first).ok()?,
+            greatest: u8::try_from(levels.last - levels.first).ok()?,
+        };
+        quantisation.check("levels").ok()?;
+        Some(quantisation)
+    }
+
     /// What `byte` stands for.
     pub fn number(&self, byte: u8) -> f32 {
         (i32::from(byte) - i32::from(self.zero_point)) as f32 * self.scale
@@ -47,11 +62,11 @@ impl Quantisation {
     /// The byte nearest to `number`, that with the even distance to the zero point of two.
     pub fn byte(&self, number: f32) -> u8 {
         let steps = (number / self.scale).round_ties_even();
-        (steps + f32::from(self.zero_point)).clamp(0.0, 255.0) as u8
+        (steps + f32::from(self.zero_point)).clamp(0.0, f32::from(self.greatest)) as u8
     }
 
     pub(super) fn check(&self, what: &str) -> Result<(), IntegerError> {
-        if self.scale.is_finite() && self.scale > 0.0 {
+        if self.scale.is_finite() && self.scale > 0.0 && self.zero_point <= self.greatest {
             return Ok(());
         }
         Err(IntegerError::Scale {

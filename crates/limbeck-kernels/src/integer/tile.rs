@@ -154,8 +154,8 @@ impl Tiles<'_> {
             match self.target {
                 Target::Bytes(to) => {
                     for index in (0..R * V).step_by(4) {
-                        let scale = self.finish.scale.as_ptr().add(first);
-                        let mut four = [S::scaled(S::load(kept), scale); 4];
+                        let line = &self.finish.of_bytes;
+                        let mut four = [line.of::<S>(S::load(kept), first); 4];
                         let mut places = [(0, 0); 4];
                         for i in 0..4 {
                             let index = (index + i).min(R * V - 1);
@@ -165,11 +165,9 @@ impl Tiles<'_> {
                             let lanes = columns.saturating_sub(v * S::LANES).min(S::LANES);
                             places[i] = (place, if row < rows { lanes } else { 0 });
                             let sums = S::load(kept.add(index * S::LANES));
-                            four[i] = S::scaled(sums, scale.add(v * S::LANES));
+                            four[i] = line.of::<S>(sums, first + v * S::LANES);
                             if let Some(residual) = self.residual {
-                                let from = residual.bytes.as_ptr().add(place);
-                                let (zero_point, scale) = (residual.zero_point, residual.scale);
-                                four[i] = S::add_bytes(four[i], from, zero_point, scale);
+                                four[i] = residual.add::<S>(four[i], place);
                             }
                         }
                         Target::write_four::<S>(to, four, self.finish.range, places);
@@ -178,10 +176,10 @@ impl Tiles<'_> {
                 Target::Numbers(to) => {
                     for index in 0..rows * V {
                         let (row, v) = (index / V, index % V);
-                        let scale = self.finish.step.as_ptr().add(first + v * S::LANES);
                         let lanes = columns.saturating_sub(v * S::LANES).min(S::LANES);
                         let at = (position + row) * self.outputs + first + v * S::LANES;
-                        let numbers = S::scaled(S::load(kept.add(index * S::LANES)), scale);
+                        let sums = S::load(kept.add(index * S::LANES));
+                        let numbers = self.finish.of_numbers.of::<S>(sums, first + v * S::LANES);
                         Target::write_numbers::<S>(to.add(at), numbers, lanes, self.finish);
                     }
                 }

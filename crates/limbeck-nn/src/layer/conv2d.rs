@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use limbeck_kernels::{Activation, Conv2dOptions, conv2d, conv2d_pair, conv2d_with};
 
-use crate::{Builder, Init, ParameterId, Pass, Role, Store};
+use crate::{Builder, Init, ParameterId, Pass, Role, Store, integer::ConvolutionCall};
 
 /// Shape of a convolution; start from [`Conv2dConfig::new`].
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +140,10 @@ impl Conv2d {
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
         let folded = pass.store().folded_bias.get(&self.weight).cloned();
         let is_folded = folded.is_some();
+        if let Some(y) = self.in_integers(pass, &x, None, Activation::Identity) {
+            pass.convolved(*self, (!is_folded).then_some(&y));
+            return y;
+        }
         let x = pass.layer_input(self.weight, x);
         let y = match self.count(pass, &x) {
             Some(zeros) => zeros,
@@ -200,6 +204,9 @@ impl Conv2d {
     ) -> Option<Tensor<4>> {
         let bias = pass.store().folded_bias.get(&self.weight).cloned()?;
         pass.convolved(*self, None);
+        if let Some(y) = self.in_integers(pass, x, residual, activation) {
+            return Some(y);
+        }
         let x = pass.layer_input(self.weight, x.clone());
         if let Some(zeros) = self.count(pass, &x) {
             return Some(zeros);
@@ -207,6 +214,44 @@ impl Conv2d {
         let (weight, residual) = (pass.get(self.weight), residual.cloned());
         let y = conv2d_with(x, weight, bias, residual, activation, self.options());
         Some(y)
+    }
+
+    /// [`Conv2d::forward_folded`] in whole numbers; `None` where it runs in single precision.
+    fn in_integers(
+        &self,
+        pass: &mut Pass<'_>,
+        x: &Tensor<4>,
+        residual: Option<&Tensor<4>>,
+        activation: Activation,
+    ) -> Option<Tensor<4>> {
+        let call = ConvolutionCall {
+            weight: self.weight,
+            bias: self.bias,
+            options: self.options(),
+            x,
+            residual,
+            activation,
+        };
+        let y = pass.convolution_in_integers(&call, self.output_shape(x))?;
+        self.count(pass, x);
+        Some(y)
+    }
+
+    /// Of the map that it makes of `x` `[B, C, H, W]`: `[B, O, H', W']`.
+    fn output_shape(&self, x: &Tensor<4>) -> [usize; 4] {
+        let Conv2dConfig {
+            kernel,
+            stride,
+            padding,
+            dilation,
+            ..
+        } = self.config;
+        let [batch, _, height, width] = x.dims();
+        let size = |axis: usize, length: usize| {
+            (length + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1) / stride[axis]
+                + 1
+        };
+        [batch, self.config.output, size(0, height), size(1, width)]
     }
 
     fn options(&self) -> Conv2dOptions {
@@ -221,20 +266,8 @@ impl Conv2d {
     /// Counts the cost for `x` `[B, C, H, W]`; zeros in the shape of the output where nothing else
     /// is wanted.
     fn count(&self, pass: &mut Pass<'_>, x: &Tensor<4>) -> Option<Tensor<4>> {
-        let Conv2dConfig {
-            kernel,
-            stride,
-            padding,
-            dilation,
-            groups,
-            ..
-        } = self.config;
-        let [batch, _, height, width] = x.dims();
-        let size = |axis: usize, length: usize| {
-            (length + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1) / stride[axis]
-                + 1
-        };
-        let shape = [batch, self.config.output, size(0, height), size(1, width)];
+        let Conv2dConfig { kernel, groups, .. } = self.config;
+        let shape = self.output_shape(x);
         let written: usize = shape.iter().product();
         let per_element = self.config.input / groups * kernel[0] * kernel[1];
         pass.count_layer(self.weight, written * per_element, written);

@@ -3,11 +3,26 @@
 use burn::tensor::Tensor;
 use limbeck_kernels::Pool2dOptions;
 
+use crate::{Pass, integer::PoolCall};
+
 pub use limbeck_kernels::{adaptive_avg_pool2d, global_avg_pool2d};
 
 /// Largest value of each window. `[B, C, H, W]` → `[B, C, H', W']`.
-pub fn max_pool2d(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
-    limbeck_kernels::max_pool2d(x, square(kernel, stride, padding))
+pub fn max_pool2d(
+    pass: &mut Pass<'_>,
+    x: Tensor<4>,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    let [height, width] = [height, width].map(|n| (n + 2 * padding - kernel) / stride + 1);
+    let options = square(kernel, stride, padding);
+    let call = PoolCall { options, x: &x };
+    match pass.max_pool_in_bytes(&call, [batch, channels, height, width]) {
+        Some(y) => y,
+        None => limbeck_kernels::max_pool2d(x, options),
+    }
 }
 
 /// Largest value of each of the windows of `kernel` `[height, width]` that lie side by side; the last

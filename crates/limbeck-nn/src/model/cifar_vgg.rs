@@ -115,7 +115,7 @@ impl Architecture for Vgg {
         let mut x = images;
         for (index, block) in self.blocks.iter().enumerate() {
             if (1..=3).contains(&index) || (index == 4 && height == POOLED_ONCE_MORE) {
-                x = max_pool2d(x, 2, 2, 0);
+                x = max_pool2d(pass, x, 2, 2, 0);
             }
             for (i, layer) in block.iter().enumerate() {
                 let ends = i + 1 == block.len() && index > 0;

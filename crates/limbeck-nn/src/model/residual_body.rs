@@ -125,7 +125,7 @@ impl ResidualBody {
         let stem = self.stem.iter();
         let mut x = stem.fold(images, |x, layer| layer.forward_relu(pass, x));
         if self.pools {
-            x = max_pool2d(x, 3, 2, 1);
+            x = max_pool2d(pass, x, 3, 2, 1);
         }
         pass.tap_map("stem", &x);
         let mut number = 0;

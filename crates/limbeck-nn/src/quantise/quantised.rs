@@ -106,6 +106,12 @@ impl Store {
         Some(ends(&self.entry(range).value))
     }
 
+    /// Bits of the layer with this weight: of the weight, and of what it is given. `None` in full precision.
+    pub(crate) fn layer_bits(&self, weight: ParameterId) -> Option<[Bits; 2]> {
+        let layer = self.quantisation.as_ref()?.layers.get(&weight)?;
+        Some([layer.weight, layer.activation])
+    }
+
     /// The same set to what a file tells.
     pub(crate) fn set_input_range(&mut self, weight: ParameterId, range: [f64; 2]) {
         let layers = self.quantisation.as_ref().map(|it| &it.layers);

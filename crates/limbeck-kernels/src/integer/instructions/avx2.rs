@@ -91,9 +91,12 @@ macro_rules! common {
         }
 
         #[inline(always)]
-        unsafe fn scaled(sums: __m256i, scale: *const f32) -> __m256 {
+        unsafe fn scaled(sums: __m256i, scale: *const f32, offset: *const f32) -> __m256 {
             // SAFETY: see the implementation's head.
-            unsafe { _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(scale)) }
+            unsafe {
+                let product = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(scale));
+                _mm256_add_ps(product, _mm256_loadu_ps(offset))
+            }
         }
 
         #[inline(always)]
@@ -108,6 +111,15 @@ macro_rules! common {
                 let whole = _mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes.cast()));
                 let whole = _mm256_sub_epi32(whole, _mm256_set1_epi32(zero_point));
                 let product = _mm256_mul_ps(_mm256_cvtepi32_ps(whole), _mm256_set1_ps(scale));
+                _mm256_add_ps(numbers, product)
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn add_numbers(numbers: __m256, more: *const f32, scale: f32) -> __m256 {
+            // SAFETY: see the implementation's head.
+            unsafe {
+                let product = _mm256_mul_ps(_mm256_loadu_ps(more), _mm256_set1_ps(scale));
                 _mm256_add_ps(numbers, product)
             }
         }

@@ -87,9 +87,12 @@ impl Bytes for Avx512Vnni {
     }
 
     #[inline(always)]
-    unsafe fn scaled(sums: __m512i, scale: *const f32) -> __m512 {
+    unsafe fn scaled(sums: __m512i, scale: *const f32, offset: *const f32) -> __m512 {
         // SAFETY: see the implementation's head.
-        unsafe { _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_loadu_ps(scale)) }
+        unsafe {
+            let product = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_loadu_ps(scale));
+            _mm512_add_ps(product, _mm512_loadu_ps(offset))
+        }
     }
 
     #[inline(always)]
@@ -99,6 +102,15 @@ impl Bytes for Avx512Vnni {
             let whole = _mm512_cvtepu8_epi32(_mm_loadu_si128(bytes.cast()));
             let whole = _mm512_sub_epi32(whole, _mm512_set1_epi32(zero_point));
             let product = _mm512_mul_ps(_mm512_cvtepi32_ps(whole), _mm512_set1_ps(scale));
+            _mm512_add_ps(numbers, product)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_numbers(numbers: __m512, more: *const f32, scale: f32) -> __m512 {
+        // SAFETY: see the implementation's head.
+        unsafe {
+            let product = _mm512_mul_ps(_mm512_loadu_ps(more), _mm512_set1_ps(scale));
             _mm512_add_ps(numbers, product)
         }
     }

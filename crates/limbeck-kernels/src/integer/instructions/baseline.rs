@@ -71,10 +71,11 @@ impl Bytes for Baseline {
     }
 
     #[inline(always)]
-    unsafe fn scaled(sums: [i32; LANES], scale: *const f32) -> [f32; LANES] {
+    unsafe fn scaled(sums: [i32; LANES], scale: *const f32, offset: *const f32) -> [f32; LANES] {
         // SAFETY: see the implementation's head.
-        let scale = unsafe { scale.cast::<[f32; LANES]>().read_unaligned() };
-        std::array::from_fn(|lane| sums[lane] as f32 * scale[lane])
+        let [scale, offset] =
+            [scale, offset].map(|from| unsafe { from.cast::<[f32; LANES]>().read_unaligned() });
+        std::array::from_fn(|lane| sums[lane] as f32 * scale[lane] + offset[lane])
     }
 
     #[inline(always)]
@@ -88,6 +89,13 @@ impl Bytes for Baseline {
         let bytes = unsafe { bytes.cast::<[u8; LANES]>().read_unaligned() };
         let number = |lane: usize| (i32::from(bytes[lane]) - zero_point) as f32 * scale;
         std::array::from_fn(|lane| numbers[lane] + number(lane))
+    }
+
+    #[inline(always)]
+    unsafe fn add_numbers(numbers: [f32; LANES], more: *const f32, scale: f32) -> [f32; LANES] {
+        // SAFETY: see the implementation's head.
+        let more = unsafe { more.cast::<[f32; LANES]>().read_unaligned() };
+        std::array::from_fn(|lane| numbers[lane] + more[lane] * scale)
     }
 
     #[inline(always)]

@@ -60,8 +60,8 @@ pub(super) trait Bytes: Copy {
     unsafe fn interleaved(rows: [*const u8; 4]) -> Self::Unsigned;
     /// Adds the four products of each lane to its sum, without rounding or saturation.
     unsafe fn dot(sums: Self::Sums, a: Self::Unsigned, b: Self::Signed) -> Self::Sums;
-    /// `sums · scale`, the sums rounded to `f32` first.
-    unsafe fn scaled(sums: Self::Sums, scale: *const f32) -> Self::Numbers;
+    /// `sums · scale + offset`, sums, product and sum each rounded to `f32`.
+    unsafe fn scaled(sums: Self::Sums, scale: *const f32, offset: *const f32) -> Self::Numbers;
     /// `numbers + (bytes − zero_point) · scale`, product and sum each rounded.
     unsafe fn add_bytes(
         numbers: Self::Numbers,
@@ -69,6 +69,8 @@ pub(super) trait Bytes: Copy {
         zero_point: i32,
         scale: f32,
     ) -> Self::Numbers;
+    /// `numbers + more · scale`, product and sum each rounded.
+    unsafe fn add_numbers(numbers: Self::Numbers, more: *const f32, scale: f32) -> Self::Numbers;
     /// Numbers divided by `scale`; 0 for what is none.
     unsafe fn divided(from: *const f32, scale: f32) -> Self::Numbers;
     unsafe fn store(to: *mut f32, numbers: Self::Numbers);

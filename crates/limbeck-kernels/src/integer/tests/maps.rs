@@ -2,8 +2,8 @@
 
 use super::draws::Draws;
 use crate::{
-    Pool2dOptions,
-    integer::{ByteMap, Quantisation, instructions::Level},
+    Activation, Levels, Pool2dOptions,
+    integer::{Addend, ByteMap, NumberMap, Quantisation, instructions::Level},
 };
 
 #[test]
@@ -12,6 +12,7 @@ fn pooling_is_that_of_the_definition() {
     let quantisation = Quantisation {
         scale: 0.5,
         zero_point: 9,
+        greatest: 255,
     };
     for [batch, height, width, channels, kernel, stride, padding] in [
         [2, 8, 9, 5, 3, 2, 1],
@@ -95,8 +96,11 @@ fn numbers_come_back_to_within_half_a_step() {
 
 #[test]
 fn a_function_of_each_number() {
-    let [from, to] =
-        [(0.1, 100), (0.02, 30)].map(|(scale, zero_point)| Quantisation { scale, zero_point });
+    let [from, to] = [(0.1, 100), (0.02, 30)].map(|(scale, zero_point)| Quantisation {
+        scale,
+        zero_point,
+        greatest: 255,
+    });
     let bytes = Draws(3).bytes(70_000);
     let x = ByteMap::new(&bytes, [2, 100, 35, 10], from).unwrap();
     let found = x.mapped(to, |x| x / (1.0 + (-x).exp())).unwrap();
@@ -111,5 +115,73 @@ fn a_function_of_each_number() {
             .bytes()
             .iter()
             .all(|&byte| byte == 30)
+    );
+}
+
+#[test]
+fn bytes_of_fewer_bits_are_their_levels() {
+    let mut draws = Draws(21);
+    let numbers: Vec<f32> = (0..4000).map(|_| 6.0 * draws.share() - 2.5).collect();
+    for bits in 1..=8 {
+        let levels = Levels::covering([-1.0, 2.0], bits).unwrap();
+        let quantisation = Quantisation::of_levels(levels).unwrap();
+        assert_eq!(u32::from(quantisation.greatest), (1 << bits) - 1);
+        let bytes = ByteMap::quantise(&numbers, [1, 4, 10, 100], quantisation).unwrap();
+        let wanted = crate::quantise::span::forward(&numbers, levels);
+        for (found, wanted) in bytes.numbers().iter().zip(wanted) {
+            assert!((found - wanted).abs() < 1e-6, "{bits}: {found} {wanted}");
+        }
+    }
+    let levels = Levels::covering([0.0, 1.0], 9).unwrap();
+    assert!(Quantisation::of_levels(levels).is_none());
+}
+
+#[test]
+fn maps_of_numbers_are_finished_quantised_and_turned() {
+    let mut draws = Draws(4);
+    let shape = [2, 9, 11, 21];
+    let count = shape.iter().product();
+    let mut numbers = || -> Vec<f32> { (0..count).map(|_| 12.0 * draws.share() - 4.0).collect() };
+    let (first, second) = (numbers(), numbers());
+    let map = NumberMap::new(&first, shape).unwrap();
+    let more = NumberMap::new(&second, shape).unwrap();
+    let quantisation = Quantisation::of_range(-4.0, 8.0).unwrap();
+    let bytes = more.quantised(quantisation).unwrap();
+    let turned = ByteMap::quantise(&more.channels_first(), [2, 21, 9, 11], quantisation).unwrap();
+    assert_eq!(turned.bytes(), bytes.bytes());
+    let silu = |x: f32| x / (1.0 + (-x).exp());
+    type Case = (Activation, fn(f32) -> f32);
+    let cases: [Case; 4] = [
+        (Activation::Identity, |x| x),
+        (Activation::Relu, |x| x.max(0.0)),
+        (Activation::Relu6, |x| x.clamp(0.0, 6.0)),
+        (Activation::Silu, silu),
+    ];
+    for (activation, function) in cases {
+        for residual in [
+            None,
+            Some(Addend::Numbers(&more)),
+            Some(Addend::Bytes(&bytes)),
+        ] {
+            let found = map.clone().finished(residual, activation).unwrap();
+            for (i, &found) in found.numbers().iter().enumerate() {
+                let added = match residual {
+                    None => 0.0,
+                    Some(Addend::Numbers(_)) => second[i],
+                    Some(Addend::Bytes(map)) => quantisation.number(map.bytes()[i]),
+                };
+                let wanted = function(first[i] + added);
+                assert!(
+                    (found - wanted).abs() < 1e-5,
+                    "{activation:?} {found} {wanted}"
+                );
+            }
+        }
+    }
+    assert!(NumberMap::new(&first, [1, 9, 11, 21]).is_err());
+    let other = NumberMap::new(&first[..21], [1, 1, 1, 21]).unwrap();
+    assert!(
+        map.finished(Some(Addend::Numbers(&other)), Activation::Relu)
+            .is_err()
     );
 }

@@ -3,7 +3,7 @@
 use super::scene::Case;
 use crate::{
     Activation, Conv2dOptions, Pool2dOptions,
-    integer::{ByteMap, IntegerConvolution, IntegerError, IntegerWeights},
+    integer::{Addend, ByteMap, IntegerConvolution, IntegerError, IntegerWeights},
 };
 
 #[test]
@@ -47,12 +47,12 @@ fn what_does_not_fit_is_refused() {
         ByteMap::new(&vec![0; shape.iter().product()], shape, quantisation).unwrap()
     };
     let forward = |x: &ByteMap, residual| convolution.forward(x, residual);
-    assert!(forward(&case.x, Some(&case.residual)).is_ok());
+    assert!(forward(&case.x, Some(Addend::Bytes(&case.residual))).is_ok());
     assert!(forward(&map([1, 6, 6, 3], input), None).is_err());
     assert!(forward(&map([0, 6, 6, 4], input), None).is_err());
     assert!(forward(&map([1, 0, 6, 4], input), None).is_err());
     assert!(forward(&map([1, 6, 6, 4], case.output), None).is_err());
-    assert!(forward(&case.x, Some(&map([1, 5, 6, 8], input))).is_err());
+    assert!(forward(&case.x, Some(Addend::Bytes(&map([1, 5, 6, 8], input)))).is_err());
     let deep = IntegerWeights {
         weight: &vec![1; 32_769],
         shape: [1, 32_769, 1, 1],

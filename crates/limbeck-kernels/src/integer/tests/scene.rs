@@ -66,6 +66,7 @@ impl Case {
         let quantisation = |draws: &mut Draws| Quantisation {
             scale: 0.001 + draws.share(),
             zero_point: zero(draws),
+            greatest: 255,
         };
         let input = quantisation(&mut draws);
         let weight: Vec<i8> = draws
@@ -78,6 +79,7 @@ impl Case {
         let output = Quantisation {
             scale: 0.04 + 0.05 * draws.share(),
             zero_point: zero(&mut draws),
+            greatest: 255,
         };
         let size = [(height, kh), (width, kw)]
             .map(|(n, k)| (n + 2 * padding - dilation * (k - 1) - 1) / stride + 1);
@@ -86,6 +88,7 @@ impl Case {
         let of_residual = Quantisation {
             scale: output.scale * (0.1 + draws.share()),
             zero_point: 77,
+            greatest: 255,
         };
         let mut case = Self {
             x: ByteMap::new(

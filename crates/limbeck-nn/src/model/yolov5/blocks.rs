@@ -190,17 +190,15 @@ impl PooledPyramid {
 
     /// `[B, C, H, W]` → `[B, O, H, W]`; what the last activation is given is the tap `before`.
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>, before: Option<&str>) -> Tensor<4> {
-        let pool = |x: &Tensor<4>, side: usize| max_pool2d(x.clone(), side, 1, side / 2);
         let x = self.before.forward(pass, x);
         let mut maps = vec![x.clone()];
         let mut last = x;
         for side in SIDES {
-            match self.in_a_row {
-                true => {
-                    last = pool(&last, SIDES[0]);
-                    maps.push(last.clone());
-                }
-                false => maps.push(pool(&last, side)),
+            let side = if self.in_a_row { SIDES[0] } else { side };
+            let pooled = max_pool2d(pass, last.clone(), side, 1, side / 2);
+            maps.push(pooled.clone());
+            if self.in_a_row {
+                last = pooled;
             }
         }
         self.after
