@@ -350,6 +350,30 @@ class Neighbours:
         return [self.row, self.product]
 
 
+class WholeNumbers:
+    """Networks of 8 bits as they are deployed, next to ours in single precision."""
+
+    TITLES = {"resnet18": "ResNet-18", "mobilenet_v2": "MobileNetV2"}
+
+    def __init__(self):
+        self.rows_of = {}
+        for name, title in self.TITLES.items():
+            # The target is for many images.
+            for batch, target in ((16, 0.55), (1, None)):
+                what = f"{title} (224, batch {batch}), 8 bits next to single precision, both ours"
+                self.rows_of[name, batch] = Row(what, target)
+
+    def round(self, runner, number):
+        for (name, batch), row in self.rows_of.items():
+            what = ["net", name, "--only", "inference", "--quantise", "8"]
+            found = runner.ours(what, runner.asked.runs, batch=batch)
+            row.ours.append(found["whole_numbers_ms"])
+            row.theirs.append(found["inference_ms"])
+
+    def rows(self):
+        return list(self.rows_of.values())
+
+
 class Suppression:
     """Non-maximum suppression, next to torchvision's and what YOLOv5 does around it."""
 
@@ -559,6 +583,7 @@ def works():
             sizes=("--input", "3x224x224"),
             batch=16,
         ),
+        "integers": WholeNumbers(),
         "masked": Masked(),
         "pixels": Pixels(),
         "neighbours": Neighbours(),

@@ -355,7 +355,7 @@ impl Network {
     }
 
     /// A copy for inference alone: each batch norm that directly follows a convolution is folded
-    /// into it.
+    /// into it. What is such a copy already, that of [`Network::in_integers`] too, stays as it is.
     pub fn frozen(&self) -> Self {
         let mut frozen = self.clone();
         frozen.store = self.store.folded();

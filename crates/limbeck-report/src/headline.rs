@@ -277,20 +277,28 @@ fn in_few_bits(results: &Results) -> Option<String> {
         ),
     );
     let read = few.read_back.zip(results.compared_by());
-    Some(match read {
-        None => format!("{saved}."),
-        Some(([trained, read], measure)) => {
-            let digits = decimals(results);
-            match is_nothing(measure, read - trained, digits) {
-                true => format!("{saved}; read from its file it scores the same as in training."),
-                false => format!(
-                    "{saved}; read from its file it scores {}, {} as it was trained.",
-                    measure.write(read, digits),
-                    measure.write(trained, digits)
-                ),
-            }
-        }
-    })
+    let Some(([trained, read], measure)) = read else {
+        return Some(format!("{saved}."));
+    };
+    let digits = decimals(results);
+    let scores = |value: f64| match is_nothing(measure, value - trained, digits) {
+        true => "the same as in training".to_owned(),
+        false => format!(
+            "{} ({} as it was trained)",
+            measure.write(value, digits),
+            measure.write(trained, digits)
+        ),
+    };
+    let in_whole_numbers = few.in_whole_numbers.map_or_else(String::new, |value| {
+        format!(
+            ", and run in whole numbers, as `predict` and `eval` run it, {}",
+            scores(value)
+        )
+    });
+    Some(format!(
+        "{saved}; read from its file it scores {}{in_whole_numbers}.",
+        scores(read)
+    ))
 }
 
 /// Share of the gap from baseline to teacher that a sure gain closes, in percent; `lead` is what the

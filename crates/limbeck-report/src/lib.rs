@@ -55,7 +55,7 @@ pub use gain::paired_gain;
 pub use headline::{Headline, Verdict, headline, verdict};
 pub use mask_png::{MaskPngError, mask_png, overlay_png};
 pub use measure::{AGREEMENT, Better, Measure};
-pub use numbers::count;
+pub use numbers::{count, counted};
 pub use page::render;
 pub use palette::Palette;
 pub use pretraining::{

@@ -160,6 +160,10 @@ pub struct FewBits {
     pub bit_operations: u64,
     /// What networks are compared by, of the deployed student as it was trained and read from its file.
     pub read_back: Option<[f64; 2]>,
+    /// The same read from its file and run in whole numbers, as it is deployed; `None` where it runs in
+    /// single precision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_whole_numbers: Option<f64>,
 }
 
 /// Bits of both factors of a multiplication in single precision.

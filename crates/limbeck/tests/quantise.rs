@@ -56,20 +56,60 @@ fn a_student_of_four_bits_has_a_small_file_that_gives_what_the_run_has_measured(
     // An eighth, and the distances of levels, norms and what the file tells besides.
     assert!(share > 0.125 && share < 0.2, "{share}");
     let eval = json(&place.succeed(&["eval", "shapes:120", "--model", "run", "--json"]));
-    assert_eq!(eval["top1"], report["student"]["top1"][0]);
+    assert_eq!(
+        eval["single_precision"]["top1"],
+        report["student"]["top1"][0]
+    );
+    assert_eq!(eval["whole_numbers"]["layers"], 9);
     let few = &report["few_bits"];
     assert_eq!(few["bits"], "4 bits");
     assert_eq!(few["read_back"][0], few["read_back"][1]);
-    assert_eq!(few["read_back"][1], eval["top1"]);
+    assert_eq!(few["read_back"][1], eval["single_precision"]["top1"]);
+    assert_eq!(few["in_whole_numbers"], eval["top1"]);
     let inspected = json(&place.succeed(&["inspect", "run", "--json"]));
     let told = inspected.to_string();
     assert!(told.contains(r#""bits":"4 bits""#), "{told}");
     let page = String::from_utf8(bytes(&place.path("run/report.html"))).unwrap();
-    for word in ["4 bits", "Bit operations", "scores the same as in training"] {
+    for word in [
+        "4 bits",
+        "Bit operations",
+        "scores the same as in training",
+        "run in whole numbers",
+    ] {
         assert!(page.contains(word), "no `{word}` in the page");
     }
     place.class_folders("pictures", 2, 2);
     place.succeed(&["predict", "pictures/test/class0", "--model", "run"]);
+}
+
+#[test]
+fn evaluation_says_what_runs_in_whole_numbers() {
+    let place = Place::new();
+    let evaluation_of = |quantiser: &str| {
+        let quantiser_key = format!("student.quantiser=\"{quantiser}\"");
+        let more = [
+            "--quantise",
+            "8",
+            "--set",
+            &quantiser_key,
+            "--out",
+            quantiser,
+        ];
+        run(
+            &place,
+            "train",
+            &[&["--model", "resnet8"], &more[..]].concat(),
+        );
+        place.succeed(&["eval", "shapes:120", "--model", quantiser])
+    };
+    let told = evaluation_of("range");
+    assert!(told.contains("9 layers run in whole numbers; "), "{told}");
+    assert!(told.contains("in single precision"), "{told}");
+    let told = evaluation_of("dorefa");
+    assert!(
+        told.contains("its levels run in single precision"),
+        "{told}"
+    );
 }
 
 #[test]

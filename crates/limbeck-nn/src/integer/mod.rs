@@ -54,6 +54,11 @@ impl Network {
         Some(network)
     }
 
+    /// The network as it is deployed: [`Network::in_integers`] where it can be had, else [`Network::frozen`].
+    pub fn deployed(&self) -> Self {
+        self.in_integers().unwrap_or_else(|| self.frozen())
+    }
+
     /// How many layers run in whole numbers, and how many of all maps between them stay in bytes; `None`
     /// where none does.
     pub fn integer_layers(&self) -> Option<IntegerLayers> {

@@ -239,8 +239,11 @@ fn is_live(pass: &Pass<'_>) -> bool {
 impl crate::Store {
     /// A copy in which each batch norm that directly follows a convolution is folded into it:
     /// `w' = w · γ/√(σ² + ε)` per output channel, `b' = (b − μ) · γ/√(σ² + ε) + β`.
-    /// For evaluation alone.
+    /// For evaluation alone. A store that is such a copy already stays as it is.
     pub fn folded(&self) -> Self {
+        if !self.folded_norm.is_empty() || self.integers.is_some() {
+            return self.clone();
+        }
         // Levels times a channel's scale are levels of that channel.
         let unfolded = self.with_levels();
         let mut folded = unfolded.clone();

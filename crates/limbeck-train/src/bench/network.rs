@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use burn::tensor::Tensor;
 use limbeck_methods::BASELINE;
-use limbeck_nn::{InputShape, Network, Taps};
+use limbeck_nn::{
+    InputShape, Network, Taps,
+    quantise::{Bits, QuantisationPlan, Quantiser},
+};
 
 use super::{learner::BenchLearner, noise, stopwatch::Stopwatch};
 use crate::{
@@ -22,6 +26,8 @@ pub struct NetworkBench<'a> {
     pub runs: usize,
     /// Measure the frozen network's forward pass.
     pub inference: bool,
+    /// Measure the forward pass of a copy with so many bits, in whole numbers, as it is deployed.
+    pub quantised: Option<Bits>,
     /// Measure training steps on labels alone with this optimiser.
     pub training: Option<OptimizerName>,
 }
@@ -31,6 +37,8 @@ pub struct NetworkBench<'a> {
 pub struct NetworkTimes {
     /// The frozen network's forward pass.
     pub inference_ms: Option<f64>,
+    /// The same in whole numbers.
+    pub whole_numbers_ms: Option<f64>,
     /// Forward and backward pass of the cross entropy, and the update.
     pub training_ms: Option<f64>,
     /// Floating point operations of a forward pass.
@@ -43,10 +51,12 @@ impl NetworkBench<'_> {
     /// Measures on made-up images.
     ///
     /// # Errors
-    /// A loss that is not finite.
+    /// A loss that is not finite; a network none of whose layers can run in whole numbers, where that is
+    /// asked for.
     pub fn run(&self) -> Result<NetworkTimes, TrainError> {
         let inference_flops = 2.0 * self.batch as f64 * self.network.cost().macs as f64;
         let mut of_inference = Stopwatch::new();
+        let mut of_whole_numbers = Stopwatch::new();
         let mut of_training = Stopwatch::new();
         let InputShape {
             channels,
@@ -56,6 +66,10 @@ impl NetworkBench<'_> {
         } = self.network.input();
         let images = noise::tensor([self.batch, channels, height, width]);
         let frozen = self.network.frozen();
+        let in_whole_numbers = match self.quantised {
+            Some(bits) => Some(in_whole_numbers(self.network, bits, images.clone())?),
+            None => None,
+        };
         let mut learner = match self.training {
             Some(name) => {
                 let optimizer = OptimizerRecipe::of(name);
@@ -77,6 +91,15 @@ impl NetworkBench<'_> {
                     },
                 )?;
             }
+            if let Some(network) = &in_whole_numbers {
+                of_whole_numbers.measure(
+                    || images.clone(),
+                    |images| {
+                        let _ = network.evaluate(images, &Taps::none()).logits().into_data();
+                        Ok(())
+                    },
+                )?;
+            }
             if let Some(learner) = &mut learner {
                 let batch = learner.batch.clone();
                 of_training.measure(|| batch.clone(), |batch| learner.learn(batch, None))?;
@@ -84,9 +107,29 @@ impl NetworkBench<'_> {
         }
         Ok(NetworkTimes {
             inference_ms: self.inference.then(|| of_inference.median()),
+            whole_numbers_ms: self.quantised.map(|_| of_whole_numbers.median()),
             training_ms: self.training.map(|_| of_training.median()),
             inference_flops,
             training_flops: 3.0 * inference_flops,
         })
     }
+}
+
+/// A copy of `network` with so many bits that has seen `images` `[B, C, H, W]`, as it is deployed.
+fn in_whole_numbers(
+    network: &Network,
+    bits: Bits,
+    images: Tensor<4>,
+) -> Result<Network, TrainError> {
+    let mut quantised = network.clone();
+    let plan = QuantisationPlan::uniform(&quantised, Quantiser::Range, bits)?;
+    quantised.quantise(&plan)?;
+    let (_, seen) = quantised.train(&quantised.store, images, &Taps::none(), 0);
+    quantised.store.apply(seen);
+    quantised.in_integers().ok_or_else(|| {
+        TrainError::Setting(format!(
+            "no layer of `{}` can run in whole numbers",
+            network.name()
+        ))
+    })
 }

@@ -19,6 +19,7 @@ pub(super) fn images_per_second(network: &Network) -> Result<f64, crate::TrainEr
         batch: BATCH,
         runs: RUNS,
         inference: true,
+        quantised: None,
         training: None,
     };
     let milliseconds = bench.run()?.inference_ms.unwrap_or(f64::INFINITY);

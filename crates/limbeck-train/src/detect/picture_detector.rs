@@ -37,7 +37,7 @@ impl PictureDetector {
     /// # Errors
     /// A network for another task, or one whose file does not tell its normalisation.
     pub fn new(model: &LoadedModel, suppression: SuppressionConfig) -> Result<Self, TrainError> {
-        let network = model.network.frozen();
+        let network = model.network.deployed();
         let Some(anchors) = anchors_of(&network)? else {
             return Err(TrainError::Setting(format!(
                 "`{}` is no network for {}",

@@ -8,7 +8,10 @@ use limbeck_methods::{Section, TaskKind};
 use limbeck_nn::Network;
 use limbeck_report::{Evaluation, Results};
 
-use super::{Plan, check_images, series_folder, sharing, summary};
+use super::{
+    Plan, check_images, series_folder, sharing,
+    summary::{self, ReadBack},
+};
 use crate::{
     TrainError,
     chance::{at_chance_on, measured_at_chance},
@@ -407,26 +410,39 @@ impl<'a> Run<'a> {
     }
 
     /// What the deployed student reaches on `test` when it is read from its file, which holds codes of
-    /// few bits, next to what it reached as it was trained; `None` in full precision. `tested` are the
-    /// students in their order.
+    /// few bits, and as it runs where it is deployed, next to what it reached as it was trained; `None` in
+    /// full precision. `tested` are the students in their order.
     fn read_back(
         &self,
         students: &[Finished],
         test: &EvaluationSet,
         tested: &[Evaluation],
-    ) -> Result<Option<[f64; 2]>, TrainError> {
+    ) -> Result<Option<ReadBack>, TrainError> {
         let best = best_of(students);
         if students[best].network.quantisation().is_none() {
             return Ok(None);
         }
         let file = self.folder.student();
         let loaded = model_source::load_own(&file, &self.plan.blueprint)?;
-        let (read, _) = test.measure(&loaded.network, None)?;
         let first = |evaluation: &Evaluation| evaluation.first().map(|measure| measure.value);
-        let trained = tested.get(best).and_then(first);
-        Ok(first(&read)
-            .zip(trained)
-            .map(|(read, trained)| [trained, read]))
+        let reached = |network: &Network| {
+            let (measured, _) = test.measure(network, None)?;
+            Ok::<_, TrainError>(first(&measured))
+        };
+        let (Some(trained), Some(read)) =
+            (tested.get(best).and_then(first), reached(&loaded.network)?)
+        else {
+            return Ok(None);
+        };
+        let in_whole_numbers = match loaded.network.in_integers() {
+            Some(network) => reached(&network)?,
+            None => None,
+        };
+        Ok(Some(ReadBack {
+            trained,
+            read,
+            in_whole_numbers,
+        }))
     }
 
     /// Writes the student that was best on the validation part as the one to deploy.

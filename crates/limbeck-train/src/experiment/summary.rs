@@ -33,11 +33,21 @@ use crate::{
     run_teacher::RunTeacher,
 };
 
+/// What networks are compared by, of the deployed student of few bits.
+pub(super) struct ReadBack {
+    /// As it was trained.
+    pub trained: f64,
+    /// Read from its file, its levels in single precision.
+    pub read: f64,
+    /// Read from its file and run in whole numbers, where it can be.
+    pub in_whole_numbers: Option<f64>,
+}
+
 /// What training and testing gave.
 pub(super) struct Outcome<'a> {
     pub seeds: &'a [u64],
-    /// What a student of few bits reached as it was trained, and read from its file.
-    pub read_back: Option<[f64; 2]>,
+    /// Of a student of few bits.
+    pub read_back: Option<ReadBack>,
     /// What was tested on.
     pub test: &'a EvaluationSet,
     pub teacher: Option<&'a RunTeacher>,
@@ -206,7 +216,7 @@ pub(super) fn results(
             }
         }),
         student: NetworkSummary {
-            few_bits: few_bits(student, outcome.read_back),
+            few_bits: few_bits(student, outcome.read_back.as_ref()),
             ..network(student, Some(&student_file), None)
         },
         students: seed_results(outcome.students, outcome.tested),
@@ -245,7 +255,7 @@ fn made<'a>(outcome: &'a Outcome<'_>) -> Option<Made<'a>> {
 }
 
 /// What few bits save; `None` in full precision.
-fn few_bits(network: &Network, read_back: Option<[f64; 2]>) -> Option<FewBits> {
+fn few_bits(network: &Network, read_back: Option<&ReadBack>) -> Option<FewBits> {
     let plan = network.quantisation()?;
     let cost = BitCost::of(network);
     Some(FewBits {
@@ -253,7 +263,8 @@ fn few_bits(network: &Network, read_back: Option<[f64; 2]>) -> Option<FewBits> {
         bytes: cost.bytes,
         full_bytes: bytes_of(None, network),
         bit_operations: cost.bit_operations,
-        read_back,
+        read_back: read_back.map(|back| [back.trained, back.read]),
+        in_whole_numbers: read_back.and_then(|back| back.in_whole_numbers),
     })
 }
 

@@ -22,7 +22,7 @@ impl PictureSegmenter {
     /// # Errors
     /// A network for another task, or one whose file does not tell its normalisation.
     pub fn new(model: &LoadedModel, evaluate: &EvaluateRecipe) -> Result<Self, TrainError> {
-        let network = model.network.frozen();
+        let network = model.network.deployed();
         if network.task() != Some(TaskKind::Segmentation) {
             return Err(TrainError::Setting(format!(
                 "`{}` is no network for {}",

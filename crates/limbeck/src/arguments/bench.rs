@@ -97,6 +97,9 @@ pub struct NetworkArguments {
     /// Measure one part alone
     #[arg(long, value_enum)]
     pub only: Option<NetworkPart>,
+    /// Measure the forward pass with so many bits too, in whole numbers
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub quantise: Option<u32>,
     /// Optimiser of the training step
     #[arg(long, value_enum, default_value_t = NetworkOptimizer::Sgd)]
     pub optimizer: NetworkOptimizer,

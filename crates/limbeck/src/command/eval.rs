@@ -5,11 +5,12 @@ use std::path::Path;
 
 use limbeck::data::{Labelling, Measured, OpenOptions, find_labelled};
 use limbeck::nn::TaskKind;
+use limbeck::report::counted;
 use limbeck::train::evaluate::EvaluationSet;
 use limbeck::train::recipe::EvaluateRecipe;
 use limbeck::train::run_folder;
 use limbeck::train::{TrainError, data::wanted_labels};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{classes::by_class_of_model, predict::load_model, threads};
 use crate::arguments::{EvalArguments, PartName};
@@ -95,7 +96,15 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
     let classes = part.classes().to_vec();
     let evaluate = shown_as(&arguments.model)?;
     let set = EvaluationSet::of_model(part, &model, &evaluate, 1)?;
-    let (evaluation, _) = threads::compute(|| set.measure(&model.network, None))?;
+    let deployed = model.network.deployed();
+    let (evaluation, _) = threads::compute(|| set.measure(&deployed, None))?;
+    let whole_numbers = match deployed.integer_layers() {
+        Some(layers) => {
+            let (precise, _) = threads::compute(|| set.measure(&model.network, None))?;
+            Some((layers, precise))
+        }
+        None => None,
+    };
     let mut out = stdout().lock();
     if arguments.json {
         let mut report = json!({
@@ -111,6 +120,18 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
         });
         for measure in &evaluation.measures {
             report[&measure.name] = json!(measure.value);
+        }
+        if let Some((layers, precise)) = &whole_numbers {
+            report["whole_numbers"] = json!({
+                "layers": layers.layers,
+                "maps": layers.maps,
+                "byte_maps": layers.byte_maps,
+            });
+            let precise = precise.measures.iter();
+            report["single_precision"] = precise
+                .map(|measure| (measure.name.clone(), json!(measure.value)))
+                .collect::<Map<String, Value>>()
+                .into();
         }
         writeln!(out, "{report:#}")?;
         return Ok(());
@@ -135,6 +156,25 @@ pub fn run(arguments: &EvalArguments, quiet: bool) -> anyhow::Result<()> {
             out,
             "  {:<width$}  {number:>8} {}",
             measure.title, measure.unit
+        )?;
+    }
+    if let Some((layers, precise)) = &whole_numbers {
+        let precise = precise.first().map(|measure| {
+            format!(
+                "; {} with the same levels in single precision",
+                measure.write(measure.value, 2)
+            )
+        });
+        writeln!(
+            out,
+            "  {} run in whole numbers{}",
+            counted(layers.layers, "layer"),
+            precise.unwrap_or_default()
+        )?;
+    } else if model.network.quantisation().is_some() {
+        writeln!(
+            out,
+            "  its levels run in single precision: whole numbers are for those of the range quantiser"
         )?;
     }
     let of_classes = match labels {

@@ -183,7 +183,7 @@ fn label(
     images: &[Found],
     top: usize,
 ) -> anyhow::Result<(Vec<Labelled>, usize)> {
-    let network = model.network.frozen();
+    let network = model.network.deployed();
     let input = network.input();
     let augment = model.augment()?;
     let mut labelled = Vec::new();

@@ -1,6 +1,6 @@
 //! `limbeck bench net`.
 
-use limbeck::nn::{InputShape, model};
+use limbeck::nn::{InputShape, model, quantise::Bits};
 use limbeck::train::{
     bench::{Machine, NetworkBench},
     blueprint::build,
@@ -46,11 +46,17 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
         batch: arguments.batch,
         runs,
         inference: arguments.only != Some(NetworkPart::Training),
+        quantised: arguments.quantise.map(Bits::new).transpose()?,
         training: (arguments.only != Some(NetworkPart::Inference)).then_some(optimizer),
     };
     let times = threads::compute(|| bench.run())?;
     let parts = [
         ("inference", times.inference_ms, times.inference_flops),
+        (
+            "whole_numbers",
+            times.whole_numbers_ms,
+            times.inference_flops,
+        ),
         ("training", times.training_ms, times.training_flops),
     ]
     .map(|(name, ms, flops)| (name, ms.map(|ms| Speed { ms, flops })));
@@ -80,7 +86,8 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
         .filter_map(|(name, speed)| {
             let speed = speed?;
             let per_second = images_per_second(speed);
-            Some((format!("{name:9}  {per_second:>9.1} images/s"), speed))
+            let name = name.replace('_', " ");
+            Some((format!("{name:13}  {per_second:>9.1} images/s"), speed))
         })
         .collect();
     let title = format!(
