@@ -401,3 +401,12 @@ pub struct Dataset {
     /// What was found besides, and what was left out and why: a line each, for people.
     pub notes: Vec<String>,
 }
+
+impl Dataset {
+    /// All images that a training reads: to learn from, to choose by, to test on, to adapt to.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        let own = [&self.train, &self.validation, &self.test];
+        own.into_iter()
+            .chain(self.domains.iter().map(|domains| &domains.target))
+    }
+}

@@ -51,6 +51,17 @@ pub enum DataError {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder without boxes, where these are wanted.
+    #[error(
+        "{}: no boxes of objects were found; looked for YOLO (data.yaml, or images/ and labels/ with \
+         classes.txt), COCO (JSON with images, annotations and categories), PASCAL VOC (XML with bndbox) and \
+         LabelMe (JSON with shapes beside each image)",
+        path.display()
+    )]
+    NoBoxes {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The folder has a known layout that is incomplete or contradicts itself.
     #[error("{}: {reason}", path.display())]
     Layout {

@@ -3,7 +3,7 @@
 use super::classification;
 use super::detection;
 use super::segmentation;
-use super::side::{decimals, student, teacher_value};
+use super::side::{Role, decimals, side, student, teacher_value};
 use crate::results::{Results, SeedResult};
 
 /// One sentence for each thing that speaks against the numbers.
@@ -12,7 +12,9 @@ pub fn cautions(results: &Results) -> Vec<String> {
     cautions.extend(beside_chance(results));
     cautions.extend(broken_seeds("student", &results.students));
     cautions.extend(broken_seeds("baseline", &results.baselines));
+    cautions.extend(broken_seeds("upper bound", &results.bounds));
     cautions.extend(unfair_baseline(results));
+    cautions.extend(low_bound(results));
     cautions.extend(still_improving(results));
     cautions.extend(classification::cautions(results));
     cautions.extend(segmentation::cautions(results));
@@ -88,6 +90,17 @@ fn unfair_baseline(results: &Results) -> Option<String> {
     let lengths = |runs: &[SeedResult]| runs.iter().map(|run| run.epochs.len()).collect::<Vec<_>>();
     (lengths(&results.students) != lengths(&results.baselines)).then(|| {
         "Student and baseline were not trained for the same number of epochs: their budgets differ."
+            .into()
+    })
+}
+
+/// An upper bound that the baseline reaches.
+fn low_bound(results: &Results) -> Option<String> {
+    let measure = results.compared_by()?;
+    let of = |role: Role| Some(measure.turned(side(results, role)?.mean(&measure.name)?));
+    (of(Role::UpperBound)? <= of(Role::Baseline)?).then(|| {
+        "The upper bound is not better than the baseline: there is no gap that adaptation could close. The \
+         usual reasons are few images of the target, a brief training, or domains that hardly differ."
             .into()
     })
 }

@@ -32,6 +32,8 @@ pub enum Ink {
     Student,
     /// The baseline.
     Baseline,
+    /// The upper bound.
+    UpperBound,
     /// The teacher.
     Teacher,
     /// Grid lines.
@@ -45,9 +47,10 @@ pub enum Ink {
 }
 
 impl Ink {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Student,
         Self::Baseline,
+        Self::UpperBound,
         Self::Teacher,
         Self::Grid,
         Self::Quiet,
@@ -60,6 +63,7 @@ impl Ink {
         match self {
             Self::Student => "var(--student)",
             Self::Baseline => "var(--baseline)",
+            Self::UpperBound => "var(--upper-bound)",
             Self::Teacher => "var(--teacher)",
             Self::Grid => "var(--grid)",
             Self::Quiet => "var(--quiet)",

@@ -1,4 +1,4 @@
-//! Teacher, student and baseline side by side: measures and cost.
+//! Teacher, student, baseline and upper bound side by side: measures and cost.
 
 use maud::{Markup, html};
 
@@ -194,7 +194,7 @@ fn price(cost: &Cost, side: &Side, results: &Results) -> Cell {
     let teacher = results.teacher.as_ref().map(cost.of);
     let remark = match (side.role, teacher) {
         (Role::Student, Some(teacher)) if teacher > 0.0 => times(teacher / value, cost),
-        (Role::Baseline, _) => "as the student".into(),
+        (Role::Baseline | Role::UpperBound, _) => "as the student".into(),
         _ => String::new(),
     };
     Cell {

@@ -46,7 +46,7 @@ pub fn curves(results: &Results) -> Markup {
     let several = results.students.len() > 1;
     let trained: Vec<_> = sides(results)
         .into_iter()
-        .filter(|side| side.role != Role::Teacher)
+        .filter(|side| matches!(side.role, Role::Student | Role::Baseline))
         .collect();
     html! {
         section #training aria-labelledby="training-title" {

@@ -41,6 +41,8 @@ struct DetailsFile {
     teacher: Option<Part>,
     students: Vec<Part>,
     baselines: Vec<Part>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    bounds: Vec<Part>,
     /// PNG files, base64.
     pictures: Vec<String>,
     /// Those of pictures with masks: the picture, then its masks.
@@ -84,6 +86,7 @@ pub fn to_files(results: &Results) -> Result<(String, String), ResultsError> {
             .map(take),
         students: of(&mut slim.students),
         baselines: of(&mut slim.baselines),
+        bounds: of(&mut slim.bounds),
         pictures: slim
             .disagreements
             .iter_mut()
@@ -138,6 +141,7 @@ fn fill(results: &mut Results, details: DetailsFile) -> Result<(), ResultsError>
     let fits = details.teacher.is_some() == teacher.is_some()
         && details.students.len() == results.students.len()
         && details.baselines.len() == results.baselines.len()
+        && details.bounds.len() == results.bounds.len()
         && details.pictures.len() == results.disagreements.len()
         && details.segmented.len() == results.segmented.len()
         && details.generated.len() == results.generated.len();
@@ -145,12 +149,14 @@ fn fill(results: &mut Results, details: DetailsFile) -> Result<(), ResultsError>
         return Err(ResultsError::OtherDetails);
     }
     let seeds = results.students.iter_mut().chain(&mut results.baselines);
+    let seeds = seeds.chain(&mut results.bounds);
     let tests = teacher.into_iter().chain(seeds.map(|seed| &mut seed.test));
     let parts = details
         .teacher
         .into_iter()
         .chain(details.students)
-        .chain(details.baselines);
+        .chain(details.baselines)
+        .chain(details.bounds);
     for (test, part) in tests.zip(parts) {
         test.per_class = part.per_class;
         test.details = part.details;

@@ -2,7 +2,7 @@
 
 use super::cautions::cautions;
 use super::numbers::{bytes, count, counted, interval, percent, signed, significant};
-use super::side::{decimals, student, teacher_value};
+use super::side::{Role, decimals, side, student, teacher_value};
 use crate::measure::{AGREEMENT, Better, Measure};
 use crate::results::{Gain, Results};
 
@@ -48,6 +48,7 @@ pub fn verdict(gain: &Gain) -> Verdict {
 pub fn headline(results: &Results) -> Headline {
     let mut sentences = certainty(results);
     sentences.extend(over_images(results));
+    sentences.extend(below_the_upper_bound(results));
     sentences.extend(beside_the_teacher(results));
     sentences.extend(in_few_bits(results));
     Headline {
@@ -261,6 +262,24 @@ fn beside_the_teacher(results: &Results) -> Vec<String> {
     sentences
 }
 
+/// What the target's labels would give, and how much of that adapting reaches.
+fn below_the_upper_bound(results: &Results) -> Option<String> {
+    let measure = results.compared_by()?;
+    let bound = side(results, Role::UpperBound)?.mean(&measure.name)?;
+    let lead = measure.turned(student_value(results)?) - measure.turned(bound);
+    let closed = closed_gap(results, lead).map_or_else(String::new, |share| {
+        format!(
+            "; of the gap between baseline and upper bound, adaptation closes {}",
+            percent(share, 0)
+        )
+    });
+    Some(format!(
+        "The upper bound, the same network trained on the target's labels, reaches {} {}{closed}.",
+        measure.write(bound, decimals(results)),
+        measure.title
+    ))
+}
+
 /// What few bits save, and whether the file holds what was trained.
 fn in_few_bits(results: &Results) -> Option<String> {
     let few = results.student.few_bits.as_ref()?;
@@ -301,8 +320,8 @@ fn in_few_bits(results: &Results) -> Option<String> {
     ))
 }
 
-/// Share of the gap from baseline to teacher that a sure gain closes, in percent; `lead` is what the
-/// student is better by than its teacher.
+/// Share of the gap from baseline to teacher, or to upper bound, that a sure gain closes, in percent; `lead`
+/// is what the student is better by than that one.
 fn closed_gap(results: &Results, lead: f64) -> Option<f64> {
     let gain = results.gain.as_ref()?;
     let gap = gain.mean - lead;

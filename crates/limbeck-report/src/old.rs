@@ -98,6 +98,7 @@ pub(crate) fn read(text: &str) -> Result<Results, serde_json::Error> {
         student: network(old.student),
         students: seeds(old.students),
         baselines: seeds(old.baselines),
+        bounds: Vec::new(),
         gain: old.gain,
         pairs: old.pairs,
         disagreements: old.disagreements,

@@ -33,6 +33,10 @@ pub struct Results {
     /// The same students trained on labels alone, or by the method that theirs adds to, same seeds in
     /// the same order; empty if none were asked for.
     pub baselines: Vec<SeedResult>,
+    /// Of a run that adapts to another domain: the same students trained on that domain's labels, the upper
+    /// bound of what adapting can reach, same seeds in the same order; empty if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bounds: Vec<SeedResult>,
     /// The method that the baselines are trained by; `None` of labels alone. A run of that method has
     /// no baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]

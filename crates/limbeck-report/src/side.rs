@@ -1,4 +1,4 @@
-//! The networks that stand side by side in a report: teacher, student, baseline.
+//! The networks that stand side by side in a report: teacher, student, baseline, upper bound.
 
 use maud::{Markup, html};
 
@@ -17,6 +17,8 @@ pub enum Role {
     Student,
     /// The student's network, trained on labels alone.
     Baseline,
+    /// The same, trained on the labels of the domain that the student adapts to.
+    UpperBound,
 }
 
 impl Role {
@@ -26,6 +28,7 @@ impl Role {
             Self::Teacher => Ink::Teacher,
             Self::Student => Ink::Student,
             Self::Baseline => Ink::Baseline,
+            Self::UpperBound => Ink::UpperBound,
         }
     }
 }
@@ -35,7 +38,8 @@ impl Role {
 pub struct Side<'a> {
     /// Its part.
     pub role: Role,
-    /// Its part in a word, with a capital: `Teacher`, `Student`, `Baseline`, `Network`.
+    /// Its part in a word, with a capital: `Teacher`, `Student`, `Baseline`, `Upper bound`,
+    /// `Network`.
     pub title: &'static str,
     /// The network and its cost.
     pub network: &'a NetworkSummary,
@@ -66,7 +70,7 @@ impl Side<'_> {
     }
 }
 
-/// The networks of a run: teacher (if any), student, baseline (if any).
+/// The networks of a run: teacher (if any), student, baseline and upper bound (if any).
 pub fn sides(results: &Results) -> Vec<Side<'_>> {
     let mut sides = Vec::new();
     if let Some(teacher) = &results.teacher {
@@ -93,6 +97,14 @@ pub fn sides(results: &Results) -> Vec<Side<'_>> {
             title: "Baseline",
             network: &results.student,
             tests: results.baselines.iter().map(|seed| &seed.test).collect(),
+        });
+    }
+    if !results.bounds.is_empty() {
+        sides.push(Side {
+            role: Role::UpperBound,
+            title: "Upper bound",
+            network: &results.student,
+            tests: results.bounds.iter().map(|seed| &seed.test).collect(),
         });
     }
     sides
@@ -164,6 +176,10 @@ pub fn swatch(role: Role) -> Markup {
                 Role::Baseline => {
                     path d="M1 6H25" stroke=(colour) stroke-width="2" {}
                     circle cx="13" cy="6" r="3.5" fill="var(--ground)" stroke=(colour) stroke-width="2" {}
+                }
+                Role::UpperBound => {
+                    path d="M1 6H25" stroke=(colour) stroke-width="2" {}
+                    path d="M13 1L18 10.5H8Z" fill=(colour) {}
                 }
             }
         }

@@ -89,7 +89,11 @@ fn compared(results: &Results) -> Option<Tile> {
 fn measured(label: String, measure: &Measure, results: &Results) -> Option<Tile> {
     let digits = decimals(results);
     let mean = |role: Role| side(results, role)?.mean(&measure.name);
-    let beside = [("teacher", Role::Teacher), ("baseline", Role::Baseline)];
+    let beside = [
+        ("teacher", Role::Teacher),
+        ("baseline", Role::Baseline),
+        ("upper bound", Role::UpperBound),
+    ];
     let note: Vec<String> = beside
         .into_iter()
         .filter_map(|(name, role)| Some(format!("{name} {}", measure.write(mean(role)?, digits))))

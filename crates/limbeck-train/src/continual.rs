@@ -202,7 +202,7 @@ impl Continual {
             observer.warn(warning);
         }
         folder.recognise_data(&self.joint.dataset, &self.joint.data_fingerprint)?;
-        if !check_images(&self.joint.dataset, observer, interrupt)? {
+        if !check_images(self.joint.dataset.parts(), observer, interrupt)? {
             return Ok(ContinualEnd::Interrupted);
         }
         let run = Run {

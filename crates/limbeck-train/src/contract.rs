@@ -160,7 +160,7 @@ impl Search<'_> {
         }
         let (dataset, learnt) = (&self.plan.dataset, &self.plan.data_fingerprint);
         self.folder.recognise_data(dataset, learnt)?;
-        if !check_images(dataset, observer, self.interrupt)? {
+        if !check_images(dataset.parts(), observer, self.interrupt)? {
             return Ok(ContractEnd::Interrupted);
         }
         let base = TinyVitFactors::of(&self.plan.recipe.student.model)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use limbeck_data::{Augment, Dataset, Labelling, OpenOptions, Scaled};
+use limbeck_data::{Augment, Dataset, Labelling, OpenOptions, Part, Scaled};
 use limbeck_nn::{InputShape, TaskKind};
 use sha2::{Digest, Sha256};
 
@@ -72,11 +72,19 @@ pub(crate) fn reduce(dataset: &mut Dataset, scale: f64) -> Result<(), TrainError
 
 /// Changes with the images to learn from and to choose by.
 pub(crate) fn data_fingerprint(dataset: &Dataset) -> String {
+    let target = dataset.domains.iter().map(|domains| &domains.target);
+    parts_fingerprint(
+        [&dataset.train, &dataset.validation]
+            .into_iter()
+            .chain(target),
+    )
+}
+
+/// Changes with the images of these parts.
+pub(crate) fn parts_fingerprint<'a>(parts: impl IntoIterator<Item = &'a Part>) -> String {
     let mut hash = Sha256::new();
-    hash.update(dataset.train.fingerprint());
-    hash.update(dataset.validation.fingerprint());
-    if let Some(domains) = &dataset.domains {
-        hash.update(domains.target.fingerprint());
+    for part in parts {
+        hash.update(part.fingerprint());
     }
     model_source::hex(&hash.finalize())
 }

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use limbeck_data::{Dataset, Domains, OpenOptions, Part, Source, Style, StyleMap, Styled, open};
+use limbeck_data::{
+    DataError, Dataset, Domains, OpenOptions, Part, Source, Style, StyleMap, Styled, open,
+};
 
 use crate::{
     TrainError,
@@ -26,7 +28,18 @@ pub(crate) fn open_domains(recipe: &Recipe, dataset: &mut Dataset) -> Result<(),
         limit: None,
         labels: wanted_labels(recipe),
     };
-    let other = open(Path::new(&target.path), &options)?;
+    let path = Path::new(&target.path);
+    let other = match open(path, &options) {
+        // Images alone are enough to adapt to.
+        Err(DataError::NoBoxes { .. }) => {
+            let options = OpenOptions {
+                labels: None,
+                ..options
+            };
+            open(path, &options)?
+        }
+        found => found?,
+    };
     let labelled = other.labelling == dataset.labelling;
     if labelled && other.classes != dataset.classes {
         return Err(TrainError::Setting(format!(
@@ -81,6 +94,7 @@ pub(crate) fn open_domains(recipe: &Recipe, dataset: &mut Dataset) -> Result<(),
         source_fake,
         target: other.train,
         target_fake,
+        target_validation: other.validation,
     });
     Ok(())
 }

@@ -311,9 +311,27 @@ fn a_detector_is_adapted_to_another_domain_and_tested_there() {
             .map(str::to_owned)
             .collect::<Vec<String>>()
     };
-    kill_and_resume(&place, |out| run(out, &[]), 2);
-    assert!(student(&place, "undisturbed") == student(&place, "killed"));
+    kill_and_resume(&place, |out| run(out, &["--baseline"]), 3);
+    let last = |run: &str, job: &str| {
+        let file = format!("{run}/jobs/{job}/last.safetensors");
+        bytes(&place.path(&file))
+    };
+    for job in ["student-0", "baseline-0", "bound-0"] {
+        assert!(last("undisturbed", job) == last("killed", job), "{job}");
+    }
+    assert!(last("killed", "bound-0") != last("killed", "baseline-0"));
     let found = results(&place, "undisturbed");
+    let bound = &found["bounds"][0];
+    assert_eq!(bound["seed"], 0);
+    assert_eq!(bound["test"]["measures"][0]["name"], "ap");
+    // 4 steps an epoch over 36 images of the source, 6 over the target's 54: both have 8 in all.
+    assert_eq!(bound["epochs"].as_array().unwrap().len(), 2);
+    let page = text_of(&place, "undisturbed/report.html");
+    for part in [">Upper bound<", "trained on the target's labels, reaches"] {
+        assert!(page.contains(part), "{part}");
+    }
+    let finished = place.run(&["resume", "undisturbed"]);
+    assert!(finished.stderr.contains("\nbound "), "{}", finished.stderr);
     // Half of the 60 images to train on are those that the target tests on.
     assert_eq!(found["data"]["test"], 30);
     let terms = found["students"][0]["epochs"][1]["terms"]
@@ -331,7 +349,8 @@ fn a_detector_is_adapted_to_another_domain_and_tested_there() {
     }
     let other = run("statistics", &["--set", "data.target.style=statistics"]);
     let other: Vec<&str> = other.iter().map(String::as_str).collect();
-    place.succeed(&other);
+    let told = json(&place.succeed(&[&other[..], &["--json"]].concat()));
+    assert!(told["bound"].is_null(), "{told}");
     assert!(student(&place, "statistics") != student(&place, "killed"));
     let mut without = other;
     let target = without.iter().position(|it| *it == "--target").unwrap();
@@ -341,6 +360,78 @@ fn a_detector_is_adapted_to_another_domain_and_tested_there() {
     let style = without.len() - 2;
     without.truncate(style);
     place.fail(&without, 2, &["--target"]);
+}
+
+#[test]
+fn an_upper_bound_wants_the_targets_labels_and_can_be_left_out() {
+    let place = Place::new();
+    for (part, images) in [("train", 16_u8), ("test", 4)] {
+        for number in 0..images {
+            let pixels = [number * 9, 80, 20].repeat(40 * 30);
+            let file = format!("bare/{part}/{number}.ppm");
+            place.write(&file, ppm([40, 30], &pixels));
+        }
+    }
+    let run = |target: &str, extra: &[&str]| {
+        let own = ["--target", target, "--student", NET, "--method", "ssdayolo"];
+        let rest = ["--epochs", "1", "--quiet", "--json"];
+        let all = [&["distill"][..], &COMMON, &own, &rest, extra].concat();
+        json(&place.succeed(&all))
+    };
+    let note = |target: &str, extra: &[&str]| {
+        let told = run(target, &[extra, &["--dry-run"]].concat());
+        let notes = told["notes"].as_array().unwrap();
+        let note = |note: &Value| {
+            note.as_str()
+                .unwrap()
+                .strip_prefix("upper bound: ")
+                .map(str::to_owned)
+        };
+        let found: Vec<String> = notes.iter().filter_map(note).collect();
+        assert_eq!(found.len(), 1, "{told}");
+        found[0].clone()
+    };
+    let planned = note("scenes:20", &["--baseline", "--seeds", "2"]);
+    for part in [
+        "bound-SEED",
+        "18 images",
+        "4 steps",
+        "2 epochs",
+        "6 trainings in all",
+    ] {
+        assert!(planned.contains(part), "{part}: {planned}");
+    }
+    assert!(note("scenes:20", &[]).contains("none, since it is trained beside a baseline"));
+    let off = ["--baseline", "--set", "data.target.upper_bound=false"];
+    assert!(note("scenes:20", &off).contains("none, as data.target.upper_bound says"));
+    assert!(note("bare", &["--baseline"]).contains("none, since the target's images"));
+
+    let told = run("scenes:20", &["--baseline", "--out", "with"]);
+    assert!(told["bound"]["ap"][0].is_number(), "{told}");
+    for (out, told) in [
+        (
+            "off",
+            run("scenes:20", &[&off[..], &["--out", "off"]].concat()),
+        ),
+        (
+            "bare-run",
+            run("bare", &["--baseline", "--out", "bare-run"]),
+        ),
+    ] {
+        assert!(
+            told["baseline"].is_object() && told["bound"].is_null(),
+            "{told}"
+        );
+        assert!(results(&place, out)["bounds"].is_null(), "{out}");
+        assert!(!place.path(out).join("jobs/bound-0").exists(), "{out}");
+        let page = text_of(&place, &format!("{out}/report.html"));
+        assert!(!page.contains("Upper bound"), "{out}");
+    }
+    // What the bound learns changes nothing of the others.
+    for job in ["student-0", "baseline-0"] {
+        let of = |run: &str| bytes(&place.path(&format!("{run}/jobs/{job}/last.safetensors")));
+        assert!(of("with") == of("off"), "{job}");
+    }
 }
 
 #[test]

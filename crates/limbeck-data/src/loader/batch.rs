@@ -302,6 +302,7 @@ impl Plan {
             source_fake,
             target,
             target_fake,
+            ..
         }) = &self.domains
         else {
             return Err(DataError::setting(

@@ -13,6 +13,8 @@ pub struct Domains {
     pub target: Part,
     /// The images of that part's source in the source's style, under the same numbers.
     pub target_fake: Arc<dyn Source>,
+    /// Further images of the target domain, to choose by what is trained on its labels. Loaders read none.
+    pub target_validation: Part,
 }
 
 impl Domains {

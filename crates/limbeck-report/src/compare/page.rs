@@ -50,6 +50,7 @@ fn plots(rows: &[Row]) -> Markup {
             Role::Teacher => row.teacher.is_some(),
             Role::Student => true,
             Role::Baseline => row.baseline.is_some(),
+            Role::UpperBound => false,
         })
     };
     let roles = [

@@ -110,6 +110,19 @@ fn scene(place: usize, noise: &mut Noise) -> DetectedPicture {
     }
 }
 
+/// A run that has adapted to another domain, with upper bounds of an AP that is less by `lost`.
+fn adapted(lost: f64) -> Results {
+    let mut noise = Noise(23);
+    let mut results = detected(3);
+    results.method = "ssdayolo".into();
+    results.teacher = None;
+    results.bounds = results.baselines.clone();
+    for seed in &mut results.bounds {
+        seed.test = evaluation(lost + noise.next(), &mut noise);
+    }
+    results
+}
+
 /// What a detector's page shows, to be changed.
 fn details(test: &mut Evaluation) -> &mut Detection {
     match &mut test.details {
@@ -152,6 +165,73 @@ fn a_distilled_run_shows_boxes_classes_curves_and_confusion_with_background() {
     assert_eq!(page.matches("<g class=\"wrong\"").count(), 12 * 4);
     assert_eq!(page.matches("Precision of ").count(), 3);
     assert_eq!(page.matches("class=\"track\"").count(), 9);
+}
+
+#[test]
+fn an_upper_bound_has_a_column_and_says_how_much_of_the_gap_is_closed() {
+    let results = adapted(1.0);
+    let ap = |all: &[limbeck_report::SeedResult]| {
+        let values = all.iter().filter_map(|seed| seed.test.value("ap"));
+        values.sum::<f64>() / all.len() as f64
+    };
+    let [student, baseline, bound] =
+        [&results.students, &results.baselines, &results.bounds].map(|all| ap(all));
+    let share = (student - baseline) / (bound - baseline) * 100.0;
+    let told = headline(&results).sentences.join(" ");
+    let sentence = format!(
+        "The upper bound, the same network trained on the target's labels, reaches {bound:.1}\u{a0}% AP; of \
+         the gap between baseline and upper bound, adaptation closes {share:.0}\u{a0}%."
+    );
+    assert!(told.contains(&sentence), "{told}\n{sentence}");
+    let page = checked("adapted", render(&results));
+    let heads = page.split("<thead>").filter(|table| {
+        let head = table.split("</thead>").next().unwrap();
+        head.contains("Upper bound")
+    });
+    // Side by side, class by class, and what is confused most.
+    assert_eq!(heads.count(), 3);
+    // Five costs of two networks.
+    assert_eq!(page.matches("as the student").count(), 10);
+
+    let mut unsure = results.clone();
+    unsure.gain.as_mut().unwrap().ci95 = Some([-1.0, 9.0]);
+    let told = headline(&unsure).sentences.join(" ");
+    assert!(
+        told.contains("labels, reaches") && !told.contains("closes"),
+        "{told}"
+    );
+
+    let low = headline(&adapted(12.0));
+    assert!(!low.sentences.join(" ").contains("closes"), "{low:?}");
+    assert!(
+        low.cautions
+            .join(" ")
+            .contains("upper bound is not better than the baseline")
+    );
+    assert!(
+        !headline(&results)
+            .cautions
+            .join(" ")
+            .contains("not better than the baseline")
+    );
+}
+
+#[test]
+fn upper_bounds_are_read_again_and_results_without_them_too() {
+    let results = adapted(1.0);
+    let (text, files) = to_files(&results).unwrap();
+    let read = from_files(&text, Some(&files)).unwrap();
+    assert_eq!(read.bounds.len(), 3);
+    let details = &read.bounds[2].test.details;
+    assert!(matches!(details, Details::Detection(found) if !found.curves.is_empty()));
+    assert_eq!(render(&read), render(&results));
+    let files = to_files(&detected(2)).unwrap();
+    for text in [&files.0, &files.1] {
+        let keys: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).unwrap();
+        assert!(keys.contains_key("baselines") && !keys.contains_key("bounds"));
+    }
+    let read = from_files(&files.0, Some(&files.1)).unwrap();
+    assert!(read.bounds.is_empty());
 }
 
 #[test]

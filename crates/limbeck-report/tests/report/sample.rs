@@ -95,6 +95,7 @@ pub fn distilled(classes: usize, seeds: usize, epochs: usize) -> Results {
         },
         students,
         baselines,
+        bounds: Vec::new(),
         beside: None,
         gain: None,
         pairs: vec![

@@ -21,6 +21,11 @@ fn counts(part: &Part) -> Vec<usize> {
     counts
 }
 
+/// Whether there is a box to be learnt or found.
+pub(super) fn has_boxes(part: &Part) -> bool {
+    counts(part).iter().any(|&count| count > 0)
+}
+
 /// Refuses images to learn from without any box; a class without one there, and parts to measure on
 /// without any, are a warning.
 ///
@@ -51,7 +56,7 @@ pub(super) fn check_boxes(dataset: &Dataset, warnings: &mut Vec<String>) -> Resu
         ));
     }
     for (name, part) in [("validation", &dataset.validation), ("test", &dataset.test)] {
-        if !part.is_empty() && counts(part).iter().all(|&count| count == 0) {
+        if !part.is_empty() && !has_boxes(part) {
             warnings.push(format!(
                 "none of the {} images of the {name} part has a box to find: nothing can be measured on \
                  them",

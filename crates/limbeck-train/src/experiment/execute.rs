@@ -10,7 +10,8 @@ use limbeck_report::{Evaluation, Results};
 
 use super::{
     Plan, check_images, series_folder, sharing,
-    summary::{self, ReadBack},
+    summary::{self, ReadBack, Trained},
+    upper_bound::UpperBound,
 };
 use crate::{
     TrainError,
@@ -70,7 +71,8 @@ fn perform(
     if let Some(note) = folder.recognise_data(&plan.dataset, &plan.data_fingerprint)? {
         observer.note(&note);
     }
-    if !check_images(&plan.dataset, observer, interrupt)? {
+    let bound = plan.upper_bound.as_ref().map(|bound| &bound.validation);
+    if !check_images(plan.dataset.parts().chain(bound), observer, interrupt)? {
         return Ok(RunEnd::Interrupted);
     }
     let run = Run::new(plan, folder, interrupt)?;
@@ -102,6 +104,7 @@ fn perform(
     };
     let mut students = Vec::new();
     let mut baselines = Vec::new();
+    let mut bounds = Vec::new();
     for &seed in &seeds {
         let end = run.train(
             &format!("student-{seed}"),
@@ -115,7 +118,7 @@ fn perform(
             return Ok(RunEnd::Interrupted);
         };
         students.push(finished);
-        if !run.has_baseline() {
+        if !plan.has_baseline()? {
             continue;
         }
         let end = run.train(
@@ -130,6 +133,12 @@ fn perform(
             return Ok(RunEnd::Interrupted);
         };
         baselines.push(finished);
+        if let Some(bound) = &run.bound {
+            let Some(finished) = run.train_bound(bound, seed, observer)? else {
+                return Ok(RunEnd::Interrupted);
+            };
+            bounds.push(finished);
+        }
     }
 
     // On disk before anything is tested: whatever the test part holds, the training is not lost.
@@ -141,26 +150,20 @@ fn perform(
         Some(teacher) => teacher.measured_on(&test, &students[0].network)?,
     };
     let taught_answers = taught.as_ref().map(|(_, answers)| answers);
-    let mut student_answers = Vec::new();
-    let mut tested = Vec::new();
-    for finished in &students {
-        let (evaluation, answers) = test.measure(&finished.network, taught_answers)?;
-        tested.push(evaluation);
-        student_answers.push(answers);
-    }
-    let mut baseline_tested = Vec::new();
-    let mut baseline_answers = Vec::new();
-    for finished in &baselines {
-        let (evaluation, answers) = test.measure(&finished.network, taught_answers)?;
-        baseline_tested.push(evaluation);
-        baseline_answers.push(answers);
-    }
-    let tests = tested.iter().chain(&baseline_tested);
+    let students = Trained::tested(students, &test, taught_answers)?;
+    let baselines = Trained::tested(baselines, &test, taught_answers)?;
+    let bounds = Trained::tested(bounds, &test, taught_answers)?;
+    let tests = students.tested.iter().chain(&baselines.tested);
+    let tests = tests.chain(&bounds.tested);
     if let Some(note) = absence(plan, tests.chain(taught.iter().map(|(test, _)| test))) {
         observer.note(&note);
     }
 
-    let read_back = run.read_back(&students, &test, &tested)?;
+    let read_back = run.read_back(&students.jobs, &test, &students.tested)?;
+    // A resumed run has spent more time than this process.
+    let jobs = students.jobs.iter().chain(&baselines.jobs);
+    let jobs = jobs.chain(&bounds.jobs).chain(&teacher_job);
+    let spent: f64 = jobs.map(|job| job.seconds).sum();
     let outcome = summary::Outcome {
         seeds: &seeds,
         read_back,
@@ -168,19 +171,11 @@ fn perform(
         teacher: teacher.as_ref(),
         teacher_weights: teacher_job.as_ref().map(|job| job.weights.as_path()),
         taught,
-        students: &students,
-        tested,
-        student_answers: &student_answers,
-        baselines: &baselines,
-        baseline_tested,
-        baseline_answers: &baseline_answers,
+        students,
+        baselines,
+        bounds,
         command,
-        // A resumed run has spent more time than this process.
-        seconds: started.elapsed().as_secs_f64().max(
-            (students.iter().chain(&baselines).chain(&teacher_job))
-                .map(|job| job.seconds)
-                .sum(),
-        ),
+        seconds: started.elapsed().as_secs_f64().max(spent),
     };
     let results = summary::results(plan, folder, outcome)?;
     folder.write_results(&results)?;
@@ -218,15 +213,22 @@ struct Fingerprints {
     baseline: String,
 }
 
+/// What each upper bound is trained with.
+struct Bound<'a> {
+    upper: &'a UpperBound,
+    validation: EvaluationSet,
+    fingerprint: String,
+}
+
 struct Run<'a> {
     plan: &'a Plan,
     folder: &'a RunFolder,
     interrupt: &'a AtomicBool,
     validation: EvaluationSet,
+    bound: Option<Bound<'a>>,
     /// The method that is trained beside the recipe's.
     baseline: &'static str,
     fingerprints: Fingerprints,
-    jobs: usize,
     begun: std::cell::Cell<usize>,
 }
 
@@ -237,32 +239,28 @@ impl<'a> Run<'a> {
         interrupt: &'a AtomicBool,
     ) -> Result<Self, TrainError> {
         let validation = plan.evaluation_set(Section::Validation)?;
-        let mut run = Self {
+        let bound = match &plan.upper_bound {
+            None => None,
+            Some(upper) => Some(Bound {
+                upper,
+                validation: plan.evaluation_set_of(&upper.validation, Section::Validation)?,
+                fingerprint: plan.fingerprint_of_bound(upper)?,
+            }),
+        };
+        Ok(Self {
             plan,
             folder,
             interrupt,
             validation,
+            bound,
             baseline: plan.baseline()?.0,
             fingerprints: Fingerprints {
                 teacher: plan.fingerprint_of_teacher()?,
                 student: plan.fingerprint()?,
                 baseline: plan.fingerprint_of_baseline()?,
             },
-            jobs: 0,
             begun: std::cell::Cell::new(0),
-        };
-        let for_each_seed = if run.has_baseline() { 2 } else { 1 };
-        run.jobs = seeds(&plan.recipe).len() * for_each_seed + usize::from(run.trains_teacher());
-        Ok(run)
-    }
-
-    fn has_baseline(&self) -> bool {
-        self.plan.recipe.train.baseline && self.plan.recipe.method.name != self.baseline
-    }
-
-    fn trains_teacher(&self) -> bool {
-        let teacher = self.plan.teacher.as_ref();
-        teacher.is_some_and(|teacher| !teacher.is_trained())
+        })
     }
 
     /// Trains the teacher from labels alone; `None` if interrupted.
@@ -272,7 +270,8 @@ impl<'a> Run<'a> {
         observer: &mut dyn Observer,
     ) -> Result<Option<Finished>, TrainError> {
         let seed = self.plan.recipe.train.seed;
-        let learner = self.learner(network.clone(), seed, self.baseline, None)?;
+        let recipe = &self.plan.recipe;
+        let learner = self.learner(recipe, network.clone(), seed, self.baseline, None)?;
         let fingerprint = &self.fingerprints.teacher;
         self.take_over(TEACHER, fingerprint, observer)?;
         let job = Job {
@@ -318,7 +317,7 @@ impl<'a> Run<'a> {
         if let Some(chance) = at_chance_on(&answers.choices, validation) {
             observer.warn(&format!(
                 "{chance}: {}",
-                match self.trains_teacher() {
+                match self.plan.trains_teacher() {
                     true => "train it longer, or on more images",
                     false => chance.likely.advice(),
                 }
@@ -329,7 +328,7 @@ impl<'a> Run<'a> {
         {
             observer.warn(&format!(
                 "{chance}: {}",
-                match self.trains_teacher() {
+                match self.plan.trains_teacher() {
                     true => "train it longer, or on more images",
                     false =>
                         "see that its classes are in the data's order and its normalisation is right \
@@ -351,7 +350,8 @@ impl<'a> Run<'a> {
         observer: &mut dyn Observer,
     ) -> Result<Option<Finished>, TrainError> {
         let network = teacher.map(RunTeacher::network);
-        let learner = self.learner(self.plan.student(seed)?, seed, method, network)?;
+        let (recipe, student) = (&self.plan.recipe, self.plan.student(seed)?);
+        let learner = self.learner(recipe, student, seed, method, network)?;
         let is_baseline = method == self.baseline;
         let fingerprint = match is_baseline {
             true => &self.fingerprints.baseline,
@@ -364,6 +364,28 @@ impl<'a> Run<'a> {
             teacher: teacher.and_then(RunTeacher::outputs),
             validation_answers,
             ..self.job(name, seed, fingerprint)?
+        };
+        job.run_counted(self, learner, observer)
+    }
+
+    /// Trains the student under `seed` on the labels of the domain that the run adapts to; `None` if
+    /// interrupted.
+    fn train_bound(
+        &self,
+        bound: &Bound<'_>,
+        seed: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Finished>, TrainError> {
+        let name = format!("bound-{seed}");
+        let student = self.plan.student(seed)?;
+        let recipe = &bound.upper.recipe;
+        let learner = self.learner(recipe, student, seed, self.baseline, None)?;
+        self.take_over(&name, &bound.fingerprint, observer)?;
+        let job = Job {
+            recipe,
+            train: bound.upper.train.clone(),
+            validation: &bound.validation,
+            ..self.job(&name, seed, &bound.fingerprint)?
         };
         job.run_counted(self, learner, observer)
     }
@@ -383,19 +405,14 @@ impl<'a> Run<'a> {
 
     fn learner(
         &self,
+        recipe: &Recipe,
         network: Network,
         seed: u64,
         method: &str,
         teacher: Option<&Network>,
     ) -> Result<Learner, TrainError> {
         let (procedure, cast) = self.plan.cast(network, seed, method, teacher)?;
-        Learner::new(
-            method,
-            procedure,
-            cast,
-            self.plan.task()?,
-            &self.plan.recipe,
-        )
+        Learner::new(method, procedure, cast, self.plan.task()?, recipe)
     }
 
     fn job<'b>(
@@ -473,7 +490,8 @@ impl Job<'_> {
         observer: &mut dyn Observer,
     ) -> Result<Option<Finished>, TrainError> {
         run.begun.set(run.begun.get() + 1);
-        observer.job(&self.name, run.begun.get(), run.jobs, learner.epochs());
+        let all = run.plan.trainings()?;
+        observer.job(&self.name, run.begun.get(), all, learner.epochs());
         match self.run(learner, observer)? {
             JobEnd::Finished(finished) => Ok(Some(*finished)),
             JobEnd::Interrupted => Ok(None),

@@ -5,9 +5,11 @@ use std::path::Path;
 use limbeck_methods::BASELINE;
 use sha2::{Digest, Sha256};
 
-use super::{Plan, named_network};
+use super::{Plan, named_network, upper_bound::UpperBound};
 use crate::{
-    TrainError, model_source,
+    TrainError,
+    data::parts_fingerprint,
+    model_source,
     recipe::{MethodRecipe, Recipe, StudentRecipe},
 };
 
@@ -19,7 +21,7 @@ impl Plan {
     /// # Errors
     /// A recipe that TOML cannot hold.
     pub fn fingerprint(&self) -> Result<String, TrainError> {
-        self.fingerprint_of(&self.recipe, self.method.identity())
+        self.fingerprint_of(&self.recipe, self.method.identity(), &self.data_fingerprint)
     }
 
     /// The same for a baseline, in which the method has no part: runs by several methods may have
@@ -30,7 +32,18 @@ impl Plan {
     pub fn fingerprint_of_baseline(&self) -> Result<String, TrainError> {
         let mut recipe = self.recipe.clone();
         recipe.method = self.baseline_recipe()?;
-        self.fingerprint_of(&recipe, "")
+        self.fingerprint_of(&recipe, "", &self.data_fingerprint)
+    }
+
+    /// The same for an upper bound, in which the source's images have no part either.
+    ///
+    /// # Errors
+    /// A recipe that TOML cannot hold.
+    pub(super) fn fingerprint_of_bound(&self, bound: &UpperBound) -> Result<String, TrainError> {
+        let mut recipe = bound.recipe.clone();
+        recipe.method = self.baseline_recipe()?;
+        let data = parts_fingerprint([&bound.train, &bound.validation]);
+        self.fingerprint_of(&recipe, "", &data)
     }
 
     /// The same for a teacher that is trained first, in which the student has no part either.
@@ -41,7 +54,7 @@ impl Plan {
         let mut recipe = self.recipe.clone();
         recipe.method = self.baseline_recipe()?;
         recipe.student = StudentRecipe::default();
-        self.fingerprint_of(&recipe, "")
+        self.fingerprint_of(&recipe, "", &self.data_fingerprint)
     }
 
     /// What a recipe says whose method is the baseline.
@@ -63,7 +76,13 @@ impl Plan {
         Ok(method)
     }
 
-    fn fingerprint_of(&self, recipe: &Recipe, method: &str) -> Result<String, TrainError> {
+    /// That of a training by `recipe` on images whose fingerprint is `data`.
+    fn fingerprint_of(
+        &self,
+        recipe: &Recipe,
+        method: &str,
+        data: &str,
+    ) -> Result<String, TrainError> {
         let mut recipe = recipe.clone();
         if let Some(weights) = &mut recipe.student.weights {
             *weights = model_source::sha256(Path::new(weights))?;
@@ -89,7 +108,7 @@ impl Plan {
         Ok(format!(
             "{}-{}-{}",
             model_source::hex(&whole.finalize()),
-            self.data_fingerprint,
+            data,
             model_source::hex(&teacher.finalize())
         ))
     }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use limbeck_data::{DataError, Dataset, Labelling};
+use limbeck_data::{DataError, Labelling, Part};
 use rayon::prelude::*;
 
 use crate::{TrainError, observer::Observer};
@@ -12,20 +12,20 @@ use crate::{TrainError, observer::Observer};
 /// A reading that took longer is told.
 const TOLD: Duration = Duration::from_secs(3);
 
-/// Reads and decodes all images and their masks once, on all cores; those that lie decoded in memory cannot be
+/// Reads and decodes all images of `parts` and their masks once, on all cores; those that lie decoded in memory cannot be
 /// damaged and are left out. False if it was interrupted.
 ///
 /// # Errors
 /// [`TrainError::Images`] with the first image that cannot be read and the number of others.
-pub(crate) fn check_images(
-    dataset: &Dataset,
+pub(crate) fn check_images<'a>(
+    parts: impl IntoIterator<Item = &'a Part>,
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<bool, TrainError> {
     let begun = Instant::now();
     let mut read = 0;
     let mut failures: Vec<DataError> = Vec::new();
-    for part in [&dataset.train, &dataset.validation, &dataset.test] {
+    for part in parts {
         if part.source.is_certain() {
             continue;
         }

@@ -9,6 +9,11 @@ fn is_known(mask: &Mask) -> bool {
     mask.ids.iter().any(|&id| id != VOID)
 }
 
+/// Whether there is a pixel to be learnt or measured on. Stops at the first.
+pub(super) fn has_pixels(part: &Part) -> bool {
+    masks(part).any(|mask| is_known(&mask))
+}
+
 /// Masks of `part` in order. One that cannot be read is left out: all are read before the first step,
 /// and what is wrong with them is said then.
 fn masks(part: &Part) -> impl Iterator<Item = Mask> {
@@ -19,7 +24,7 @@ fn masks(part: &Part) -> impl Iterator<Item = Mask> {
 }
 
 /// Refuses masks to learn from in which no pixel has a class; in those to choose by and to test on it
-/// is a warning. Stops at the first pixel that has one.
+/// is a warning.
 ///
 /// # Errors
 /// How many masks there are, and what to do.
@@ -27,7 +32,7 @@ pub(super) fn check_masks(dataset: &Dataset, warnings: &mut Vec<String>) -> Resu
     if dataset.labelling != Labelling::Masks {
         return Ok(());
     }
-    if !masks(&dataset.train).any(|mask| is_known(&mask)) {
+    if !has_pixels(&dataset.train) {
         return Err(TrainError::Setting(format!(
             "all pixels of the {} masks to learn from are void, so there is nothing to learn; \
              `limbeck check` says which ids the masks hold, and the list of classes (classes.txt, \
@@ -36,7 +41,7 @@ pub(super) fn check_masks(dataset: &Dataset, warnings: &mut Vec<String>) -> Resu
         )));
     }
     for (name, part) in [("validation", &dataset.validation), ("test", &dataset.test)] {
-        if !part.is_empty() && !masks(part).any(|mask| is_known(&mask)) {
+        if !part.is_empty() && !has_pixels(part) {
             warnings.push(format!(
                 "all pixels of the {} masks of the {name} part are void: nothing can be measured on \
                  them",

@@ -1,4 +1,4 @@
-//! A whole run: teacher, students, baselines, the test at the end, results and report.
+//! A whole run: teacher, students, baselines, upper bounds, the test at the end, results and report.
 
 mod anchors;
 mod box_content;
@@ -25,6 +25,7 @@ mod sharing;
 mod stock;
 mod summary;
 mod task;
+mod upper_bound;
 
 pub use execute::{RunEnd, execute};
 pub(crate) use images::check_images;

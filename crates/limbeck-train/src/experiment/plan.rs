@@ -22,6 +22,7 @@ use super::{
     questions::{check_questions, storable},
     stock::Stock,
     task::{blocks_of, check_classes, check_teacher, kind_of, task_of},
+    upper_bound::{UpperBound, steps_of},
 };
 use crate::{
     TrainError, augmentation,
@@ -79,6 +80,8 @@ pub struct Plan {
     /// Number of the block that each test image belongs to, over which intervals are taken; `None`
     /// where every image stands for itself.
     pub blocks: Option<Vec<usize>>,
+    /// The student trained on the labels of the domain that the run adapts to; `None` where it is not.
+    pub(crate) upper_bound: Option<UpperBound>,
     /// Facts for the user, a line each.
     pub notes: Vec<String>,
     /// Things that look wrong, a line each.
@@ -137,8 +140,7 @@ impl Plan {
         let learnt_from = of_shots(&dataset.train, shots, recipe.train.seed)?.len();
         let iterations = recipe.train.iterations;
         if let Some(iterations) = iterations {
-            let (images, batch) = (learnt_from, recipe.data.batch);
-            let steps = (images / batch.max(1)).max(1);
+            let steps = steps_of(learnt_from, recipe.data.batch);
             recipe.train.epochs = iterations.div_ceil(steps);
         }
         let mut notes = vec![format!(
@@ -249,6 +251,7 @@ impl Plan {
             storable: None,
             data_fingerprint,
             blocks,
+            upper_bound: None,
             notes: Vec::new(),
             warnings: Vec::new(),
         };
@@ -266,7 +269,7 @@ impl Plan {
         }
         let trained = student.store.trained_count();
         let name = plan.recipe.method.name.clone();
-        if plan.recipe.train.baseline && plan.baseline()?.0 == name {
+        if plan.recipe.train.baseline && !plan.has_baseline()? {
             warnings.push(format!(
                 "the method `{name}` is the baseline itself; no second one is trained"
             ));
@@ -282,6 +285,7 @@ impl Plan {
         check_weights(&plan, procedure.as_ref())?;
         plan.check_loaders(procedure.as_ref())?;
         plan.enlarge(procedure.as_ref())?;
+        plan.settle_upper_bound(&mut notes)?;
         let stages = procedure.stages(plan.recipe.train.epochs);
         let epochs: usize = stages.iter().map(|stage| stage.epochs).sum();
         if let Some(views) = plan.recipe.data.views.filter(|views| epochs > *views) {
@@ -515,12 +519,24 @@ impl Plan {
     /// # Errors
     /// What the loader refuses.
     pub fn evaluation_set(&self, section: Section) -> Result<EvaluationSet, TrainError> {
-        let workers = self.recipe.data.workers;
         let part = match section {
             Section::Train => &self.dataset.train,
             Section::Validation => &self.dataset.validation,
             Section::Test => &self.dataset.test,
         };
+        self.evaluation_set_of(part, section)
+    }
+
+    /// The same of any images, which stand for that part.
+    ///
+    /// # Errors
+    /// What the loader refuses.
+    pub(super) fn evaluation_set_of(
+        &self,
+        part: &Part,
+        section: Section,
+    ) -> Result<EvaluationSet, TrainError> {
+        let workers = self.recipe.data.workers;
         if self.task == TaskKind::Segmentation {
             let segmenter = Segmenter::of(&self.recipe);
             let boundary = self.recipe.evaluate.boundary;
@@ -621,7 +637,7 @@ impl Plan {
 
 /// Keeps a detector's warm-up, where nothing was said of it, to a fifth of the run of `images` images.
 fn shorten_warmup(recipe: &mut Recipe, images: usize) -> Option<String> {
-    let steps = (images / recipe.data.batch.max(1)).max(1) * recipe.train.epochs;
+    let steps = steps_of(images, recipe.data.batch) * recipe.train.epochs;
     let most = (steps / 5).max(1);
     let is_default = recipe.schedule.warmup_iterations == Some(DETECTOR_WARMUP);
     if !is_default || most >= DETECTOR_WARMUP {

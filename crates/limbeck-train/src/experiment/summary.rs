@@ -43,6 +43,44 @@ pub(super) struct ReadBack {
     pub in_whole_numbers: Option<f64>,
 }
 
+/// Networks that were trained alike, one for each seed or none.
+pub(super) struct Trained {
+    pub jobs: Vec<Finished>,
+    /// What they reach on the test part.
+    pub tested: Vec<Evaluation>,
+    /// What they say of it.
+    pub answers: Vec<PartAnswers>,
+}
+
+impl Trained {
+    /// Measured on `test`, next to the teacher's answers where there is one.
+    pub fn tested(
+        jobs: Vec<Finished>,
+        test: &EvaluationSet,
+        teacher: Option<&PartAnswers>,
+    ) -> Result<Self, TrainError> {
+        let (mut tested, mut answers) = (Vec::new(), Vec::new());
+        for finished in &jobs {
+            let (evaluation, answer) = test.measure(&finished.network, teacher)?;
+            tested.push(evaluation);
+            answers.push(answer);
+        }
+        Ok(Self {
+            jobs,
+            tested,
+            answers,
+        })
+    }
+
+    fn scores(&self) -> Vec<f64> {
+        self.tested.iter().map(Evaluation::score).collect()
+    }
+
+    fn both(&mut self) -> impl Iterator<Item = (&mut Evaluation, &PartAnswers)> {
+        self.tested.iter_mut().zip(&self.answers)
+    }
+}
+
 /// What training and testing gave.
 pub(super) struct Outcome<'a> {
     pub seeds: &'a [u64],
@@ -54,12 +92,10 @@ pub(super) struct Outcome<'a> {
     /// Its file, where this run has trained it.
     pub teacher_weights: Option<&'a Path>,
     pub taught: Option<(Evaluation, PartAnswers)>,
-    pub students: &'a [Finished],
-    pub tested: Vec<Evaluation>,
-    pub student_answers: &'a [PartAnswers],
-    pub baselines: &'a [Finished],
-    pub baseline_tested: Vec<Evaluation>,
-    pub baseline_answers: &'a [PartAnswers],
+    pub students: Trained,
+    pub baselines: Trained,
+    /// Upper bounds.
+    pub bounds: Trained,
     pub command: &'a str,
     pub seconds: f64,
 }
@@ -70,9 +106,7 @@ pub(super) fn results(
     folder: &RunFolder,
     mut outcome: Outcome<'_>,
 ) -> Result<Results, TrainError> {
-    let student = &outcome.students[0].network;
-    let scores = |all: &[Evaluation]| all.iter().map(Evaluation::score).collect::<Vec<f64>>();
-    let mut gain = paired_gain(&scores(&outcome.tested), &scores(&outcome.baseline_tested));
+    let mut gain = paired_gain(&outcome.students.scores(), &outcome.baselines.scores());
     let mut pictures = Vec::new();
     let mut box_pictures = Vec::new();
     let data = Path::new(&plan.recipe.data.path);
@@ -80,8 +114,8 @@ pub(super) fn results(
         let groups = groups(plan.test().len(), plan.blocks.as_deref());
         if let Some(gain) = &mut gain {
             gain.resampled = gain_over_images(
-                &pixels(outcome.student_answers),
-                &pixels(outcome.baseline_answers),
+                &pixels(&outcome.students.answers),
+                &pixels(&outcome.baselines.answers),
                 &groups,
             );
         }
@@ -90,12 +124,8 @@ pub(super) fn results(
                 details.intervals = class_intervals(&answers.pixels, plan.classes.len(), &groups);
             }
         };
-        let students = outcome.tested.iter_mut().zip(outcome.student_answers);
-        let baselines = outcome
-            .baseline_tested
-            .iter_mut()
-            .zip(outcome.baseline_answers);
-        for (test, answers) in students.chain(baselines) {
+        let students = outcome.students.both().chain(outcome.baselines.both());
+        for (test, answers) in students.chain(outcome.bounds.both()) {
             take(test, answers);
         }
         if let Some((test, answers)) = &mut outcome.taught {
@@ -109,8 +139,10 @@ pub(super) fn results(
         let groups = groups(plan.test().len(), plan.blocks.as_deref());
         let classes = plan.classes.len();
         let taught = outcome.taught.as_ref().map(|(_, answers)| answers);
-        let (students, baselines) = (outcome.student_answers, outcome.baseline_answers);
-        let all: Vec<&PartAnswers> = students.iter().chain(baselines).chain(taught).collect();
+        let (students, baselines) = (&outcome.students.answers, &outcome.baselines.answers);
+        let bounds = &outcome.bounds.answers;
+        let all = students.iter().chain(baselines).chain(bounds);
+        let all: Vec<&PartAnswers> = all.chain(taught).collect();
         let found: Vec<&[Vec<Kept>]> = all.iter().map(|answers| &answers.boxes[..]).collect();
         let resampled = ResampledClasses::of(plan.test(), &found, classes, &groups)?;
         if let Some(gain) = &mut gain
@@ -120,10 +152,9 @@ pub(super) fn results(
             let images = plan.test().len();
             gain.resampled = boxes::gain_over_images(of_students, of_baselines, &groups, images);
         }
-        let tests = outcome
-            .tested
-            .iter_mut()
-            .chain(&mut outcome.baseline_tested);
+        let students = outcome.students.tested.iter_mut();
+        let tests = students.chain(&mut outcome.baselines.tested);
+        let tests = tests.chain(&mut outcome.bounds.tested);
         let tests = tests.chain(outcome.taught.iter_mut().map(|(test, _)| test));
         for (test, resampled) in tests.zip(&resampled) {
             if let Details::Detection(details) = &mut test.details {
@@ -134,32 +165,33 @@ pub(super) fn results(
             box_pictures = detected(plan.test(), data, &made)?;
         }
     }
-    let disagreements = match (&outcome.taught, outcome.student_answers.first()) {
+    let disagreements = match (&outcome.taught, outcome.students.answers.first()) {
         (Some((_, teacher)), Some(student)) => {
             disagreements(plan.test(), &student.choices, &teacher.choices)?
         }
         _ => Vec::new(),
     };
-    let first = &outcome.students[0].exhibits;
-    let shown = match outcome.student_answers.first() {
+    let first_job = &outcome.students.jobs[0];
+    let (student, first) = (&first_job.network, &first_job.exhibits);
+    let shown = match outcome.students.answers.first() {
         None => None,
         Some(student) => {
             let seen = Seen {
                 teacher: outcome.taught.as_ref().map(|(_, answers)| answers),
                 student,
-                baseline: outcome.baseline_answers.first(),
+                baseline: outcome.baselines.answers.first(),
             };
-            let baseline = outcome.baselines.first().map(|job| &job.exhibits);
+            let baseline = outcome.baselines.jobs.first().map(|job| &job.exhibits);
             pretrained(plan, outcome.test, &seen, first, baseline)?
         }
     };
     // Training keeps weights of few bits in single precision.
     let student_file = match student.quantisation() {
         Some(_) => folder.student(),
-        None => outcome.students[0].weights.clone(),
+        None => first_job.weights.clone(),
     };
-    let students = named("student", outcome.seeds, &outcome.tested);
-    let baselines = named("baseline", outcome.seeds, &outcome.baseline_tested);
+    let students = named("student", outcome.seeds, &outcome.students.tested);
+    let baselines = named("baseline", outcome.seeds, &outcome.baselines.tested);
     let warnings: Vec<String> = collapsed(students.chain(baselines)).into_iter().collect();
     let prototypes = prototypes(first);
     let network = |network: &Network, file: Option<&Path>, test: Option<Evaluation>| {
@@ -176,14 +208,13 @@ pub(super) fn results(
             few_bits: None,
         }
     };
-    let seed_results = |finished: &[Finished], tested: Vec<Evaluation>| {
-        finished
-            .iter()
-            .zip(tested)
+    let seed_results = |trained: &Trained| {
+        let tested = trained.jobs.iter().zip(&trained.tested);
+        tested
             .zip(outcome.seeds)
             .map(|((finished, test), &seed)| SeedResult {
                 seed,
-                test,
+                test: test.clone(),
                 best_epoch: finished.best_epoch,
                 chosen_epoch: finished.chosen_epoch,
                 choice: finished.choice.clone(),
@@ -219,8 +250,9 @@ pub(super) fn results(
             few_bits: few_bits(student, outcome.read_back.as_ref()),
             ..network(student, Some(&student_file), None)
         },
-        students: seed_results(outcome.students, outcome.tested),
-        baselines: seed_results(outcome.baselines, outcome.baseline_tested),
+        students: seed_results(&outcome.students),
+        baselines: seed_results(&outcome.baselines),
+        bounds: seed_results(&outcome.bounds),
         beside: Some(plan.baseline()?.0)
             .filter(|&name| name != BASELINE)
             .map(str::to_owned),
@@ -232,11 +264,7 @@ pub(super) fn results(
         pretrained: shown,
         prototypes,
         warnings,
-        generated: outcome
-            .students
-            .first()
-            .map(|first| made_images(&first.made))
-            .unwrap_or_default(),
+        generated: made_images(&first_job.made),
         seconds: outcome.seconds,
         // As in the run folder, from which a killed run goes on.
         recipe: plan.recipe.with_absolute_paths().to_toml()?,
@@ -248,8 +276,8 @@ pub(super) fn results(
 /// What the first seed's networks made of the test part.
 fn made<'a>(outcome: &'a Outcome<'_>) -> Option<Made<'a>> {
     Some(Made {
-        student: outcome.student_answers.first()?,
-        baseline: outcome.baseline_answers.first(),
+        student: outcome.students.answers.first()?,
+        baseline: outcome.baselines.answers.first(),
         teacher: outcome.taught.as_ref().map(|(_, answers)| answers),
     })
 }

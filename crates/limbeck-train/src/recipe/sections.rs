@@ -151,7 +151,7 @@ impl Default for DataRecipe {
     }
 }
 
-/// `data.target`: images of another domain, on which the student is to work. Their labels are not learnt.
+/// `data.target`: images of another domain, on which the student is to work. It does not learn their labels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TargetRecipe {
@@ -163,6 +163,10 @@ pub struct TargetRecipe {
     /// Read by `fourier`: reach of the frequencies whose amplitudes are taken, as a share of a side. Default
     /// 0.05 (Yang and Soatto: 0.01 to 0.09).
     pub share: f64,
+    /// Whether a run with baselines (`train.baseline`) trains the student once more for each seed, on the
+    /// labels of these images: the upper bound of what adapting to them can reach. Student and baseline see
+    /// none of those labels. Default true; images without labels have no upper bound.
+    pub upper_bound: bool,
     /// Folder with the images of the source in the style of the target, under their names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_drawings: Option<String>,
@@ -177,6 +181,7 @@ impl Default for TargetRecipe {
             path: String::new(),
             style: StyleMap::default(),
             share: 0.05,
+            upper_bound: true,
             source_drawings: None,
             target_drawings: None,
         }

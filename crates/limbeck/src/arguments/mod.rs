@@ -278,7 +278,7 @@ pub struct DistillArguments {
     #[arg(long, value_name = "SPLIT")]
     pub tasks: Option<String>,
     /// Images of another domain, on which the student is to work and is tested: for methods that adapt to
-    /// it, such as ssdayolo
+    /// it, such as ssdayolo; with --baseline next to the student trained on its labels, where it has some
     #[arg(long, value_name = "DATA")]
     pub target: Option<String>,
     /// The rest

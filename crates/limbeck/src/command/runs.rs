@@ -287,6 +287,9 @@ pub fn as_json(results: &Results, path: &Path) -> Value {
     if !results.baselines.is_empty() {
         report["baseline"] = Value::Object(by_seed(&results.baselines));
     }
+    if !results.bounds.is_empty() {
+        report["bound"] = Value::Object(by_seed(&results.bounds));
+    }
     if let Some(gain) = &results.gain {
         report["gain"] = json!({ "mean": gain.mean, "ci95": gain.ci95 });
     }
@@ -356,6 +359,10 @@ fn headline(results: &Results) -> String {
     ));
     if !results.baselines.is_empty() {
         lines.push(format!("baseline  {}", mean(&results.baselines)));
+    }
+    if !results.bounds.is_empty() {
+        let bound = mean(&results.bounds);
+        lines.push(format!("bound     {bound} trained on the target's labels"));
     }
     if let Some(gain) = &results.gain {
         let unit = measure.difference_unit();

@@ -64,12 +64,8 @@ pub fn find_boxes(path: &Path) -> Result<FoundBoxes, DataError> {
     if let Some(found) = look_for_boxes(path, &Tree::read(path)?, true)? {
         return Ok(found);
     }
-    Err(DataError::Layout {
+    Err(DataError::NoBoxes {
         path: path.to_owned(),
-        reason: "no boxes of objects were found; looked for YOLO (data.yaml, or images/ and labels/ \
-                 with classes.txt), COCO (JSON with images, annotations and categories), PASCAL VOC \
-                 (XML with bndbox) and LabelMe (JSON with shapes beside each image)"
-            .to_owned(),
     })
 }
 
