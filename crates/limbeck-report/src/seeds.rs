@@ -6,7 +6,7 @@ use super::axis::Axis;
 use super::chart::{Chart, Ink, Mark};
 use super::headline::{Verdict, verdict};
 use super::numbers::{self, MISSING, counted, duration, signed};
-use super::side::{decimals, legend, sides, teacher_value};
+use super::side::{Role, decimals, legend, sides, teacher_value};
 use crate::measure::Measure;
 use crate::results::{Results, SeedResult};
 
@@ -28,6 +28,8 @@ pub fn seeds(results: &Results) -> Markup {
     };
     let digits = decimals(results);
     let paired = !results.baselines.is_empty();
+    let mut drawn = sides(results);
+    drawn.retain(|side| side.role != Role::UpperBound);
     html! {
         section #seeds aria-labelledby="seeds-title" {
             h2 #seeds-title { "Seed by seed" }
@@ -40,7 +42,7 @@ pub fn seeds(results: &Results) -> Markup {
                         (counted(results.students.len(), "pair")) " cannot show."
                     }
                 }
-                (legend(&sides(results)))
+                (legend(&drawn))
                 div.charts {
                     (values(results, measure))
                     (differences(results, measure))

@@ -190,6 +190,18 @@ fn an_upper_bound_has_a_column_and_says_how_much_of_the_gap_is_closed() {
     });
     // Side by side, class by class, and what is confused most.
     assert_eq!(heads.count(), 3);
+    // Where it is not drawn, no legend names it.
+    for section in ["seeds", "training"] {
+        let shown = page
+            .split(&format!("<section id=\"{section}\""))
+            .nth(1)
+            .unwrap();
+        let shown = shown.split("</section>").next().unwrap();
+        assert!(
+            shown.contains("Baseline") && !shown.contains("Upper bound"),
+            "{section}"
+        );
+    }
     // Five costs of two networks.
     assert_eq!(page.matches("as the student").count(), 10);
 
