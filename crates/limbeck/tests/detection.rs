@@ -559,3 +559,32 @@ fn what_cannot_be_learnt_is_said_before_the_first_step() {
         &["has a box"],
     );
 }
+
+#[test]
+fn the_optimiser_follows_the_steps_of_the_run() {
+    let place = Place::new();
+    let plans = |extra: &[&str], name: &str, rate: f64| {
+        let own = ["--model", NET, "--dry-run"];
+        let planned = place.succeed(&[&["train"][..], &COMMON, &own, extra].concat());
+        let wanted = format!("[optimizer]\nname = \"{name}\"\nlearning_rate = {rate}\n");
+        assert!(planned.contains(&wanted), "no {wanted} in {planned}");
+    };
+    // Six classes: 0.01 / 10.
+    plans(&["--epochs", "10"], "adamw", 0.001);
+    plans(&["--epochs", "9000"], "sgd", 0.01);
+    let rate = ["--epochs", "10", "--set", "optimizer.learning_rate=0.004"];
+    plans(&rate, "adamw", 0.004);
+    let named = ["--epochs", "10", "--set", "optimizer.name=sgd"];
+    plans(&named, "sgd", 0.01);
+    let named = ["--epochs", "10", "--set", "optimizer.name=adamw"];
+    plans(&named, "adamw", 0.001);
+    let other = [
+        "train",
+        "shapes:60",
+        "--model",
+        "resnet8",
+        "--set",
+        "optimizer.name=auto",
+    ];
+    place.fail(&other, 2, &["auto", "detectors"]);
+}

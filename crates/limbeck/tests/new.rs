@@ -299,7 +299,7 @@ fn boxes_have_a_recipe_of_detectors() {
     }
     let planned = place.run(&["distill", "--recipe", "boxes.toml", "--dry-run"]);
     assert_eq!(planned.code, 0, "{}", planned.stderr);
-    for setting in ["momentum = 0.937", "average = 0.9999", "minimum = 0.002"] {
+    for setting in ["name = \"adamw\"", "average = 0.9999", "minimum = 0.0002"] {
         assert!(planned.stdout.contains(setting), "{}", planned.stdout);
     }
     let wrong = [

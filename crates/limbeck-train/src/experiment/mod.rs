@@ -18,6 +18,7 @@ mod pretrained;
 mod quantised;
 mod questions;
 mod run;
+mod run_length;
 mod segmented;
 mod series;
 mod series_folder;

@@ -20,6 +20,7 @@ use super::{
     mask_content::{check_masks, padded_crops},
     named_network, quantised,
     questions::{check_questions, storable},
+    run_length,
     stock::Stock,
     task::{blocks_of, check_classes, check_teacher, kind_of, task_of},
     upper_bound::{UpperBound, steps_of},
@@ -32,7 +33,7 @@ use crate::{
     evaluate::EvaluationSet,
     job::{Choice, Job, loader_config, with_domains},
     label_space, model_source,
-    recipe::{ChooseBy, DETECTOR_WARMUP, Recipe},
+    recipe::{ChooseBy, OptimizerName, Recipe},
     run_folder::RunFolder,
     run_teacher::RunTeacher,
     segment::Segmenter,
@@ -163,8 +164,19 @@ impl Plan {
                 recipe.train.epochs
             ));
         }
-        if kind == TaskKind::Detection {
-            notes.extend(shorten_warmup(&mut recipe, learnt_from));
+        let steps = steps_of(learnt_from, recipe.data.batch) * recipe.train.epochs;
+        match kind {
+            TaskKind::Detection => {
+                let found = dataset.classes.len();
+                notes.extend(run_length::choose_optimizer(&mut recipe, steps, found));
+                notes.extend(run_length::shorten_warmup(&mut recipe, steps));
+            }
+            _ if recipe.optimizer.name == OptimizerName::Auto => {
+                return Err(TrainError::Setting(format!(
+                    "optimizer.name = \"auto\" is for detectors, and this is {kind}; say sgd or adamw"
+                )));
+            }
+            _ => {}
         }
         let choice = Choice::of(&recipe, dataset.validation.len(), kind);
         notes.push(format!("chosen: {}", choice.sentence()));
@@ -633,20 +645,6 @@ impl Plan {
             interrupt,
         })
     }
-}
-
-/// Keeps a detector's warm-up, where nothing was said of it, to a fifth of the run of `images` images.
-fn shorten_warmup(recipe: &mut Recipe, images: usize) -> Option<String> {
-    let steps = steps_of(images, recipe.data.batch) * recipe.train.epochs;
-    let most = (steps / 5).max(1);
-    let is_default = recipe.schedule.warmup_iterations == Some(DETECTOR_WARMUP);
-    if !is_default || most >= DETECTOR_WARMUP {
-        return None;
-    }
-    recipe.schedule.warmup_iterations = Some(most);
-    Some(format!(
-        "schedule.warmup_iterations: {most}, a fifth of the run ({DETECTOR_WARMUP} where it is longer)"
-    ))
 }
 
 /// `shots` images of each class of `train`, drawn by `seed`; all where there is no such number.

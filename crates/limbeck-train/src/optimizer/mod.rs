@@ -56,7 +56,7 @@ pub enum OptimizerError {
 /// The optimiser that a recipe asks for.
 pub fn build(recipe: &OptimizerRecipe) -> Box<dyn Optimizer> {
     match recipe.name {
-        OptimizerName::Sgd => Box::new(Sgd::new(SgdConfig {
+        OptimizerName::Sgd | OptimizerName::Auto => Box::new(Sgd::new(SgdConfig {
             momentum: recipe.momentum,
             dampening: recipe.dampening,
             nesterov: recipe.nesterov,

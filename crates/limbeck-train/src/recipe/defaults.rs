@@ -59,8 +59,8 @@ impl Recipe {
     /// | --- | --- |
     /// | `data.batch` | 16 |
     /// | `augment` | mosaic, scale 0.5 to 1.5 and moved by a tenth, hue, saturation and value, mirrored half the time |
-    /// | `optimizer` | SGD with Nesterov, 0.01, momentum 0.937, decay 1.25e-4, not of norms |
-    /// | `schedule` | cosine to a fifth after 1,000 steps of warm-up, at most a fifth of the run, biases from 0.1, momentum from 0.8 |
+    /// | `optimizer` | SGD with Nesterov, 0.01, momentum 0.937, decay 1.25e-4, not of norms; in runs of fewer than 10,000 steps AdamW, 0.01 / (4 + classes), decay 0.01 |
+    /// | `schedule` | cosine to a fifth after 1,000 steps of warm-up, at most a fifth of the run, biases from 0.1 (of SGD), momentum from 0.8 |
     /// | `train.average` | 0.9999, over 2,000 steps |
     ///
     /// YOLOv5's decay of 5e-4 is of a step of 64 images, which it adds up; here a step has 16.
@@ -122,6 +122,10 @@ impl Recipe {
 /// where it is three epochs if these are more).
 pub(crate) const DETECTOR_WARMUP: usize = 1_000;
 
+/// Share of the learning rate that is left at the end of a detector's run, where nothing is said of it (`lrf` of
+/// YOLOv5 5.0).
+pub(crate) const DETECTOR_MINIMUM: f64 = 0.2;
+
 fn detection(base: Recipe) -> Recipe {
     Recipe {
         task: TaskRecipe {
@@ -146,10 +150,10 @@ fn detection(base: Recipe) -> Recipe {
             nesterov: true,
             weight_decay: 1.25e-4,
             decay_norms: false,
-            ..OptimizerRecipe::of(OptimizerName::Sgd)
+            ..OptimizerRecipe::of(OptimizerName::Auto)
         },
         schedule: ScheduleRecipe {
-            minimum: 0.002,
+            minimum: 0.01 * DETECTOR_MINIMUM,
             warmup_iterations: Some(DETECTOR_WARMUP),
             warmup_biases: Some(0.1),
             warmup_momentum: Some(0.8),
@@ -165,6 +169,11 @@ fn detection(base: Recipe) -> Recipe {
 }
 
 impl Recipe {
+    /// What a detector's recipe is where nothing is said.
+    pub(crate) fn of_detectors() -> Self {
+        detection(Self::default())
+    }
+
     /// Whether it is known to be about objects, from its task or its student.
     pub(super) fn detects(&self) -> bool {
         let of_model = || Some(model::find(&self.student.model).ok()?.task);

@@ -10,7 +10,9 @@ use sha2::{Digest, Sha256};
 use super::node::{self, Node, Table, Value};
 use super::{
     MethodRecipe, Mistake, OptimizerName, OptimizerRecipe, Place, Recipe, RecipeError,
-    StudentRecipe, defaults::Grounds, method_tables, typed,
+    StudentRecipe,
+    defaults::{DETECTOR_MINIMUM, Grounds},
+    method_tables, typed,
 };
 
 /// How a recipe says that images are not scaled at random, or parts of them, where they would be.
@@ -145,6 +147,9 @@ impl Layers {
         {
             recipe.schedule.warmup_iterations = Some(steps.min((all / 5).max(1)));
         }
+        if detects {
+            self.default_by_rate(&mut recipe);
+        }
         method_tables::fill(&mut recipe.method, detects);
         recipe.mistake().map_err(|mistake| self.locate(mistake))?;
         Ok(recipe)
@@ -175,6 +180,17 @@ impl Layers {
         }
         if !self.asks_for("optimizer.weight_decay") {
             optimizer.weight_decay = defaults.weight_decay;
+        }
+    }
+
+    /// A detector's schedule follows its optimiser's rate, and biases start high with SGD alone.
+    fn default_by_rate(&self, recipe: &mut Recipe) {
+        if !self.asks_for("schedule.minimum") {
+            recipe.schedule.minimum = DETECTOR_MINIMUM * recipe.optimizer.learning_rate;
+        }
+        let is_adamw = recipe.optimizer.name == OptimizerName::AdamW;
+        if is_adamw && !self.asks_for("schedule.warmup_biases") {
+            recipe.schedule.warmup_biases = None;
         }
     }
 
@@ -300,10 +316,15 @@ impl Recipe {
     }
 }
 
-/// The defaults of the optimiser `name` in a recipe whose own is `own`.
+/// The defaults of the optimiser `name` in a recipe whose own is `own`. One that is to be chosen yet has the
+/// values of SGD.
 fn of_optimizer(name: OptimizerName, own: &OptimizerRecipe) -> OptimizerRecipe {
-    match name == own.name {
-        true => own.clone(),
+    let is_own = name == own.name;
+    match is_own || (name == OptimizerName::Sgd && own.name == OptimizerName::Auto) {
+        true => OptimizerRecipe {
+            name,
+            ..own.clone()
+        },
         false => OptimizerRecipe::of(name),
     }
 }

@@ -22,7 +22,7 @@ mod typed;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use defaults::DETECTOR_WARMUP;
+pub(crate) use defaults::{DETECTOR_MINIMUM, DETECTOR_WARMUP};
 pub use error::{Mistake, Place, RecipeError};
 pub use evaluate::{EvaluateMode, EvaluateRecipe};
 pub use layers::Layers;

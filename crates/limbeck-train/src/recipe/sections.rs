@@ -339,6 +339,8 @@ pub enum OptimizerName {
     Sgd,
     /// Adam with decoupled weight decay.
     AdamW,
+    /// Of detectors: one of both, by the steps of the run. A plan says which before anything is trained.
+    Auto,
 }
 
 /// `[optimizer]`: how gradients change weights. Semantics and, for AdamW, defaults are
@@ -347,11 +349,13 @@ pub enum OptimizerName {
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerRecipe {
     /// `sgd` (default: the CIFAR protocol's) or `adamw` (default of SegFormer and of transformers that are
-    /// pre-trained).
+    /// pre-trained), or `auto` (default of detectors: `adamw` in runs of fewer than 10,000 steps, in which
+    /// SGD gets nowhere from no trained weights, else `sgd`; Ultralytics' rule).
     pub name: OptimizerName,
     /// Peak learning rate. Default 0.05 for SGD (CIFAR protocol; 0.01 for MobileNetV2 and
     /// ShuffleNets), 0.001 for AdamW (PyTorch). Of networks that segment 0.01 for SGD
-    /// (mmsegmentation); of SegFormer 6e-5 from trained weights (section 4.1), 5e-4 from none.
+    /// (mmsegmentation); of SegFormer 6e-5 from trained weights (section 4.1), 5e-4 from none. Of detectors
+    /// 0.01 for SGD (YOLOv5), 0.01 / (4 + classes) where `auto` takes AdamW (Ultralytics).
     pub learning_rate: f64,
     /// Read by SGD. Default 0.9 (CIFAR protocol).
     pub momentum: f64,
@@ -388,7 +392,7 @@ impl OptimizerRecipe {
     /// The defaults of one optimiser.
     pub fn of(name: OptimizerName) -> Self {
         let (learning_rate, weight_decay) = match name {
-            OptimizerName::Sgd => (0.05, 5e-4),
+            OptimizerName::Sgd | OptimizerName::Auto => (0.05, 5e-4),
             OptimizerName::AdamW => (1e-3, 0.01),
         };
         Self {

@@ -378,7 +378,7 @@ impl Facts {
             (true, _) => self.descent(),
             (_, true) => {
                 "[optimizer]\n\
-                 learning_rate = 0.01  # of SGD with momentum 0.937, as usual for YOLOv5; lower it where the loss becomes NaN\n\
+                 name = \"auto\"  # AdamW in runs of fewer than 10,000 steps, in which SGD gets nowhere; SGD beyond\n\
                  \n\
                  [schedule]\n\
                  name = \"cosine\"  # falls smoothly to a fifth at the end, after a thousand rising steps or a fifth of the run\n"
