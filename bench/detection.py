@@ -53,8 +53,8 @@ def commands(bccd, photographs, clipart, fashion):
     distilled = ["--teacher", "teacher", "--student", STUDENT, "--method", ",".join(METHODS), *SEEDS]
     small = [*adamw(0.002), *sized(96)]
     ghost = ["distill", bccd, "--teacher", "float", "--student", FLOAT, "--method", "ghost", *SEEDS]
-    ghost += ["--epochs", "15", *sized(96), *adamw(0.001)]
-    domain = ["--task", "detection", "--limit", "1000"]
+    ghost += ["--epochs", "10", *sized(96), *adamw(0.001)]
+    domain = ["--task", "detection", "--limit", "800"]
     domain += settings(augment__mosaic=0.0, train__average_ramp=300.0)
     source = ["train", photographs, "--task", "detection", "--model", SMALL, "--epochs", "40"]
     source += settings(optimizer__name='"adamw"', optimizer__learning_rate=0.004)
@@ -62,24 +62,25 @@ def commands(bccd, photographs, clipart, fashion):
     source += settings(schedule__warmup_biases=0.1, schedule__minimum=0.002)
     onward = ["--weights", "source/student/model.safetensors"]
     adapted = ["distill", photographs, "--target", clipart, "--student", SMALL, *onward]
-    adapted += ["--method", "ssdayolo", *SEEDS, "--epochs", "8", *domain, *adamw(0.001)]
+    adapted += ["--method", "ssdayolo", *SEEDS, "--epochs", "6", *domain, *adamw(0.001)]
     adapted += settings(method__ssdayolo__pseudo_weight=0.05)
     adapted += settings(method__ssdayolo__consistency_weight=0.02)
-    bound = ["train", clipart, "--model", SMALL, *onward, "--seeds", "3", "--epochs", "8"]
+    bound = ["train", clipart, "--model", SMALL, *onward, "--seeds", "3", "--epochs", "6"]
     bound += [*domain, *adamw(0.001)]
     few = ["distill", fashion, "--teacher", "fashion", "--student", CLASSIFIER]
     few += ["--method", "ghost,kd", *SEEDS, "--limit", "5000", "--epochs", "3"]
     few += settings(optimizer__learning_rate=0.01)
-    taught = ["--limit", "10000", "--epochs", "8"]
+    taught = ["train", bccd, "--model", "yolov5s"]
     return [
-        ("teacher", ["train", bccd, "--model", "yolov5s", "--epochs", "40", *cells]),
-        ("bccd", ["distill", bccd, *distilled, "--epochs", "40", *cells]),
+        ("start", [*taught, "--epochs", "40", *cells]),
+        ("teacher", [*taught, "--weights", "start/student/model.safetensors", "--epochs", "60", *cells]),
+        ("bccd", ["distill", bccd, *distilled, "--epochs", "30", *cells]),
         ("float", ["train", bccd, "--model", FLOAT, "--epochs", "60", *small]),
         *((f"ghost-{bits}", [*ghost, "--quantise", bits]) for bits in BITS[1:]),
         ("source", source),
         ("adapted", adapted),
         ("bound", bound),
-        ("fashion", ["train", fashion, "--model", CLASSIFIER, *taught]),
+        ("fashion", ["train", fashion, "--model", CLASSIFIER, "--limit", "10000", "--epochs", "8"]),
         *((f"fashion-{bits}", [*few, "--quantise", bits]) for bits in BITS),
     ]
 
@@ -136,7 +137,7 @@ Teacher `{first['teacher']['name']}`: AP {teacher['ap']:.1f}, AP50 {teacher['ap5
 `{first['student']['name']}`, {first['student']['params'] / 1e6:.2f} M parameters to the teacher's
 {first['teacher']['params'] / 1e6:.2f} M.
 
-{block('teacher', 'bccd')}
+{block('start', 'teacher', 'bccd')}
 
 {table(heads, map(row, of_bccd))}
 """)

@@ -10,7 +10,7 @@ use super::{
     kernel_point,
     kernels::{OutputTiles, PointLayout, Rows, ToPoints},
     transform::{Map, strided, unit},
-    weights::weights,
+    weights::{Weights, weights},
 };
 use crate::{
     convolution::{
@@ -19,7 +19,7 @@ use crate::{
         lanes::OutOfLanes,
         matrix::{Layout, Part, ROWS},
     },
-    scratch::with_scratch,
+    scratch::{with_scratch, with_shared_scratch},
     simd::{self, Kernel, Simd},
 };
 
@@ -39,10 +39,10 @@ pub(in crate::convolution) fn forward(
     finish: Finish<'_>,
     geometry: &Geometry,
 ) -> Vec<f32> {
-    let channels = geometry.channels;
     let grid = Grid::forward(geometry);
-    let of = |channel: usize, output: usize, element: usize| {
-        weight[(output * channels + channel) * 9 + element]
+    let of = Weights {
+        numbers: weight,
+        turned: false,
     };
     if geometry.stride == [1, 1] {
         let kernels = weights::<unit::Kernels>(&grid, of);
@@ -60,10 +60,10 @@ pub(in crate::convolution) fn input_gradient(
     weight: &[f32],
     geometry: &Geometry,
 ) -> Vec<f32> {
-    let outputs = geometry.channels;
     let grid = Grid::input_gradient(geometry);
-    let of = |channel: usize, output: usize, element: usize| {
-        weight[(channel * outputs + output) * 9 + 8 - element]
+    let of = Weights {
+        numbers: weight,
+        turned: true,
     };
     let finish = Finish::default();
     if geometry.stride == [1, 1] {
@@ -103,11 +103,16 @@ where
     let most = (STRIP_NUMBERS / per_tile)
         .min(fair)
         .clamp(LEAST_TILES, MOST_TILES);
-    divide(grid, most, &mut y.spare_capacity_mut()[..count])
-        .into_par_iter()
-        .for_each(|strip| {
-            compute::<I, O, WINDOW, POINTS, TILE>(grid, x, kernels, finish, strip);
-        });
+    let strips = divide(grid, most, &mut y.spare_capacity_mut()[..count]);
+    // Few images of small maps are too few strips for all threads, which then share their outputs.
+    let shares_outputs = strips.len() < rayon::current_num_threads();
+    strips.into_par_iter().for_each(|strip| {
+        let compute = match shares_outputs {
+            true => compute_together::<I, O, WINDOW, POINTS, TILE>,
+            false => compute::<I, O, WINDOW, POINTS, TILE>,
+        };
+        compute(grid, x, kernels, finish, strip);
+    });
     // SAFETY: the strips cover all rows of all maps once, and `compute` writes all of its own.
     unsafe { y.set_len(count) };
     y
@@ -147,48 +152,166 @@ fn divide<'y>(grid: &Grid, most: usize, y: &'y mut [MaybeUninit<f32>]) -> Vec<St
     strips
 }
 
+/// How a strip's numbers at the points lie.
+struct StripLayout {
+    tiles: usize,
+    input: PointLayout,
+    output: PointLayout,
+    /// Numbers of room for a segment's maps.
+    room: usize,
+}
+
+impl StripLayout {
+    fn new(grid: &Grid, segments: &[Segment]) -> Self {
+        let tiles = tiles_of(segments, grid.tiles()[1]);
+        let rows = tiles.next_multiple_of(ROWS);
+        Self {
+            tiles,
+            input: PointLayout::new(grid.points(), rows, grid.input_lanes()),
+            output: PointLayout::new(grid.points(), rows, block_lanes(grid)),
+            room: room(grid, segments),
+        }
+    }
+}
+
+/// One strip by one thread.
 fn compute<I, O, const WINDOW: usize, const POINTS: usize, const TILE: usize>(
     grid: &Grid,
     x: &[f32],
     kernels: &[f32],
     finish: Finish<'_>,
-    mut strip: Strip<'_>,
+    strip: Strip<'_>,
 ) where
     I: Map<WINDOW, POINTS>,
     O: Map<POINTS, TILE>,
 {
-    let columns = grid.tiles()[1];
-    let tiles = tiles_of(&strip.segments, columns);
-    let rows = tiles.next_multiple_of(ROWS);
-    let lanes = block_lanes(grid);
-    let input = PointLayout::new(grid.points(), rows, grid.input_lanes());
-    let output = PointLayout::new(grid.points(), rows, lanes);
-    let room = room(grid, &strip.segments);
-    with_scratch([input.len(), output.len(), room], |[points, sums, room]| {
-        for segment in &strip.segments {
-            input_points::<I, WINDOW, POINTS>(grid, x, segment, points, input, room);
+    let Strip { segments, mut maps } = strip;
+    let layout = StripLayout::new(grid, &segments);
+    let counts = [layout.input.len(), layout.output.len(), layout.room];
+    with_scratch(counts, |[points, sums, room]| {
+        for segment in &segments {
+            input_points::<I, WINDOW, POINTS>(grid, x, segment, points, layout.input, room);
         }
-        for first in (0..grid.outputs).step_by(lanes) {
-            let count = lanes.min(grid.outputs - first);
-            simd::dispatch(Products {
-                points,
-                input,
-                window: POINTS,
-                kernels: &kernels[first * KERNEL_POINTS * grid.channels..],
-                channels: grid.channels,
-                tiles,
-                sums,
-                output,
-                vectors: count.div_ceil(simd::lanes()),
-            });
-            for (segment, maps) in strip.segments.iter().zip(&mut strip.maps) {
-                let maps = &mut maps[first..first + count];
-                output_tiles::<O, POINTS, TILE>(
-                    grid, segment, sums, output, room, finish, first, maps,
-                );
-            }
+        let outputs = Outputs {
+            grid,
+            kernels,
+            finish,
+            segments: &segments,
+            points,
+            layout: &layout,
+        };
+        for (index, maps) in blocks(grid, &mut maps).into_iter().enumerate() {
+            outputs.block::<O, POINTS, TILE>(index, maps, sums, room);
         }
     });
+}
+
+/// One strip by several threads: each computes some outputs.
+fn compute_together<I, O, const WINDOW: usize, const POINTS: usize, const TILE: usize>(
+    grid: &Grid,
+    x: &[f32],
+    kernels: &[f32],
+    finish: Finish<'_>,
+    strip: Strip<'_>,
+) where
+    I: Map<WINDOW, POINTS>,
+    O: Map<POINTS, TILE>,
+{
+    let Strip { segments, mut maps } = strip;
+    let layout = StripLayout::new(grid, &segments);
+    with_shared_scratch([layout.input.len(), layout.room], |[points, room]| {
+        for segment in &segments {
+            input_points::<I, WINDOW, POINTS>(grid, x, segment, points, layout.input, room);
+        }
+        let outputs = Outputs {
+            grid,
+            kernels,
+            finish,
+            segments: &segments,
+            points,
+            layout: &layout,
+        };
+        blocks(grid, &mut maps)
+            .into_par_iter()
+            .enumerate()
+            .for_each(|(index, maps)| {
+                with_scratch([layout.output.len(), layout.room, 0], |[sums, room, _]| {
+                    outputs.block::<O, POINTS, TILE>(index, maps, sums, room);
+                });
+            });
+    });
+}
+
+/// The maps of each segment, in blocks of outputs that are computed at once.
+fn blocks<'m, 'y>(
+    grid: &Grid,
+    maps: &'m mut [Vec<&'y mut [MaybeUninit<f32>]>],
+) -> Vec<Vec<&'m mut [&'y mut [MaybeUninit<f32>]]>> {
+    let lanes = block_lanes(grid);
+    let mut blocks: Vec<Vec<_>> = Vec::new();
+    blocks.resize_with(grid.outputs.div_ceil(lanes), Vec::new);
+    for maps in maps {
+        for (block, maps) in blocks.iter_mut().zip(maps.chunks_mut(lanes)) {
+            block.push(maps);
+        }
+    }
+    blocks
+}
+
+/// What the outputs of a strip are computed from.
+struct Outputs<'a> {
+    grid: &'a Grid,
+    kernels: &'a [f32],
+    finish: Finish<'a>,
+    segments: &'a [Segment],
+    /// The inputs at the points.
+    points: &'a [f32],
+    layout: &'a StripLayout,
+}
+
+impl Outputs<'_> {
+    /// Computes the block `index` of outputs, `maps` of each segment.
+    fn block<O: Map<POINTS, TILE>, const POINTS: usize, const TILE: usize>(
+        &self,
+        index: usize,
+        maps: Vec<&mut [&mut [MaybeUninit<f32>]]>,
+        sums: &mut [f32],
+        room: &mut [f32],
+    ) {
+        let grid = self.grid;
+        let lanes = block_lanes(grid);
+        let first = index * lanes;
+        let count = lanes.min(grid.outputs - first);
+        let StripLayout {
+            tiles,
+            input,
+            output,
+            ..
+        } = *self.layout;
+        simd::dispatch(Products {
+            points: self.points,
+            input,
+            window: POINTS,
+            kernels: &self.kernels[first * KERNEL_POINTS * grid.channels..],
+            channels: grid.channels,
+            tiles,
+            sums,
+            output,
+            vectors: count.div_ceil(simd::lanes()),
+        });
+        for (segment, maps) in self.segments.iter().zip(maps) {
+            output_tiles::<O, POINTS, TILE>(
+                grid,
+                segment,
+                sums,
+                output,
+                room,
+                self.finish,
+                first,
+                maps,
+            );
+        }
+    }
 }
 
 /// Numbers per tile and point of the outputs that are computed at once, whole vectors counted.

@@ -9,14 +9,33 @@ use super::{
     grid::Grid,
     transform::{self, Map},
 };
-use crate::simd::{self, Kernel, Simd};
+use crate::{
+    convolution::interleave::Interleave,
+    simd::{self, Kernel, Simd},
+};
+
+/// Channels whose weights are brought into lanes at once, where they lie side by side.
+const CHANNELS_AT_ONCE: usize = 16;
+
+/// Weights as they lie in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Weights<'a> {
+    /// `[O, C, 3, 3]`, or `[C, O, 3, 3]` where they are turned.
+    pub numbers: &'a [f32],
+    /// Whether channels and outputs are exchanged and the kernels turned by 180°.
+    pub turned: bool,
+}
 
 /// The kernels at the points, `[vector of outputs, point, channel, lane]`.
 pub(super) fn weights<M: Map<3, KERNEL_WINDOW> + Sync>(
     grid: &Grid,
-    weight: impl Fn(usize, usize, usize) -> f32 + Sync,
+    weights: Weights<'_>,
 ) -> Vec<f32> {
     let lanes = simd::lanes();
+    let at_once = match weights.turned {
+        true => 1,
+        false => CHANNELS_AT_ONCE,
+    };
     let length = KERNEL_POINTS * grid.channels * grid.output_lanes();
     let mut kernels = Vec::with_capacity(length);
     kernels.spare_capacity_mut()[..length]
@@ -25,20 +44,36 @@ pub(super) fn weights<M: Map<3, KERNEL_WINDOW> + Sync>(
         .for_each(|(index, to)| {
             let first = index * lanes;
             let count = lanes.min(grid.outputs - first);
-            let mut elements = vec![0.0; 9 * lanes];
-            for channel in 0..grid.channels {
-                for lane in 0..count {
-                    for element in 0..9 {
-                        elements[element * lanes + lane] = weight(channel, first + lane, element);
-                    }
-                }
-                simd::dispatch(KernelPoints {
-                    map: PhantomData::<M>,
-                    elements: &elements,
-                    to,
-                    channel,
-                    channels: grid.channels,
+            let mut elements = vec![0.0; (9 * at_once).next_multiple_of(lanes) * lanes];
+            for start in (0..grid.channels).step_by(at_once) {
+                let channels = at_once.min(grid.channels - start);
+                let rows: Vec<&[f32]> = (first..first + count)
+                    .map(|output| {
+                        let kernel = match weights.turned {
+                            true => start * grid.outputs + output,
+                            false => output * grid.channels + start,
+                        };
+                        &weights.numbers[kernel * 9..][..channels * 9]
+                    })
+                    .collect();
+                simd::dispatch(Interleave {
+                    maps: &rows,
+                    start: 0,
+                    plane: channels * 9,
+                    images: lanes,
+                    to: &mut elements,
                 });
+                for (index, elements) in elements.chunks_exact(9 * lanes).enumerate().take(channels)
+                {
+                    simd::dispatch(KernelPoints {
+                        map: PhantomData::<M>,
+                        elements,
+                        turned: weights.turned,
+                        to,
+                        channel: start + index,
+                        channels: grid.channels,
+                    });
+                }
             }
         });
     // SAFETY: every vector of outputs was taken to all points for all channels.
@@ -51,6 +86,8 @@ struct KernelPoints<'a, M> {
     map: PhantomData<M>,
     /// `[element, lane]`.
     elements: &'a [f32],
+    /// Whether the last element comes first.
+    turned: bool,
     /// `[point, channel, lane]`.
     to: &'a mut [MaybeUninit<f32>],
     channel: usize,
@@ -72,7 +109,9 @@ impl<M: Map<3, KERNEL_WINDOW>> Kernel for KernelPoints<'_, M> {
             let mut elements = [[S::splat(0.0); 3]; 3];
             for r in 0..3 {
                 for c in 0..3 {
-                    let at = (r * 3 + c) * S::LANES;
+                    let element = r * 3 + c;
+                    let element = if self.turned { 8 - element } else { element };
+                    let at = element * S::LANES;
                     elements[r][c] = S::load(self.elements.as_ptr().add(at));
                 }
             }
