@@ -23,7 +23,7 @@
 //! ## Parameters
 //! | name | default | range | from |
 //! | --- | --- | --- | --- |
-//! | `weight` | 400 | ≥ 0 | authors' code |
+//! | `weight` | 400 | ≥ 0 | authors' code; 200 of detectors |
 //! | `width` | 128 | ≥ 1 | authors' code, `qk_dim` |
 //! | `temperature` | 1 | > 0 | authors' code, `tau` |
 //! | `frozen_scm` | false | | true leaves the switch's linear maps and norms as they were drawn |
@@ -32,9 +32,9 @@
 //! The paper learns the switch. The authors' code makes its optimiser before the switch, which
 //! therefore stays a random projection: `frozen_scm = true` is that. The code doubles the
 //! supervised loss of a detector; here it has factor 1 as everywhere, and the published sum of
-//! 2 · task + 400 · guidance is that of `weight = 200`. `--quantise` begins with the teacher's
-//! weights where the student is the teacher's network and nothing else is said, as published. The
-//! quantisers of the paper are `quantiser = "dorefa"` in [student], its bits by layer
+//! 2 · task + 400 · guidance is that of `weight = 200`, the default of detectors. `--quantise` begins
+//! with the teacher's weights where the student is the teacher's network and nothing else is said, as
+//! published. The quantisers of the paper are `quantiser = "dorefa"` in [student], its bits by layer
 //! `quantise = "hybrid"`. The teacher may be another network, which is ours: A is a mean over
 //! channels, so theirs may differ, and where sizes differ the larger map is averaged over adaptive
 //! windows to the smaller size before A, as in `at`. A batch of one image has no batch statistics, so the switch needs two.

@@ -310,7 +310,7 @@ fn in_few_bits(results: &Results) -> Option<String> {
     };
     let in_whole_numbers = few.in_whole_numbers.map_or_else(String::new, |value| {
         format!(
-            ", and run in whole numbers, as `predict` and `eval` run it, {}",
+            ", and in whole numbers, as it runs where it is deployed, {}",
             scores(value)
         )
     });

@@ -74,7 +74,7 @@ fn a_student_of_four_bits_has_a_small_file_that_gives_what_the_run_has_measured(
         "4 bits",
         "Bit operations",
         "scores the same as in training",
-        "run in whole numbers",
+        "in whole numbers, as it runs where it is deployed",
     ] {
         assert!(page.contains(word), "no `{word}` in the page");
     }
