@@ -15,6 +15,7 @@ pub fn cautions(results: &Results) -> Vec<String> {
     cautions.extend(broken_seeds("upper bound", &results.bounds));
     cautions.extend(unfair_baseline(results));
     cautions.extend(low_bound(results));
+    cautions.extend(few_pseudo_boxes(results));
     cautions.extend(still_improving(results));
     cautions.extend(classification::cautions(results));
     cautions.extend(segmentation::cautions(results));
@@ -102,6 +103,26 @@ fn low_bound(results: &Results) -> Option<String> {
         "The upper bound is not better than the baseline: there is no gap that adaptation could close. The \
          usual reasons are few images of the target, a brief training, or domains that hardly differ."
             .into()
+    })
+}
+
+/// Pseudo boxes of an image in the last epoch below which a target was hardly looked at.
+const FEWEST_PSEUDO_BOXES: f64 = 0.02;
+
+/// A teacher that was sure of nothing in the pictures of the target.
+fn few_pseudo_boxes(results: &Results) -> Option<String> {
+    let found: Vec<f64> = results
+        .students
+        .iter()
+        .filter_map(|run| run.epochs.last()?.terms.get("pseudo_boxes").copied())
+        .collect();
+    let most = found.iter().copied().reduce(f64::max)?;
+    (most < FEWEST_PSEUDO_BOXES).then(|| {
+        format!(
+            "Next to nothing was learnt from the target: the teacher was sure of {most:.3} objects a picture \
+             there in the last epoch. Lower method.ssdayolo.confidence, or start from a network that was \
+             trained on the source for longer (--weights)."
+        )
     })
 }
 

@@ -229,6 +229,19 @@ fn an_upper_bound_has_a_column_and_says_how_much_of_the_gap_is_closed() {
 }
 
 #[test]
+fn a_teacher_that_is_sure_of_nothing_in_the_target_is_told() {
+    let told = |boxes: f64| {
+        let mut results = adapted(1.0);
+        for epoch in results.students.iter_mut().flat_map(|run| &mut run.epochs) {
+            epoch.terms.insert("pseudo_boxes".to_owned(), boxes);
+        }
+        headline(&results).cautions.join(" ")
+    };
+    assert!(told(0.0).contains("method.ssdayolo.confidence"));
+    assert!(!told(0.7).contains("method.ssdayolo.confidence"));
+}
+
+#[test]
 fn upper_bounds_are_read_again_and_results_without_them_too() {
     let results = adapted(1.0);
     let (text, files) = to_files(&results).unwrap();
