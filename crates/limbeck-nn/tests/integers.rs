@@ -139,8 +139,10 @@ fn fewer_bits_and_other_sizes_run_in_whole_numbers_too() {
             let share = distance(&brighter, &wanted);
             let apart = distance(&found, &wanted);
             assert!(apart < share, "{bits} {side}: {apart} {share}");
+            // Maps in bytes say the same: what is added has all its numbers.
             let in_bytes = answers(&integers, images, &Taps::none());
-            assert_eq!(in_bytes == found, side == 48, "{bits} {side}");
+            let apart = distance(&in_bytes, &wanted);
+            assert!(apart < share, "{bits} {side}: {apart} {share}");
         }
     }
 }

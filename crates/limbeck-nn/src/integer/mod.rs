@@ -6,8 +6,8 @@
 //! architecture has to tell; all other operations run in single precision as ever.
 //!
 //! What differs from [`crate::Network::evaluate`] over levels in single precision: sums are exact, and a map
-//! that is both the input of a layer and added to another's output is added as the levels that the layer
-//! reads, half a step at most from what it was.
+//! that is both the input of a layer of 8 bits and added to another's output is added as the levels that the
+//! layer reads, half a step at most from what it was.
 
 mod call;
 mod layer;

@@ -140,8 +140,12 @@ fn forms(
     for (number, &is_read_elsewhere) in read_elsewhere.iter().enumerate().rev() {
         let mut wanted: Vec<Form> = Vec::new();
         let mut readers = 0;
+        let mut is_added = false;
         for (reader, call) in calls.iter().enumerate().skip(number + 1) {
-            readers += usize::from(call.residual == Some(Read::Call(number)));
+            if call.residual == Some(Read::Call(number)) {
+                readers += 1;
+                is_added = true;
+            }
             if call.input != Read::Call(number) {
                 continue;
             }
@@ -158,10 +162,14 @@ fn forms(
                 },
             });
         }
+        // What is added to another map has all its numbers in training, few levels where a layer reads it. Of a
+        // whole byte the difference is small.
+        let is_few = |form: &Form| matches!(form, Form::Bytes(levels) if levels.greatest < u8::MAX);
+        let loses = is_added && wanted.iter().any(is_few);
         let is_pool = matches!(calls[number].operation, Operation::MaxPool(_));
         forms[number] = match wanted.first() {
             _ if is_read_elsewhere || readers == 0 || wanted.contains(&Form::Given) => Form::Given,
-            Some(&first) if wanted.iter().all(|form| *form == first) => first,
+            Some(&first) if !loses && wanted.iter().all(|form| *form == first) => first,
             _ if is_pool => Form::Given,
             _ => Form::Numbers,
         };
