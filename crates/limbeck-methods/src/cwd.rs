@@ -22,7 +22,7 @@
 //! ## Parameters
 //! | name | default | range | from |
 //! | --- | --- | --- | --- |
-//! | `logits_weight` | 3 | ≥ 0 | paper, PSPNet-R101 → R18 on Cityscapes; SegFormer 0.3 |
+//! | `logits_weight` | 3 | ≥ 0 | paper, PSPNet-R101 → R18 on Cityscapes; SegFormer and detectors 0.3 |
 //! | `feature_weight` | 0 | ≥ 0 | CIRKD's comparison: 50 beside the logits; SegFormer 5 |
 //! | `temperature` | 4 | > 0 | paper |
 //! | `divisor` | `aligned_channels` | or `student_channels` | C of the features: after the convolution, or before it as in CIRKD's code |
@@ -31,7 +31,8 @@
 //! A constant added to a channel changes nothing, so class priors are left to the labels. All
 //! positions take part, void ones too: no label is read. Maps of one position are refused, whose
 //! distributions are all alike. The paper's Table 2 has logits alone or features alone; its weights
-//! are for SGD of rate 0.01. Cost: O(B·C·H·W), C_s·C_t weights for the features.
+//! are for SGD of rate 0.01. A detector's loss is smaller: with 3, three quarters of the sum are these terms,
+//! and boxes are hardly learnt (docs/DETECTION.md). Cost: O(B·C·H·W), C_s·C_t weights for the features.
 //!
 //! ## Reference
 //! Shu, Liu, Gao, Yan, Shen. "Channel-wise Knowledge Distillation for Dense Prediction". ICCV 2021.

@@ -118,6 +118,8 @@ fn of_detectors(id: &str) -> &'static [(&'static str, f64)] {
         // Boxes are learnt from labels alone, which a tenth of their loss would hardly do; rows are
         // distributions of what there is, most of them sure, and no cell has a hundred classes.
         "kd" => &[("temperature", 1.0), ("ce_weight", 1.0), ("kd_weight", 1.0)],
+        // Three would be three quarters of the loss.
+        "cwd" => &[("logits_weight", 0.3)],
         // The authors' sum, 2 · task + 400 · guidance.
         "ghost" => &[("weight", 200.0)],
         // The same rows.
