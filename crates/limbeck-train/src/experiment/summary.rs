@@ -228,7 +228,7 @@ pub(super) fn results(
         run: folder.name(),
         method: plan.recipe.method.name.clone(),
         data: DataSummary {
-            name: plan.dataset.name.clone(),
+            name: tested_on(plan),
             classes: plan.classes.clone(),
             train: plan.dataset.train.len(),
             validation: plan.dataset.validation.len(),
@@ -280,6 +280,21 @@ fn made<'a>(outcome: &'a Outcome<'_>) -> Option<Made<'a>> {
         baseline: outcome.baselines.answers.first(),
         teacher: outcome.taught.as_ref().map(|(_, answers)| answers),
     })
+}
+
+/// The data's name; that of the target too, where the student was adapted to it and its test part has labels.
+fn tested_on(plan: &Plan) -> String {
+    let dataset = &plan.dataset;
+    let domains = dataset.domains.as_ref();
+    let is_target = domains.is_some_and(|it| it.target.labelling() == dataset.labelling);
+    match &plan.recipe.data.target {
+        Some(target) if is_target => {
+            let folder = Path::new(&target.path).file_name();
+            let folder = folder.map_or(target.path.as_str().into(), |it| it.to_string_lossy());
+            format!("{folder}, adapted to from {}", dataset.name)
+        }
+        _ => dataset.name.clone(),
+    }
 }
 
 /// What few bits save; `None` in full precision.
