@@ -78,7 +78,6 @@ pub struct Augment {
     pub hsv_jitter: Option<HsvJitter>,
     /// To train on boxes, probability that an image is shown as one of four around a point
     /// (Bochkovskiy et al., "YOLOv4", 2020).
-    #[serde(skip_serializing_if = "is_none")]
     pub mosaic: f64,
     /// To train on boxes, scale and move at random; what comes in is grey.
     #[serde(skip_serializing_if = "Option::is_none")]

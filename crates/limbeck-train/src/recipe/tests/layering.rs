@@ -225,3 +225,11 @@ fn what_tells_views_apart_has_crops_and_colours_and_a_transformer_what_masked_au
     assert_eq!(vit.optimizer.name, OptimizerName::AdamW);
     assert!(vit.augment.colour_jitter.is_none());
 }
+
+#[test]
+fn a_detector_without_mosaics_stays_so_when_its_recipe_is_read_back() {
+    let recipe = layered("", &["student.model=yolov5n", "augment.mosaic=0.0"]).unwrap();
+    assert_eq!(recipe.augment.mosaic, 0.0);
+    let read = Recipe::parse(&recipe.to_toml().unwrap(), "recipe.toml").unwrap();
+    assert_eq!(read, recipe);
+}
