@@ -168,7 +168,7 @@ impl<'a> Pass<'a> {
         match self.integers.as_mut()? {
             InIntegers::Running(running) => running.linear(self.store, weight, x),
             InIntegers::Watched(trace) => {
-                trace.linear(self.store, weight, bias);
+                trace.linear(self.store, weight, bias, x);
                 None
             }
         }

@@ -1,6 +1,6 @@
 //! Which maps stay in bytes.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use burn::tensor::{Tensor, TensorData};
 use limbeck_kernels::{Activation, IntegerConvolution, Pool2dOptions, Quantisation};
@@ -8,9 +8,9 @@ use limbeck_kernels::{Activation, IntegerConvolution, Pool2dOptions, Quantisatio
 use super::{
     Integers,
     layer::IntegerLayer,
-    trace::{Operation, Read, Seen, Trace, Traced},
+    trace::{Operation, Read, Trace, Traced},
 };
-use crate::{InputShape, Mode, Network, ParameterId, Pass, Taps};
+use crate::{Feature, InputShape, Mode, Network, ParameterId, Pass, Taps};
 
 /// Where a call has a map from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl PlannedCall {
 /// The plan of a frozen network; `None` where no layer can run in whole numbers.
 pub(super) fn plan(network: &Network) -> Option<Integers> {
     let InputShape { height, width, .. } = network.input();
-    let (trace, seen) = watch(network, Trace::default());
+    let (trace, prediction) = watch(network);
     let mut layers = BTreeMap::new();
     for (&id, layer) in &trace.layers {
         if let Some(layer) = layer {
@@ -74,19 +74,16 @@ pub(super) fn plan(network: &Network) -> Option<Integers> {
     if layers.is_empty() {
         return None;
     }
-    let count = seen.calls.len();
-    let mut read_elsewhere = vec![false; count];
-    find_readers(network, &trace, &seen, 0..count, &mut read_elsewhere);
-    let forms = forms(&seen.calls, &layers, &read_elsewhere);
+    let forms = forms(&trace.calls, &layers, &trace.read_elsewhere(&prediction));
     Some(Integers {
-        calls: planned(&seen.calls, &layers, &forms),
+        calls: planned(&trace.calls, &layers, &forms),
         layers,
         size: [height, width],
     })
 }
 
-/// Runs the network once under `trace`.
-fn watch(network: &Network, trace: Trace) -> (Trace, Seen) {
+/// Runs the network once, watched: what was seen, and what it predicts.
+fn watch(network: &Network) -> (Trace, Feature) {
     let InputShape {
         channels,
         height,
@@ -96,38 +93,16 @@ fn watch(network: &Network, trace: Trace) -> (Trace, Seen) {
     let store = &network.store;
     let shape = [1, channels, height, width];
     let count = shape.iter().product();
-    // The image is the same in all runs, and no call's noise.
+    // No call's noise.
     let image: Vec<f32> = (0..count).map(|i| (i % 251) as f32 / 125.0 - 1.0).collect();
     let image = Tensor::from_data(
         TensorData::new(image, shape),
         (store.device(), store.dtype()),
     );
     let mut pass = Pass::new(store, Mode::Evaluate, Taps::none(), 0);
-    pass.watch(trace);
+    pass.watch(Trace::default());
     let prediction = network.run(&mut pass, image);
-    let trace = pass.take_trace();
-    let seen = Seen::new(&trace, &prediction);
-    (trace, seen)
-}
-
-/// Marks those of the calls `of` whose maps an operation reads that is not watched.
-fn find_readers(
-    network: &Network,
-    trace: &Trace,
-    seen: &Seen,
-    of: Range<usize>,
-    read_elsewhere: &mut [bool],
-) {
-    if of.is_empty() || watch(network, trace.again(of.clone())).1 == *seen {
-        return;
-    }
-    if of.len() == 1 {
-        read_elsewhere[of.start] = true;
-        return;
-    }
-    let middle = of.start + of.len() / 2;
-    find_readers(network, trace, seen, of.start..middle, read_elsewhere);
-    find_readers(network, trace, seen, middle..of.end, read_elsewhere);
+    (pass.take_trace(), prediction)
 }
 
 /// What each call gives, from the last one on: what its readers want decides.
@@ -184,7 +159,7 @@ fn planned(
 ) -> Vec<PlannedCall> {
     let source = |read: &Read| match read {
         Read::Call(call) if forms[*call] != Form::Given => Source::Call(*call),
-        Read::Call(_) | Read::Other(_) => Source::Given,
+        Read::Call(_) | Read::Other => Source::Given,
     };
     let mut planned: Vec<PlannedCall> = Vec::with_capacity(calls.len());
     let mut last_reader = vec![None; calls.len()];
