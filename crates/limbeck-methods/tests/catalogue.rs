@@ -18,6 +18,7 @@ mod catalogue {
     mod resume;
     mod scene;
     mod segmentation;
+    mod soundness;
     mod void;
     mod zoo;
 }

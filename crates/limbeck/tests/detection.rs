@@ -5,7 +5,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{Place, bytes, kill_and_resume};
+use support::{Place, bytes, kill_and_resume, tiny};
 
 /// The smallest detector: some seconds an epoch in a test's build.
 const NET: &str = "yolov5n_x0.25";
@@ -210,25 +210,10 @@ fn a_detector_learns_from_pictures_that_are_searched_and_resumes_inside_all_turn
 #[test]
 fn a_detector_starts_with_the_backbone_of_a_classifier_that_was_distilled() {
     let place = Place::new();
-    place.succeed(&[
-        "distill",
-        "shapes:40",
-        "--student",
-        "yolov5n_cls_x0.25",
-        "--method",
-        "hssakd",
-        "--set",
-        "method.hssakd.form=online",
-        "--epochs",
-        "1",
-        "--batch",
-        "8",
-        "--threads",
-        "1",
-        "--quiet",
-        "--out",
-        "classifier",
-    ]);
+    let net = ["--student", "yolov5n_cls_x0.25", "--method", "hssakd"];
+    let online = ["--set", "method.hssakd.form=online", "--out", "classifier"];
+    let classifier = tiny("distill", &[net, online].concat());
+    place.succeed(&classifier.iter().map(String::as_str).collect::<Vec<_>>());
     let told = |arguments: &[&str]| {
         let finished = place.run(arguments);
         assert_eq!(finished.code, 0, "{}", finished.stderr);

@@ -129,6 +129,13 @@ impl DetectionLoss {
         sides: Option<&Tensor<2>>,
         level: impl Fn(&[Assigned], Option<&Picked>, Tensor<2>) -> Level,
     ) -> Result<DetectionTerms, DetectionError> {
+        if let Some(sides) = sides.filter(|sides| sides.dims() != [targets.len(), 4]) {
+            return Err(DetectionError::Shape {
+                what: "sides of boxes".to_owned(),
+                expected: format!("[{}, 4]", targets.len()),
+                found: format!("{:?}", sides.dims()),
+            });
+        }
         let assigned = self.assign(raw, targets)?;
         let [batch, _] = self.anchors.check_maps(raw)?;
         let zero = Tensor::zeros([1], (&raw[0].device(), raw[0].dtype()));

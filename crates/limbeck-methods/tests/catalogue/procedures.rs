@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{
     rehearsal::{Rehearsal, batch, numbers, pair_of, probe_of},
     scene::serving,
+    soundness::check_put_back,
 };
 
 /// All methods for whole images.
@@ -90,20 +91,10 @@ fn every_act_gives_finite_terms_of_the_same_names_at_every_step() {
 fn an_act_changes_the_members_that_it_trains_and_the_teacher_never() {
     for entry in procedures() {
         let mut rehearsal = Rehearsal::new(entry.id, json!({}));
-        let teacher = |rehearsal: &Rehearsal| -> Vec<Vec<f64>> {
-            let entries = rehearsal.teacher.0.store.entries().iter();
-            entries
-                .map(|entry| entry.value.clone().try_into_vec_as().unwrap())
-                .collect()
-        };
-        let before_teacher = teacher(&rehearsal);
+        let before_teacher = rehearsal.teacher_numbers();
         for stage in 0..rehearsal.stages.len() {
             rehearsal.begin(stage);
-            let names: Vec<String> = rehearsal
-                .cast
-                .members()
-                .map(|(n, _)| n.to_owned())
-                .collect();
+            let names = rehearsal.members();
             let before: Vec<_> = names.iter().map(|n| numbers(&rehearsal.cast, n)).collect();
             rehearsal.step(stage, "a");
             for (name, before) in names.iter().zip(before) {
@@ -135,7 +126,7 @@ fn an_act_changes_the_members_that_it_trains_and_the_teacher_never() {
                 }
             }
         }
-        assert_eq!(teacher(&rehearsal), before_teacher, "{}", entry.id);
+        assert_eq!(rehearsal.teacher_numbers(), before_teacher, "{}", entry.id);
     }
 }
 
@@ -148,24 +139,8 @@ fn a_procedure_that_is_put_back_makes_the_next_step_bit_for_bit() {
                 first.begin(earlier);
             }
             first.begin(stage);
-            first.step(stage, "a");
-            let mut second = Rehearsal::new(entry.id, json!({}));
-            second.cast = first.cast.clone();
-            second
-                .procedure
-                .load_state(first.procedure.state())
-                .unwrap();
-            let expected = first.step(stage, "b");
-            assert_eq!(second.step(stage, "b"), expected, "{}", entry.id);
-            let members: Vec<String> = first.cast.members().map(|(n, _)| n.to_owned()).collect();
-            for member in members {
-                assert_eq!(
-                    numbers(&second.cast, &member),
-                    numbers(&first.cast, &member),
-                    "{}: {member}",
-                    entry.id
-                );
-            }
+            let second = Rehearsal::new(entry.id, json!({}));
+            check_put_back(first, second, stage, entry.id);
         }
     }
 }

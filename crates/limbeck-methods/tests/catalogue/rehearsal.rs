@@ -13,7 +13,7 @@ use limbeck_methods::{
     TrainingPart, cast, detection::TargetBox, entries, pretrains,
 };
 use limbeck_nn::{
-    Init, InputShape, Mode, Network, Outputs, Pass, Tap, Taps, layer::resize_bilinear, model,
+    Init, InputShape, Mode, Network, Outputs, Pass, Store, Tap, Taps, layer::resize_bilinear, model,
 };
 use serde_json::Value;
 
@@ -363,19 +363,8 @@ impl Rehearsal {
     /// The method `id`.
     pub fn new(id: &str, settings: Value) -> Self {
         let [student, teacher] = pair_of(id);
-        let settings = [(id.to_owned(), settings)].into();
         let probe = probe_of(&student, Some(&teacher));
-        let (procedure, cast) = match cast(id, &settings, &probe, student) {
-            Ok(made) => made,
-            Err(error) => panic!("{id}: {error}"),
-        };
-        Self {
-            stages: procedure.stages(3),
-            procedure,
-            cast,
-            teacher: FrozenNetwork(teacher, Asked::default()),
-            task: task_of(id),
-        }
+        Self::of((id, settings), &probe, [student, teacher], task_of(id))
     }
 
     /// The method `id` between small networks that segment.
@@ -391,7 +380,6 @@ impl Rehearsal {
         };
         let teacher = segmenter(models[0], classes, 2);
         let student = segmenter(models[1], SCENERY.classes, 1);
-        let settings = [(id.to_owned(), settings)].into();
         let probe = Probe {
             student: student.taps(),
             teacher: Some(teacher.taps()),
@@ -402,26 +390,16 @@ impl Rehearsal {
             teacher_network: None,
             ..probe(None)
         };
-        let (procedure, cast) = match cast(id, &settings, &probe, student) {
-            Ok(made) => made,
-            Err(error) => panic!("{id}: {error}"),
+        let task = Segmentation {
+            auxiliary_weight: 0.4,
+            ..Segmentation::default()
         };
-        Self {
-            stages: procedure.stages(3),
-            procedure,
-            cast,
-            teacher: FrozenNetwork(teacher, Asked::default()),
-            task: Box::new(Segmentation {
-                auxiliary_weight: 0.4,
-                ..Segmentation::default()
-            }),
-        }
+        Self::of((id, settings), &probe, [student, teacher], Box::new(task))
     }
 
     /// The method `id` between small networks that find objects.
     pub fn detecting(id: &str, settings: Value) -> Self {
         let (student, teacher) = (detector(1), detector(2));
-        let settings = [(id.to_owned(), settings)].into();
         let probe = Probe {
             student: student.taps(),
             teacher: Some(teacher.taps()),
@@ -434,7 +412,19 @@ impl Rehearsal {
             teacher_network: None,
             ..probe(None)
         };
-        let (procedure, cast) = match cast(id, &settings, &probe, student) {
+        let task = Box::new(detection());
+        Self::of((id, settings), &probe, [student, teacher], task)
+    }
+
+    /// The method of this id and settings, fitted to `probe`.
+    fn of(
+        (id, settings): (&str, Value),
+        probe: &Probe,
+        [student, teacher]: [Network; 2],
+        task: Box<dyn Task>,
+    ) -> Self {
+        let settings = [(id.to_owned(), settings)].into();
+        let (procedure, cast) = match cast(id, &settings, probe, student) {
             Ok(made) => made,
             Err(error) => panic!("{id}: {error}"),
         };
@@ -443,8 +433,19 @@ impl Rehearsal {
             procedure,
             cast,
             teacher: FrozenNetwork(teacher, Asked::default()),
-            task: Box::new(detection()),
+            task,
         }
+    }
+
+    /// Names of all members.
+    pub fn members(&self) -> Vec<String> {
+        let members = self.cast.members();
+        members.map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// All numbers of the teacher, by entry.
+    pub fn teacher_numbers(&self) -> Vec<Vec<f64>> {
+        numbers_of(&self.teacher.0.store)
     }
 
     /// Images with all that is known of them for the task.
@@ -556,7 +557,11 @@ impl Rehearsal {
 
 /// All numbers of a member, by entry.
 pub fn numbers(cast: &Cast, member: &str) -> Vec<Vec<f64>> {
-    let entries = cast.store(member).unwrap().entries().iter();
+    numbers_of(cast.store(member).unwrap())
+}
+
+fn numbers_of(store: &Store) -> Vec<Vec<f64>> {
+    let entries = store.entries().iter();
     entries
         .map(|entry| entry.value.clone().try_into_vec_as().unwrap())
         .collect()

@@ -6,8 +6,9 @@ use limbeck_methods::{MethodEntry, MethodError, TaskKind, check_data};
 use serde_json::{Value, json};
 
 use super::{
-    rehearsal::{Rehearsal, SCENERY, numbers},
+    rehearsal::{Rehearsal, SCENERY},
     scene::serving,
+    soundness::{check_put_back, check_steps},
 };
 
 /// All methods with settings, also those that have stages or acts of their own only then.
@@ -34,60 +35,7 @@ fn forms() -> Vec<(&'static str, Value)> {
 fn steps_give_finite_terms_of_the_same_names_and_change_who_learns_alone() {
     for (id, settings) in forms() {
         let mut rehearsal = Rehearsal::segmenting(id, settings.clone());
-        let teacher = |rehearsal: &Rehearsal| -> Vec<Vec<f32>> {
-            let entries = rehearsal.teacher.0.store.entries().iter();
-            entries
-                .map(|entry| entry.value.clone().try_into_vec_as().unwrap())
-                .collect()
-        };
-        let before_teacher = teacher(&rehearsal);
-        for stage in 0..rehearsal.stages.len() {
-            rehearsal.begin(stage);
-            let mut seen: Option<Vec<String>> = None;
-            for step in ["a", "b"] {
-                let mut names = Vec::new();
-                for act in 0..rehearsal.stages[stage].acts.len() {
-                    let batch = rehearsal.batch(step);
-                    let (terms, _) = rehearsal.play(stage, act, &batch);
-                    names.extend(terms.into_iter().map(|term| term.name));
-                }
-                let distinct: BTreeSet<&String> = names.iter().collect();
-                assert_eq!(distinct.len(), names.len(), "{id}: {names:?}");
-                if let Some(seen) = &seen {
-                    assert_eq!(seen, &names, "{id}");
-                }
-                seen = Some(names);
-                let members: Vec<String> = rehearsal
-                    .cast
-                    .members()
-                    .map(|(name, _)| name.to_owned())
-                    .collect();
-                let all = |rehearsal: &Rehearsal| -> Vec<_> {
-                    members
-                        .iter()
-                        .map(|name| numbers(&rehearsal.cast, name))
-                        .collect()
-                };
-                let before = all(&rehearsal);
-                let values = rehearsal.step(stage, step);
-                assert!(
-                    values.iter().all(|value| value.is_finite()),
-                    "{id}: {values:?}"
-                );
-                for ((name, before), after) in members.iter().zip(before).zip(all(&rehearsal)) {
-                    let acts = &rehearsal.stages[stage].acts;
-                    let trained = acts.iter().any(|act| act.trains(name)) && !before.is_empty();
-                    let fixed = !acts.iter().any(|act| act.trains(name));
-                    assert!(
-                        !trained || after != before,
-                        "{id}: {name} has learnt nothing"
-                    );
-                    assert!(!fixed || after == before, "{id}: {name} has changed");
-                }
-            }
-            rehearsal.end_epoch(stage);
-        }
-        assert!(teacher(&rehearsal) == before_teacher, "{id}");
+        check_steps(&mut rehearsal, id);
         let said = rehearsal.procedure.questions();
         for tap in rehearsal.teacher.1.taps.lock().unwrap().names() {
             assert!(
@@ -152,21 +100,7 @@ fn what_is_put_back_makes_the_next_step_bit_for_bit() {
         let mut first = Rehearsal::segmenting(id, settings.clone());
         let last = first.stages.len() - 1;
         first.begin(last);
-        first.step(last, "a");
-        let mut second = Rehearsal::segmenting(id, settings);
-        second.cast = first.cast.clone();
-        let state = first.procedure.state();
-        second.procedure.load_state(state).unwrap();
-        let expected = first.step(last, "b");
-        assert_eq!(second.step(last, "b"), expected, "{id}");
-        let members: Vec<String> = first.cast.members().map(|(n, _)| n.to_owned()).collect();
-        for member in members {
-            let (found, expected) = (
-                numbers(&second.cast, &member),
-                numbers(&first.cast, &member),
-            );
-            assert!(found == expected, "{id}: {member}");
-        }
+        check_put_back(first, Rehearsal::segmenting(id, settings), last, id);
     }
 }
 

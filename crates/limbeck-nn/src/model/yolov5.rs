@@ -26,7 +26,7 @@ use super::{ImageSizes, ModelEntry, depth, registry::NamedModel, width, yolov5_c
 use crate::{Architecture, Builder, Detector, Feature, InputShape, NnError, Pass, TaskKind};
 use detect::Detect;
 
-pub(super) use layers::{Layer, layers};
+pub(super) use layers::{Layer, layers, tap_names};
 
 /// Which graph: what its stem and its pooling are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,36 +243,20 @@ fn tap_of(layer: usize) -> Option<&'static str> {
     }
 }
 
-/// What the last activation of a stage's last layer is given.
-fn before(layer: usize) -> Option<String> {
-    let stage = tap_of(layer).filter(|name| name.starts_with("stage"))?;
-    Some(format!("{stage}.preact"))
-}
-
 impl Architecture for Yolov5 {
     fn tap_names(&self) -> Vec<String> {
-        let layers = 0..self.layers.len();
-        let names = layers.flat_map(|layer| {
-            let named = tap_of(layer).map(str::to_owned);
-            [before(layer), Some(format!("layer{layer}")), named]
-        });
-        names.flatten().collect()
+        layers::tap_names(self.layers.len(), tap_of).collect()
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let mut kept: [Option<Tensor<4>>; 24] = Default::default();
         let mut x = images;
         for (number, layer) in self.layers.iter().enumerate() {
-            let before = before(number);
             let beside = match layer {
                 Layer::Join(other) => kept.get_mut(*other).and_then(Option::take),
                 _ => None,
             };
-            x = layer.forward(pass, x, before.as_deref(), beside);
-            pass.tap_map(&format!("layer{number}"), &x);
-            if let Some(name) = tap_of(number) {
-                pass.tap_map(name, &x);
-            }
+            x = layer.forward_tapped(pass, x, (number, tap_of), beside);
             if KEPT.contains(&number) {
                 kept[number] = Some(x.clone());
             }

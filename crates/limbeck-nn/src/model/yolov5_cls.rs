@@ -15,7 +15,7 @@ use limbeck_kernels::Activation;
 use super::{
     ImageSizes, ModelEntry,
     averaged::averaged,
-    yolov5::{L, Layer, M, N, S, X, Yolov5Config, Yolov5Graph, layers},
+    yolov5::{L, Layer, M, N, S, X, Yolov5Config, Yolov5Graph, layers, tap_names},
 };
 use crate::{
     Architecture, Builder, Feature, InputShape, NnError, Pass, TaskKind,
@@ -103,20 +103,10 @@ fn tap_of(layer: usize) -> Option<&'static str> {
     }
 }
 
-/// What the last activation of a stage's last layer is given.
-fn before(layer: usize) -> Option<String> {
-    let stage = tap_of(layer).filter(|name| name.starts_with("stage"))?;
-    Some(format!("{stage}.preact"))
-}
-
 impl Architecture for Yolov5Classifier {
     fn tap_names(&self) -> Vec<String> {
-        let layers = (0..LAYERS).flat_map(|layer| {
-            let named = tap_of(layer).map(str::to_owned);
-            [before(layer), Some(format!("layer{layer}")), named]
-        });
         let end = [format!("layer{LAYERS}"), "pooled".to_owned()];
-        layers.flatten().chain(end).collect()
+        tap_names(LAYERS, tap_of).chain(end).collect()
     }
 
     fn head_names(&self) -> &[&str] {
@@ -126,11 +116,7 @@ impl Architecture for Yolov5Classifier {
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
         let mut x = images;
         for (number, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(pass, x, before(number).as_deref(), None);
-            pass.tap_map(&format!("layer{number}"), &x);
-            if let Some(name) = tap_of(number) {
-                pass.tap_map(name, &x);
-            }
+            x = layer.forward_tapped(pass, x, (number, tap_of), None);
         }
         let x = self.last.forward_with(pass, x, None, Activation::Silu);
         pass.tap_map(&format!("layer{LAYERS}"), &x);

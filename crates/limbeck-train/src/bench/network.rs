@@ -83,22 +83,10 @@ impl NetworkBench<'_> {
         };
         for _ in 0..self.runs {
             if self.inference {
-                of_inference.measure(
-                    || images.clone(),
-                    |images| {
-                        let _ = frozen.evaluate(images, &Taps::none()).logits().into_data();
-                        Ok(())
-                    },
-                )?;
+                of_inference.measure(|| images.clone(), |images| forward(&frozen, images))?;
             }
             if let Some(network) = &in_whole_numbers {
-                of_whole_numbers.measure(
-                    || images.clone(),
-                    |images| {
-                        let _ = network.evaluate(images, &Taps::none()).logits().into_data();
-                        Ok(())
-                    },
-                )?;
+                of_whole_numbers.measure(|| images.clone(), |images| forward(network, images))?;
             }
             if let Some(learner) = &mut learner {
                 let batch = learner.batch.clone();
@@ -113,6 +101,12 @@ impl NetworkBench<'_> {
             training_flops: 3.0 * inference_flops,
         })
     }
+}
+
+/// The whole forward pass, down to numbers that can be read.
+fn forward(network: &Network, images: Tensor<4>) -> Result<(), TrainError> {
+    let _ = network.evaluate(images, &Taps::none()).logits().into_data();
+    Ok(())
 }
 
 /// A copy of `network` with so many bits that has seen `images` `[B, C, H, W]`, as it is deployed.

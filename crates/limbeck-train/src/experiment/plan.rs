@@ -1,29 +1,22 @@
 //! Everything that can be checked before the first step.
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use limbeck_data::{Augment, Dataset, Labelling, Loader, Normalisation, Part};
-use limbeck_methods::{
-    BASELINE, Cast, Classifier, Probe, Procedure, Section, Task, TaskKind, TeacherNetwork,
-    TrainingPart, baseline_of, detection::Anchors,
-};
-use limbeck_nn::{InputShape, Network};
+use limbeck_methods::{Procedure, Task, TaskKind, detection::Anchors};
+use limbeck_nn::InputShape;
 
 use super::{
-    anchors,
     box_content::check_boxes,
     cautions::{cautions, check_batch, check_weights},
     chosen_method::ChosenMethod,
     mask_content::{check_masks, padded_crops},
-    named_network, quantised,
     questions::{check_questions, storable},
-    run_length,
+    run_length::{self, steps_of},
     stock::Stock,
     task::{blocks_of, check_classes, check_teacher, kind_of, task_of},
-    upper_bound::{UpperBound, steps_of},
+    upper_bound::UpperBound,
 };
 use crate::{
     TrainError, augmentation,
@@ -32,11 +25,10 @@ use crate::{
     data::{data_fingerprint, input_shape},
     evaluate::EvaluationSet,
     job::{Choice, Job, loader_config, with_domains},
-    label_space, model_source,
-    recipe::{ChooseBy, OptimizerName, Recipe},
+    label_space,
+    recipe::{ChooseBy, Recipe},
     run_folder::RunFolder,
     run_teacher::RunTeacher,
-    segment::Segmenter,
 };
 
 /// Bytes that a method keeps between steps from which on it is said beforehand.
@@ -165,19 +157,8 @@ impl Plan {
             ));
         }
         let steps = steps_of(learnt_from, recipe.data.batch) * recipe.train.epochs;
-        match kind {
-            TaskKind::Detection => {
-                let found = dataset.classes.len();
-                notes.extend(run_length::choose_optimizer(&mut recipe, steps, found));
-                notes.extend(run_length::shorten_warmup(&mut recipe, steps));
-            }
-            _ if recipe.optimizer.name == OptimizerName::Auto => {
-                return Err(TrainError::Setting(format!(
-                    "optimizer.name = \"auto\" is for detectors, and this is {kind}; say sgd or adamw"
-                )));
-            }
-            _ => {}
-        }
+        let found = dataset.classes.len();
+        notes.extend(run_length::settle(&mut recipe, kind, steps, found)?);
         let choice = Choice::of(&recipe, dataset.validation.len(), kind);
         notes.push(format!("chosen: {}", choice.sentence()));
         let mut warnings = Vec::new();
@@ -341,152 +322,6 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The student with the weights that it starts from under `seed`.
-    ///
-    /// # Errors
-    /// A network that cannot be built, or weights that do not fit.
-    pub fn student(&self, seed: u64) -> Result<Network, TrainError> {
-        Ok(self.start(seed)?.0)
-    }
-
-    /// Gives all detectors of the run the same anchors.
-    fn settle_anchors(
-        &mut self,
-        notes: &mut Vec<String>,
-        warnings: &mut Vec<String>,
-    ) -> Result<(), TrainError> {
-        if self.task != TaskKind::Detection {
-            return Ok(());
-        }
-        let seed = self.recipe.train.seed;
-        let (student, _) = self.start(seed)?;
-        let trained = self.teacher.as_ref().filter(|teacher| teacher.is_trained());
-        let teacher = trained.map(RunTeacher::network);
-        let train = &self.dataset.train;
-        let Some(settled) = anchors::settle(&mut self.recipe, train, &student, teacher)? else {
-            return Ok(());
-        };
-        notes.push(settled.note);
-        warnings.extend(settled.warning);
-        self.blueprint = self.blueprint.clone().with_anchors(&settled.anchors);
-        if let Some(teacher) = &mut self.teacher {
-            *teacher = teacher.with_anchors(&settled.anchors, self.input, seed)?;
-        }
-        self.anchors = Some(settled.anchors);
-        Ok(())
-    }
-
-    /// The same, with what the user should know of the weights that it starts from.
-    fn start(&self, seed: u64) -> Result<(Network, Vec<String>), TrainError> {
-        let mut network = self.blueprint.network(self.input, seed)?;
-        let recipe = &self.recipe.student;
-        let teacher = quantised::teacher_to_start_from(self, &network);
-        let mut notes = match (&recipe.weights, teacher) {
-            (None, Some(teacher)) => {
-                network.store = teacher.store.clone();
-                vec![format!(
-                    "start: the weights of the teacher, which is the same network in full precision \
-                     (others: --weights){}",
-                    match self.recipe.train.baseline {
-                        true => "; the baseline starts from them too",
-                        false => "",
-                    }
-                )]
-            }
-            (None, None) => self.blueprint.start(self.input)?.into_iter().collect(),
-            (Some(weights), _) => {
-                let key = recipe.weights_key.as_deref();
-                model_source::load_start(&mut network, Path::new(weights), key)?
-            }
-        };
-        self.blueprint.set_anchors(&mut network)?;
-        let trained = recipe.weights.is_some() || recipe.backbone.is_some() || teacher.is_some();
-        notes.extend(quantised::quantise(recipe, &mut network, trained)?);
-        Ok((network, notes))
-    }
-
-    /// The method called `name`, fitted to `student`, and everybody that it trains, drawn from
-    /// `seed`. `teacher` is the network to learn from where it has been trained since the plan was
-    /// made.
-    ///
-    /// # Errors
-    /// A method that does not exist, settings out of range, or features that cannot be matched.
-    pub fn cast(
-        &self,
-        student: Network,
-        seed: u64,
-        name: &str,
-        teacher: Option<&Network>,
-    ) -> Result<(Box<dyn Procedure>, Cast), TrainError> {
-        let mut probe = self.probe(&student, seed, teacher)?;
-        let (baseline, of_baseline) = self.baseline()?;
-        let settings = match name == baseline && name != self.recipe.method.name {
-            true => of_baseline,
-            false => {
-                probe.pairs.clone_from(&self.recipe.method.pairs);
-                self.recipe.method.values()
-            }
-        };
-        let settings = named_network::with_files(name, settings)?;
-        self.method.cast(name, &settings, &probe, student)
-    }
-
-    /// The method that is trained beside the recipe's for comparison, and trains a teacher that is
-    /// not there yet, with its settings: labels alone, or what a method that pre-trains adds to.
-    ///
-    /// # Errors
-    /// An unknown method.
-    pub(crate) fn baseline(
-        &self,
-    ) -> Result<(&'static str, BTreeMap<String, serde_json::Value>), TrainError> {
-        match self.task {
-            TaskKind::Pretraining => {
-                let method = &self.recipe.method;
-                Ok(baseline_of(&method.name, &method.values())?)
-            }
-            _ => Ok((BASELINE, BTreeMap::new())),
-        }
-    }
-
-    /// What a method is built for that trains `student`, without layer pairs.
-    ///
-    /// # Errors
-    /// As [`Plan::train`].
-    pub(crate) fn probe(
-        &self,
-        student: &Network,
-        seed: u64,
-        teacher: Option<&Network>,
-    ) -> Result<Probe, TrainError> {
-        let teacher = teacher.or(self.teacher.as_ref().map(RunTeacher::network));
-        let train = self.train(seed)?;
-        Ok(Probe {
-            student: student.taps(),
-            teacher: teacher.map(Network::taps),
-            classes: self.input.classes,
-            batch: self.recipe.data.batch.min(train.len()),
-            pairs: None,
-            seed,
-            device: student.store.device().clone(),
-            dtype: student.store.dtype(),
-            training: TrainingPart {
-                images: train.len(),
-                labels: (0..train.len())
-                    .map(|position| train.class(position).map(|class| class as i64))
-                    .collect(),
-                normalisation: self.normalisation.clone(),
-            },
-            teacher_classifier: teacher.and_then(Classifier::of),
-            teacher_network: match (teacher, &self.teacher) {
-                (Some(network), Some(run)) if !self.learns_from_cache() => Some(TeacherNetwork {
-                    network: network.clone(),
-                    normalisation: run.normalisation().clone(),
-                }),
-                _ => None,
-            },
-        })
-    }
-
     /// Whether the teacher is a cache, whose network has shapes alone.
     pub(super) fn learns_from_cache(&self) -> bool {
         let source = self.recipe.teacher.source.as_deref();
@@ -523,66 +358,6 @@ impl Plan {
             *teacher = teacher.resized(wanted, self.recipe.train.seed)?;
         }
         Ok(())
-    }
-
-    /// The images of a part of the data as networks are measured on them, by what the recipe chooses
-    /// epochs by.
-    ///
-    /// # Errors
-    /// What the loader refuses.
-    pub fn evaluation_set(&self, section: Section) -> Result<EvaluationSet, TrainError> {
-        let part = match section {
-            Section::Train => &self.dataset.train,
-            Section::Validation => &self.dataset.validation,
-            Section::Test => &self.dataset.test,
-        };
-        self.evaluation_set_of(part, section)
-    }
-
-    /// The same of any images, which stand for that part.
-    ///
-    /// # Errors
-    /// What the loader refuses.
-    pub(super) fn evaluation_set_of(
-        &self,
-        part: &Part,
-        section: Section,
-    ) -> Result<EvaluationSet, TrainError> {
-        let workers = self.recipe.data.workers;
-        if self.task == TaskKind::Segmentation {
-            let segmenter = Segmenter::of(&self.recipe);
-            let boundary = self.recipe.evaluate.boundary;
-            let set = EvaluationSet::of_pixels(
-                part.clone(),
-                &self.augment,
-                segmenter,
-                boundary,
-                workers,
-            )?;
-            return Ok(set.of(section));
-        }
-        if self.task == TaskKind::Detection {
-            let evaluate = &self.recipe.evaluate;
-            let set = EvaluationSet::of_boxes(part.clone(), &self.augment, evaluate, workers)?;
-            return Ok(set.of(section));
-        }
-        if self.task == TaskKind::Pretraining {
-            let set = EvaluationSet::of_embeddings(
-                part.clone(),
-                &self.dataset.train,
-                &self.augment,
-                &self.recipe.probe,
-                workers,
-            )?;
-            return Ok(set.of(section));
-        }
-        let set = EvaluationSet::in_two_sizes(
-            part.clone(),
-            &self.augment,
-            &self.teacher_augment,
-            workers,
-        )?;
-        Ok(set.of(section).chosen_by(self.recipe.train.choose_by))
     }
 
     /// Refuses stages whose images cannot be loaded as they want them.

@@ -1,6 +1,34 @@
-//! What of a detector's recipe follows the length of the run.
+//! How long a run is, and what of a detector's recipe follows from that.
 
+use limbeck_methods::TaskKind;
+
+use crate::TrainError;
 use crate::recipe::{DETECTOR_MINIMUM, DETECTOR_WARMUP, OptimizerName, OptimizerRecipe, Recipe};
+
+/// Settles what is left open of a run of `steps` steps that learns `classes` classes, and says what that is.
+///
+/// # Errors
+/// An optimiser that is left open where no objects are found.
+pub(super) fn settle(
+    recipe: &mut Recipe,
+    kind: TaskKind,
+    steps: usize,
+    classes: usize,
+) -> Result<Vec<String>, TrainError> {
+    if kind == TaskKind::Detection {
+        let notes = [
+            choose_optimizer(recipe, steps, classes),
+            shorten_warmup(recipe, steps),
+        ];
+        return Ok(notes.into_iter().flatten().collect());
+    }
+    match recipe.optimizer.name {
+        OptimizerName::Auto => Err(TrainError::Setting(format!(
+            "optimizer.name = \"auto\" is for detectors, and this is {kind}; say sgd or adamw"
+        ))),
+        OptimizerName::Sgd | OptimizerName::AdamW => Ok(Vec::new()),
+    }
+}
 
 /// Steps from which on SGD trains detectors, where nothing is said of it (`optimizer=auto` of Ultralytics,
 /// `ultralytics/engine/trainer.py`).
@@ -8,11 +36,7 @@ const STEPS_OF_SGD: usize = 10_000;
 
 /// Chooses the optimiser of a detector of `classes` classes that trains for `steps` steps, where that is left
 /// open.
-pub(super) fn choose_optimizer(
-    recipe: &mut Recipe,
-    steps: usize,
-    classes: usize,
-) -> Option<String> {
+fn choose_optimizer(recipe: &mut Recipe, steps: usize, classes: usize) -> Option<String> {
     if recipe.optimizer.name != OptimizerName::Auto {
         return None;
     }
@@ -47,7 +71,7 @@ pub(super) fn choose_optimizer(
 }
 
 /// Keeps a detector's warm-up, where nothing was said of it, to a fifth of the run of `steps` steps.
-pub(super) fn shorten_warmup(recipe: &mut Recipe, steps: usize) -> Option<String> {
+fn shorten_warmup(recipe: &mut Recipe, steps: usize) -> Option<String> {
     let most = (steps / 5).max(1);
     let is_default = recipe.schedule.warmup_iterations == Some(DETECTOR_WARMUP);
     if !is_default || most >= DETECTOR_WARMUP {
@@ -57,4 +81,9 @@ pub(super) fn shorten_warmup(recipe: &mut Recipe, steps: usize) -> Option<String
     Some(format!(
         "schedule.warmup_iterations: {most}, a fifth of the run ({DETECTOR_WARMUP} where it is longer)"
     ))
+}
+
+/// Steps of an epoch over that many images.
+pub(super) fn steps_of(images: usize, batch: usize) -> usize {
+    (images / batch.max(1)).max(1)
 }

@@ -6,7 +6,7 @@
 use limbeck_data::{Domains, Labelling, Loader, Part};
 use limbeck_methods::{Images, Section, TaskKind};
 
-use super::{Plan, box_content::has_boxes, mask_content::has_pixels};
+use super::{Plan, box_content::has_boxes, mask_content::has_pixels, run_length::steps_of};
 use crate::{
     TrainError,
     job::loader_config,
@@ -24,24 +24,6 @@ pub(crate) struct UpperBound {
 }
 
 impl Plan {
-    /// Whether the student is trained by the baseline's method too.
-    pub(super) fn has_baseline(&self) -> Result<bool, TrainError> {
-        Ok(self.recipe.train.baseline && self.recipe.method.name != self.baseline()?.0)
-    }
-
-    /// Whether the teacher is trained first.
-    pub(super) fn trains_teacher(&self) -> bool {
-        let teacher = self.teacher.as_ref();
-        teacher.is_some_and(|teacher| !teacher.is_trained())
-    }
-
-    /// How many networks the run trains.
-    pub(super) fn trainings(&self) -> Result<usize, TrainError> {
-        let for_each_seed =
-            1 + usize::from(self.has_baseline()?) + usize::from(self.upper_bound.is_some());
-        Ok(self.recipe.train.seeds * for_each_seed + usize::from(self.trains_teacher()))
-    }
-
     /// Says whether there will be an upper bound, and why; of a run with one domain nothing.
     pub(super) fn settle_upper_bound(&mut self, notes: &mut Vec<String>) -> Result<(), TrainError> {
         let Some(domains) = &self.dataset.domains else {
@@ -103,9 +85,4 @@ impl Plan {
             None
         })
     }
-}
-
-/// Steps of an epoch over that many images.
-pub(super) fn steps_of(images: usize, batch: usize) -> usize {
-    (images / batch.max(1)).max(1)
 }

@@ -20,8 +20,9 @@
 
 mod correlate;
 mod grid;
+mod inputs;
 mod kernels;
-
+mod strip;
 mod transform;
 mod weight_gradient;
 mod weights;

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use super::{
     KERNEL_POINTS, KERNEL_WINDOW, TILE,
-    correlate::{channels, input_points, room, rows_in_lanes},
     grid::{Grid, Segment, tiles_of},
+    inputs::{channels, input_points, room, rows_in_lanes},
     kernels::{PointLayout, ToPoints},
     transform::{self, unit},
 };

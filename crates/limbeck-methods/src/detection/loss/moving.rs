@@ -20,18 +20,6 @@ impl MovingBoxes {
     pub fn still(boxes: Vec<TargetBox>) -> Self {
         Self { boxes, sides: None }
     }
-
-    /// The sides, if there is one row for each box.
-    pub(super) fn checked_sides(&self) -> Result<Option<&Tensor<2>>, DetectionError> {
-        match &self.sides {
-            Some(sides) if sides.dims() != [self.boxes.len(), 4] => Err(DetectionError::Shape {
-                what: "sides of boxes".to_owned(),
-                expected: format!("[{}, 4]", self.boxes.len()),
-                found: format!("{:?}", sides.dims()),
-            }),
-            sides => Ok(sides.as_ref()),
-        }
-    }
 }
 
 impl DetectionLoss {
@@ -45,7 +33,7 @@ impl DetectionLoss {
         raw: &[Tensor<5>],
         targets: &MovingBoxes,
     ) -> Result<DetectionTerms, DetectionError> {
-        let sides = targets.checked_sides()?;
+        let sides = targets.sides.as_ref();
         self.sum_of_levels(raw, &targets.boxes, sides, |entries, picked, rows| {
             self.level(entries, picked, rows)
         })

@@ -90,7 +90,7 @@ pub(in crate::model) enum Layer {
 impl Layer {
     /// `[B, C, H, W]` → `[B, O, H', W']`; what the last activation of a block is given is the tap `before`,
     /// and `beside` what is joined.
-    pub fn forward(
+    fn forward(
         &self,
         pass: &mut Pass<'_>,
         x: Tensor<4>,
@@ -151,4 +151,40 @@ pub(in crate::model) fn layers(
         });
     }
     (layers, widths)
+}
+
+/// What the outputs of layers are called besides `layer<number>`.
+pub(in crate::model) type LayerNames = fn(usize) -> Option<&'static str>;
+
+/// The tap of what the last activation of a stage's last layer is given.
+fn before(number: usize, names: LayerNames) -> Option<String> {
+    let stage = names(number).filter(|name| name.starts_with("stage"))?;
+    Some(format!("{stage}.preact"))
+}
+
+/// The taps of so many layers, in their order.
+pub(in crate::model) fn tap_names(count: usize, names: LayerNames) -> impl Iterator<Item = String> {
+    let of_layer = move |number: usize| {
+        let named = names(number).map(str::to_owned);
+        [before(number, names), Some(format!("layer{number}")), named]
+    };
+    (0..count).flat_map(of_layer).flatten()
+}
+
+impl Layer {
+    /// [`Layer::forward`] of the layer `number`, with its taps.
+    pub fn forward_tapped(
+        &self,
+        pass: &mut Pass<'_>,
+        x: Tensor<4>,
+        (number, names): (usize, LayerNames),
+        beside: Option<Tensor<4>>,
+    ) -> Tensor<4> {
+        let x = self.forward(pass, x, before(number, names).as_deref(), beside);
+        pass.tap_map(&format!("layer{number}"), &x);
+        if let Some(name) = names(number) {
+            pass.tap_map(name, &x);
+        }
+        x
+    }
 }
