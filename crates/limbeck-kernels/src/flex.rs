@@ -17,6 +17,7 @@ use crate::{
     normalisation,
     ops::{self, KernelOps},
     optional::Optional,
+    profile::{span, wrote},
     rectifier,
 };
 
@@ -37,6 +38,7 @@ impl<const N: usize> Numbers<N> {
 }
 
 pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+    wrote(size_of_val(&values[..]));
     FlexTensor::new(
         Bytes::from_elems(values),
         Layout::contiguous(shape.into()),
@@ -73,6 +75,9 @@ fn convolve(
 
 impl KernelOps for Flex {
     fn kernel_conv2d(x: FlexTensor, weight: FlexTensor, options: Conv2dOptions) -> FlexTensor {
+        let _span = span("conv2d", [&x, &weight], || {
+            geometry(&x, &weight, options).multiply_adds()
+        });
         let Some(numbers) = Numbers::new([&x, &weight]) else {
             return Self::conv2d(x, weight, None, options.into());
         };
@@ -86,6 +91,9 @@ impl KernelOps for Flex {
         bias: FlexTensor,
         options: Conv2dOptions,
     ) -> FlexTensor {
+        let _span = span("conv2d with bias", [&x, &weight, &bias], || {
+            geometry(&x, &weight, options).multiply_adds()
+        });
         let Some(numbers) = Numbers::new([&x, &weight, &bias]) else {
             return Self::conv2d(x, weight, Some(bias), options.into());
         };
@@ -105,6 +113,9 @@ impl KernelOps for Flex {
         activation: Activation,
         options: Conv2dOptions,
     ) -> FlexTensor {
+        let _span = span("conv2d with", [&x, &weight, &bias], || {
+            geometry(&x, &weight, options).multiply_adds()
+        });
         let residual = residual.into_option();
         let single = |residual: &FlexTensor| residual.dtype() == DType::F32;
         let numbers =
@@ -129,6 +140,9 @@ impl KernelOps for Flex {
         gradient: FlexTensor,
         options: Conv2dOptions,
     ) -> FlexTensor {
+        let _span = span("conv2d input gradient", [&x, &weight, &gradient], || {
+            geometry(&x, &weight, options).multiply_adds()
+        });
         let Some(numbers) = Numbers::new([&weight, &gradient]) else {
             return Self::conv2d_x_backward(x, weight, gradient, options.into());
         };
@@ -147,6 +161,11 @@ impl KernelOps for Flex {
         gradient: FlexTensor,
         options: Conv2dOptions,
     ) -> FlexTensor {
+        let _span = span(
+            "conv2d add input gradient",
+            [&to, &x, &weight, &gradient],
+            || geometry(&x, &weight, options).multiply_adds(),
+        );
         let numbers = Numbers::new([&weight, &gradient]).filter(|_| to.dtype() == DType::F32);
         let Some(numbers) = numbers else {
             let gradient = Self::kernel_conv2d_input_gradient(x, weight, gradient, options);
@@ -169,6 +188,9 @@ impl KernelOps for Flex {
         gradient: FlexTensor,
         options: Conv2dOptions,
     ) -> FlexTensor {
+        let _span = span("conv2d weight gradient", [&x, &weight, &gradient], || {
+            geometry(&x, &weight, options).multiply_adds()
+        });
         let Some(numbers) = Numbers::new([&x, &gradient]) else {
             return Self::conv2d_weight_backward(x, weight, gradient, options.into());
         };
@@ -189,6 +211,14 @@ impl KernelOps for Flex {
         first_options: Conv2dOptions,
         second_options: Conv2dOptions,
     ) -> (FlexTensor, FlexTensor) {
+        let _span = span(
+            "conv2d weight gradients",
+            [&x, &first, &second, &first_gradient, &second_gradient],
+            || {
+                geometry(&x, &first, first_options).multiply_adds()
+                    + geometry(&x, &second, second_options).multiply_adds()
+            },
+        );
         let at_once = Numbers::new([&x, &first_gradient, &second_gradient]).and_then(|numbers| {
             let [x_values, gradients @ ..] = numbers.slices();
             let geometries = [
@@ -212,6 +242,7 @@ impl KernelOps for Flex {
     }
 
     fn kernel_conv2d_bias_gradient(gradient: FlexTensor) -> FlexTensor {
+        let _span = span("conv2d bias gradient", [&gradient], || 0);
         let [_, outputs, height, width] = gradient.shape().dims();
         let Some(numbers) = Numbers::new([&gradient]) else {
             return composed::sum_per_channel::<Self>(gradient);
@@ -224,6 +255,7 @@ impl KernelOps for Flex {
     }
 
     fn kernel_relu(x: FlexTensor) -> FlexTensor {
+        let _span = span("relu", [&x], || 0);
         let Some(numbers) = Numbers::new([&x]) else {
             return Self::relu(x);
         };
@@ -232,6 +264,7 @@ impl KernelOps for Flex {
     }
 
     fn kernel_relu_backward(output: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        let _span = span("relu backward", [&output, &gradient], || 0);
         let Some(numbers) = Numbers::new([&output, &gradient]) else {
             return Self::relu_backward(output, gradient);
         };

@@ -25,6 +25,7 @@ use crate::{
     elementary::normal_distribution,
     flex::{Numbers, tensor},
     pieces,
+    profile::span,
     simd::{Kernel, Simd, dispatch},
 };
 
@@ -58,6 +59,7 @@ pub trait GeluOps: Backend {
 
 impl GeluOps for Flex {
     fn kernel_gelu(x: FlexTensor) -> FlexTensor {
+        let _span = span("gelu", [&x], || 0);
         let Some(numbers) = Numbers::new([&x]) else {
             return Self::gelu(x);
         };
@@ -66,6 +68,7 @@ impl GeluOps for Flex {
     }
 
     fn kernel_gelu_backward(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        let _span = span("gelu backward", [&x, &gradient], || 0);
         let Some(numbers) = Numbers::new([&x, &gradient]) else {
             return Self::gelu_backward(x, gradient);
         };

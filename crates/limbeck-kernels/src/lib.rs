@@ -35,6 +35,7 @@ mod peak;
 mod pieces;
 mod pooling;
 mod product;
+mod profile;
 mod quantise;
 mod rectifier;
 mod resize;
@@ -74,6 +75,7 @@ pub use optimizer::{
 };
 pub use peak::multiply_add_peak;
 pub use pooling::{Pool2dOptions, adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
+pub use profile::{Between, Operation, Profile, profile};
 pub use quantise::{Levels, RowCodes, quantise, quantise_rows, value_range};
 pub use rectifier::relu;
 pub use resize::{Interpolation, resize};

@@ -25,6 +25,7 @@ use crate::{
     activation::Activation,
     flex::{Numbers, tensor},
     pieces,
+    profile::span,
     simd::{Kernel, Simd, dispatch},
 };
 
@@ -55,6 +56,7 @@ pub trait SiluOps: Backend {
 
 impl SiluOps for Flex {
     fn kernel_silu(x: FlexTensor) -> FlexTensor {
+        let _span = span("silu", [&x], || 0);
         let Some(numbers) = Numbers::new([&x]) else {
             return forward_composed::<Self>(x);
         };
@@ -63,6 +65,7 @@ impl SiluOps for Flex {
     }
 
     fn kernel_silu_backward(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        let _span = span("silu backward", [&x, &gradient], || 0);
         let Some(numbers) = Numbers::new([&x, &gradient]) else {
             return backward_composed::<Self>(x, gradient);
         };

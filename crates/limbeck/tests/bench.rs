@@ -284,6 +284,62 @@ fn a_network_is_measured_whole_or_in_part() {
 }
 
 #[test]
+fn a_profile_tells_where_the_time_goes() {
+    let network = ["net", "vit_nano", "--batch", "2", "--profile"];
+    let measured = report(&network);
+    for part in ["inference", "training"] {
+        let profile = &measured["profile"][part];
+        let ms = profile["ms"].as_f64().unwrap();
+        let parts = ["operations", "between"].map(|list| profile[list].as_array().unwrap());
+        let times = parts.into_iter().flatten();
+        let told: f64 = times.map(|one| one["ms"].as_f64().unwrap()).sum();
+        assert!(
+            told > 0.0 && told <= ms * (1.0 + 1e-9),
+            "{part}: {told} of {ms}"
+        );
+        let [operations, _] = parts;
+        let of_name = |name| operations.iter().find(|one| one["name"] == name);
+        let attention = of_name("self attention").unwrap();
+        assert!(attention["gflops"].as_f64().unwrap() > 0.0, "{attention}");
+        assert!(attention["calls"].as_f64().unwrap() >= 1.0, "{attention}");
+        let backward = of_name("self attention backward");
+        assert_eq!(backward.is_some(), part == "training");
+    }
+
+    let step = [
+        "step",
+        "--student",
+        "resnet8",
+        "--teacher",
+        "resnet8",
+        "--batch",
+        "2",
+        "--profile",
+    ];
+    let measured = report(&step);
+    assert!(measured["profile"]["operations"][0]["ms"].as_f64().unwrap() > 0.0);
+
+    let table = Place::new().succeed(&[
+        "bench",
+        "net",
+        "resnet8",
+        "--batch",
+        "2",
+        "--runs",
+        "1",
+        "--profile",
+    ]);
+    for word in [
+        "training, by operation and shape",
+        "all conv2d",
+        "conv2d 2×16×32×32 16×16×3×3",
+        "between them",
+    ] {
+        assert!(table.contains(word), "no `{word}` in\n{table}");
+    }
+}
+
+#[test]
 fn the_usual_convolutions_are_measured() {
     let report = report(&["conv", "--batch", "1", "--only", "3x3"]);
     let convolutions = report["convolutions"].as_array().unwrap();

@@ -8,10 +8,16 @@ use super::{
     composed,
     forward::forward,
 };
-use crate::flex::{Numbers, tensor};
+use crate::{
+    flex::{Numbers, tensor},
+    profile::span,
+};
 
 impl AttentionOps for Flex {
     fn kernel_self_attention(qkv: FlexTensor, heads: usize) -> (FlexTensor, FlexTensor) {
+        let _span = span("self attention", [&qkv], || {
+            2 * Sizes::of_tokens(qkv.shape().dims(), heads).products()
+        });
         let Some(numbers) = Numbers::new([&qkv]) else {
             return composed::self_forward::<Self>(qkv, heads);
         };
@@ -27,6 +33,11 @@ impl AttentionOps for Flex {
         gradient: FlexTensor,
         heads: usize,
     ) -> FlexTensor {
+        let _span = span(
+            "self attention backward",
+            [&qkv, &output, &logarithms, &gradient],
+            || 5 * Sizes::of_tokens(qkv.shape().dims(), heads).products(),
+        );
         let Some(numbers) = Numbers::new([&qkv, &output, &logarithms, &gradient]) else {
             return composed::self_backward::<Self>(qkv, output, logarithms, gradient, heads);
         };
@@ -46,10 +57,13 @@ impl AttentionOps for Flex {
         keys_values: FlexTensor,
         heads: usize,
     ) -> (FlexTensor, FlexTensor) {
+        let _span = span("attention", [&queries, &keys_values], || {
+            2 * sizes_of(&queries, &keys_values, heads).products()
+        });
         let Some(numbers) = Numbers::new([&queries, &keys_values]) else {
             return composed::forward::<Self>(queries, keys_values, heads);
         };
-        let sizes = Sizes::new(queries.shape().dims(), keys_values.shape()[1], heads);
+        let sizes = sizes_of(&queries, &keys_values, heads);
         let [queries, keys_values] = numbers.slices();
         let read = Read::apart(queries, keys_values, sizes);
         given(sizes, forward(sizes, read))
@@ -63,13 +77,18 @@ impl AttentionOps for Flex {
         gradient: FlexTensor,
         heads: usize,
     ) -> (FlexTensor, FlexTensor) {
+        let _span = span(
+            "attention backward",
+            [&queries, &keys_values, &output, &logarithms, &gradient],
+            || 5 * sizes_of(&queries, &keys_values, heads).products(),
+        );
         let tensors = [&queries, &keys_values, &output, &logarithms, &gradient];
         let Some(numbers) = Numbers::new(tensors) else {
             let saved = [output, logarithms, gradient];
             return composed::backward::<Self>(queries, keys_values, saved, heads);
         };
         let shapes = [queries.shape(), keys_values.shape()];
-        let sizes = Sizes::new(queries.shape().dims(), keys_values.shape()[1], heads);
+        let sizes = sizes_of(&queries, &keys_values, heads);
         let [queries, keys_values, output, logarithms, gradient] = numbers.slices();
         let saved = Saved {
             read: Read::apart(queries, keys_values, sizes),
@@ -81,6 +100,10 @@ impl AttentionOps for Flex {
         let [queries, keys] = shapes;
         (tensor(of_queries, queries), tensor(of_keys, keys))
     }
+}
+
+fn sizes_of(queries: &FlexTensor, keys_values: &FlexTensor, heads: usize) -> Sizes {
+    Sizes::new(queries.shape().dims(), keys_values.shape()[1], heads)
 }
 
 /// Output and logarithms as tensors.

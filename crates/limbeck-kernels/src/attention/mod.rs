@@ -121,6 +121,11 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
+    /// Multiply-adds of every query with every key, in all heads.
+    pub fn products(&self) -> usize {
+        self.batch * self.tokens * self.keys * self.width()
+    }
+
     /// Sizes of `[B, N, 3D]`.
     pub fn of_tokens([batch, tokens, three_widths]: [usize; 3], heads: usize) -> Self {
         Self {

@@ -3,10 +3,14 @@
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
 
 use super::{BlendOps, composed, maps};
-use crate::flex::{Numbers, tensor};
+use crate::{
+    flex::{Numbers, tensor},
+    profile::span,
+};
 
 impl BlendOps for Flex {
     fn kernel_blend(first: FlexTensor, second: FlexTensor, share: FlexTensor) -> FlexTensor {
+        let _span = span("blend", [&first, &second, &share], || 0);
         let Some(numbers) = Numbers::new([&first, &second, &share]) else {
             return composed::blend::<Self>(first, second, share);
         };
@@ -20,6 +24,7 @@ impl BlendOps for Flex {
         share: FlexTensor,
         gradient: FlexTensor,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let _span = span("blend backward", [&first, &second, &share, &gradient], || 0);
         let Some(numbers) = Numbers::new([&first, &second, &share, &gradient]) else {
             return composed::blend_backward::<Self>(first, second, share, gradient);
         };

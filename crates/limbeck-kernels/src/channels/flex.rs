@@ -6,10 +6,12 @@ use super::{composed, ops::ChannelOps};
 use crate::{
     flex::{Numbers, tensor},
     pieces::filled,
+    profile::span,
 };
 
 impl ChannelOps for Flex {
     fn kernel_channel_shuffle(x: FlexTensor, groups: usize) -> FlexTensor {
+        let _span = span("channel shuffle", [&x], || 0);
         let Some(numbers) = Numbers::new([&x]) else {
             return composed::channel_shuffle::<Self>(x, groups);
         };
@@ -24,6 +26,7 @@ impl ChannelOps for Flex {
     }
 
     fn kernel_interleave_channels(first: FlexTensor, second: FlexTensor) -> FlexTensor {
+        let _span = span("interleave channels", [&first, &second], || 0);
         let Some(numbers) = Numbers::new([&first, &second]) else {
             return composed::interleave_channels::<Self>(first, second);
         };
@@ -35,6 +38,7 @@ impl ChannelOps for Flex {
     }
 
     fn kernel_every_other_channel(x: FlexTensor, first: usize) -> FlexTensor {
+        let _span = span("every other channel", [&x], || 0);
         let Some(numbers) = Numbers::new([&x]) else {
             return composed::every_other_channel::<Self>(x, first);
         };

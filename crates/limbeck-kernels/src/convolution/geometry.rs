@@ -69,6 +69,13 @@ impl Geometry {
         }
     }
 
+    /// Multiply-adds by the definition; each of the two gradients has as many.
+    pub fn multiply_adds(&self) -> usize {
+        let [kh, kw] = self.kernel;
+        let of_output = self.channels / self.groups * kh * kw;
+        self.batch * self.outputs * self.output_size() * of_output
+    }
+
     /// Positions of one input map.
     pub fn input_size(&self) -> usize {
         self.input[0] * self.input[1]

@@ -3,7 +3,10 @@
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
 
 use super::{DivergenceOps, composed, rows};
-use crate::flex::{Numbers, tensor};
+use crate::{
+    flex::{Numbers, tensor},
+    profile::span,
+};
 
 impl DivergenceOps for Flex {
     fn kernel_divergence(
@@ -11,6 +14,7 @@ impl DivergenceOps for Flex {
         target: FlexTensor,
         scale: f64,
     ) -> (FlexTensor, FlexTensor) {
+        let _span = span("divergence", [&x, &target], || 0);
         let Some(numbers) = Numbers::new([&x, &target]) else {
             return composed::divergence::<Self>(x, target, scale);
         };

@@ -10,10 +10,14 @@ use super::{
     cut::{self, Sizes, Which},
     ops::ImagePatchOps,
 };
-use crate::flex::{Numbers, tensor};
+use crate::{
+    flex::{Numbers, tensor},
+    profile::span,
+};
 
 impl ImagePatchOps for Flex {
     fn kernel_image_patches(images: FlexTensor, side: usize) -> FlexTensor {
+        let _span = span("image patches", [&images], || 0);
         let Some(numbers) = Numbers::new([&images]) else {
             return composed::cut::<Self>(images, side);
         };
@@ -26,6 +30,7 @@ impl ImagePatchOps for Flex {
         size: [usize; 2],
         side: usize,
     ) -> FlexTensor {
+        let _span = span("image patches backward", [&gradient], || 0);
         let Some(numbers) = Numbers::new([&gradient]) else {
             return composed::put_back::<Self>(gradient, size, side);
         };
@@ -34,6 +39,7 @@ impl ImagePatchOps for Flex {
     }
 
     fn kernel_chosen_patches(images: FlexTensor, chosen: FlexTensor, side: usize) -> FlexTensor {
+        let _span = span("chosen patches", [&images, &chosen], || 0);
         let sizes = sizes(&images, side);
         let (Some(numbers), Some(places)) =
             (Numbers::new([&images]), places(&chosen, sizes.count()))
@@ -50,6 +56,7 @@ impl ImagePatchOps for Flex {
         size: [usize; 2],
         side: usize,
     ) -> FlexTensor {
+        let _span = span("chosen patches backward", [&gradient, &chosen], || 0);
         let sizes = sizes_behind(&gradient, size, side);
         let (Some(numbers), Some(places)) =
             (Numbers::new([&gradient]), places(&chosen, sizes.count()))

@@ -6,6 +6,7 @@ use super::{
     ByteMap, IntegerError, Quantisation,
     instructions::{Bytes, Kernel, Level, MOST_LANES, Range},
 };
+use crate::profile::{span_of, span_of_bytes};
 
 impl ByteMap {
     /// Quantises `numbers` `[B, C, H, W]`: the nearest bytes, halves to the even distance from the zero point;
@@ -27,6 +28,8 @@ impl ByteMap {
         shape: [usize; 4],
         quantisation: Quantisation,
     ) -> Result<Self, IntegerError> {
+        let read = || (vec![shape.to_vec()], size_of_val(numbers));
+        let _span = span_of("numbers to bytes", || 0, read);
         let [batch, channels, height, width] = shape;
         let count = shape
             .iter()
@@ -67,6 +70,7 @@ impl ByteMap {
 
     /// What the bytes stand for, `[B, C, H, W]`.
     pub fn numbers(&self) -> Vec<f32> {
+        let _span = span_of_bytes("bytes to numbers", self, || 0);
         let [batch, height, width, channels] = self.shape();
         let quantisation = self.quantisation();
         let size = height * width;

@@ -15,7 +15,10 @@ use super::{
     tile::Tiles,
     weights::PackedWeights,
 };
-use crate::{Activation, Conv2dOptions};
+use crate::{
+    Activation, Conv2dOptions,
+    profile::{Span, span_of_bytes},
+};
 
 /// Bytes of input that a task works on: they stay in the second-level cache while weights go by.
 const TASK: usize = 192 << 10;
@@ -179,6 +182,7 @@ impl IntegerConvolution {
                 found: format!("{:?}", residual.shape()),
             });
         }
+        let _span = self.span(x, shape);
         let residual = residual.map(|residual| residual.in_steps_of(self.finish.output));
         // SAFETY: the tasks write every channel of every position.
         Ok(unsafe {
@@ -204,6 +208,7 @@ impl IntegerConvolution {
     ) -> Result<NumberMap, IntegerError> {
         let geometry = self.checked(x)?;
         let shape = self.output_shape(x.shape())?;
+        let _span = self.span(x, shape);
         // SAFETY: the tasks write every channel of every position.
         Ok(unsafe {
             NumberMap::filled(shape, |room| {
@@ -234,6 +239,14 @@ impl IntegerConvolution {
             });
         }
         self.geometry(x.shape())
+    }
+
+    /// Begins the convolution of `x` to `[B, H', W', O]` in a profile.
+    fn span(&self, x: &ByteMap, output: [usize; 4]) -> Span {
+        let of_output: usize = self.shape[1..].iter().product();
+        span_of_bytes("integer conv2d", x, || {
+            output.iter().product::<usize>() * of_output
+        })
     }
 
     fn run(

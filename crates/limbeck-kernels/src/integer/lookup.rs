@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::{ByteMap, IntegerError, Quantisation};
+use crate::profile::span_of_bytes;
 
 /// Bytes of a task.
 const TASK: usize = 1 << 15;
@@ -20,6 +21,7 @@ impl ByteMap {
         function: impl Fn(f32) -> f32,
     ) -> Result<Self, IntegerError> {
         output.check("the output")?;
+        let _span = span_of_bytes("integer lookup", self, || 0);
         let mut table = [output.zero_point; 256];
         for (byte, to) in (0..=255).zip(&mut table) {
             let number = function(self.quantisation().number(byte));

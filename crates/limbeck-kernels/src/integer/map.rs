@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::IntegerError;
-use crate::Levels;
+use crate::{Levels, profile::wrote};
 
 /// Bytes behind the last one, so that vectors may be read from any place of a map.
 pub(super) const SLACK: usize = 64;
@@ -125,6 +125,7 @@ impl ByteMap {
     ) -> Self {
         let count: usize = shape.iter().product();
         let mut bytes = Vec::with_capacity(count + SLACK);
+        wrote(count);
         let (room, slack) = bytes.spare_capacity_mut().split_at_mut(count);
         work(room);
         slack[..SLACK].fill(MaybeUninit::new(0));

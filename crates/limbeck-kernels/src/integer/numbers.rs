@@ -9,7 +9,7 @@ use super::{
     border::Line,
     instructions::{Level, MOST_LANES},
 };
-use crate::{Activation, activation::SIX, silu};
+use crate::{Activation, activation::SIX, profile::span_of, silu};
 
 /// Numbers behind the last one, so that vectors may be read from any place of a map.
 const SLACK: usize = MOST_LANES;
@@ -105,6 +105,11 @@ impl NumberMap {
             });
         }
         let count = self.numbers.len() - SLACK;
+        let _span = span_of(
+            "integer finish",
+            || 0,
+            || (vec![self.shape.to_vec()], 4 * count),
+        );
         let pieces = self.numbers[..count].par_chunks_mut(TASK).enumerate();
         pieces.for_each(|(index, numbers)| {
             let start = index * TASK;
@@ -139,6 +144,8 @@ impl NumberMap {
     /// [`IntegerError::Scale`].
     pub fn quantised(&self, quantisation: Quantisation) -> Result<ByteMap, IntegerError> {
         quantisation.check("numbers to be quantised")?;
+        let read = || (vec![self.shape.to_vec()], size_of_val(self.numbers()));
+        let _span = span_of("numbers to bytes", || 0, read);
         // SAFETY: the lines cover the room, and are written.
         Ok(unsafe {
             ByteMap::filled(self.shape, quantisation, |room| {

@@ -6,7 +6,7 @@ use super::{
     ByteMap, IntegerError,
     geometry::{Geometry, check_options},
 };
-use crate::{Conv2dOptions, Pool2dOptions};
+use crate::{Conv2dOptions, Pool2dOptions, profile::span_of_bytes};
 
 impl ByteMap {
     /// Largest number of each window, `[B, H, W, C]` → `[B, H', W', C]` with
@@ -74,6 +74,7 @@ impl ByteMap {
             dilation: [1, 1],
             groups: 1,
         };
+        let _span = span_of_bytes("integer pool", self, || 0);
         check_options(options.kernel, &windows)?;
         let half = |axis: usize| 2 * options.padding[axis] <= options.kernel[axis];
         if !half(0) || !half(1) {

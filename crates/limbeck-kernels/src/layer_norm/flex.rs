@@ -3,7 +3,10 @@
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
 
 use super::{LayerNormOps, Three, composed, rows};
-use crate::flex::{Numbers, tensor};
+use crate::{
+    flex::{Numbers, tensor},
+    profile::span,
+};
 
 impl LayerNormOps for Flex {
     fn kernel_layer_norm(
@@ -12,6 +15,7 @@ impl LayerNormOps for Flex {
         bias: FlexTensor,
         epsilon: f64,
     ) -> Three<Self> {
+        let _span = span("layer norm", [&x, &weight, &bias], || 0);
         let Some(numbers) = Numbers::new([&x, &weight, &bias]) else {
             return composed::forward::<Self>(x, weight, bias, epsilon);
         };
@@ -34,6 +38,11 @@ impl LayerNormOps for Flex {
         scale: FlexTensor,
         gradient: FlexTensor,
     ) -> Three<Self> {
+        let _span = span(
+            "layer norm backward",
+            [&x, &weight, &mean, &scale, &gradient],
+            || 0,
+        );
         let Some(numbers) = Numbers::new([&x, &weight, &mean, &scale, &gradient]) else {
             return composed::backward::<Self>(x, weight, mean, scale, gradient);
         };

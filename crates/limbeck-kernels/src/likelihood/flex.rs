@@ -10,13 +10,17 @@ use super::{
     maps::{self, Sizes},
     ops::LikelihoodOps,
 };
-use crate::flex::{Numbers, tensor};
+use crate::{
+    flex::{Numbers, tensor},
+    profile::span,
+};
 
 impl LikelihoodOps for Flex {
     fn kernel_pixel_log_likelihood(
         logits: FlexTensor,
         classes: FlexTensor,
     ) -> (FlexTensor, FlexTensor) {
+        let _span = span("pixel log likelihood", [&logits, &classes], || 0);
         let (Some(numbers), Some(ids)) = (Numbers::new([&logits]), ids(&classes)) else {
             return composed::forward::<Self>(logits, classes);
         };
@@ -35,6 +39,11 @@ impl LikelihoodOps for Flex {
         logarithms: FlexTensor,
         gradient: FlexTensor,
     ) -> FlexTensor {
+        let _span = span(
+            "pixel log likelihood backward",
+            [&logits, &classes, &logarithms, &gradient],
+            || 0,
+        );
         let numbers = Numbers::new([&logits, &logarithms, &gradient]);
         let (Some(numbers), Some(ids)) = (numbers, ids(&classes)) else {
             return composed::backward::<Self>(logits, classes, logarithms, gradient);

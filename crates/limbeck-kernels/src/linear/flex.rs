@@ -6,11 +6,16 @@ use super::{LinearOps, composed};
 use crate::{
     flex::{Numbers, tensor},
     product::{Matrix, product, transposed_product},
+    profile::span,
 };
 
 /// `[…, columns]` as a matrix.
 fn rows(numbers: &[f32], columns: usize) -> Matrix<'_> {
     Matrix::new(numbers, numbers.len() / columns.max(1), columns)
+}
+
+fn elements(x: &FlexTensor) -> usize {
+    x.shape().num_elements()
 }
 
 fn last(x: &FlexTensor) -> usize {
@@ -28,6 +33,7 @@ fn map(x: &FlexTensor, numbers: &[f32], right: Matrix<'_>, bias: Option<&[f32]>)
 
 impl LinearOps for Flex {
     fn kernel_linear(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
+        let _span = span("linear", [&x, &weight], || elements(&x) * weight.shape()[0]);
         let Some(numbers) = Numbers::new([&x, &weight]) else {
             return composed::linear::<Self>(x, weight);
         };
@@ -36,6 +42,9 @@ impl LinearOps for Flex {
     }
 
     fn kernel_linear_with_bias(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let _span = span("linear with bias", [&x, &weight, &bias], || {
+            elements(&x) * weight.shape()[0]
+        });
         let Some(numbers) = Numbers::new([&x, &weight, &bias]) else {
             return composed::linear_with_bias::<Self>(x, weight, bias);
         };
@@ -45,6 +54,9 @@ impl LinearOps for Flex {
     }
 
     fn kernel_linear_input_gradient(weight: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        let _span = span("linear input gradient", [&weight, &gradient], || {
+            elements(&gradient) * last(&weight)
+        });
         let Some(numbers) = Numbers::new([&weight, &gradient]) else {
             return composed::input_gradient::<Self>(weight, gradient);
         };
@@ -56,6 +68,9 @@ impl LinearOps for Flex {
         x: FlexTensor,
         gradient: FlexTensor,
     ) -> (FlexTensor, FlexTensor) {
+        let _span = span("linear weight gradient", [&x, &gradient], || {
+            elements(&x) * last(&gradient)
+        });
         let Some(numbers) = Numbers::new([&x, &gradient]) else {
             return composed::weight_gradient::<Self>(x, gradient);
         };

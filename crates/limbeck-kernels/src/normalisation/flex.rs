@@ -15,6 +15,7 @@ use crate::{
     activation::Activation,
     flex::{Numbers, contiguous, tensor},
     optional::Optional,
+    profile::span,
 };
 
 impl NormalisationOps for Flex {
@@ -26,6 +27,7 @@ impl NormalisationOps for Flex {
         epsilon: f64,
         activation: Activation,
     ) -> Normalised<Self> {
+        let _span = span("batch norm", [&x, &weight, &bias], || 0);
         let residual = residual.into_option();
         let (Some(numbers), Some(added)) =
             (Numbers::new([&x, &weight, &bias]), optional(&residual))
@@ -58,6 +60,11 @@ impl NormalisationOps for Flex {
         activation: Activation,
         with_residual: bool,
     ) -> Four<Self> {
+        let _span = span(
+            "batch norm backward",
+            [&x, &weight, &mean, &variance, &gradient],
+            || 0,
+        );
         let output = output.into_option();
         let scaling = scaling.into_option();
         let (Some(numbers), Some(out), Some(scales), true) = (
@@ -110,6 +117,11 @@ impl NormalisationOps for Flex {
         epsilon: f64,
         activation: Activation,
     ) -> NormalisedPair<Self> {
+        let _span = span(
+            "batch norm pair",
+            [&x, &beside, &weight, &weight_beside, &bias, &bias_beside],
+            || 0,
+        );
         let all = [&x, &beside, &weight, &weight_beside, &bias, &bias_beside];
         let Some(numbers) = Numbers::new(all) else {
             return composed::batch_norm_pair::<Self>(
@@ -156,6 +168,21 @@ impl NormalisationOps for Flex {
         epsilon: f64,
         activation: Activation,
     ) -> Five<Self> {
+        let _span = span(
+            "batch norm pair backward",
+            [
+                &x,
+                &beside,
+                &weight,
+                &weight_beside,
+                &mean,
+                &mean_beside,
+                &variance,
+                &variance_beside,
+                &gradient,
+            ],
+            || 0,
+        );
         let output = output.into_option();
         let of_channels = [&weight, &mean, &variance];
         let of_beside = [&beside, &weight_beside, &mean_beside, &variance_beside];
@@ -204,6 +231,7 @@ impl NormalisationOps for Flex {
         shift: FlexTensor,
         activation: Activation,
     ) -> FlexTensor {
+        let _span = span("channel affine", [&x, &scale, &shift], || 0);
         let residual = residual.into_option();
         let (Some(numbers), Some(added)) =
             (Numbers::new([&x, &scale, &shift]), optional(&residual))
@@ -223,6 +251,7 @@ impl NormalisationOps for Flex {
         activation: Activation,
         with_residual: bool,
     ) -> Four<Self> {
+        let _span = span("channel affine backward", [&x, &scale, &gradient], || 0);
         let output = output.into_option();
         let (Some(numbers), Some(out), true) = (
             Numbers::new([&x, &scale]),

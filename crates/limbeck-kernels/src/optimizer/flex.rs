@@ -16,6 +16,7 @@ use super::{
 use crate::{
     flex::{Numbers, contiguous, tensor},
     optional::Optional,
+    profile::span,
 };
 
 impl OptimizerOps for Flex {
@@ -25,6 +26,7 @@ impl OptimizerOps for Flex {
         momentum: Optional<Self>,
         step: SgdStep,
     ) -> (FlexTensor, Option<FlexTensor>) {
+        let _span = span("sgd step", [&value, &gradient], || 0);
         let momentum = momentum.into_option();
         let single = [&value].into_iter().chain(&momentum).all(is_single);
         let Some(numbers) = Numbers::new([&gradient]).filter(|_| single) else {
@@ -55,6 +57,7 @@ impl OptimizerOps for Flex {
         square: FlexTensor,
         step: AdamWStep,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let _span = span("adamw step", [&value, &gradient, &mean, &square], || 0);
         let single = [&value, &mean, &square].into_iter().all(is_single);
         let Some(numbers) = Numbers::new([&gradient]).filter(|_| single) else {
             return composed::adamw_step::<Self>([value, gradient, mean, square], step);
@@ -73,6 +76,7 @@ impl OptimizerOps for Flex {
     }
 
     fn kernel_moving_average(average: FlexTensor, value: FlexTensor, decay: f64) -> FlexTensor {
+        let _span = span("moving average", [&average, &value], || 0);
         let single = is_single(&average);
         let Some(numbers) = Numbers::new([&value]).filter(|_| single) else {
             return composed::moving_average::<Self>(average, value, decay);
@@ -89,6 +93,7 @@ impl OptimizerOps for Flex {
     }
 
     fn kernel_sum_of_squares(x: FlexTensor) -> FlexTensor {
+        let _span = span("sum of squares", [&x], || 0);
         let Some(numbers) = Numbers::new([&x]) else {
             return composed::sum_of_squares::<Self>(x);
         };

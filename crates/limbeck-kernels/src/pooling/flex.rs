@@ -17,10 +17,14 @@ use super::{
     ops::PoolingOps,
     window::Windows,
 };
-use crate::flex::{Numbers, tensor};
+use crate::{
+    flex::{Numbers, tensor},
+    profile::span,
+};
 
 impl PoolingOps for Flex {
     fn kernel_max_pool2d(x: FlexTensor, options: Pool2dOptions) -> FlexTensor {
+        let _span = span("max pool2d", [&x], || 0);
         let windows = windows(&x, options);
         let Some(numbers) = numbers_for_maxima(&x, &windows) else {
             return composed::max_pool2d::<Self>(x, options);
@@ -33,6 +37,7 @@ impl PoolingOps for Flex {
         x: FlexTensor,
         options: Pool2dOptions,
     ) -> (FlexTensor, FlexTensor) {
+        let _span = span("max pool2d with places", [&x], || 0);
         let windows = windows(&x, options);
         let Some(numbers) = numbers_for_maxima(&x, &windows) else {
             return composed::max_pool2d_with_places::<Self>(x, options);
@@ -54,6 +59,7 @@ impl PoolingOps for Flex {
         places: FlexTensor,
         gradient: FlexTensor,
     ) -> FlexTensor {
+        let _span = span("max pool2d backward", [&places, &gradient], || 0);
         match Numbers::new([&gradient]) {
             Some(numbers) if places.dtype() == DType::U8 => {
                 let windows = Windows::new(shape, options);
@@ -66,6 +72,7 @@ impl PoolingOps for Flex {
     }
 
     fn kernel_avg_pool2d(x: FlexTensor, options: Pool2dOptions) -> FlexTensor {
+        let _span = span("avg pool2d", [&x], || 0);
         let windows = windows(&x, options);
         let Some(numbers) = Numbers::new([&x]) else {
             return composed::avg_pool2d::<Self>(x, options);
@@ -79,6 +86,7 @@ impl PoolingOps for Flex {
         options: Pool2dOptions,
         gradient: FlexTensor,
     ) -> FlexTensor {
+        let _span = span("avg pool2d backward", [&gradient], || 0);
         let Some(numbers) = Numbers::new([&gradient]) else {
             return composed::avg_pool2d_backward::<Self>(shape, options, gradient);
         };
@@ -88,6 +96,7 @@ impl PoolingOps for Flex {
     }
 
     fn kernel_adaptive_avg_pool2d(x: FlexTensor, size: [usize; 2]) -> FlexTensor {
+        let _span = span("adaptive avg pool2d", [&x], || 0);
         let Some(numbers) = Numbers::new([&x]) else {
             return Self::adaptive_avg_pool2d(x, size);
         };
@@ -100,6 +109,7 @@ impl PoolingOps for Flex {
     }
 
     fn kernel_adaptive_avg_pool2d_backward(shape: [usize; 4], gradient: FlexTensor) -> FlexTensor {
+        let _span = span("adaptive avg pool2d backward", [&gradient], || 0);
         let Some(numbers) = Numbers::new([&gradient]) else {
             return composed::adaptive_avg_pool2d_backward::<Self>(shape, gradient);
         };

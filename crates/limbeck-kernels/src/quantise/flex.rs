@@ -3,10 +3,14 @@
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
 
 use super::{Levels, composed, ops::QuantiseOps, span};
-use crate::flex::{Numbers, tensor};
+use crate::{
+    flex::{Numbers, tensor},
+    profile::span,
+};
 
 impl QuantiseOps for Flex {
     fn kernel_quantise(x: FlexTensor, levels: Levels) -> FlexTensor {
+        let _span = span("quantise", [&x], || 0);
         let Some(numbers) = Numbers::new([&x]) else {
             return composed::quantise::<Self>(x, levels);
         };
@@ -15,6 +19,7 @@ impl QuantiseOps for Flex {
     }
 
     fn kernel_quantise_backward(x: FlexTensor, gradient: FlexTensor, levels: Levels) -> FlexTensor {
+        let _span = span("quantise backward", [&x, &gradient], || 0);
         let Some(numbers) = Numbers::new([&x, &gradient]) else {
             return composed::quantise_backward::<Self>(x, gradient, levels);
         };
@@ -23,6 +28,7 @@ impl QuantiseOps for Flex {
     }
 
     fn kernel_value_range(x: FlexTensor) -> FlexTensor {
+        let _span = span("value range", [&x], || 0);
         let Some(numbers) = Numbers::new([&x]) else {
             return composed::value_range::<Self>(x);
         };
@@ -31,6 +37,7 @@ impl QuantiseOps for Flex {
     }
 
     fn kernel_quantise_rows(weight: FlexTensor, bits: u32) -> FlexTensor {
+        let _span = span("quantise rows", [&weight], || 0);
         let Some(numbers) = Numbers::new([&weight]) else {
             return composed::quantise_rows::<Self>(weight, bits);
         };

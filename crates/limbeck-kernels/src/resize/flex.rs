@@ -3,10 +3,14 @@
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
 
 use super::{Interpolation, bilinear::Bilinear, composed, nearest::Nearest, ops::ResizeOps};
-use crate::flex::{Numbers, tensor};
+use crate::{
+    flex::{Numbers, tensor},
+    profile::span,
+};
 
 impl ResizeOps for Flex {
     fn kernel_resize(x: FlexTensor, size: [usize; 2], interpolation: Interpolation) -> FlexTensor {
+        let _span = span("resize", [&x], || 0);
         let Some(numbers) = Numbers::new([&x]) else {
             return composed::resize::<Self>(x, size, interpolation);
         };
@@ -26,6 +30,7 @@ impl ResizeOps for Flex {
         gradient: FlexTensor,
         interpolation: Interpolation,
     ) -> FlexTensor {
+        let _span = span("resize backward", [&gradient], || 0);
         let Some(numbers) = Numbers::new([&gradient]) else {
             return composed::resize_backward::<Self>(size, gradient, interpolation);
         };

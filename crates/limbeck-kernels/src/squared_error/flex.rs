@@ -9,7 +9,10 @@ use super::{
     PyramidLevel, SquaredErrorOps, composed,
     pieces::{self, Pyramid},
 };
-use crate::flex::{Numbers, contiguous, tensor};
+use crate::{
+    flex::{Numbers, contiguous, tensor},
+    profile::span,
+};
 
 impl SquaredErrorOps for Flex {
     fn kernel_squared_error(
@@ -18,6 +21,7 @@ impl SquaredErrorOps for Flex {
         levels: Vec<PyramidLevel>,
         with_slopes: bool,
     ) -> (FlexTensor, Option<FlexTensor>) {
+        let _span = span("squared error", [&a, &b], || 0);
         let Some(numbers) = Numbers::new([&a, &b]) else {
             return composed::squared_error::<Self>(a, b, &levels, with_slopes);
         };
@@ -34,6 +38,7 @@ impl SquaredErrorOps for Flex {
     }
 
     fn kernel_squared_error_backward(slopes: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        let _span = span("squared error backward", [&slopes, &gradient], || 0);
         let (Some(factor), DType::F32) = (Numbers::new([&gradient]), slopes.dtype()) else {
             return composed::scale::<Self>(slopes, gradient);
         };

@@ -9,10 +9,14 @@ use super::{
     patches::{self, Patches},
     transpose::transposed,
 };
-use crate::flex::{Numbers, tensor};
+use crate::{
+    flex::{Numbers, tensor},
+    profile::span,
+};
 
 impl TokenOps for Flex {
     fn kernel_transpose(x: FlexTensor) -> FlexTensor {
+        let _span = span("transpose", [&x], || 0);
         let Some(numbers) = Numbers::new([&x]) else {
             return composed::transpose::<Self>(x);
         };
@@ -22,6 +26,7 @@ impl TokenOps for Flex {
     }
 
     fn kernel_token_patches(x: FlexTensor, grid: [usize; 2], side: usize) -> FlexTensor {
+        let _span = span("token patches", [&x], || 0);
         let Some(numbers) = Numbers::new([&x]) else {
             return composed::patches::<Self>(x, grid, side);
         };
@@ -42,6 +47,7 @@ impl TokenOps for Flex {
         grid: [usize; 2],
         side: usize,
     ) -> FlexTensor {
+        let _span = span("token patches backward", [&gradient], || 0);
         let Some(numbers) = Numbers::new([&gradient]) else {
             return composed::patches_backward::<Self>(gradient, grid, side);
         };
@@ -63,6 +69,9 @@ impl TokenOps for Flex {
         bias: FlexTensor,
         grid: [usize; 2],
     ) -> FlexTensor {
+        let _span = span("depthwise tokens", [&x, &weight, &bias], || {
+            9 * x.shape().num_elements()
+        });
         let Some(numbers) = Numbers::new([&x, &weight, &bias]) else {
             return composed::depthwise::<Self>(x, weight, bias, grid);
         };
@@ -77,6 +86,11 @@ impl TokenOps for Flex {
         gradient: FlexTensor,
         grid: [usize; 2],
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let _span = span(
+            "depthwise tokens backward",
+            [&x, &weight, &gradient],
+            || 18 * x.shape().num_elements(),
+        );
         let Some(numbers) = Numbers::new([&x, &weight, &gradient]) else {
             return composed::depthwise_backward::<Self>(x, weight, gradient, grid);
         };

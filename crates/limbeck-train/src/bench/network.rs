@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
+use limbeck_kernels::Profile;
 use limbeck_methods::BASELINE;
 use limbeck_nn::{
     InputShape, Network, Taps,
     quantise::{Bits, QuantisationPlan, Quantiser},
 };
 
-use super::{learner::BenchLearner, noise, stopwatch::Stopwatch};
+use super::{
+    learner::BenchLearner,
+    noise,
+    stopwatch::{Stopwatch, watched},
+};
 use crate::{
     TrainError,
     recipe::{OptimizerName, OptimizerRecipe},
@@ -30,6 +35,8 @@ pub struct NetworkBench<'a> {
     pub quantised: Option<Bits>,
     /// Measure training steps on labels alone with this optimiser.
     pub training: Option<OptimizerName>,
+    /// Watch as many runs of each part once more, operation by operation.
+    pub profile: bool,
 }
 
 /// Medians of what was asked for, and the work in it.
@@ -45,6 +52,8 @@ pub struct NetworkTimes {
     pub inference_flops: f64,
     /// Floating point operations of a training step.
     pub training_flops: f64,
+    /// Where the time of all runs of each part went, by its name: `inference`, `whole numbers`, `training`.
+    pub profiles: Vec<(&'static str, Profile)>,
 }
 
 impl NetworkBench<'_> {
@@ -93,12 +102,28 @@ impl NetworkBench<'_> {
                 of_training.measure(|| batch.clone(), |batch| learner.learn(batch, None))?;
             }
         }
+        let mut profiles = Vec::new();
+        if self.profile {
+            if self.inference {
+                let found = watched(self.runs, || forward(&frozen, images.clone()))?;
+                profiles.push(("inference", found));
+            }
+            if let Some(network) = &in_whole_numbers {
+                let found = watched(self.runs, || forward(network, images.clone()))?;
+                profiles.push(("whole numbers", found));
+            }
+            if let Some(learner) = &mut learner {
+                let found = watched(self.runs, || learner.learn(learner.batch.clone(), None))?;
+                profiles.push(("training", found));
+            }
+        }
         Ok(NetworkTimes {
             inference_ms: self.inference.then(|| of_inference.median()),
             whole_numbers_ms: self.quantised.map(|_| of_whole_numbers.median()),
             training_ms: self.training.map(|_| of_training.median()),
             inference_flops,
             training_flops: 3.0 * inference_flops,
+            profiles,
         })
     }
 }

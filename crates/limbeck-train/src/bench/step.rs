@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use limbeck_data::Normalisation;
+use limbeck_kernels::Profile;
 use limbeck_methods::{MethodEntry, Teacher};
 use limbeck_nn::{InputShape, Network, TaskKind};
 use serde_json::Value;
@@ -12,7 +13,7 @@ use super::{
     cached_teacher::{cached, contents},
     learner::BenchLearner,
     machine::peak_memory,
-    stopwatch::Stopwatch,
+    stopwatch::{Stopwatch, watched},
     stored::Stored,
 };
 use crate::{
@@ -40,6 +41,8 @@ pub struct StepTimes {
     /// Most bytes that the process had held when whole steps were all that it had done, where the
     /// system tells it.
     pub step_memory: Option<u64>,
+    /// Where the time of all whole steps that were watched went, where that was asked for.
+    pub profile: Option<Profile>,
 }
 
 /// The frozen teacher's part of a step.
@@ -72,6 +75,8 @@ pub struct StepBench<'a> {
     pub cached: bool,
     /// Most probable classes of which the logits are stored; of all where missing.
     pub top: Option<usize>,
+    /// Watch as many whole steps once more, operation by operation.
+    pub profile: bool,
 }
 
 impl StepBench<'_> {
@@ -134,6 +139,13 @@ impl StepBench<'_> {
         Ok(3.0 * 2.0 * self.batch as f64 * student.cost.macs as f64)
     }
 
+    fn watched(
+        &self,
+        work: impl FnMut() -> Result<(), TrainError>,
+    ) -> Result<Option<Profile>, TrainError> {
+        self.profile.then(|| watched(self.runs, work)).transpose()
+    }
+
     fn alone(&self) -> Result<StepTimes, TrainError> {
         let mut learner = self.learner(None)?;
         let batch = learner.batch.clone();
@@ -143,6 +155,7 @@ impl StepBench<'_> {
             stopwatch.measure(|| batch.clone(), |batch| learner.learn(batch, None))?;
         }
         let (ms, flops) = (stopwatch.median(), self.student_flops()?);
+        let profile = self.watched(|| learner.learn(batch.clone(), None))?;
         Ok(StepTimes {
             teacher: None,
             student_ms: ms,
@@ -151,6 +164,7 @@ impl StepBench<'_> {
             student_flops: flops,
             step_flops: flops,
             step_memory,
+            profile,
         })
     }
 
@@ -194,6 +208,7 @@ impl StepBench<'_> {
                 of_cached.measure(next, |batch| learner.learn(batch, Some(cached)))?;
             }
         }
+        let profile = self.watched(|| learner.learn(batch.clone(), Some(teacher)))?;
         let [teacher_ms, student_ms, step_ms] = stopwatches.map(Stopwatch::median);
         let teacher_flops = 2.0 * self.batch as f64 * network.cost().macs as f64;
         let student_flops = self.student_flops()?;
@@ -208,6 +223,7 @@ impl StepBench<'_> {
             student_flops,
             step_flops: student_flops + teacher_flops,
             step_memory,
+            profile,
         })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use limbeck_kernels::{Profile, profile};
+
 use crate::{TrainError, latency::median};
 
 /// From this time of a run on nothing that the caches hold matters, and runs are not repeated.
@@ -42,6 +44,15 @@ impl Stopwatch {
     pub fn median(self) -> f64 {
         median(self.times)
     }
+}
+
+/// Does `work` so often, and tells where the time went.
+pub(super) fn watched(
+    runs: usize,
+    mut work: impl FnMut() -> Result<(), TrainError>,
+) -> Result<Profile, TrainError> {
+    let (done, found) = profile(|| (0..runs).try_for_each(|_| work()));
+    done.map(|()| found)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub(super) fn images_per_second(network: &Network) -> Result<f64, crate::TrainEr
         runs: RUNS,
         inference: true,
         quantised: None,
+        profile: false,
         training: None,
     };
     let milliseconds = bench.run()?.inference_ms.unwrap_or(f64::INFINITY);

@@ -112,6 +112,9 @@ pub struct NetworkArguments {
     /// Number of classes [default: the model's]
     #[arg(long, value_name = "N")]
     pub classes: Option<usize>,
+    /// Tell where the time goes, by operation and shape
+    #[arg(long)]
+    pub profile: bool,
     /// The rest
     #[command(flatten)]
     pub measure: MeasureArguments,
@@ -165,6 +168,9 @@ pub struct StepArguments {
     /// Store the K most probable classes alone, instead of all logits in half precision
     #[arg(long, value_name = "K", requires = "cached")]
     pub topk: Option<usize>,
+    /// Tell where the whole step's time goes, by operation and shape
+    #[arg(long)]
+    pub profile: bool,
     /// The rest
     #[command(flatten)]
     pub measure: MeasureArguments,
@@ -305,6 +311,19 @@ pub struct LossArguments {
 
 /// Keys of every measurement, after those of its own.
 macro_rules! keys {
+    ($own:literal profile) => {
+        concat!(
+            keys!($own),
+            "\n",
+            "A profile is taken in runs of their own, as many as are timed. It has ms and two lists, the\n",
+            "longest first. All numbers are those of one run:\n",
+            "  operations          name, shapes (of the tensors that are read), calls, ms, share,\n",
+            "                      gflops, peak_share, gigabytes_per_second (tensors read and made)\n",
+            "  between             after, before (operations), calls, ms, share: what passed from one\n",
+            "                      operation to the next, other operations of the engine, its graph, and\n",
+            "                      what surrounds them\n",
+        )
+    };
     ($own:literal) => {
         concat!(
             "Keys of --json:\n",
@@ -336,7 +355,9 @@ const NETWORK_KEYS: &str = keys!(
   inference_*, training_*
                       ms, images_per_second, gflops, peak_share; null where not measured. A
                       training step is counted as three forward passes
+  profile             with --profile: an object by part, such as training, of what is listed below
 "
+    profile
 );
 
 const LOSS_KEYS: &str = keys!(
@@ -365,7 +386,9 @@ const STEP_KEYS: &str = keys!(
                       student_*; left out without --cached
   step_memory_bytes   most memory that the process has held for whole steps, before the teacher's
                       outputs were kept at hand; null where unknown
+  profile             with --profile: of the whole step, what is listed below
 "
+    profile
 );
 
 const CACHE_KEYS: &str = keys!(

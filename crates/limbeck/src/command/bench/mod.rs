@@ -7,6 +7,7 @@ mod detection;
 mod loss;
 mod neighbours;
 mod network;
+mod profile;
 mod report;
 mod step;
 

@@ -9,7 +9,7 @@ use limbeck::train::{
 use serde_json::{Map, json};
 
 use super::{
-    MOST_IMAGES, MOST_RUNS, check,
+    MOST_IMAGES, MOST_RUNS, check, profile,
     report::{Speed, insert, print_json, print_table},
     threads,
 };
@@ -47,6 +47,7 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
         runs,
         inference: arguments.only != Some(NetworkPart::Training),
         quantised: arguments.quantise.map(Bits::new).transpose()?,
+        profile: arguments.profile,
         training: (arguments.only != Some(NetworkPart::Inference)).then_some(optimizer),
     };
     let times = threads::compute(|| bench.run())?;
@@ -79,6 +80,15 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
             keys.insert(format!("{name}_images_per_second"), json!(per_second));
             insert(speed, &mut keys, name, &machine);
         }
+        if arguments.profile {
+            let told = times.profiles.iter().map(|(part, profile)| {
+                (
+                    part.replace(' ', "_"),
+                    profile::json(profile, runs, &machine),
+                )
+            });
+            keys.insert("profile".to_owned(), told.collect());
+        }
         return print_json(keys, runs, &machine);
     }
     let rows: Vec<(String, Speed)> = parts
@@ -94,5 +104,9 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
         "{}, {channels}×{height}×{width}, {classes} classes, {optimizer_name}, batch {}",
         entry.name, arguments.batch
     );
-    print_table(&title, runs, &machine, &rows)
+    print_table(&title, runs, &machine, &rows)?;
+    for (part, found) in &times.profiles {
+        profile::print(part, found, runs, &machine)?;
+    }
+    Ok(())
 }

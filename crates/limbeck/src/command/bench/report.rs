@@ -14,11 +14,11 @@ pub struct Speed {
 }
 
 impl Speed {
-    fn gflops(self) -> f64 {
+    pub fn gflops(self) -> f64 {
         self.flops / self.ms / 1e6
     }
 
-    fn peak_share(self, machine: &Machine) -> f64 {
+    pub fn peak_share(self, machine: &Machine) -> f64 {
         self.gflops() / machine.peak_gflops
     }
 }

@@ -8,7 +8,7 @@ use limbeck::train::{
 use serde_json::{Map, json};
 
 use super::{
-    MOST_IMAGES, MOST_RUNS, check,
+    MOST_IMAGES, MOST_RUNS, check, profile,
     report::{Speed, insert, print_json, print_table},
     threads,
 };
@@ -45,6 +45,7 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
         runs,
         cached: arguments.cached,
         top: arguments.topk,
+        profile: arguments.profile,
     };
     let times = threads::compute(|| bench.run())?;
     let of_teacher = times
@@ -80,6 +81,10 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
             insert(speed, &mut keys, name, &machine);
         }
         keys.insert("step_memory_bytes".to_owned(), json!(times.step_memory));
+        if let Some(found) = &times.profile {
+            let told = profile::json(found, runs, &machine);
+            keys.insert("profile".to_owned(), told);
+        }
         return print_json(keys, runs, &machine);
     }
     let title = format!(
@@ -97,5 +102,9 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
         .zip(parts)
         .filter_map(|(name, (_, speed))| Some((name.to_owned(), speed?)))
         .collect();
-    print_table(&title, runs, &machine, &rows)
+    print_table(&title, runs, &machine, &rows)?;
+    match &times.profile {
+        Some(found) => profile::print("whole step", found, runs, &machine),
+        None => Ok(()),
+    }
 }
