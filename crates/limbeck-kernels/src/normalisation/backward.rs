@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::{
     Maps, Operand, Output, Read,
+    rows::{self, Row},
     span::{Gate, GradientSums, InputGradient},
 };
 use crate::simd::{self, dispatch};
@@ -136,6 +137,32 @@ fn gradients(
                         of_channel
                     })
                     .collect();
+            if maps.are_small() {
+                let channels = first..first + of_channels.len();
+                let row = Row::new(maps, read, channels.clone());
+                let spread = |of: fn(&Coefficients) -> f32| {
+                    let numbers: Vec<f32> = of_channels.iter().map(of).collect();
+                    maps.spread(&numbers)
+                };
+                let scale = spread(|of_channel| of_channel.scale);
+                let slope = spread(|of_channel| of_channel.slope);
+                let shift = spread(|of_channel| of_channel.shift);
+                for (image, dx) in to.iter_mut().enumerate() {
+                    let of_image = |gradient| maps.some(gradient, image, channels.clone());
+                    dispatch(InputGradient {
+                        x: row.x(image),
+                        centre: &row.centre[..],
+                        gradient: kept.map(of_image),
+                        gate: row.gate(image),
+                        scale: &scale[..],
+                        slope: &slope[..],
+                        shift: &shift[..],
+                        dx,
+                        residual: residual.get_mut(image).map(|room| &mut room[..]),
+                    });
+                }
+                return;
+            }
             for (image, to) in to.iter_mut().enumerate() {
                 let mut residual = residual
                     .get_mut(image)
@@ -178,6 +205,9 @@ fn sums<'a>(
     gradient: impl Fn(usize) -> &'a [f32],
     channels: Range<usize>,
 ) -> Vec<[f64; 2]> {
+    if maps.are_small() {
+        return rows::gradient_sums(maps, read, gradient, channels);
+    }
     let mut sums = vec![[0.0; 2]; channels.len()];
     for image in 0..maps.batch {
         if image + 1 < maps.batch {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{
-    Maps,
+    Maps, rows,
     span::{Normalise, SquaredDistance, Sum},
 };
 use crate::{
@@ -52,6 +52,23 @@ pub(crate) fn forward(
                 mean[offset] = centre as f32;
                 variance[offset] = spread as f32;
             }
+            if maps.are_small() {
+                let channels = first..first + mean.len();
+                let centre = maps.spread(mean);
+                let [scale, shift] = [scale, &bias[channels.clone()]].map(|of| maps.spread(of));
+                for (image, y) in to.into_iter().enumerate() {
+                    dispatch(Normalise {
+                        x: maps.some(x, image, channels.clone()),
+                        residual: residual.map(|r| maps.some(r, image, channels.clone())),
+                        centre: &centre[..],
+                        scale: &scale[..],
+                        shift: &shift[..],
+                        activation,
+                        y,
+                    });
+                }
+                return;
+            }
             for (image, to) in to.iter_mut().enumerate() {
                 let maps_of_image = to.chunks_exact_mut(maps.size).enumerate();
                 for (offset, y) in maps_of_image {
@@ -78,6 +95,23 @@ pub(crate) fn forward(
 
 /// Mean and population variance of some channels.
 pub(super) fn moments(maps: Maps, x: &[f32], channels: Range<usize>) -> Vec<(f64, f64)> {
+    let found = match maps.are_small() {
+        true => rows::mean_and_squares(maps, x, channels),
+        false => mean_and_squares(maps, x, channels),
+    };
+    found
+        .into_iter()
+        .map(|(mean, squares)| {
+            // Taken around the rounded mean; the part that the rounding adds is taken off.
+            let rounding = f64::from(mean as f32) - mean;
+            let variance = squares / maps.samples() - rounding * rounding;
+            (mean, variance.max(0.0))
+        })
+        .collect()
+}
+
+/// Mean of some channels, and Σ (x − the mean as `f32`)², map by map.
+fn mean_and_squares(maps: Maps, x: &[f32], channels: Range<usize>) -> Vec<(f64, f64)> {
     let mut means = vec![0.0; channels.len()];
     for image in 0..maps.batch {
         if image + 1 < maps.batch {
@@ -99,14 +133,5 @@ pub(super) fn moments(maps: Maps, x: &[f32], channels: Range<usize>) -> Vec<(f64
             }));
         }
     }
-    means
-        .into_iter()
-        .zip(squares)
-        .map(|(mean, squares)| {
-            // Taken around the rounded mean; the part that the rounding adds is taken off.
-            let rounding = f64::from(mean as f32) - mean;
-            let variance = squares / maps.samples() - rounding * rounding;
-            (mean, variance.max(0.0))
-        })
-        .collect()
+    means.into_iter().zip(squares).collect()
 }

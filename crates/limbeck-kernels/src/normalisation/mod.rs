@@ -16,6 +16,7 @@ pub(crate) mod forward;
 mod ops;
 mod outcome;
 pub(crate) mod pair;
+mod rows;
 mod span;
 
 pub(crate) use composed::finish;
@@ -92,7 +93,15 @@ impl Maps {
 
     /// Channels that one task handles.
     fn block(&self) -> usize {
-        PIECE.div_ceil(self.size).min(self.channels)
+        /// Tasks that two or four threads share evenly.
+        const TASKS: usize = 4;
+        let pieces = (self.channels * self.size).div_ceil(PIECE);
+        let tasks = if pieces == 1 {
+            1
+        } else {
+            pieces.next_multiple_of(TASKS)
+        };
+        self.channels.div_ceil(tasks)
     }
 
     /// The map of one channel of one image.

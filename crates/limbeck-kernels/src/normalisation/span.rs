@@ -7,6 +7,31 @@ use crate::{
     simd::{Kernel, Simd},
 };
 
+/// What every position is scaled or shifted by: one number for all of a map, or one for each position.
+pub(super) trait Factor: Copy {
+    /// Those of the vector at `at`.
+    ///
+    /// # Safety
+    /// The processor must have the instruction set of `S`, and `at` must lie in the map.
+    unsafe fn at<S: Simd>(self, at: usize) -> S::Vector;
+}
+
+impl Factor for f32 {
+    #[inline(always)]
+    unsafe fn at<S: Simd>(self, _: usize) -> S::Vector {
+        // SAFETY: as this function's own.
+        unsafe { S::splat(self) }
+    }
+}
+
+impl Factor for &[f32] {
+    #[inline(always)]
+    unsafe fn at<S: Simd>(self, at: usize) -> S::Vector {
+        // SAFETY: as this function's own.
+        unsafe { S::load_part(self, at) }
+    }
+}
+
 /// Σ x.
 pub(super) struct Sum<'a>(pub &'a [f32]);
 
@@ -64,27 +89,26 @@ impl Kernel for SquaredDistance<'_> {
 }
 
 /// y = (x − centre)·scale + shift, plus a residual where there is one, then the activation.
-pub(super) struct Normalise<'a> {
+pub(super) struct Normalise<'a, F> {
     pub x: &'a [f32],
     pub residual: Option<&'a [f32]>,
-    pub centre: f32,
-    pub scale: f32,
-    pub shift: f32,
+    pub centre: F,
+    pub scale: F,
+    pub shift: F,
     pub activation: Activation,
     pub y: &'a mut [MaybeUninit<f32>],
 }
 
-impl Kernel for Normalise<'_> {
+impl<F: Factor> Kernel for Normalise<'_, F> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         // SAFETY: as this function's own; `at` stays inside all maps, which are equally long.
         unsafe {
-            let (centre, scale) = (S::splat(self.centre), S::splat(self.scale));
-            let shift = S::splat(self.shift);
             for at in (0..self.x.len()).step_by(S::LANES) {
-                let distance = S::subtract(S::load_part(self.x, at), centre);
+                let distance = S::subtract(S::load_part(self.x, at), self.centre.at::<S>(at));
+                let (scale, shift) = (self.scale.at::<S>(at), self.shift.at::<S>(at));
                 let mut y = S::multiply_add(distance, scale, shift);
                 if let Some(residual) = self.residual {
                     y = S::add(y, S::load_part(residual, at));
@@ -97,7 +121,7 @@ impl Kernel for Normalise<'_> {
 
 /// What lets the gradients of one map pass.
 #[derive(Clone, Copy)]
-pub(super) enum Gate<'a> {
+pub(super) enum Gate<'a, F = f32> {
     /// All of them pass.
     Open,
     /// A rectifier, by its output.
@@ -105,12 +129,12 @@ pub(super) enum Gate<'a> {
     /// The activation, by what it was given, (x − centre)·scale + shift, which is computed once more.
     Computed {
         activation: Activation,
-        scale: f32,
-        shift: f32,
+        scale: F,
+        shift: F,
     },
 }
 
-impl Gate<'_> {
+impl<F: Factor> Gate<'_, F> {
     /// What passes of the vector of gradients at `at`, where the input is `distance` off the
     /// centre.
     ///
@@ -136,7 +160,7 @@ impl Gate<'_> {
                     shift,
                 } => {
                     // The operations of `Normalise`, so that ties fall as they did there.
-                    let y = S::multiply_add(distance, S::splat(scale), S::splat(shift));
+                    let y = S::multiply_add(distance, scale.at::<S>(at), shift.at::<S>(at));
                     activation.passed::<S>(y, gradient)
                 }
             }
@@ -175,21 +199,21 @@ impl Kernel for GradientSums<'_> {
 
 /// dx = g·scale + (x − centre)·slope + shift, with g as in [`GradientSums`]; g itself is written
 /// where the residual's gradient is asked for.
-pub(super) struct InputGradient<'a> {
+pub(super) struct InputGradient<'a, F> {
     pub x: &'a [f32],
-    pub centre: f32,
+    pub centre: F,
     /// The gradient of the output. Where it is not given it must lie in the room for the
     /// residual's gradient, or for dx where there is no such room, and is overwritten.
     pub gradient: Option<&'a [f32]>,
-    pub gate: Gate<'a>,
-    pub scale: f32,
-    pub slope: f32,
-    pub shift: f32,
+    pub gate: Gate<'a, F>,
+    pub scale: F,
+    pub slope: F,
+    pub shift: F,
     pub dx: &'a mut [MaybeUninit<f32>],
     pub residual: Option<&'a mut [MaybeUninit<f32>]>,
 }
 
-impl Kernel for InputGradient<'_> {
+impl<F: Factor> Kernel for InputGradient<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -197,11 +221,11 @@ impl Kernel for InputGradient<'_> {
         // SAFETY: as this function's own; `at` stays inside all maps, which are equally long, and a
         // room that is read from holds numbers.
         unsafe {
-            let (centre, scale) = (S::splat(self.centre), S::splat(self.scale));
-            let (slope, shift) = (S::splat(self.slope), S::splat(self.shift));
             let mut residual = self.residual;
             for at in (0..self.x.len()).step_by(S::LANES) {
-                let distance = S::subtract(S::load_part(self.x, at), centre);
+                let distance = S::subtract(S::load_part(self.x, at), self.centre.at::<S>(at));
+                let scale = self.scale.at::<S>(at);
+                let (slope, shift) = (self.slope.at::<S>(at), self.shift.at::<S>(at));
                 let gradient = match (self.gradient, &residual) {
                     (Some(gradient), _) => S::load_part(gradient, at),
                     (None, Some(room)) => S::load_part(room.assume_init_ref(), at),
