@@ -28,15 +28,15 @@ impl Maps {
 }
 
 /// Sums of numbers by position, over images.
-struct Sums {
+pub(super) struct Sums {
     /// Of the last few images.
-    few: Vec<f32>,
+    pub few: Vec<f32>,
     /// Of those before.
     all: Vec<f64>,
 }
 
 impl Sums {
-    fn new(length: usize) -> Self {
+    pub fn new(length: usize) -> Self {
         Self {
             few: vec![0.0; length],
             all: vec![0.0; length],
@@ -44,7 +44,7 @@ impl Sums {
     }
 
     /// To be called after each image, by its number.
-    fn after(&mut self, image: usize) {
+    pub fn after(&mut self, image: usize) {
         if (image + 1).is_multiple_of(IMAGES) {
             self.empty();
         }
@@ -58,7 +58,7 @@ impl Sums {
     }
 
     /// The sum of each map.
-    fn by_map(mut self, size: usize) -> impl Iterator<Item = f64> {
+    pub fn by_map(mut self, size: usize) -> impl Iterator<Item = f64> {
         self.empty();
         let count = self.all.len() / size;
         (0..count).map(move |map| self.all[map * size..][..size].iter().sum())

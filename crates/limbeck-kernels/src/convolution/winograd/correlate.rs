@@ -5,9 +5,10 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::{
-    grid::Grid,
+    by_points,
+    grid::{Grid, TILE},
     strip::{Strip, block_lanes, compute, compute_together},
-    transform::{Map, strided, unit},
+    transform::{Map, strided, three, unit},
     weights::{Weights, weights},
 };
 use crate::convolution::{Finish, Geometry};
@@ -32,10 +33,9 @@ pub(in crate::convolution) fn forward(
         turned: false,
     };
     if geometry.stride == [1, 1] {
-        let kernels = weights::<unit::Kernels>(&grid, of);
-        correlate::<unit::Inputs, unit::Outputs, 6, 6, 4>(&grid, x, &kernels, finish)
+        correlate_densely(&grid, x, of, finish)
     } else {
-        let kernels = weights::<strided::Kernels>(&grid, of);
+        let kernels = weights::<strided::Kernels, 6>(&grid, of);
         correlate::<strided::Inputs, strided::Outputs, 9, 9, 4>(&grid, x, &kernels, finish)
     }
 }
@@ -54,13 +54,23 @@ pub(in crate::convolution) fn input_gradient(
     };
     let finish = Finish::default();
     if geometry.stride == [1, 1] {
-        let kernels = weights::<unit::Kernels>(&grid, of);
-        correlate::<unit::Inputs, unit::Outputs, 6, 6, 4>(&grid, gradient, &kernels, finish)
+        correlate_densely(&grid, gradient, of, finish)
     } else {
-        let kernels = weights::<strided::Kernels>(&grid, of);
+        let kernels = weights::<strided::Kernels, 6>(&grid, of);
         correlate::<strided::Gradients, strided::InputGradients, 5, 9, 8>(
             &grid, gradient, &kernels, finish,
         )
+    }
+}
+
+/// With stride 1.
+fn correlate_densely(grid: &Grid, x: &[f32], of: Weights<'_>, finish: Finish<'_>) -> Vec<f32> {
+    if grid.cut.tile == TILE {
+        let kernels = weights::<unit::Kernels, 6>(grid, of);
+        correlate::<unit::Inputs, unit::Outputs, 6, 6, 4>(grid, x, &kernels, finish)
+    } else {
+        let kernels = weights::<three::Kernels, 5>(grid, of);
+        correlate::<three::Inputs, three::Outputs, 5, 5, 3>(grid, x, &kernels, finish)
     }
 }
 
@@ -84,16 +94,22 @@ where
     let most = (STRIP_NUMBERS / per_tile)
         .min(fair)
         .clamp(LEAST_TILES, MOST_TILES);
+    let by_points = by_points::fits(grid);
+    let most = if by_points { by_points::TILES } else { most };
     let strips = divide(grid, most, &mut y.spare_capacity_mut()[..count]);
     // Few images of small maps are too few strips for all threads, which then share their outputs.
     let shares_outputs = strips.len() < rayon::current_num_threads();
-    strips.into_par_iter().for_each(|strip| {
-        let compute = match shares_outputs {
-            true => compute_together::<I, O, WINDOW, POINTS, TILE>,
-            false => compute::<I, O, WINDOW, POINTS, TILE>,
-        };
-        compute(grid, x, kernels, finish, strip);
-    });
+    if by_points && !shares_outputs {
+        by_points::compute::<I, O, WINDOW, POINTS, TILE>(grid, x, kernels, finish, strips);
+    } else {
+        strips.into_par_iter().for_each(|strip| {
+            let compute = match shares_outputs {
+                true => compute_together::<I, O, WINDOW, POINTS, TILE>,
+                false => compute::<I, O, WINDOW, POINTS, TILE>,
+            };
+            compute(grid, x, kernels, finish, strip);
+        });
+    }
     // SAFETY: the strips cover all rows of all maps once, and `compute` writes all of its own.
     unsafe { y.set_len(count) };
     y

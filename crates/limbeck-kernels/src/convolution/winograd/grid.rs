@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use super::TILE;
 use crate::{
     convolution::{Geometry, matrix::TILE_ROWS},
     simd,
 };
+
+/// Outputs of a tile, per axis, unless maps are such that [`Cut::unit`] cuts them otherwise.
+pub(super) const TILE: usize = 4;
 
 /// What a tile reads and writes along one axis.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +21,37 @@ pub(super) struct Cut {
     pub tile: usize,
     /// Points of a tile.
     pub points: usize,
+    /// Different values of a kernel at the points: of several points at infinity all have the same.
+    pub kernel: usize,
+}
+
+impl Cut {
+    /// That of a correlation with stride 1 to `[H', W']` with the fewest multiplications.
+    pub fn unit(output: [usize; 2]) -> Self {
+        let [four, three] = [(TILE, 6), (3, 5)].map(|(tile, points)| Self {
+            window: points,
+            step: tile,
+            tile,
+            points,
+            kernel: points,
+        });
+        let multiplications = |cut: &Self| -> usize {
+            let points = output.map(|length| length.div_ceil(cut.tile) * cut.points);
+            points.iter().product()
+        };
+        // Smaller tiles have more transforms for each multiplication.
+        match 10 * multiplications(&three) < 9 * multiplications(&four) {
+            true => three,
+            false => four,
+        }
+    }
+
+    /// Which of the kernel's values meets the inputs at a point of both axes: the last points of an axis may
+    /// meet the same value.
+    pub fn kernel_point(&self, point: usize) -> usize {
+        let of_axis = |point: usize| point.min(self.kernel - 1);
+        of_axis(point / self.points) * self.kernel + of_axis(point % self.points)
+    }
 }
 
 /// Sizes of a correlation of `[B, C, H, W]` with 3×3 kernels.
@@ -50,17 +83,13 @@ impl Grid {
     /// Of the forward pass, and of the weight gradient.
     pub fn forward(geometry: &Geometry) -> Self {
         let cut = match geometry.stride {
-            [1, 1] => Cut {
-                window: 6,
-                step: TILE,
-                tile: TILE,
-                points: 6,
-            },
+            [1, 1] => Cut::unit(geometry.output),
             _ => Cut {
                 window: 9,
                 step: 2 * TILE,
                 tile: TILE,
                 points: 9,
+                kernel: 6,
             },
         };
         Self {
@@ -77,13 +106,14 @@ impl Grid {
     /// Of the input gradient: channels and outputs change places.
     pub fn input_gradient(geometry: &Geometry) -> Self {
         let (cut, padding) = match geometry.stride {
-            [1, 1] => (Self::forward(geometry).cut, geometry.padding.map(|p| 2 - p)),
+            [1, 1] => (Cut::unit(geometry.input), geometry.padding.map(|p| 2 - p)),
             _ => (
                 Cut {
                     window: 5,
                     step: TILE,
                     tile: 2 * TILE,
                     points: 9,
+                    kernel: 6,
                 },
                 [0, 0],
             ),
@@ -107,6 +137,11 @@ impl Grid {
     /// Points of both axes together.
     pub fn points(&self) -> usize {
         self.cut.points * self.cut.points
+    }
+
+    /// Different values of a kernel at the points of both axes together.
+    pub fn kernel_points(&self) -> usize {
+        self.cut.kernel * self.cut.kernel
     }
 
     /// Numbers per tile and point of all input channels, whole vectors counted.

@@ -5,10 +5,8 @@ use std::{marker::PhantomData, mem::MaybeUninit};
 use rayon::prelude::*;
 
 use super::{
-    KERNEL_POINTS,
-    grid::{Grid, Segment, tiles_of},
+    grid::{Cut, Grid, Segment, tiles_of},
     inputs::{input_points, room},
-    kernel_point,
     kernels::{OutputTiles, PointLayout},
     transform::Map,
 };
@@ -179,8 +177,8 @@ impl Outputs<'_> {
         simd::dispatch(Products {
             points: self.points,
             input,
-            window: POINTS,
-            kernels: &self.kernels[first * KERNEL_POINTS * grid.channels..],
+            cut: grid.cut,
+            kernels: &self.kernels[first * grid.kernel_points() * grid.channels..],
             channels: grid.channels,
             tiles,
             sums,
@@ -208,7 +206,7 @@ pub(super) fn block_lanes(grid: &Grid) -> usize {
 }
 
 /// Takes the sums of a segment to its outputs of all channels, and writes them.
-fn output_tiles<O: Map<POINTS, TILE>, const POINTS: usize, const TILE: usize>(
+pub(super) fn output_tiles<O: Map<POINTS, TILE>, const POINTS: usize, const TILE: usize>(
     grid: &Grid,
     segment: &Segment,
     sums: &[f32],
@@ -255,8 +253,7 @@ fn output_tiles<O: Map<POINTS, TILE>, const POINTS: usize, const TILE: usize>(
 struct Products<'a> {
     points: &'a [f32],
     input: PointLayout,
-    /// Points of an axis.
-    window: usize,
+    cut: Cut,
     kernels: &'a [f32],
     channels: usize,
     tiles: usize,
@@ -272,6 +269,7 @@ impl Kernel for Products<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let lanes = self.output.tile;
+        let kernel_points = self.cut.kernel * self.cut.kernel;
         let vectors = self.vectors;
         let rows = self.tiles.next_multiple_of(ROWS);
         assert!(
@@ -280,7 +278,7 @@ impl Kernel for Products<'_> {
                 && self.input.len() <= self.points.len()
                 && self.output.len() <= self.sums.len()
                 && vectors * S::LANES <= lanes
-                && KERNEL_POINTS * self.channels * vectors * S::LANES <= self.kernels.len(),
+                && kernel_points * self.channels * vectors * S::LANES <= self.kernels.len(),
             "a product would reach past the end of its matrices"
         );
         let per_point = self.channels * S::LANES;
@@ -288,13 +286,13 @@ impl Kernel for Products<'_> {
             a_row: self.input.tile,
             a_step: 1,
             b_step: S::LANES,
-            b_vector: KERNEL_POINTS * per_point,
+            b_vector: kernel_points * per_point,
             c_row: lanes,
         };
-        for point in 0..self.window * self.window {
+        for point in 0..self.input.points {
             let part = Part {
                 a: self.points[point * self.input.point..].as_ptr(),
-                b: self.kernels[kernel_point(point, self.window) * per_point..].as_ptr(),
+                b: self.kernels[self.cut.kernel_point(point) * per_point..].as_ptr(),
                 depth: self.channels,
             };
             let to = self.sums[point * self.output.point..].as_mut_ptr();

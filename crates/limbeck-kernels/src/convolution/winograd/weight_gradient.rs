@@ -5,11 +5,10 @@ use std::marker::PhantomData;
 use rayon::prelude::*;
 
 use super::{
-    KERNEL_POINTS, KERNEL_WINDOW, TILE,
-    grid::{Grid, Segment, tiles_of},
+    grid::{Grid, Segment, TILE, tiles_of},
     inputs::{channels, input_points, room, rows_in_lanes},
     kernels::{PointLayout, ToPoints},
-    transform::{self, unit},
+    transform::{self, Map, three, unit},
 };
 use crate::{
     convolution::{
@@ -42,11 +41,29 @@ pub(in crate::convolution) fn weight_gradient(
     geometry: &Geometry,
 ) -> Vec<f32> {
     let grid = Grid::forward(geometry);
-    let sums = KERNEL_POINTS * grid.channels.next_multiple_of(ROWS) * grid.output_lanes();
-    if sums <= TASK_SUMS {
-        of_chunks(&grid, x, gradient)
+    let operands = [x, gradient];
+    if grid.cut.tile == TILE {
+        sums::<unit::Inputs, unit::OutputGradients, unit::KernelGradients, 6, 4>(&grid, operands)
     } else {
-        of_points(&grid, x, gradient)
+        sums::<three::Inputs, three::OutputGradients, three::KernelGradients, 5, 3>(&grid, operands)
+    }
+}
+
+/// Inputs are taken to the points by `I`, gradients by `G`, and the sums back by `K`.
+fn sums<I, G, K, const POINTS: usize, const TILE: usize>(
+    grid: &Grid,
+    operands: [&[f32]; 2],
+) -> Vec<f32>
+where
+    I: Map<POINTS, POINTS>,
+    G: Map<TILE, POINTS>,
+    K: Map<POINTS, 3> + Sync,
+{
+    let count = grid.points() * grid.channels.next_multiple_of(ROWS) * grid.output_lanes();
+    if count <= TASK_SUMS {
+        of_chunks::<I, G, K, POINTS, TILE>(grid, operands)
+    } else {
+        of_points::<I, G, K, POINTS, TILE>(grid, operands)
     }
 }
 
@@ -85,38 +102,49 @@ impl Strips {
     }
 
     /// Takes inputs and gradients of a strip to the points.
-    fn to_points(
+    fn to_points<I, G, const POINTS: usize, const TILE: usize>(
         &self,
         grid: &Grid,
         [x, gradient]: [&[f32]; 2],
         strip: &[Segment],
         points: &mut [f32],
         room: &mut [f32],
-    ) {
+    ) where
+        I: Map<POINTS, POINTS>,
+        G: Map<TILE, POINTS>,
+    {
         let (inputs, outputs) = points.split_at_mut(self.input.len());
         for segment in strip {
-            input_points::<unit::Inputs, 6, 6>(grid, x, segment, inputs, self.input, room);
-            gradient_points(grid, gradient, segment, outputs, self.output, room);
+            input_points::<I, POINTS, POINTS>(grid, x, segment, inputs, self.input, room);
+            gradient_points::<G, POINTS, TILE>(grid, gradient, segment, outputs, self.output, room);
         }
     }
 }
 
 /// Few sums: each task sums a chunk of strips, the points of one of them at a time in its caches.
-fn of_chunks(grid: &Grid, x: &[f32], gradient: &[f32]) -> Vec<f32> {
+fn of_chunks<I, G, K, const POINTS: usize, const TILE: usize>(
+    grid: &Grid,
+    operands: [&[f32]; 2],
+) -> Vec<f32>
+where
+    I: Map<POINTS, POINTS>,
+    G: Map<TILE, POINTS>,
+    K: Map<POINTS, 3> + Sync,
+{
     let all = Strips::new(grid, TASK_TILES);
     let per_chunk = all.strips.len().div_ceil(MOST_CHUNKS);
     let chunks = all.strips.len().div_ceil(per_chunk);
     let rows = grid.channels.next_multiple_of(ROWS);
     let per_point = rows * grid.output_lanes();
-    with_shared_scratch([chunks * KERNEL_POINTS * per_point, 0], |[sums, _]| {
-        sums.par_chunks_exact_mut(KERNEL_POINTS * per_point)
+    with_shared_scratch([chunks * grid.points() * per_point, 0], |[sums, _]| {
+        sums.par_chunks_exact_mut(grid.points() * per_point)
             .zip(all.strips.par_chunks(per_chunk))
             .for_each(|(sums, strips)| {
                 let most = strips.iter().map(|strip| room(grid, strip)).max();
                 let counts = [all.numbers(), most.unwrap_or(0), 0];
                 with_scratch(counts, |[points, room, _]| {
                     for (index, strip) in strips.iter().enumerate() {
-                        all.to_points(grid, [x, gradient], strip, points, room);
+                        all.to_points::<I, G, POINTS, TILE>(grid, operands, strip, points, room);
                         for (point, sums) in sums.chunks_exact_mut(per_point).enumerate() {
                             simd::dispatch(PointSum {
                                 points,
@@ -133,23 +161,33 @@ fn of_chunks(grid: &Grid, x: &[f32], gradient: &[f32]) -> Vec<f32> {
                     }
                 });
             });
-        let (total, others) = sums.split_at_mut(KERNEL_POINTS * per_point);
+        let (total, others) = sums.split_at_mut(grid.points() * per_point);
         add_all(total, others);
-        to_kernels(grid, total, rows)
+        to_kernels::<K, POINTS>(grid, total, rows)
     })
 }
 
 /// Many sums: the points of a chunk of strips are shared, and each task sums one of them over the
 /// chunk.
-fn of_points(grid: &Grid, x: &[f32], gradient: &[f32]) -> Vec<f32> {
+fn of_points<I, G, K, const POINTS: usize, const TILE: usize>(
+    grid: &Grid,
+    operands: [&[f32]; 2],
+) -> Vec<f32>
+where
+    I: Map<POINTS, POINTS>,
+    G: Map<TILE, POINTS>,
+    K: Map<POINTS, 3> + Sync,
+{
     let all = Strips::new(grid, SHARED_TILES);
     let per_strip = all.numbers();
-    let most = (SHARED_NUMBERS / per_strip).clamp(1, all.strips.len());
-    // All chunks alike, so that the last one, too, keeps all threads busy.
-    let per_chunk = all.strips.len().div_ceil(all.strips.len().div_ceil(most));
     let rows = grid.channels.next_multiple_of(ROWS);
     let per_point = rows * grid.output_lanes();
-    let counts = [per_chunk * per_strip, KERNEL_POINTS * per_point];
+    // Sums are read and written again for each chunk, which has as many numbers then.
+    let numbers = SHARED_NUMBERS.max(grid.points() * per_point);
+    let most = (numbers / per_strip).clamp(1, all.strips.len());
+    // All chunks alike, so that the last one, too, keeps all threads busy.
+    let per_chunk = all.strips.len().div_ceil(all.strips.len().div_ceil(most));
+    let counts = [per_chunk * per_strip, grid.points() * per_point];
     with_shared_scratch(counts, |[points, sums]| {
         for (index, chunk) in all.strips.chunks(per_chunk).enumerate() {
             points
@@ -157,7 +195,7 @@ fn of_points(grid: &Grid, x: &[f32], gradient: &[f32]) -> Vec<f32> {
                 .zip(chunk)
                 .for_each(|(points, strip)| {
                     with_scratch([room(grid, strip), 0, 0], |[room, _, _]| {
-                        all.to_points(grid, [x, gradient], strip, points, room);
+                        all.to_points::<I, G, POINTS, TILE>(grid, operands, strip, points, room);
                     });
                 });
             let depths: Vec<usize> = chunk.iter().map(|s| tiles_of(s, all.columns)).collect();
@@ -177,19 +215,24 @@ fn of_points(grid: &Grid, x: &[f32], gradient: &[f32]) -> Vec<f32> {
                     });
                 });
         }
-        to_kernels(grid, sums, rows)
+        to_kernels::<K, POINTS>(grid, sums, rows)
     })
 }
 
 /// The sums `[point, channel, output]`, with `rows` rows of channels, as kernel elements.
-fn to_kernels(grid: &Grid, sums: &[f32], rows: usize) -> Vec<f32> {
+fn to_kernels<K: Map<POINTS, 3> + Sync, const POINTS: usize>(
+    grid: &Grid,
+    sums: &[f32],
+    rows: usize,
+) -> Vec<f32> {
     let output_lanes = grid.output_lanes();
     let mut weight = vec![0.0; grid.outputs * grid.channels * 9];
     weight
         .par_chunks_mut(simd::lanes() * grid.channels * 9)
         .enumerate()
         .for_each(|(index, weight)| {
-            simd::dispatch(KernelSums {
+            simd::dispatch(KernelSums::<K, POINTS> {
+                map: PhantomData,
                 sums,
                 point: rows * output_lanes,
                 row: output_lanes,
@@ -202,7 +245,7 @@ fn to_kernels(grid: &Grid, sums: &[f32], rows: usize) -> Vec<f32> {
 }
 
 /// Takes the gradient of a segment's outputs of all channels to the points.
-fn gradient_points(
+fn gradient_points<G: Map<TILE, POINTS>, const POINTS: usize, const TILE: usize>(
     grid: &Grid,
     gradient: &[f32],
     segment: &Segment,
@@ -215,7 +258,7 @@ fn gradient_points(
     for first in (0..grid.outputs).step_by(simd::lanes()) {
         let maps = channels(gradient, grid.outputs, height * width, segment.image, first);
         simd::dispatch(ToPoints {
-            map: PhantomData::<unit::OutputGradients>,
+            map: PhantomData::<G>,
             from: rows_in_lanes(&maps, rows.clone(), width, room),
             rows: segment.rows.clone(),
             columns: grid.tiles()[1],
@@ -288,7 +331,8 @@ impl Kernel for PointSum<'_> {
 }
 
 /// Takes the sums of a vector of outputs back to kernel elements.
-struct KernelSums<'a> {
+struct KernelSums<'a, K, const POINTS: usize> {
+    map: PhantomData<K>,
     /// `[point, channel, output]`.
     sums: &'a [f32],
     /// Numbers from a point and a channel to the next.
@@ -301,24 +345,24 @@ struct KernelSums<'a> {
     weight: &'a mut [f32],
 }
 
-impl Kernel for KernelSums<'_> {
+impl<K: Map<POINTS, 3>, const POINTS: usize> Kernel for KernelSums<'_, K, POINTS> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let reach = (KERNEL_POINTS - 1) * self.point + (self.channels - 1) * self.row;
+        let reach = (POINTS * POINTS - 1) * self.point + (self.channels - 1) * self.row;
         assert!(reach + self.first + S::LANES <= self.sums.len());
         // SAFETY: as this function's own; the sums were checked.
         unsafe {
             for channel in 0..self.channels {
                 let from = self.sums.as_ptr().add(channel * self.row + self.first);
-                let mut sums = [[S::splat(0.0); KERNEL_WINDOW]; KERNEL_WINDOW];
-                for r in 0..KERNEL_WINDOW {
-                    for c in 0..KERNEL_WINDOW {
-                        sums[r][c] = S::load(from.add((r * KERNEL_WINDOW + c) * self.point));
+                let mut sums = [[S::splat(0.0); POINTS]; POINTS];
+                for r in 0..POINTS {
+                    for c in 0..POINTS {
+                        sums[r][c] = S::load(from.add((r * POINTS + c) * self.point));
                     }
                 }
-                let elements = transform::both::<S, unit::KernelGradients, KERNEL_WINDOW, 3>(&sums);
+                let elements = transform::both::<S, K, POINTS, 3>(&sums);
                 for r in 0..3 {
                     for c in 0..3 {
                         let mut lanes = [0.0; simd::MOST_LANES];

@@ -5,7 +5,6 @@ use std::{marker::PhantomData, mem::MaybeUninit};
 use rayon::prelude::*;
 
 use super::{
-    KERNEL_POINTS, KERNEL_WINDOW,
     grid::Grid,
     transform::{self, Map},
 };
@@ -27,7 +26,7 @@ pub(super) struct Weights<'a> {
 }
 
 /// The kernels at the points, `[vector of outputs, point, channel, lane]`.
-pub(super) fn weights<M: Map<3, KERNEL_WINDOW> + Sync>(
+pub(super) fn weights<M: Map<3, POINTS> + Sync, const POINTS: usize>(
     grid: &Grid,
     weights: Weights<'_>,
 ) -> Vec<f32> {
@@ -36,10 +35,10 @@ pub(super) fn weights<M: Map<3, KERNEL_WINDOW> + Sync>(
         true => 1,
         false => CHANNELS_AT_ONCE,
     };
-    let length = KERNEL_POINTS * grid.channels * grid.output_lanes();
+    let length = POINTS * POINTS * grid.channels * grid.output_lanes();
     let mut kernels = Vec::with_capacity(length);
     kernels.spare_capacity_mut()[..length]
-        .par_chunks_exact_mut(KERNEL_POINTS * grid.channels * lanes)
+        .par_chunks_exact_mut(POINTS * POINTS * grid.channels * lanes)
         .enumerate()
         .for_each(|(index, to)| {
             let first = index * lanes;
@@ -65,7 +64,7 @@ pub(super) fn weights<M: Map<3, KERNEL_WINDOW> + Sync>(
                 });
                 for (index, elements) in elements.chunks_exact(9 * lanes).enumerate().take(channels)
                 {
-                    simd::dispatch(KernelPoints {
+                    simd::dispatch(KernelPoints::<M, POINTS> {
                         map: PhantomData::<M>,
                         elements,
                         turned: weights.turned,
@@ -82,7 +81,7 @@ pub(super) fn weights<M: Map<3, KERNEL_WINDOW> + Sync>(
 }
 
 /// Takes the kernels of a channel and a vector of outputs to the points.
-struct KernelPoints<'a, M> {
+struct KernelPoints<'a, M, const POINTS: usize> {
     map: PhantomData<M>,
     /// `[element, lane]`.
     elements: &'a [f32],
@@ -94,7 +93,7 @@ struct KernelPoints<'a, M> {
     channels: usize,
 }
 
-impl<M: Map<3, KERNEL_WINDOW>> Kernel for KernelPoints<'_, M> {
+impl<M: Map<3, POINTS>, const POINTS: usize> Kernel for KernelPoints<'_, M, POINTS> {
     type Output = ();
 
     #[inline(always)]
@@ -102,7 +101,7 @@ impl<M: Map<3, KERNEL_WINDOW>> Kernel for KernelPoints<'_, M> {
         assert!(
             self.elements.len() >= 9 * S::LANES
                 && self.channel < self.channels
-                && self.to.len() >= KERNEL_POINTS * self.channels * S::LANES
+                && self.to.len() >= POINTS * POINTS * self.channels * S::LANES
         );
         // SAFETY: as this function's own; elements and room were checked.
         unsafe {
@@ -115,10 +114,10 @@ impl<M: Map<3, KERNEL_WINDOW>> Kernel for KernelPoints<'_, M> {
                     elements[r][c] = S::load(self.elements.as_ptr().add(at));
                 }
             }
-            let points = transform::both::<S, M, 3, KERNEL_WINDOW>(&elements);
-            for r in 0..KERNEL_WINDOW {
-                for c in 0..KERNEL_WINDOW {
-                    let row = (r * KERNEL_WINDOW + c) * self.channels + self.channel;
+            let points = transform::both::<S, M, 3, POINTS>(&elements);
+            for r in 0..POINTS {
+                for c in 0..POINTS {
+                    let row = (r * POINTS + c) * self.channels + self.channel;
                     let to = self.to.as_mut_ptr().add(row * S::LANES);
                     S::store(to.cast(), points[r][c]);
                 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::{
     activation::Activation,
-    normalisation::{Maps, forward::moments},
+    normalisation::{Maps, forward::moments, span::Factor},
     simd::{Kernel, Simd, dispatch},
 };
 
@@ -36,7 +36,7 @@ pub(crate) fn forward(
         .map(|(index, mut to)| {
             let channels = index * block..((index + 1) * block).min(maps.channels);
             let moments = x.map(|x| moments(maps, x, channels.clone()));
-            let affines: Vec<[Affine; 2]> = channels
+            let affines: Vec<[Affine<f32>; 2]> = channels
                 .clone()
                 .enumerate()
                 .map(|(offset, channel)| {
@@ -51,6 +51,32 @@ pub(crate) fn forward(
                     })
                 })
                 .collect();
+            if maps.are_small() {
+                let spread = [0, 1].map(|i| {
+                    let each = |of: fn(&Affine<f32>) -> f32| {
+                        let numbers: Vec<f32> = affines.iter().map(|both| of(&both[i])).collect();
+                        maps.spread(&numbers)
+                    };
+                    Affine {
+                        centre: each(|affine| affine.centre),
+                        scale: each(|affine| affine.scale),
+                        shift: each(|affine| affine.shift),
+                    }
+                });
+                for (image, y) in to.into_iter().enumerate() {
+                    dispatch(Normalise {
+                        x: x.map(|x| maps.some(x, image, channels.clone())),
+                        affine: spread.each_ref().map(|of| Affine {
+                            centre: &of.centre[..],
+                            scale: &of.scale[..],
+                            shift: &of.shift[..],
+                        }),
+                        activation,
+                        y,
+                    });
+                }
+                return moments;
+            }
             for (image, to) in to.iter_mut().enumerate() {
                 let maps_of_image = to.chunks_exact_mut(maps.size);
                 for ((channel, &affine), y) in channels.clone().zip(&affines).zip(maps_of_image) {
@@ -75,40 +101,33 @@ pub(crate) fn forward(
 
 /// (x − centre)·scale + shift.
 #[derive(Clone, Copy)]
-struct Affine {
-    centre: f32,
-    scale: f32,
-    shift: f32,
+struct Affine<F> {
+    centre: F,
+    scale: F,
+    shift: F,
 }
 
 /// y = Σ (x − centre)·scale + shift over both maps, then the activation.
-struct Normalise<'a> {
+struct Normalise<'a, F> {
     x: [&'a [f32]; 2],
-    affine: [Affine; 2],
+    affine: [Affine<F>; 2],
     activation: Activation,
     y: &'a mut [MaybeUninit<f32>],
 }
 
-impl Kernel for Normalise<'_> {
+impl<F: Factor> Kernel for Normalise<'_, F> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         // SAFETY: as this function's own; `at` stays inside all maps, which are equally long.
         unsafe {
-            let mut vectors = [[S::splat(0.0); 3]; 2];
-            for (vectors, affine) in vectors.iter_mut().zip(self.affine) {
-                *vectors = [
-                    S::splat(affine.centre),
-                    S::splat(affine.scale),
-                    S::splat(affine.shift),
-                ];
-            }
             for at in (0..self.y.len()).step_by(S::LANES) {
                 let mut normalised = [S::splat(0.0); 2];
                 for i in 0..2 {
-                    let [centre, scale, shift] = vectors[i];
-                    let distance = S::subtract(S::load_part(self.x[i], at), centre);
+                    let of = self.affine[i];
+                    let distance = S::subtract(S::load_part(self.x[i], at), of.centre.at::<S>(at));
+                    let (scale, shift) = (of.scale.at::<S>(at), of.shift.at::<S>(at));
                     normalised[i] = S::multiply_add(distance, scale, shift);
                 }
                 let sum = S::add(normalised[0], normalised[1]);

@@ -5,6 +5,7 @@
 //! over the value of that polynomial at `pⱼ`, and column `j` of `Aᵀ` the powers of `pⱼ`.
 
 pub(super) mod strided;
+pub(super) mod three;
 pub(super) mod unit;
 
 use crate::simd::Simd;
