@@ -1,6 +1,7 @@
 //! Correlation of each channel with a kernel of its own.
 //!
-//! Large maps are gone through row by row here; small ones in [`super::depthwise_lanes`].
+//! Large maps are gone through row by row here, those with phases of columns in [`super::depthwise_columns`]; small
+//! ones in [`super::depthwise_lanes`].
 
 use std::mem::MaybeUninit;
 
@@ -9,6 +10,7 @@ use rayon::prelude::*;
 use super::{
     Finish,
     correlate::Plan,
+    depthwise_columns::{self, Columns},
     depthwise_lanes,
     grid::{OutputPhase, OutputVector},
     tile::MOST_VECTORS,
@@ -84,13 +86,15 @@ pub(super) fn run(
     y
 }
 
-struct Phase<'a> {
-    grid: &'a OutputPhase,
-    vectors: Vec<OutputVector>,
+/// Outputs that read the same kernel elements.
+pub(super) struct Phase<'a> {
+    pub grid: &'a OutputPhase,
+    /// Row by row.
+    pub vectors: Vec<OutputVector>,
     /// Numbers of the source that the vectors read.
-    reach: usize,
+    pub reach: usize,
     /// `[channel, tap]`.
-    weights: Vec<f32>,
+    pub weights: Vec<f32>,
 }
 
 /// The part of the output that one task computes.
@@ -104,20 +108,35 @@ struct Share<'y> {
 fn compute(plan: &Plan, x: &[f32], phases: &[Phase<'_>], finish: Finish<'_>, share: Share<'_>) {
     let plane = plan.source.size[0] * plan.source.size[1];
     let map = plan.size[0] * plan.size[1];
-    let counts = [plan.source.len(1), 0, 0];
-    with_scratch(counts, |[source, _, room]| {
+    let by_columns = depthwise_columns::fits(phases, plan.source.images);
+    let rows = depthwise_columns::room(phases, simd::lanes());
+    let counts = [plan.source.len(1), rows, plan.source.room()];
+    with_scratch(counts, |[source, rows, room]| {
         plan.source.clear(source);
         for (channel, to) in (share.first_channel..).zip(share.maps.chunks_exact_mut(map)) {
             let input = &x[(share.image * plan.groups + channel) * plane..][..plane];
             plan.source.copy(&[input], source, room);
-            simd::dispatch(Work {
-                plan,
-                phases,
-                source,
-                channel,
-                bias: finish.bias.map_or(0.0, |bias| bias[channel]),
-                to,
-            });
+            let bias = finish.bias.map_or(0.0, |bias| bias[channel]);
+            if by_columns {
+                simd::dispatch(Columns {
+                    phases,
+                    source,
+                    channel,
+                    bias,
+                    width: plan.size[1],
+                    room: rows,
+                    to,
+                });
+            } else {
+                simd::dispatch(Work {
+                    plan,
+                    phases,
+                    source,
+                    channel,
+                    bias,
+                    to,
+                });
+            }
         }
     });
     let start = (share.image * plan.groups + share.first_channel) * map;

@@ -20,6 +20,7 @@
 
 mod correlate;
 mod depthwise;
+mod depthwise_columns;
 mod depthwise_lanes;
 mod depthwise_weight;
 mod element_weight;
