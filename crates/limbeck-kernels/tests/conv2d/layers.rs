@@ -150,6 +150,37 @@ fn every_usual_layer_of_a_network_follows_the_definition() {
             ..PLAIN
         },
     });
+    // Each channel by itself with a stride, on maps of which rows are gone through one by one.
+    for ([height, width], kernel, padding) in [
+        ([40, 70], 3, 1),
+        ([21, 33], 3, 1),
+        ([18, 64], 3, 0),
+        ([9, 47], 5, 2),
+        ([33, 50], 4, 1),
+        ([12, 31], 2, 0),
+    ] {
+        cases.push(Case {
+            x: [2, 3, height, width],
+            weight: [3, 1, kernel, kernel],
+            options: Conv2dOptions {
+                stride: [2; 2],
+                padding: [padding; 2],
+                groups: 3,
+                ..PLAIN
+            },
+        });
+    }
+    // Tiles of three.
+    for size in [3, 5, 6, 9] {
+        cases.push(Case {
+            x: [5, 17, size, size],
+            weight: [14, 17, 3, 3],
+            options: Conv2dOptions {
+                padding: [1; 2],
+                ..PLAIN
+            },
+        });
+    }
     // Dilated: of a size that the dilation divides, of one that it does not, beyond the map.
     for (size, dilation) in [(24, 2), (24, 4), (23, 4), (12, 12), (9, 36)] {
         cases.push(Case {
@@ -164,6 +195,27 @@ fn every_usual_layer_of_a_network_follows_the_definition() {
     }
     for (seed, case) in cases.into_iter().enumerate() {
         check(case, seed as u64);
+    }
+}
+
+#[test]
+fn layers_with_more_weights_than_the_caches_hold_follow_the_definition() {
+    // Tiles of three, of four, and a stride, in several strips.
+    for (batch, channels, outputs, size, stride) in [
+        (13, 352, 361, 6, 1),
+        (5, 304, 309, 8, 1),
+        (13, 306, 304, 7, 2),
+    ] {
+        let case = Case {
+            x: [batch, channels, size, size],
+            weight: [outputs, channels, 3, 3],
+            options: Conv2dOptions {
+                stride: [stride; 2],
+                padding: [1; 2],
+                ..PLAIN
+            },
+        };
+        check(case, 7);
     }
 }
 

@@ -106,6 +106,9 @@ fn the_number_of_threads_changes_no_bit() {
     }
     // Sums at the points that a task keeps, and those that all share; strides.
     threads_change_nothing(3, 440, 9, 3, 1, 1);
+    // Weights that are read once.
+    threads_change_nothing(15, 3000, 6, 3, 1, 1);
+    threads_change_nothing(15, 2600, 4, 3, 1, 1);
     for (batch, channels, size) in [(1, 24, 16), (37, 13, 8), (20, 40, 17)] {
         threads_change_nothing(batch, channels, size, 3, 1, 2);
     }
