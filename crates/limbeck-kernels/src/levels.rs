@@ -43,7 +43,7 @@ fn noise(count: usize, seed: u32) -> Vec<f32> {
 }
 
 /// Batch, channels, outputs, size, kernel, stride, groups.
-const CONVOLUTIONS: [[usize; 7]; 23] = [
+const CONVOLUTIONS: [[usize; 7]; 25] = [
     [3, 5, 13, 16, 3, 1, 1],
     [5, 4, 8, 8, 3, 1, 1],
     [2, 17, 13, 10, 3, 1, 1],
@@ -67,6 +67,8 @@ const CONVOLUTIONS: [[usize; 7]; 23] = [
     [3, 34, 14, 4, 1, 1, 2],
     [2, 7, 19, 19, 1, 1, 1],
     [33, 6, 5, 5, 1, 2, 1],
+    [5, 300, 321, 8, 3, 1, 1],
+    [2, 3, 3, 41, 3, 2, 3],
 ];
 
 fn results() -> Vec<(String, Vec<f32>)> {

@@ -9,6 +9,15 @@ pub(crate) struct Mixture {
     pub share: Vec<f64>,
 }
 
+/// Neighbouring outputs that an input position is a part of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Share {
+    /// The first of them.
+    pub first: usize,
+    /// How much of each of them it is.
+    pub weights: Vec<f32>,
+}
+
 impl Mixture {
     pub fn new(input: usize, output: usize, align_corners: bool) -> Self {
         let source = |position: usize| match (align_corners, output) {
@@ -22,6 +31,23 @@ impl Mixture {
             high: (0..output).map(|i| (low(i) + 1).min(input - 1)).collect(),
             share: (0..output).map(|i| source(i) - low(i) as f64).collect(),
         }
+    }
+
+    /// For each of `input` positions, what of the outputs is made of it.
+    pub fn adjoint(&self, input: usize) -> Vec<Share> {
+        let mut shares: Vec<Share> = vec![Share::default(); input];
+        for (output, &share) in self.share.iter().enumerate() {
+            for (position, weight) in [(self.low[output], 1.0 - share), (self.high[output], share)]
+            {
+                let of = &mut shares[position];
+                if of.weights.is_empty() {
+                    of.first = output;
+                }
+                of.weights.resize(output - of.first + 1, 0.0);
+                of.weights[output - of.first] += weight as f32;
+            }
+        }
+        shares
     }
 
     /// The same as a matrix, row-major `[output, input]`.

@@ -2,9 +2,9 @@
 
 use std::mem::MaybeUninit;
 
-use super::axis::Mixture;
+use super::axis::{Mixture, Share};
 use crate::{
-    pieces::{fill, filled_from},
+    pieces::filled_from,
     scratch::with_scratch,
     simd::{Kernel, MOST_LANES, Simd, dispatch},
 };
@@ -14,6 +14,7 @@ pub(crate) struct Bilinear {
     input: [usize; 2],
     output: [usize; 2],
     rows: Mixture,
+    columns: Mixture,
     /// Columns that each output column is mixed of, and the share of the high one; another vector
     /// of zeros stands behind, so that whole vectors can be read.
     low: Vec<i32>,
@@ -24,20 +25,21 @@ pub(crate) struct Bilinear {
 impl Bilinear {
     pub fn new(input: [usize; 2], output: [usize; 2], align_corners: bool) -> Self {
         let columns = Mixture::new(input[1], output[1], align_corners);
-        let places = |places: Vec<usize>| {
-            let places = places.into_iter().map(|place| place as i32);
+        let places = |places: &[usize]| {
+            let places = places.iter().map(|&place| place as i32);
             places.chain([0; MOST_LANES]).collect()
         };
         Self {
             rows: Mixture::new(input[0], output[0], align_corners),
-            low: places(columns.low),
-            high: places(columns.high),
+            low: places(&columns.low),
+            high: places(&columns.high),
             share: columns
                 .share
-                .into_iter()
-                .map(|share| share as f32)
+                .iter()
+                .map(|&share| share as f32)
                 .chain([0.0; MOST_LANES])
                 .collect(),
+            columns,
             input,
             output,
         }
@@ -76,19 +78,21 @@ impl Bilinear {
     /// Gradient with respect to the input: `[maps, output]` → `[maps, input]`.
     pub fn backward(&self, gradient: &[f32]) -> Vec<f32> {
         let size = self.output_size();
+        let rows = self.rows.adjoint(self.input[0]);
+        let columns = Columns::new(&self.columns.adjoint(self.input[1]));
         let work = |map: usize, dx: &mut [MaybeUninit<f32>]| {
-            let dx = fill(dx, 0.0);
-            let room = self.input[0] * self.output[1];
-            with_scratch([room, 0, 0], |[wide, _, _]| {
-                dispatch(Spread {
+            with_scratch([self.row(), 0, 0], |[wide, _, _]| {
+                dispatch(Gather {
                     resize: self,
+                    rows: &rows,
+                    columns: &columns,
                     gradient: &gradient[map * size..][..size],
                     wide,
                     dx,
                 });
             });
         };
-        // SAFETY: all of a map is filled first.
+        // SAFETY: the kernel writes every row of a map.
         unsafe { filled_from(gradient.len() / size, self.input_size(), size, work) }
     }
 }
@@ -158,43 +162,81 @@ unsafe fn widen<S: Simd>(resize: &Bilinear, x: &[f32], wide: &mut [f32]) {
     }
 }
 
-/// One map's backward pass, which adds to zeros.
-struct Spread<'a> {
+/// One map's backward pass: rows of the gradient are brought together, then the columns of what that gives.
+struct Gather<'a> {
     resize: &'a Bilinear,
+    rows: &'a [Share],
+    columns: &'a Columns,
     gradient: &'a [f32],
-    /// Gradients of the input's rows, not yet brought together along themselves:
-    /// `[input rows, output columns]`.
+    /// One row with the columns of the output, and room for a vector behind its end.
     wide: &'a mut [f32],
-    dx: &'a mut [f32],
+    dx: &'a mut [MaybeUninit<f32>],
 }
 
-impl Kernel for Spread<'_> {
+impl Kernel for Gather<'_> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let resize = self.resize;
-        let [width, columns] = [resize.input[1], resize.output[1]];
-        self.wide.fill(0.0);
-        for (i, gradient) in self.gradient.chunks_exact(columns).enumerate() {
-            let share = resize.rows.share[i] as f32;
-            for (row, share) in [
-                (resize.rows.low[i], 1.0 - share),
-                (resize.rows.high[i], share),
-            ] {
-                let wide = &mut self.wide[row * columns..][..columns];
-                for (sum, gradient) in wide.iter_mut().zip(gradient) {
-                    *sum += gradient * share;
+        let [width, columns] = [self.resize.input[1], self.resize.output[1]];
+        let Columns {
+            places,
+            weights,
+            step,
+        } = self.columns;
+        assert!(self.wide.len() == self.resize.row() && *step >= width.next_multiple_of(S::LANES));
+        for (of, dx) in self.rows.iter().zip(self.dx.chunks_exact_mut(width)) {
+            // SAFETY: as this function's own; places are columns, of which the row is as long, and all tables
+            // have whole vectors.
+            unsafe {
+                for at in (0..columns).step_by(S::LANES) {
+                    let mut sum = S::splat(0.0);
+                    for (i, &weight) in of.weights.iter().enumerate() {
+                        let gradient = &self.gradient[(of.first + i) * columns..][..columns];
+                        let gradient = S::load_part(gradient, at);
+                        sum = S::multiply_add(S::splat(weight), gradient, sum);
+                    }
+                    S::store(self.wide.as_mut_ptr().add(at), sum);
+                }
+                for at in (0..width).step_by(S::LANES) {
+                    let mut sum = S::splat(0.0);
+                    for start in (at..places.len()).step_by(*step) {
+                        let wide = S::gather(self.wide.as_ptr(), places.as_ptr().add(start));
+                        sum = S::multiply_add(S::load(weights.as_ptr().add(start)), wide, sum);
+                    }
+                    S::store_part(dx, at, sum);
                 }
             }
         }
-        let rows = self.wide.chunks_exact(columns);
-        for (wide, dx) in rows.zip(self.dx.chunks_exact_mut(width)) {
-            for (column, gradient) in wide.iter().enumerate() {
-                let share = resize.share[column];
-                dx[resize.low[column] as usize] += gradient * (1.0 - share);
-                dx[resize.high[column] as usize] += gradient * share;
+    }
+}
+
+/// What columns of the output each input column is a part of: the first of each, then the second, and so on.
+struct Columns {
+    /// `[which, input column]`.
+    places: Vec<i32>,
+    /// As many; 0 where an input column is a part of fewer.
+    weights: Vec<f32>,
+    /// From a list of all input columns to the next, whole vectors of any kind.
+    step: usize,
+}
+
+impl Columns {
+    fn new(shares: &[Share]) -> Self {
+        let step = shares.len().next_multiple_of(MOST_LANES);
+        let most = shares.iter().map(|share| share.weights.len()).max();
+        let most = most.unwrap_or(0);
+        let (mut places, mut weights) = (vec![0; most * step], vec![0.0; most * step]);
+        for (column, share) in shares.iter().enumerate() {
+            for (which, &weight) in share.weights.iter().enumerate() {
+                places[which * step + column] = (share.first + which) as i32;
+                weights[which * step + column] = weight;
             }
+        }
+        Self {
+            places,
+            weights,
+            step,
         }
     }
 }
