@@ -1,5 +1,7 @@
 //! The fast paths on the CPU backend.
 
+use std::mem::MaybeUninit;
+
 use burn::{
     backend::{
         Flex, TensorMetadata,
@@ -17,6 +19,7 @@ use crate::{
     normalisation,
     ops::{self, KernelOps},
     optional::Optional,
+    pieces,
     profile::{span, wrote},
     rectifier,
 };
@@ -29,7 +32,7 @@ impl<const N: usize> Numbers<N> {
         tensors
             .iter()
             .all(|t| t.dtype() == DType::F32)
-            .then(|| Self(tensors.map(FlexTensor::to_contiguous)))
+            .then(|| Self(tensors.map(|tensor| contiguous(tensor.clone()))))
     }
 
     pub(crate) fn slices(&self) -> [&[f32]; N] {
@@ -49,7 +52,36 @@ pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
 /// The tensor with its numbers side by side, which are its own if they were before: the handle
 /// that was handed over is given up.
 pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
-    tensor.to_contiguous()
+    match tensor.is_contiguous() {
+        false if let Some(together) = rows_together(&tensor) => together,
+        _ => tensor.to_contiguous(),
+    }
+}
+
+/// A tensor of `f32` whose numbers lie side by side but for the first axis, such as some channels of every image of
+/// maps, with all of them side by side. `None` where they lie otherwise.
+fn rows_together(tensor: &FlexTensor) -> Option<FlexTensor> {
+    let shape = tensor.shape();
+    let strides = tensor.layout().strides();
+    let mut length = 1;
+    for axis in (1..shape.num_dims()).rev() {
+        if shape[axis] != 1 && strides[axis] != length as isize {
+            return None;
+        }
+        length *= shape[axis];
+    }
+    let step = usize::try_from(*strides.first()?).ok()?;
+    if tensor.dtype() != DType::F32 || length == 0 {
+        return None;
+    }
+    let numbers: &[f32] = tensor.storage();
+    let start = tensor.layout().start_offset();
+    let copy = |row: usize, to: &mut [MaybeUninit<f32>]| {
+        to.write_copy_of_slice(&numbers[start + row * step..][..length]);
+    };
+    // SAFETY: a row is written whole.
+    let values = unsafe { pieces::filled(shape[0], length, copy) };
+    Some(self::tensor(values, shape))
 }
 
 fn geometry(x: &FlexTensor, weight: &FlexTensor, options: Conv2dOptions) -> Geometry {
