@@ -1,6 +1,6 @@
 //! The gradients.
 
-use std::ops::Range;
+use std::{mem::MaybeUninit, ops::Range};
 
 use rayon::prelude::*;
 
@@ -9,7 +9,10 @@ use super::{
     rows::{self, Row},
     span::{Gate, GradientSums, InputGradient},
 };
-use crate::simd::{self, dispatch};
+use crate::{
+    activation::Activation,
+    simd::{self, dispatch},
+};
 
 /// Gradients with respect to the input `[B, C, H, W]`, weight and bias `[C]`, and to the residual
 /// `[B, C, H, W]` where it was asked for; without the one that has taken the room of the output's
@@ -106,6 +109,8 @@ fn gradients(
         (None, false) => (maps.room(&mut x), None),
         (None, true) => (maps.room(&mut x), Some(maps.room(&mut residual))),
     };
+    // What a slow activation lets pass is computed once, and lies in the room for dx until that takes its place.
+    let passes_once = read.activation == Activation::Silu && !with_residual;
     let block = maps.block();
     let mut blocks = maps.blocks(x_room);
     let mut residual_blocks = match residual_room {
@@ -126,19 +131,29 @@ fn gradients(
                 // nothing is written before the sums are complete.
                 None => unsafe { residual.get(image).unwrap_or(&to[image]).assume_init_ref() },
             };
-            let of_channels: Vec<Coefficients> =
-                sums(maps, read, gradient_of_image, first..first + weight.len())
-                    .into_iter()
-                    .enumerate()
-                    .map(|(offset, sums)| {
-                        let of_channel = coefficients(first + offset, sums);
-                        weight[offset] = of_channel.weight;
-                        bias[offset] = sums[0] as f32;
-                        of_channel
-                    })
-                    .collect();
+            let channels = first..first + weight.len();
+            let sums = match passes_once {
+                true => {
+                    let gradient =
+                        |image| kept.map(|gradient| maps.some(gradient, image, channels.clone()));
+                    sums(maps, read, gradient, Some(&mut to[..]), channels.clone())
+                }
+                false => {
+                    let gradient = |image| Some(gradient_of_image(image));
+                    sums(maps, read, gradient, None, channels.clone())
+                }
+            };
+            let of_channels: Vec<Coefficients> = sums
+                .into_iter()
+                .enumerate()
+                .map(|(offset, sums)| {
+                    let of_channel = coefficients(first + offset, sums);
+                    weight[offset] = of_channel.weight;
+                    bias[offset] = sums[0] as f32;
+                    of_channel
+                })
+                .collect();
             if maps.are_small() {
-                let channels = first..first + of_channels.len();
                 let row = Row::new(maps, read, channels.clone());
                 let spread = |of: fn(&Coefficients) -> f32| {
                     let numbers: Vec<f32> = of_channels.iter().map(of).collect();
@@ -152,8 +167,12 @@ fn gradients(
                     dispatch(InputGradient {
                         x: row.x(image),
                         centre: &row.centre[..],
-                        gradient: kept.map(of_image),
-                        gate: row.gate(image),
+                        gradient: kept.filter(|_| !passes_once).map(of_image),
+                        gate: if passes_once {
+                            Gate::Open
+                        } else {
+                            row.gate(image)
+                        },
                         scale: &scale[..],
                         slope: &slope[..],
                         shift: &shift[..],
@@ -178,8 +197,12 @@ fn gradients(
                     dispatch(InputGradient {
                         x: maps.map(read.x, image, channel),
                         centre: read.centre[channel],
-                        gradient: kept.map(|gradient| maps.map(gradient, image, channel)),
-                        gate: read.gate(maps, image, channel),
+                        gradient: (kept.filter(|_| !passes_once))
+                            .map(|gradient| maps.map(gradient, image, channel)),
+                        gate: match passes_once {
+                            true => Gate::Open,
+                            false => read.gate(maps, image, channel),
+                        },
                         scale,
                         slope,
                         shift,
@@ -198,32 +221,36 @@ fn gradients(
 }
 
 /// Σ g and Σ g·(x − centre) of some channels; `gradient` is asked for these channels' gradient of
-/// the output by the number of an image.
-fn sums<'a>(
+/// the output by the number of an image. With `passed`, room for these channels of each image, g is written there;
+/// a gradient that is not given must lie there.
+pub(super) fn sums<'a>(
     maps: Maps,
     read: &Read<'_>,
-    gradient: impl Fn(usize) -> &'a [f32],
+    gradient: impl Fn(usize) -> Option<&'a [f32]>,
+    mut passed: Option<&mut [&mut [MaybeUninit<f32>]]>,
     channels: Range<usize>,
 ) -> Vec<[f64; 2]> {
     if maps.are_small() {
-        return rows::gradient_sums(maps, read, gradient, channels);
+        return rows::gradient_sums(maps, read, gradient, passed, channels);
     }
     let mut sums = vec![[0.0; 2]; channels.len()];
     for image in 0..maps.batch {
         if image + 1 < maps.batch {
             simd::prefetch(maps.some(read.x, image + 1, channels.clone()));
-            simd::prefetch(gradient(image + 1));
+            gradient(image + 1).into_iter().for_each(simd::prefetch);
             if let Output::Stored(output) = read.output {
                 simd::prefetch(maps.some(output, image + 1, channels.clone()));
             }
         }
-        let gradients = gradient(image).chunks_exact(maps.size);
-        for ((channel, gradient), sums) in channels.clone().zip(gradients).zip(&mut sums) {
+        let gradient = gradient(image);
+        for ((offset, channel), sums) in channels.clone().enumerate().zip(&mut sums) {
+            let its = offset * maps.size..(offset + 1) * maps.size;
             let of_map = dispatch(GradientSums {
                 x: maps.map(read.x, image, channel),
                 centre: read.centre[channel],
-                gradient,
+                gradient: gradient.map(|gradient| &gradient[its.clone()]),
                 gate: read.gate(maps, image, channel),
+                passed: passed.as_mut().map(|rooms| &mut rooms[image][its]),
             });
             for (sum, of_map) in sums.iter_mut().zip(of_map) {
                 *sum += f64::from(of_map);
@@ -291,7 +318,12 @@ mod tests {
             };
             let [x, gradient] = [1, 2].map(|seed| numbers(maps.count(), seed));
             let [weight, bias] = [3, 4].map(|seed| numbers(channels, seed));
-            for activation in [Activation::Identity, Activation::Relu, Activation::Relu6] {
+            for activation in [
+                Activation::Identity,
+                Activation::Relu,
+                Activation::Relu6,
+                Activation::Silu,
+            ] {
                 let normed = forward(maps, [&x, &weight, &bias], None, 1e-5, activation);
                 let scaling = [&normed.scale[..], &bias].concat();
                 let run = |output, with_residual, given| {
@@ -322,6 +354,16 @@ mod tests {
                         bits(&found.bias),
                     )
                 };
+                if activation == Activation::Silu {
+                    // Told by what it was given alone; its gradient passes it once or twice.
+                    let computed = Output::Computed(&scaling);
+                    let [found, given] = [false, true].map(|given| run(computed, false, given));
+                    assert!(found == given, "{maps:?} {activation:?}");
+                    let (dx, _, weight, bias) = run(computed, true, false);
+                    let (found_dx, _, found_weight, found_bias) = found;
+                    assert!((found_dx, found_weight, found_bias) == (dx, weight, bias));
+                    continue;
+                }
                 for with_residual in [false, true] {
                     let stored = Output::Stored(&normed.output);
                     let expected = run(stored, with_residual, false);

@@ -4,9 +4,12 @@
 //! channel is spread over its positions instead, so that all passes run over whole vectors. Sums are taken
 //! position by position, in `f32` over a few images and in `f64` over those, then over the positions of a map.
 
-use std::ops::Range;
+use std::{mem::MaybeUninit, ops::Range};
 
-use super::{Maps, Output, Read, span::Gate};
+use super::{
+    Maps, Output, Read,
+    span::{Gate, gradient_at},
+};
 use crate::simd::{self, Kernel, Simd, as_room, dispatch};
 
 /// Images whose sums are taken in `f32`.
@@ -100,20 +103,21 @@ pub(super) fn mean_and_squares(maps: Maps, x: &[f32], channels: Range<usize>) ->
         .collect()
 }
 
-/// Σ g and Σ g·(x − centre) of some channels; `gradient` is asked for these channels' gradient of the output by the
-/// number of an image.
+/// [`super::backward::sums`] of small maps.
 pub(super) fn gradient_sums<'a>(
     maps: Maps,
     read: &Read<'_>,
-    gradient: impl Fn(usize) -> &'a [f32],
+    gradient: impl Fn(usize) -> Option<&'a [f32]>,
+    mut passed: Option<&mut [&mut [MaybeUninit<f32>]]>,
     channels: Range<usize>,
 ) -> Vec<[f64; 2]> {
     let row = Row::new(maps, read, channels.clone());
-    let [mut sums, mut products] = [(); 2].map(|()| Sums::new(channels.len() * maps.size));
+    let length = channels.len() * maps.size;
+    let [mut sums, mut products] = [(); 2].map(|()| Sums::new(length));
     for image in 0..maps.batch {
         if image + 1 < maps.batch {
             simd::prefetch(maps.some(read.x, image + 1, channels.clone()));
-            simd::prefetch(gradient(image + 1));
+            gradient(image + 1).into_iter().for_each(simd::prefetch);
             if let Output::Stored(output) = read.output {
                 simd::prefetch(maps.some(output, image + 1, channels.clone()));
             }
@@ -123,6 +127,7 @@ pub(super) fn gradient_sums<'a>(
             centre: &row.centre,
             gradient: gradient(image),
             gate: row.gate(image),
+            passed: passed.as_mut().map(|rooms| &mut *rooms[image]),
             sums: &mut sums.few,
             products: &mut products.few,
         });
@@ -240,8 +245,10 @@ impl Kernel for AddSquares<'_> {
 struct AddGradients<'a> {
     x: &'a [f32],
     centre: &'a [f32],
-    gradient: &'a [f32],
+    /// As in [`super::span::GradientSums`].
+    gradient: Option<&'a [f32]>,
     gate: Gate<'a, &'a [f32]>,
+    passed: Option<&'a mut [MaybeUninit<f32>]>,
     sums: &'a mut [f32],
     products: &'a mut [f32],
 }
@@ -251,13 +258,18 @@ impl Kernel for AddGradients<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: as this function's own; `at` stays inside all, which are equally long.
+        // SAFETY: as this function's own; `at` stays inside all, which are equally long, and a room that is read from
+        // holds numbers.
         unsafe {
+            let mut passed = self.passed;
             for at in (0..self.x.len()).step_by(S::LANES) {
                 let centre = S::load_part(self.centre, at);
                 let distance = S::subtract(S::load_part(self.x, at), centre);
-                let gradient = S::load_part(self.gradient, at);
+                let gradient = gradient_at::<S>(self.gradient, passed.as_deref(), at);
                 let gradient = self.gate.passed::<S>(at, distance, gradient);
+                if let Some(passed) = &mut passed {
+                    S::store_part(passed, at, gradient);
+                }
                 let sum = S::add(S::load_part(self.sums, at), gradient);
                 S::store_part(as_room(self.sums), at, sum);
                 let product = S::load_part(self.products, at);

@@ -172,8 +172,11 @@ impl<F: Factor> Gate<'_, F> {
 pub(super) struct GradientSums<'a> {
     pub x: &'a [f32],
     pub centre: f32,
-    pub gradient: &'a [f32],
+    /// The gradient of the output. Where it is not given it must lie in the room for g.
+    pub gradient: Option<&'a [f32]>,
     pub gate: Gate<'a>,
+    /// Room for g, where that is wanted.
+    pub passed: Option<&'a mut [MaybeUninit<f32>]>,
 }
 
 impl Kernel for GradientSums<'_> {
@@ -181,18 +184,44 @@ impl Kernel for GradientSums<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) -> [f32; 2] {
-        // SAFETY: as this function's own; `at` stays inside all maps, which are equally long.
+        // SAFETY: as this function's own; `at` stays inside all maps, which are equally long, and a room that is
+        // read from holds numbers.
         unsafe {
             let centre = S::splat(self.centre);
+            let mut passed = self.passed;
             let mut sums = [S::splat(0.0); 2];
             for at in (0..self.x.len()).step_by(S::LANES) {
                 let distance = S::subtract(S::load_part(self.x, at), centre);
-                let gradient = S::load_part(self.gradient, at);
+                let gradient = gradient_at::<S>(self.gradient, passed.as_deref(), at);
                 let gradient = self.gate.passed::<S>(at, distance, gradient);
+                if let Some(passed) = &mut passed {
+                    S::store_part(passed, at, gradient);
+                }
                 sums[0] = S::add(sums[0], gradient);
                 sums[1] = S::multiply_add(gradient, distance, sums[1]);
             }
             [S::sum(sums[0]), S::sum(sums[1])]
+        }
+    }
+}
+
+/// The vector at `at` of a gradient, or of the room that it lies in where it is not given.
+///
+/// # Safety
+/// The processor must have the instruction set of `S`; there must be one of the two, `at` must lie in it, and a room
+/// must hold numbers.
+#[inline(always)]
+pub(super) unsafe fn gradient_at<S: Simd>(
+    gradient: Option<&[f32]>,
+    room: Option<&[MaybeUninit<f32>]>,
+    at: usize,
+) -> S::Vector {
+    // SAFETY: as this function's own.
+    unsafe {
+        match (gradient, room) {
+            (Some(gradient), _) => S::load_part(gradient, at),
+            (None, Some(room)) => S::load_part(room.assume_init_ref(), at),
+            (None, None) => S::splat(0.0),
         }
     }
 }
