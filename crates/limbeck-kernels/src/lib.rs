@@ -37,6 +37,7 @@ mod pooling;
 mod product;
 mod profile;
 mod quantise;
+mod recompute;
 mod rectifier;
 mod resize;
 mod scratch;
@@ -69,7 +70,9 @@ pub use layer_norm::layer_norm;
 pub use likelihood::pixel_log_likelihood;
 pub use linear::linear;
 pub use mapped_file::MappedFile;
-pub use memory::{AlignedAllocator, keep_freed_memory};
+pub use memory::{
+    AlignedAllocator, forget_most_held, held_memory, keep_freed_memory, most_held_memory,
+};
 pub use optimizer::{
     AdamWStep, AdamWTensors, SgdStep, adamw_step, moving_average, sgd_step, sum_of_squares,
 };
@@ -77,6 +80,7 @@ pub use peak::multiply_add_peak;
 pub use pooling::{Pool2dOptions, adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use profile::{Between, Operation, Profile, profile};
 pub use quantise::{Levels, RowCodes, quantise, quantise_rows, value_range};
+pub use recompute::{apart, recomputed};
 pub use rectifier::relu;
 pub use resize::{Interpolation, resize};
 pub use silu::silu;

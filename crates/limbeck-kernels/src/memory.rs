@@ -3,6 +3,7 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     ptr,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 /// Tells the allocator of the C library to keep freed memory instead of handing every large buffer
@@ -70,9 +71,47 @@ fn grow_heap_in_large_pages() {
     }
 }
 
+/// Bytes of large buffers that are there.
+static HELD: AtomicUsize = AtomicUsize::new(0);
+/// The most that there have been since [`forget_most_held`].
+static MOST_HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// Notes that a large buffer of `size` bytes is there from now on. A step of training asks for some
+/// thousands, so that counting them costs nothing that could be measured.
+fn count(size: usize) {
+    let held = HELD.fetch_add(size, Ordering::Relaxed) + size;
+    MOST_HELD.fetch_max(held, Ordering::Relaxed);
+}
+
+/// Notes that such a buffer is no more.
+fn discount(size: usize) {
+    HELD.fetch_sub(size, Ordering::Relaxed);
+}
+
+/// Bytes of the buffers of at least 4 KiB that the program holds, of all its threads; `None` where its
+/// allocator is not [`AlignedAllocator`], which counts them.
+pub fn held_memory() -> Option<usize> {
+    let most = MOST_HELD.load(Ordering::Relaxed);
+    (most > 0).then(|| HELD.load(Ordering::Relaxed))
+}
+
+/// The most of them since [`forget_most_held`], or since the program began.
+pub fn most_held_memory() -> Option<usize> {
+    let most = MOST_HELD.load(Ordering::Relaxed);
+    (most > 0).then_some(most)
+}
+
+/// Lets [`most_held_memory`] begin anew with what is held now.
+pub fn forget_most_held() {
+    // Not 0 even where nothing is held, which would say that nobody counts.
+    if most_held_memory().is_some() {
+        MOST_HELD.store(HELD.load(Ordering::Relaxed).max(1), Ordering::Relaxed);
+    }
+}
+
 /// The system's allocator, with large buffers beginning at cache lines: vectors as wide as a line
-/// then never touch two of them. To be made a program's `#[global_allocator]`; a library leaves the
-/// choice to it.
+/// then never touch two of them. It counts their bytes ([`held_memory`]). To be made a program's
+/// `#[global_allocator]`; a library leaves the choice to it.
 ///
 /// The system is asked for a line more than is needed, not for the alignment: glibc reuses what was
 /// freed for requests of the same size, but hardly for aligned ones.
@@ -126,7 +165,10 @@ unsafe impl GlobalAlloc for AlignedAllocator {
         // SAFETY: as this function's own.
         unsafe {
             match Self::with_line(layout) {
-                Some(longer) => Self::at_line(System.alloc(longer)),
+                Some(longer) => {
+                    count(longer.size());
+                    Self::at_line(System.alloc(longer))
+                }
                 None => System.alloc(layout),
             }
         }
@@ -136,7 +178,10 @@ unsafe impl GlobalAlloc for AlignedAllocator {
         // SAFETY: as this function's own.
         unsafe {
             match Self::with_line(layout) {
-                Some(longer) => Self::at_line(System.alloc_zeroed(longer)),
+                Some(longer) => {
+                    count(longer.size());
+                    Self::at_line(System.alloc_zeroed(longer))
+                }
                 None => System.alloc_zeroed(layout),
             }
         }
@@ -148,6 +193,7 @@ unsafe impl GlobalAlloc for AlignedAllocator {
         unsafe {
             match Self::with_line(layout) {
                 Some(longer) => {
+                    discount(longer.size());
                     let distance = usize::from(memory.sub(1).read());
                     System.dealloc(memory.sub(distance), longer);
                 }
@@ -171,6 +217,8 @@ unsafe impl GlobalAlloc for AlignedAllocator {
                     if moved.is_null() {
                         return moved;
                     }
+                    count(new.size());
+                    discount(longer.size());
                     let to = moved.add(Self::distance(moved));
                     // The distance is written over what was before only once that has been moved.
                     ptr::copy(moved.add(distance), to, kept);

@@ -14,6 +14,7 @@ mod catalogue {
     mod joint_task;
     mod labels;
     mod procedures;
+    mod recompute;
     mod rehearsal;
     mod resume;
     mod scene;

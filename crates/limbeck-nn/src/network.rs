@@ -354,6 +354,14 @@ impl Network {
         pass.fewest_normalised()
     }
 
+    /// How many units it consists of that a training pass can forget and compute again
+    /// ([`Store::recompute_units`]); 0 of a network that has none.
+    pub fn units(&self) -> usize {
+        let mut pass = Pass::counting(&self.store, Taps::none());
+        self.architecture.forward(&mut pass, self.blank_image());
+        pass.units()
+    }
+
     /// A copy for inference alone: each batch norm that directly follows a convolution is folded
     /// into it. What is such a copy already, that of [`Network::in_integers`] too, stays as it is.
     pub fn frozen(&self) -> Self {

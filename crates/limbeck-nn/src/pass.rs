@@ -1,6 +1,10 @@
 //! One forward pass.
 
-use std::collections::BTreeMap;
+mod recompute;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor};
 
@@ -64,6 +68,12 @@ pub struct Pass<'a> {
     norm_inputs: Option<Vec<NormInput>>,
     /// What becomes of layers that run in whole numbers.
     integers: Option<InIntegers>,
+    /// Units that have run so far.
+    units: usize,
+    /// Parameters that were read, where that is noted.
+    reads: Option<RefCell<BTreeSet<ParameterId>>>,
+    /// The store's numbers without their gradients, once a unit has needed them.
+    constants: Option<Arc<Store>>,
 }
 
 /// A pass in whole numbers, or one that is watched to find out how to run in them.
@@ -97,6 +107,9 @@ impl<'a> Pass<'a> {
                 .clone()
                 .filter(|_| mode == Mode::Evaluate)
                 .map(|integers| InIntegers::Running(Running::new(integers))),
+            units: 0,
+            reads: None,
+            constants: None,
         }
     }
 

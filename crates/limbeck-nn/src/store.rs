@@ -70,6 +70,8 @@ pub struct Store {
     pub(crate) folded_norm: HashMap<ParameterId, ()>,
     /// Whether batch norms use their running statistics in training too, and keep them.
     pub(crate) norms_frozen: bool,
+    /// Whether training passes keep of each unit of the network its input alone.
+    pub(crate) recomputes_units: bool,
     /// Bits of layers that have few.
     pub(crate) quantisation: Option<Arc<Quantisation>>,
     /// Layers that run in whole numbers.
@@ -88,6 +90,7 @@ impl Store {
             folded_bias: HashMap::new(),
             folded_norm: HashMap::new(),
             norms_frozen: false,
+            recomputes_units: false,
             quantisation: None,
             integers: None,
             device: device.clone(),
@@ -99,6 +102,13 @@ impl Store {
     /// and its copies: for batches too small for statistics of their own.
     pub fn freeze_norms(&mut self) {
         self.norms_frozen = true;
+    }
+
+    /// Has training passes over this store and its copies keep of each unit of the network
+    /// ([`crate::Pass::unit`]) its input alone, and the backward pass compute the unit again: less memory
+    /// for more work, and the same bits.
+    pub fn recompute_units(&mut self) {
+        self.recomputes_units = true;
     }
 
     /// Where the tensors live.
@@ -214,6 +224,23 @@ impl Store {
             }
         }
         tracked
+    }
+
+    /// Whether any entry records gradients.
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.entries.iter().any(|entry| entry.value.is_tracked())
+    }
+
+    /// A copy of which nothing records gradients, and whose units are kept.
+    pub(crate) fn constants(&self) -> Self {
+        let mut constants = self.clone();
+        constants.recomputes_units = false;
+        for entry in &mut constants.entries {
+            if entry.value.is_tracked() {
+                entry.value = entry.value.clone().inner();
+            }
+        }
+        constants
     }
 
     /// The gradient of each entry, flat, in the store's order; `None` for entries that are not

@@ -26,7 +26,7 @@ use limbeck_nn::{
 use limbeck_report::{EpochRow, Evaluation, TRAIN, VALIDATION};
 use logs::Logs;
 use material::Material;
-pub(crate) use material::{loader_config, with_domains};
+pub(crate) use material::{PREFETCH, loader_config, with_domains};
 use state::State;
 
 use crate::{

@@ -26,6 +26,7 @@ pub mod hint_pairs;
 pub mod job;
 mod label_space;
 pub mod latency;
+pub mod memory;
 pub mod metric;
 pub mod model_facts;
 pub mod model_source;

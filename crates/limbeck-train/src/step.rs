@@ -96,14 +96,18 @@ impl Learner {
         recipe: &Recipe,
     ) -> Result<Self, TrainError> {
         let mut cast = cast;
-        if recipe.task.frozen_norms {
-            let networks: Vec<String> = cast
-                .members()
-                .filter(|(_, member)| matches!(member, Member::Network(_)))
-                .map(|(name, _)| name.to_owned())
-                .collect();
-            for name in networks {
-                cast.store_mut(&name)?.freeze_norms();
+        let networks: Vec<String> = cast
+            .members()
+            .filter(|(_, member)| matches!(member, Member::Network(_)))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        for name in networks {
+            let store = cast.store_mut(&name)?;
+            if recipe.task.frozen_norms {
+                store.freeze_norms();
+            }
+            if recipe.train.recompute {
+                store.recompute_units();
             }
         }
         let mut learner = Self {

@@ -129,7 +129,8 @@ impl Architecture for CifarMobileNetV2 {
         pass.tap_map("stem", &x);
         for (index, stage) in self.blocks.iter().enumerate() {
             for block in stage {
-                x = block.forward(pass, x);
+                let block = block.clone();
+                x = pass.unit(x, move |pass, x| block.forward(pass, x));
             }
             if let Some(stage) = STAGE_ENDS.iter().position(|&end| end == index) {
                 pass.tap_map(&format!("stage{}.preact", stage + 1), &x);

@@ -87,7 +87,10 @@ impl Architecture for ShuffleNetV1 {
         for (index, stage) in (1..).zip(&self.stages) {
             for (i, block) in stage.iter().enumerate() {
                 let preact = (i + 1 == stage.len()).then(|| format!("stage{index}.preact"));
-                x = block.forward_relu(pass, x, preact.as_deref());
+                let block = *block;
+                x = pass.unit(x, move |pass, x| {
+                    block.forward_relu(pass, x, preact.as_deref())
+                });
             }
             pass.tap_map(&format!("stage{index}"), &x);
         }
@@ -106,7 +109,7 @@ impl Architecture for ShuffleNetV1 {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct ShuffleBlock {
     layers: [ConvNorm; 3],
     /// Groups of the first convolution, and of the shuffle after it.

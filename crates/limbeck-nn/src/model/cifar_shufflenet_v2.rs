@@ -89,10 +89,12 @@ impl Architecture for ShuffleNetV2 {
         let mut x = self.conv1.forward_relu(pass, images);
         pass.tap_map("stem", &x);
         for (index, (down, blocks)) in (1..).zip(&self.stages) {
-            x = down.forward(pass, x);
-            let preact = format!("stage{index}.preact");
+            let down = *down;
+            x = pass.unit(x, move |pass, x| down.forward(pass, x));
             for (i, block) in blocks.iter().enumerate() {
-                x = block.forward(pass, x, (i + 1 == blocks.len()).then_some(&preact));
+                let block = *block;
+                let preact = (i + 1 == blocks.len()).then(|| format!("stage{index}.preact"));
+                x = pass.unit(x, move |pass, x| block.forward(pass, x, preact.as_ref()));
             }
             pass.tap_map(&format!("stage{index}"), &x);
         }
@@ -131,7 +133,7 @@ fn depthwise(channels: usize, stride: usize) -> Conv2dConfig {
 }
 
 /// Two branches over all channels, each halving the size.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct DownBlock {
     layers: [ConvNorm; 5],
 }
@@ -169,7 +171,7 @@ impl DownBlock {
 }
 
 /// One half of the channels is handed on, the other goes through three convolutions.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct BasicBlock {
     layers: [ConvNorm; 3],
 }

@@ -117,11 +117,15 @@ impl Architecture for Vgg {
             if (1..=3).contains(&index) || (index == 4 && height == POOLED_ONCE_MORE) {
                 x = max_pool2d(pass, x, 2, 2, 0);
             }
-            for (i, layer) in block.iter().enumerate() {
-                let ends = i + 1 == block.len() && index > 0;
-                let preact = ends.then(|| format!("stage{index}.preact"));
-                x = layer.forward_relu_tapped(pass, x, preact.as_deref());
-            }
+            let block = block.clone();
+            x = pass.unit(x, move |pass, x| {
+                let layers = block.iter().enumerate();
+                layers.fold(x, |x, (i, layer)| {
+                    let ends = i + 1 == block.len() && index > 0;
+                    let preact = ends.then(|| format!("stage{index}.preact"));
+                    layer.forward_relu_tapped(pass, x, preact.as_deref())
+                })
+            });
             match index {
                 0 => pass.tap_map("stem", &x),
                 _ => pass.tap_map(&format!("stage{index}"), &x),

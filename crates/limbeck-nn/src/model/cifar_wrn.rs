@@ -150,7 +150,8 @@ impl Architecture for WideResNet {
         for (index, stage) in self.stages.iter().enumerate() {
             for (i, block) in stage.iter().enumerate() {
                 let ends = (i == 0 && index > 0).then(|| format!("stage{index}.preact"));
-                x = block.forward(pass, x, ends.as_deref());
+                let block = *block;
+                x = pass.unit(x, move |pass, x| block.forward(pass, x, ends.as_deref()));
                 pass.tap_map(&format!("block{number}"), &x);
                 number += 1;
             }
@@ -207,7 +208,7 @@ impl WideStage {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct WideBlock {
     bn1: BatchNorm2d,
     /// `conv1` and `bn2`.

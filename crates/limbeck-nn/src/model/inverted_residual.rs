@@ -26,7 +26,7 @@ pub(crate) struct InvertedShape {
 /// added where the shapes agree.
 ///
 /// Sandler et al. "MobileNetV2: Inverted Residuals and Linear Bottlenecks". CVPR 2018, table 1.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct InvertedResidual {
     /// Each followed by the activation.
     active: Vec<ConvNorm>,

@@ -101,10 +101,13 @@ impl Architecture for MobileNetV1 {
         let mut x = self.first.forward_relu(pass, images);
         pass.tap_map("stem", &x);
         for (index, [depthwise, pointwise]) in (1..).zip(&self.layers) {
-            x = depthwise.forward_relu(pass, x);
             let stage = STAGE_ENDS.iter().position(|&end| end == index);
             let preact = stage.map(|stage| format!("stage{}.preact", stage + 1));
-            x = pointwise.forward_relu_tapped(pass, x, preact.as_deref());
+            let (depthwise, pointwise) = (*depthwise, *pointwise);
+            x = pass.unit(x, move |pass, x| {
+                let x = depthwise.forward_relu(pass, x);
+                pointwise.forward_relu_tapped(pass, x, preact.as_deref())
+            });
             if let Some(stage) = stage {
                 pass.tap_map(&format!("stage{}", stage + 1), &x);
             }

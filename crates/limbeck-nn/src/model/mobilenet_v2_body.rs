@@ -121,7 +121,8 @@ impl MobileNetV2Body {
         pass.tap_map("features.0", &x);
         pass.tap_map("stem", &x);
         for (index, block) in (1..).zip(&self.blocks) {
-            x = block.forward(pass, x);
+            let block = block.clone();
+            x = pass.unit(x, move |pass, x| block.forward(pass, x));
             pass.tap_map(&format!("features.{index}"), &x);
             if let Some(stage) = stage_ending(index) {
                 pass.tap_map(&format!("stage{stage}.preact"), &x);

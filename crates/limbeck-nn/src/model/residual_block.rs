@@ -42,7 +42,7 @@ pub(crate) struct BlockShape {
 }
 
 /// Two or three convolutions beside the identity, or a 1×1 projection where shapes differ.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ResidualBlock {
     /// Each followed by ReLU.
     inner: Vec<ConvNorm>,

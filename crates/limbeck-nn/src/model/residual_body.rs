@@ -137,7 +137,8 @@ impl ResidualBody {
                     pass.tap_map(&preact, &sum);
                     x = block.activate(pass, sum);
                 } else {
-                    x = block.forward_relu(pass, x);
+                    let block = block.clone();
+                    x = pass.unit(x, move |pass, x| block.forward_relu(pass, x));
                 }
                 pass.tap_map(&format!("block{number}"), &x);
                 number += 1;

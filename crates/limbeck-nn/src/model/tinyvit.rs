@@ -325,7 +325,8 @@ impl Architecture for TinyVit {
         let mut map = self.stem[1].forward(pass, x);
         pass.tap_map("stem", &map);
         for (index, block) in self.bottlenecks.iter().enumerate() {
-            map = block.forward(pass, map);
+            let block = *block;
+            map = pass.unit(map, move |pass, x| block.forward(pass, x));
             pass.tap_map(&format!("block{index}"), &map);
         }
         pass.tap_map("stage1", &map);

@@ -276,7 +276,8 @@ impl Architecture for VisionTransformer {
         let last = self.blocks.len().saturating_sub(1);
         if self.reads_prefix_alone(pass) {
             let x = self.run_blocks(pass, x, 0..last, grid);
-            let x = self.blocks[last].forward_of(pass, x, 0..self.config.prefix());
+            let (block, prefix) = (self.blocks[last], self.config.prefix());
+            let x = pass.unit(x, move |pass, x| block.forward_of(pass, x, 0..prefix));
             return self.classify(pass, x, grid);
         }
         let x = self.run_blocks(pass, x, 0..self.blocks.len(), grid);

@@ -58,7 +58,7 @@ pub struct VqAutoencoder {
 }
 
 /// ReLU, 3×3, ReLU, 1×1, added to what came in.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct ResidualBlock {
     inner: Conv2d,
     outer: Conv2d,
@@ -173,8 +173,8 @@ impl VqAutoencoder {
             x = relu(down.forward(pass, x));
             pass.tap_map(&format!("stage{}", i + 1), &x);
         }
-        for block in &self.encoder_blocks {
-            x = block.forward(pass, x);
+        for &block in &self.encoder_blocks {
+            x = pass.unit(x, move |pass, x| block.forward(pass, x));
         }
         let latent = self.to_latent.forward(pass, relu(x));
         pass.tap_map("latent", &latent);
@@ -194,8 +194,8 @@ impl VqAutoencoder {
     /// Quantised latents `[B, D, H / f, W / f]` → images `[B, C, H, W]`.
     pub fn decode(&self, pass: &mut Pass<'_>, quantised: Tensor<4>) -> Tensor<4> {
         let mut x = self.from_latent.forward(pass, quantised);
-        for block in &self.decoder_blocks {
-            x = block.forward(pass, x);
+        for &block in &self.decoder_blocks {
+            x = pass.unit(x, move |pass, x| block.forward(pass, x));
         }
         let mut x = relu(x);
         for up in &self.ups {

@@ -221,6 +221,7 @@ impl Store {
 impl Pass<'_> {
     /// The parameter behind `id`: of a layer of few bits, its levels.
     pub fn get<const D: usize>(&self, id: ParameterId) -> Tensor<D> {
+        self.note_read(id);
         let store = self.store();
         if store.quantisation.is_none() || self.is_counting() {
             return store.get(id);

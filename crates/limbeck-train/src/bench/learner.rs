@@ -6,7 +6,7 @@ use limbeck_data::Batch;
 use limbeck_methods::{
     Classifier, HeldOut, Images, Probe, Progress, Questions, STUDENT, Teacher, TeacherNetwork,
 };
-use limbeck_nn::{Network, TaskKind};
+use limbeck_nn::{InputShape, Network, TaskKind};
 use serde_json::Value;
 
 use super::noise;
@@ -26,6 +26,8 @@ const EPOCHS: usize = 240;
 
 pub(super) struct BenchLearner {
     learner: Learner,
+    kind: TaskKind,
+    input: InputShape,
     /// What its stage sees.
     pub batch: Batch,
     /// Steps of an epoch.
@@ -47,11 +49,13 @@ impl BenchLearner {
         settings: &BTreeMap<String, Value>,
         batch: usize,
         optimizer: &OptimizerRecipe,
+        recompute: bool,
     ) -> Result<Self, TrainError> {
-        let recipe = Recipe {
+        let mut recipe = Recipe {
             optimizer: optimizer.clone(),
             ..Recipe::default()
         };
+        recipe.train.recompute = recompute;
         let input = student.input();
         let kind = student.task().unwrap_or(TaskKind::Classification);
         let images = noise::TRAINING_IMAGES.max(batch);
@@ -90,9 +94,16 @@ impl BenchLearner {
         Ok(Self {
             batch: noise::batch(kind, input, batch, learner.stage().images),
             learner,
+            kind,
+            input,
             steps: images.div_ceil(batch),
             step: 0,
         })
+    }
+
+    /// What its stage sees, with so many images.
+    pub fn batch_of(&self, images: usize) -> Batch {
+        noise::batch(self.kind, self.input, images, self.images())
     }
 
     /// What the method asks its teacher.

@@ -119,8 +119,9 @@ impl LossBench<'_> {
         let student = build(self.student, self.input, 0)?;
         let optimizer = OptimizerRecipe::default();
         let settings = BTreeMap::new();
-        let mut learner =
-            BenchLearner::new(student, None, BASELINE, &settings, self.batch, &optimizer)?;
+        let mut learner = BenchLearner::new(
+            student, None, BASELINE, &settings, self.batch, &optimizer, false,
+        )?;
         let batch = learner.batch.clone();
         let mut stopwatch = Stopwatch::new();
         for _ in 0..self.runs.min(STUDENT_RUNS) {

@@ -38,37 +38,3 @@ impl Machine {
         }
     }
 }
-
-/// Most bytes of memory that this process has held at once, where the system tells it (Linux).
-pub fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    high_water_mark(&status)
-}
-
-/// `VmHWM` of `/proc/self/status`, in bytes; the file has KiB (proc_pid_status(5)).
-fn high_water_mark(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_high_water_mark_is_read() {
-        let status = "Name:\tlimbeck\nVmPeak:\t  900 kB\nVmHWM:\t   12 kB\nVmRSS:\t 8 kB\n";
-        assert_eq!(high_water_mark(status), Some(12 * 1024));
-        assert_eq!(high_water_mark("Name:\tlimbeck\n"), None);
-        assert_eq!(high_water_mark("VmHWM:\tmuch\n"), None);
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn this_process_holds_memory() {
-        assert!(peak_memory().unwrap() > 1 << 20);
-    }
-}

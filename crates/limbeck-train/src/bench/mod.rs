@@ -26,7 +26,7 @@ pub use convolution::{Convolution, ConvolutionTimes, measure_convolutions};
 pub use data::{DataBench, DataRates};
 pub use detection::{PrecisionBench, PrecisionTimes, SuppressionBench, SuppressionTimes};
 pub use loss::LossBench;
-pub use machine::{Machine, peak_memory};
+pub use machine::Machine;
 pub use neighbours::{NeighboursBench, NeighboursTimes};
 pub use network::{NetworkBench, NetworkTimes};
 pub use step::{StepBench, StepTimes, TeacherTimes};

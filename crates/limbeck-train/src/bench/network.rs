@@ -13,10 +13,12 @@ use limbeck_nn::{
 use super::{
     learner::BenchLearner,
     noise,
+    step::predicted,
     stopwatch::{Stopwatch, watched},
 };
 use crate::{
     TrainError,
+    memory::peak_memory,
     recipe::{OptimizerName, OptimizerRecipe},
 };
 
@@ -37,6 +39,8 @@ pub struct NetworkBench<'a> {
     pub training: Option<OptimizerName>,
     /// Watch as many runs of each part once more, operation by operation.
     pub profile: bool,
+    /// Whether its units are computed again in the backward pass.
+    pub recompute: bool,
 }
 
 /// Medians of what was asked for, and the work in it.
@@ -54,6 +58,11 @@ pub struct NetworkTimes {
     pub training_flops: f64,
     /// Where the time of all runs of each part went, by its name: `inference`, `whole numbers`, `training`.
     pub profiles: Vec<(&'static str, Profile)>,
+    /// Most bytes that the process had held when training steps were all that it had done, where the
+    /// system tells it.
+    pub step_memory: Option<u64>,
+    /// What steps with few images had foretold of it.
+    pub predicted_memory: Option<u64>,
 }
 
 impl NetworkBench<'_> {
@@ -73,21 +82,20 @@ impl NetworkBench<'_> {
             width,
             ..
         } = self.network.input();
+        let mut learner = None;
+        let (mut step_memory, mut predicted_memory) = (None, None);
+        if let Some(name) = self.training {
+            let learner = learner.insert(self.learner(name)?);
+            predicted_memory = predicted(learner, None, self.batch)?;
+            for _ in 0..2 {
+                learner.learn(learner.batch.clone(), None)?;
+            }
+            step_memory = peak_memory();
+        }
         let images = noise::tensor([self.batch, channels, height, width]);
         let frozen = self.network.frozen();
         let in_whole_numbers = match self.quantised {
             Some(bits) => Some(in_whole_numbers(self.network, bits, images.clone())?),
-            None => None,
-        };
-        let mut learner = match self.training {
-            Some(name) => {
-                let optimizer = OptimizerRecipe::of(name);
-                let network = self.network.clone();
-                let settings = BTreeMap::new();
-                let learner =
-                    BenchLearner::new(network, None, BASELINE, &settings, self.batch, &optimizer)?;
-                Some(learner)
-            }
             None => None,
         };
         for _ in 0..self.runs {
@@ -124,7 +132,21 @@ impl NetworkBench<'_> {
             inference_flops,
             training_flops: 3.0 * inference_flops,
             profiles,
+            step_memory,
+            predicted_memory,
         })
+    }
+
+    fn learner(&self, optimizer: OptimizerName) -> Result<BenchLearner, TrainError> {
+        BenchLearner::new(
+            self.network.clone(),
+            None,
+            BASELINE,
+            &BTreeMap::new(),
+            self.batch,
+            &OptimizerRecipe::of(optimizer),
+            self.recompute,
+        )
     }
 }
 

@@ -12,12 +12,15 @@ use serde_json::Value;
 use super::{
     cached_teacher::{cached, contents},
     learner::BenchLearner,
-    machine::peak_memory,
     stopwatch::{Stopwatch, watched},
     stored::Stored,
 };
 use crate::{
-    TrainError, blueprint::build, cache::StoredTeacher, recipe::OptimizerRecipe,
+    TrainError,
+    blueprint::build,
+    cache::StoredTeacher,
+    memory::{StepMemory, peak_memory},
+    recipe::OptimizerRecipe,
     teacher::FrozenTeacher,
 };
 
@@ -43,6 +46,8 @@ pub struct StepTimes {
     pub step_memory: Option<u64>,
     /// Where the time of all whole steps that were watched went, where that was asked for.
     pub profile: Option<Profile>,
+    /// What steps with few images had foretold of it.
+    pub predicted_memory: Option<u64>,
 }
 
 /// The frozen teacher's part of a step.
@@ -65,6 +70,10 @@ pub struct StepBench<'a> {
     pub method: &'a str,
     /// Its settings, by method; what is missing takes its default.
     pub settings: &'a BTreeMap<String, Value>,
+    /// How gradients change weights.
+    pub optimizer: &'a OptimizerRecipe,
+    /// Whether the units of networks in training are computed again in the backward pass.
+    pub recompute: bool,
     /// What goes into the student.
     pub input: InputShape,
     /// Images per step.
@@ -130,7 +139,8 @@ impl StepBench<'_> {
             self.method,
             self.settings,
             self.batch,
-            &OptimizerRecipe::default(),
+            self.optimizer,
+            self.recompute,
         )
     }
 
@@ -148,6 +158,7 @@ impl StepBench<'_> {
 
     fn alone(&self) -> Result<StepTimes, TrainError> {
         let mut learner = self.learner(None)?;
+        let predicted_memory = predicted(&mut learner, None, self.batch)?;
         let batch = learner.batch.clone();
         let mut stopwatch = Stopwatch::new();
         let step_memory = memory_of_steps(&mut learner, None)?;
@@ -165,6 +176,7 @@ impl StepBench<'_> {
             step_flops: flops,
             step_memory,
             profile,
+            predicted_memory,
         })
     }
 
@@ -174,6 +186,7 @@ impl StepBench<'_> {
         network: &Network,
         teacher: &FrozenTeacher,
     ) -> Result<StepTimes, TrainError> {
+        let predicted_memory = predicted(&mut learner, Some(teacher), self.batch)?;
         let batch = learner.batch.clone();
         let step_memory = memory_of_steps(&mut learner, Some(teacher))?;
         let stored = Stored::new(teacher);
@@ -224,6 +237,7 @@ impl StepBench<'_> {
             step_flops: student_flops + teacher_flops,
             step_memory,
             profile,
+            predicted_memory,
         })
     }
 }
@@ -260,6 +274,19 @@ fn memory_of_steps(
         learner.learn(learner.batch.clone(), teacher)?;
     }
     Ok(peak_memory())
+}
+
+/// What steps of `learner` with few images say of the memory of those with `batch`.
+pub(super) fn predicted(
+    learner: &mut BenchLearner,
+    teacher: Option<&dyn Teacher>,
+    batch: usize,
+) -> Result<Option<u64>, TrainError> {
+    let memory = StepMemory::measured([1, batch], |images| {
+        let few = learner.batch_of(images);
+        learner.learn(few, teacher)
+    })?;
+    Ok(memory.map(|memory| memory.of(batch, 0)))
 }
 
 /// `network` as a teacher of images that are as it wants them.

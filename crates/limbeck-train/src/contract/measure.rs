@@ -15,6 +15,7 @@ const RUNS: usize = 5;
 /// As [`NetworkBench::run`].
 pub(super) fn images_per_second(network: &Network) -> Result<f64, crate::TrainError> {
     let bench = NetworkBench {
+        recompute: false,
         network,
         batch: BATCH,
         runs: RUNS,

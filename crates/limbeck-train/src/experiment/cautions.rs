@@ -4,7 +4,7 @@ use limbeck_methods::{Procedure, Stage, unreached_weights};
 use limbeck_nn::{Network, TaskKind};
 
 use super::Plan;
-use crate::{TrainError, cache::cache_folder};
+use crate::{TrainError, cache::cache_folder, recipe::Recipe};
 
 /// Settings that would not do what they say, a line each.
 pub(super) fn cautions(plan: &Plan, student: &Network) -> Result<Vec<String>, TrainError> {
@@ -70,6 +70,18 @@ pub(super) fn check_weights(plan: &Plan, procedure: &dyn Procedure) -> Result<()
         ));
     }
     Ok(())
+}
+
+/// Refuses to compute units again of a student that has none.
+pub(super) fn check_units(recipe: &Recipe, student: &Network) -> Result<(), TrainError> {
+    if !recipe.train.recompute || student.units() > 0 {
+        return Ok(());
+    }
+    Err(TrainError::Setting(format!(
+        "train.recompute forgets what blocks compute and computes it again, and `{}` has no blocks that \
+         could be told apart; leave it out, and set data.batch to less where memory is short",
+        student.name()
+    )))
 }
 
 /// Images of a batch below which its statistics are said to be noisy: the neighbouring pixels of one

@@ -9,7 +9,7 @@ use limbeck_nn::Network;
 use limbeck_report::{Evaluation, Results};
 
 use super::{
-    Plan, check_images, series_folder, sharing,
+    Plan, check_images, memory_in_words, series_folder, sharing,
     summary::{self, ReadBack, Trained},
     upper_bound::UpperBound,
 };
@@ -74,6 +74,13 @@ fn perform(
     let bound = plan.upper_bound.as_ref().map(|bound| &bound.validation);
     if !check_images(plan.dataset.parts().chain(bound), observer, interrupt)? {
         return Ok(RunEnd::Interrupted);
+    }
+    let (note, warning) = memory_in_words(&plan.memory()?);
+    if let Some(note) = note {
+        observer.note(&note);
+    }
+    if let Some(warning) = warning {
+        observer.warn(&warning);
     }
     let run = Run::new(plan, folder, interrupt)?;
     let mut teacher = plan.teacher.clone();

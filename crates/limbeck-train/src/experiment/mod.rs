@@ -13,6 +13,7 @@ mod images;
 mod made_images;
 mod mask_content;
 mod measured_on;
+mod memory;
 mod moved;
 mod named_network;
 mod plan;
@@ -34,6 +35,7 @@ mod upper_bound;
 
 pub use execute::{RunEnd, execute};
 pub(crate) use images::check_images;
+pub use memory::{TrainingMemory, memory_in_words};
 pub use moved::find_data;
 pub use plan::Plan;
 pub use run::run;

@@ -9,7 +9,7 @@ use limbeck_nn::InputShape;
 
 use super::{
     box_content::check_boxes,
-    cautions::{cautions, check_batch, check_weights},
+    cautions::{cautions, check_batch, check_units, check_weights},
     chosen_method::ChosenMethod,
     mask_content::{check_masks, padded_crops},
     questions::{check_questions, storable},
@@ -252,6 +252,7 @@ impl Plan {
         let (student, start) = plan.start(plan.recipe.train.seed)?;
         notes.extend(start);
         warnings.extend(cautions(&plan, &student)?);
+        check_units(&plan.recipe, &student)?;
         check_batch(&plan, &student)?;
         if let Some(teacher) = plan
             .teacher

@@ -6,6 +6,9 @@ use limbeck_methods::{HeldOut, Images};
 use super::Job;
 use crate::{TrainError, held_out::HeldOutImages, recipe::Recipe, step::Learner};
 
+/// Batches that are loaded ahead, at least.
+pub(crate) const PREFETCH: usize = 4;
+
 /// What a job's stages train on.
 pub(super) struct Material {
     pub train: Part,
@@ -85,7 +88,7 @@ pub(crate) fn loader_config(
         shuffle: true,
         drop_last: train.len() >= batch,
         workers: recipe.data.workers,
-        prefetch: 4,
+        prefetch: PREFETCH,
         seed,
         view_seed: recipe.data.view_seed,
         repeats_after: recipe.data.views,

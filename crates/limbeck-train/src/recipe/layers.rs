@@ -255,6 +255,7 @@ impl Recipe {
         recipe.data.path = String::new();
         recipe.data.workers = 0;
         recipe.train.threads = None;
+        recipe.train.recompute = false;
         let digest = Sha256::digest(recipe.to_toml()?);
         Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }

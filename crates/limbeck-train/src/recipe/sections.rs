@@ -519,6 +519,11 @@ pub struct TrainRecipe {
     pub average_ramp: Option<f64>,
     /// Batches whose gradients are averaged into one step. Default 1.
     pub accumulate: usize,
+    /// Whether each unit of the networks in training (a residual block, a transformer block, a stage of
+    /// convolutions) keeps its input alone, and is computed once more in the backward pass: for large images
+    /// and small machines. Default false. Results are the same bits; steps take longer.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub recompute: bool,
     /// What the best epoch is chosen by on the validation part: `accuracy`, or `recall` for
     /// embeddings, which then is measured of all networks on the test part too. Default
     /// `accuracy`.
@@ -574,6 +579,7 @@ impl Default for TrainRecipe {
             average: None,
             average_ramp: None,
             accumulate: 1,
+            recompute: false,
             choose_by: ChooseBy::Accuracy,
             choose: None,
             choose_epochs: 5,

@@ -103,6 +103,9 @@ pub struct NetworkArguments {
     /// Optimiser of the training step
     #[arg(long, value_enum, default_value_t = NetworkOptimizer::Sgd)]
     pub optimizer: NetworkOptimizer,
+    /// Compute blocks again in the backward pass, as train.recompute has it
+    #[arg(long)]
+    pub recompute: bool,
     /// Images per run
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub batch: usize,
@@ -150,7 +153,7 @@ pub struct StepArguments {
     /// Method
     #[arg(long, value_name = "NAME", default_value = "kd")]
     pub method: String,
-    /// A setting of it, such as method.wtakd.assistants=resnet20
+    /// A setting of it, such as method.wtakd.assistants=resnet20, of the optimiser, or train.recompute=true
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Images per step
@@ -356,6 +359,11 @@ const NETWORK_KEYS: &str = keys!(
                       ms, images_per_second, gflops, peak_share; null where not measured. A
                       training step is counted as three forward passes
   profile             with --profile: an object by part, such as training, of what is listed below
+  recompute           what was asked for
+  step_memory_bytes   most memory that the process has held for training steps; null where unknown
+                      or not measured
+  predicted_memory_bytes
+                      what steps with few images had foretold of it
 "
     profile
 );
@@ -387,6 +395,8 @@ const STEP_KEYS: &str = keys!(
   step_memory_bytes   most memory that the process has held for whole steps, before the teacher's
                       outputs were kept at hand; null where unknown
   profile             with --profile: of the whole step, what is listed below
+  predicted_memory_bytes
+                      what steps with few images had foretold of it
 "
     profile
 );

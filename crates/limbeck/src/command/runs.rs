@@ -8,7 +8,7 @@ use limbeck::methods::BASELINE;
 use limbeck::report::{AGREEMENT, Results, SeedResult};
 use limbeck::train::TrainError;
 use limbeck::train::cache::stored_fit;
-use limbeck::train::experiment::{Plan, RunEnd, arrange, execute};
+use limbeck::train::experiment::{Plan, RunEnd, TrainingMemory, arrange, execute, memory_in_words};
 use limbeck::train::named_model::told_fit;
 use limbeck::train::observer::Observer;
 use limbeck::train::recipe::{Layers, Recipe};
@@ -183,21 +183,40 @@ pub fn refuse_existing(out: Option<&Path>) -> anyhow::Result<()> {
 
 /// The recipe goes to standard output, so that it can be kept; the rest to standard error.
 pub fn describe(plan: &Plan, json: bool, quiet: bool) -> anyhow::Result<()> {
+    let memory = threads::compute(|| plan.memory())?;
+    let (note, warning) = memory_in_words(&memory);
+    let warnings: Vec<&String> = plan.warnings.iter().chain(&warning).collect();
     if json {
-        return print_json(
-            &json!({ "notes": plan.notes, "warnings": plan.warnings, "recipe": plan.recipe.to_toml()? }),
-        );
+        let memory: Vec<Value> = memory.iter().map(memory_as_json).collect();
+        return print_json(&json!({
+            "notes": plan.notes,
+            "warnings": warnings,
+            "memory": memory,
+            "recipe": plan.recipe.to_toml()?,
+        }));
     }
     if !quiet {
-        for note in &plan.notes {
+        for note in plan.notes.iter().chain(&note) {
             eprintln!("{note}");
         }
     }
-    for warning in &plan.warnings {
+    for warning in warnings {
         eprintln!("warning: {warning}");
     }
     write!(stdout().lock(), "{}", plan.recipe.to_toml()?)?;
     Ok(())
+}
+
+/// What a training needs, for machines.
+fn memory_as_json(memory: &TrainingMemory) -> Value {
+    let mut object = Map::new();
+    object.insert("training".to_owned(), json!(memory.training));
+    let (key, value) = match &memory.bytes {
+        Ok(bytes) => ("bytes", json!(bytes)),
+        Err(reason) => ("not_known", json!(reason)),
+    };
+    object.insert(key.to_owned(), value);
+    Value::Object(object)
 }
 
 /// Prints one value on standard output.

@@ -106,7 +106,10 @@ impl Stage {
         let attention = format!("attention{number}");
         for (index, block) in self.blocks.iter().enumerate() {
             let is_last = index + 1 == self.blocks.len();
-            x = block.forward(pass, x, grid, is_last.then_some(attention.as_str()));
+            let (block, attention) = (*block, is_last.then(|| attention.clone()));
+            x = pass.unit(x, move |pass, x| {
+                block.forward(pass, x, grid, attention.as_deref())
+            });
         }
         let map = tokens_to_map(self.norm.forward(pass, x), grid);
         pass.tap_map(&format!("stage{number}"), &map);
@@ -126,7 +129,7 @@ struct BlockShape {
 
 /// Attention, then a perceptron with a depthwise convolution inside (Mix-FFN, equation 3), each
 /// behind a layer norm and added to what it reads.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Block {
     norm1: LayerNorm,
     attention: ReducedAttention,

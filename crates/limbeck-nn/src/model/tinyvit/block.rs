@@ -22,7 +22,7 @@ fn depthwise(channels: usize, stride: usize) -> Conv2dConfig {
 
 /// 1×1 to more channels, depthwise 3×3, 1×1 back, plus the input, then GELU: MobileNetV2's block
 /// with GELU, and one more after the sum. The last scale starts at 0.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Bottleneck {
     expand: ConvNorm,
     depthwise: ConvNorm,

@@ -69,13 +69,17 @@ impl VisionTransformer {
     ) -> Tensor<3> {
         let (mut x, width) = (tokens, self.config.width);
         for index in blocks {
-            let block = &self.blocks[index];
-            x = block.forward_showing(pass, x, &format!("attention{index}"), |pass, qkv| {
-                for (place, name) in PROJECTIONS.iter().enumerate() {
-                    pass.tap(&format!("{name}{index}"), || {
-                        self.feature_on(&qkv.clone().narrow(2, place * width, width), grid)
-                    });
-                }
+            let (block, prefix) = (self.blocks[index], self.config.prefix());
+            x = pass.unit(x, move |pass, x| {
+                block.forward_showing(pass, x, &format!("attention{index}"), |pass, qkv| {
+                    for (place, name) in PROJECTIONS.iter().enumerate() {
+                        pass.tap(&format!("{name}{index}"), || Feature::Tokens {
+                            tokens: qkv.clone().narrow(2, place * width, width),
+                            prefix,
+                            grid,
+                        });
+                    }
+                })
             });
             pass.tap(&format!("block{index}"), || self.feature_on(&x, grid));
             if let Some(stage) = stage_ends(self.blocks.len()).position(|end| end == index) {

@@ -29,7 +29,7 @@ impl BlockConfig {
 }
 
 /// Convolution, batch norm, activation: `conv.*` and `bn.*`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::model) struct ConvUnit {
     convolution: ConvNorm,
     activation: Activation,
@@ -78,7 +78,7 @@ impl ConvUnit {
 }
 
 /// Every other pixel as a channel, then a 3×3 convolution: `conv.conv.*` and `conv.bn.*`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::model) struct Focus {
     unit: ConvUnit,
 }
@@ -103,7 +103,7 @@ impl Focus {
 }
 
 /// A 1×1 and a 3×3 convolution, `cv1` and `cv2`, with a way past them where that is wanted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Bottleneck {
     first: ConvUnit,
     second: ConvUnit,
@@ -132,7 +132,7 @@ impl Bottleneck {
 
 /// Half of the channels through bottlenecks (`cv1`, `m.*`), half past them (`cv2`), and both together
 /// through `cv3`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::model) struct C3 {
     through: ConvUnit,
     past: ConvUnit,
@@ -171,7 +171,7 @@ const SIDES: [usize; 3] = [5, 9, 13];
 
 /// The largest numbers of three neighbourhoods beside the map itself, between the 1×1 convolutions
 /// `cv1` and `cv2` (SPP, and SPPF where one pooling follows the other).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::model) struct PooledPyramid {
     before: ConvUnit,
     after: ConvUnit,

@@ -100,8 +100,14 @@ impl Layer {
         match self {
             Self::Unit(unit) => unit.forward(pass, x),
             Self::Focus(focus) => focus.forward(pass, x),
-            Self::C3(block) => block.forward(pass, x, before),
-            Self::Pool(pool) => pool.forward(pass, x, before),
+            Self::C3(block) => {
+                let (block, before) = (block.clone(), before.map(str::to_owned));
+                pass.unit(x, move |pass, x| block.forward(pass, x, before.as_deref()))
+            }
+            Self::Pool(pool) => {
+                let (pool, before) = (pool.clone(), before.map(str::to_owned));
+                pass.unit(x, move |pass, x| pool.forward(pass, x, before.as_deref()))
+            }
             Self::Up => {
                 let [_, _, height, width] = x.dims();
                 resize_nearest(x, [2 * height, 2 * width])

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     MOST_IMAGES, MOST_RUNS, check,
-    report::{Speed, insert, print_json, print_table},
+    report::{Speed, StepBytes, insert, print_json, print_table},
     threads,
 };
 use crate::arguments::ConvolutionArguments;
@@ -46,6 +46,7 @@ pub fn run(arguments: &ConvolutionArguments) -> anyhow::Result<()> {
         runs,
         &machine,
         &rows,
+        StepBytes::default(),
     )
 }
 

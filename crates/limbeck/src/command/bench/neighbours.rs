@@ -5,7 +5,7 @@ use serde_json::{Map, json};
 
 use super::{
     MOST_RUNS, check,
-    report::{Speed, insert, print_json, print_table},
+    report::{Speed, StepBytes, insert, print_json, print_table},
     threads,
 };
 use crate::arguments::NeighboursArguments;
@@ -63,5 +63,5 @@ pub fn run(arguments: &NeighboursArguments) -> anyhow::Result<()> {
         ("vote".to_owned(), speed(times.vote_ms)),
         ("product alone".to_owned(), speed(times.product_ms)),
     ];
-    print_table(&title, runs, &machine, &rows)
+    print_table(&title, runs, &machine, &rows, StepBytes::default())
 }

@@ -10,11 +10,12 @@ use serde_json::{Map, json};
 
 use super::{
     MOST_IMAGES, MOST_RUNS, check, profile,
-    report::{Speed, insert, print_json, print_table},
+    report::{Speed, StepBytes, insert, print_json, print_table},
     threads,
 };
 use crate::arguments::{NetworkArguments, NetworkOptimizer, NetworkPart};
 use crate::command::inspect::{MOST_CLASSES, parse_input};
+use crate::exit::Usage;
 
 /// Measures the network asked for.
 pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
@@ -35,6 +36,13 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
         classes,
     };
     let network = build(&entry.name, input, 0)?;
+    if arguments.recompute && network.units() == 0 {
+        let text = format!(
+            "--recompute computes blocks again, and `{}` has none that could be told apart",
+            entry.name
+        );
+        return Err(Usage(text).into());
+    }
     threads::set(arguments.measure.threads)?;
     let machine = Machine::measured();
     let (optimizer, optimizer_name) = match arguments.optimizer {
@@ -48,6 +56,7 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
         inference: arguments.only != Some(NetworkPart::Training),
         quantised: arguments.quantise.map(Bits::new).transpose()?,
         profile: arguments.profile,
+        recompute: arguments.recompute,
         training: (arguments.only != Some(NetworkPart::Inference)).then_some(optimizer),
     };
     let times = threads::compute(|| bench.run())?;
@@ -61,6 +70,10 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
         ("training", times.training_ms, times.training_flops),
     ]
     .map(|(name, ms, flops)| (name, ms.map(|ms| Speed { ms, flops })));
+    let memory = StepBytes {
+        predicted: times.predicted_memory,
+        measured: times.step_memory,
+    };
     let images_per_second = |speed: Speed| arguments.batch as f64 / speed.ms * 1e3;
     if arguments.measure.json {
         let mut keys = Map::from_iter(
@@ -70,6 +83,7 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
                 ("input", json!([channels, height, width])),
                 ("classes", json!(classes)),
                 ("optimizer", json!(optimizer_name)),
+                ("recompute", json!(arguments.recompute)),
                 ("params", json!(network.store.trained_count())),
                 ("macs", json!(network.cost().macs)),
             ]
@@ -89,6 +103,7 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
             });
             keys.insert("profile".to_owned(), told.collect());
         }
+        memory.insert(&mut keys);
         return print_json(keys, runs, &machine);
     }
     let rows: Vec<(String, Speed)> = parts
@@ -104,7 +119,7 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
         "{}, {channels}×{height}×{width}, {classes} classes, {optimizer_name}, batch {}",
         entry.name, arguments.batch
     );
-    print_table(&title, runs, &machine, &rows)?;
+    print_table(&title, runs, &machine, &rows, memory)?;
     for (part, found) in &times.profiles {
         profile::print(part, found, runs, &machine)?;
     }

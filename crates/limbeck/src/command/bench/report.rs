@@ -2,7 +2,7 @@
 
 use std::io::{Write, stdout};
 
-use limbeck::train::bench::{Machine, peak_memory};
+use limbeck::train::{bench::Machine, memory::peak_memory};
 use serde_json::{Map, Value, json};
 
 /// Milliseconds, and how much work was done in them.
@@ -49,12 +49,45 @@ pub fn print_json(
     Ok(())
 }
 
-/// Prints what was measured on what, one line for each of `rows`, and the memory.
+/// Most bytes that the process held in training steps: what steps with few images foretold, and what it
+/// was.
+#[derive(Clone, Copy, Default)]
+pub struct StepBytes {
+    pub predicted: Option<u64>,
+    pub measured: Option<u64>,
+}
+
+impl StepBytes {
+    /// Adds both to `keys`.
+    pub fn insert(self, keys: &mut Map<String, Value>) {
+        keys.insert("step_memory_bytes".to_owned(), json!(self.measured));
+        keys.insert("predicted_memory_bytes".to_owned(), json!(self.predicted));
+    }
+
+    fn write(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let Some(measured) = self.measured else {
+            return Ok(());
+        };
+        write!(out, "\nmemory of steps {:.0} MB", measured as f64 / 1e6)?;
+        if let Some(predicted) = self.predicted {
+            let megabytes = predicted as f64 / 1e6;
+            write!(
+                out,
+                ", {megabytes:.0} MB predicted from steps with few images"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints what was measured on what, one line for each of `rows`, and the memory: that of training
+/// `steps` where there are some.
 pub fn print_table(
     title: &str,
     runs: usize,
     machine: &Machine,
     rows: &[(String, Speed)],
+    steps: StepBytes,
 ) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     write_heading(&mut out, title, runs, machine)?;
@@ -69,6 +102,7 @@ pub fn print_table(
             100.0 * speed.peak_share(machine)
         )?;
     }
+    steps.write(&mut out)?;
     write_memory(&mut out)
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 
 use super::{
     MOST_IMAGES, MOST_RUNS, check, profile,
-    report::{Speed, insert, print_json, print_table},
+    report::{Speed, StepBytes, insert, print_json, print_table},
     threads,
 };
 use crate::arguments::StepArguments;
@@ -27,7 +27,8 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
     for assignment in &arguments.set {
         layers.set(assignment)?;
     }
-    let settings = layers.resolve()?.method.values();
+    let recipe = layers.resolve()?;
+    let settings = recipe.method.values();
     threads::set(arguments.measure.threads)?;
     let machine = Machine::measured();
     let bench = StepBench {
@@ -35,6 +36,8 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
         student: &arguments.student,
         method: &arguments.method,
         settings: &settings,
+        optimizer: &recipe.optimizer,
+        recompute: recipe.train.recompute,
         input: InputShape {
             channels,
             height,
@@ -48,6 +51,10 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
         profile: arguments.profile,
     };
     let times = threads::compute(|| bench.run())?;
+    let memory = StepBytes {
+        predicted: times.predicted_memory,
+        measured: times.step_memory,
+    };
     let of_teacher = times
         .teacher
         .map(|TeacherTimes { ms, flops }| Speed { ms, flops });
@@ -80,7 +87,7 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
         for (name, speed) in parts.into_iter().filter(|(name, _)| asked(name)) {
             insert(speed, &mut keys, name, &machine);
         }
-        keys.insert("step_memory_bytes".to_owned(), json!(times.step_memory));
+        memory.insert(&mut keys);
         if let Some(found) = &times.profile {
             let told = profile::json(found, runs, &machine);
             keys.insert("profile".to_owned(), told);
@@ -102,7 +109,7 @@ pub fn run(arguments: &StepArguments) -> anyhow::Result<()> {
         .zip(parts)
         .filter_map(|(name, (_, speed))| Some((name.to_owned(), speed?)))
         .collect();
-    print_table(&title, runs, &machine, &rows)?;
+    print_table(&title, runs, &machine, &rows, memory)?;
     match &times.profile {
         Some(found) => profile::print("whole step", found, runs, &machine),
         None => Ok(()),
