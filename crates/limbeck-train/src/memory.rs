@@ -71,6 +71,9 @@ const FIRST: usize = 2;
 const TOUCHED: f64 = 10e6;
 /// Share of the buffers that lies unused between them, where that could not be seen.
 const BETWEEN: f64 = 0.05;
+/// The most of it that is believed to grow with the buffers: the few of small steps have a great deal
+/// between them that many do not.
+const MOST_BETWEEN: f64 = 0.1;
 
 /// The most memory that steps of training hold, by the number of their images.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,8 +156,9 @@ impl StepMemory {
         // Buffers leave the more between them, the larger they are; what the first steps touch stays the same.
         let more = match last.process {
             Some(process) => {
-                let more = process as f64 - besides - last.held as f64;
-                more.min(TOUCHED) + (more - TOUCHED).max(0.0) * held / last.held.max(1) as f64
+                let seen = process as f64 - besides - last.held as f64;
+                let share = (seen - TOUCHED) / last.held.max(1) as f64;
+                seen + share.clamp(0.0, MOST_BETWEEN) * (held - last.held as f64)
             }
             None => TOUCHED + BETWEEN * held,
         };
@@ -219,6 +223,8 @@ mod tests {
             memory(&points, Some(236)).of(16, 0),
             (50 + 240 + 10 + 24) * MB
         );
+        let much = memory(&points, Some(260)).of(16, 0);
+        assert_eq!(much, (50 + 240 + 50 + 8) * MB);
         // Of a process that has held more before it is not seen.
         assert_eq!(memory(&points, None).of(16, 0), (50 + 240 + 10 + 12) * MB);
         assert_eq!(memory(&[(3, 50)], Some(105)).of(3, 0), 105 * MB);

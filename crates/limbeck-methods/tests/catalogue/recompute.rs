@@ -56,7 +56,9 @@ fn methods_of_segmentation_train_the_same_numbers() {
 
 #[test]
 fn methods_of_detection_train_the_same_numbers() {
-    for entry in serving(TaskKind::Detection) {
+    // One needs a second domain, the other maps that can be cut.
+    let serving = serving(TaskKind::Detection);
+    for entry in serving.filter(|entry| !["ssdayolo", "mgram"].contains(&entry.id)) {
         check(entry.id, || Rehearsal::detecting(entry.id, json!({})));
     }
 }

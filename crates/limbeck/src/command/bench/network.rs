@@ -36,6 +36,7 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
         classes,
     };
     let network = build(&entry.name, input, 0)?;
+    threads::set(arguments.measure.threads)?;
     if arguments.recompute && network.units() == 0 {
         let text = format!(
             "--recompute computes blocks again, and `{}` has none that could be told apart",
@@ -43,7 +44,6 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
         );
         return Err(Usage(text).into());
     }
-    threads::set(arguments.measure.threads)?;
     let machine = Machine::measured();
     let (optimizer, optimizer_name) = match arguments.optimizer {
         NetworkOptimizer::Sgd => (OptimizerName::Sgd, "sgd"),
