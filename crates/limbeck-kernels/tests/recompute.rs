@@ -1,4 +1,5 @@
 //! Units that the backward pass runs once more.
+#![allow(clippy::unwrap_used, reason = "all of this file is tests")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -340,7 +340,8 @@ impl Architecture for TinyVit {
             };
             pass.tap(&format!("merging{}", stage + 1), || feature(&x));
             for block in blocks {
-                x = block.forward(pass, x, grid);
+                let block = *block;
+                x = pass.unit(x, move |pass, x| block.forward(pass, x, grid));
                 pass.tap(&format!("block{index}"), || feature(&x));
                 index += 1;
             }

@@ -109,7 +109,7 @@ pub(super) struct WindowBlockShape {
 }
 
 /// Attention in windows, a depthwise convolution over the whole map, a perceptron.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct WindowBlock {
     attention: WindowAttention,
     norm: LayerNorm,

@@ -63,8 +63,12 @@ impl WindowAttention {
         let (queries, keys, values) = (part(0), part(1), part(2));
         let queries = queries.mul_scalar(1.0 / (per_head as f64).sqrt());
         let scores = pass.matmul(queries, keys.transpose()) + self.bias(pass);
+        let shares = match pass.is_training() {
+            true => softmax_as_recorded(scores),
+            false => softmax(scores, 3),
+        };
         let mixed = pass
-            .matmul(softmax(scores, 3), values)
+            .matmul(shares, values)
             .swap_dims(1, 2)
             .reshape([batch, tokens, width]);
         self.proj.forward(pass, mixed)
@@ -79,6 +83,15 @@ impl WindowAttention {
             .select(1, indices)
             .reshape([1, self.heads, tokens, tokens])
     }
+}
+
+/// The softmax of the last axis by the operations that burn records gradients of. Where none are recorded
+/// its own is another, whose last bits differ: a block that is computed again would not be the same.
+fn softmax_as_recorded(scores: Tensor<4>) -> Tensor<4> {
+    let largest = scores.clone().inner().max_dim(3);
+    let exponentials = (scores - largest).exp();
+    let sum = exponentials.clone().sum_dim(3);
+    exponentials / sum
 }
 
 /// For each pair of tokens of a window, the place of their distance in `attention_biases`: rows
