@@ -1,7 +1,7 @@
 """The networks of Limbeck's zoo that are compared, in PyTorch.
 
 Layer by layer as in crates/limbeck-nn/src/model: cifar_resnet.rs, cifar_mobilenetv2.rs, vit.rs,
-deeplabv3.rs, segformer.rs.
+deeplabv3.rs, segformer.rs. Swin is torchvision's, TinyViT timm's.
 """
 
 import torch
@@ -130,7 +130,7 @@ class TransformerBlock(nn.Module):
 
 
 class ViTTiny(nn.Module):
-    """deit_tiny_patch16_224: 12 blocks of width 192 with 3 heads, drop path up to 0.1."""
+    """deit_tiny_patch16_224: 12 blocks of width 192 with 3 heads, drop path up to 0.1; others by width and heads."""
 
     def __init__(self, classes=1000, width=192, depth=12, heads=3):
         super().__init__()
@@ -242,22 +242,43 @@ class DeepLabV3ResNet18(nn.Module):
 
 
 class SegFormer(nn.Module):
-    """segformer_b0, as Hugging Face's transformers has it, with random weights."""
+    """segformer_b0, as Hugging Face's transformers has it, with random weights; others by their settings."""
 
-    def __init__(self, classes=19):
+    def __init__(self, classes=19, **settings):
         super().__init__()
         from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
-        self.network = SegformerForSemanticSegmentation(SegformerConfig(num_labels=classes))
+        config = SegformerConfig(num_labels=classes, **settings)
+        self.network = SegformerForSemanticSegmentation(config)
 
     def forward(self, x):
         return (self.network(pixel_values=x).logits,)
+
+
+def segformer_b2():
+    widths = [64, 128, 320, 512]
+    return SegFormer(hidden_sizes=widths, depths=[3, 4, 6, 3], decoder_hidden_size=768)
+
+
+def swin_tiny():
+    """torchvision's, with random weights and its own drop path."""
+    from torchvision.models import swin_t
+
+    return swin_t(weights=None)
+
+
+def tiny_vit():
+    """timm's, with random weights."""
+    from timm import create_model
+
+    return create_model("tiny_vit_5m_224")
 
 
 # By Limbeck's name, an ending apart: how it is made, side of the images, classes. Those that segment give logits
 # and, where they have one, those of an auxiliary head.
 SEGMENTATION = {
     "segformer_b0": (SegFormer, 256, 19),
+    "segformer_b2": (segformer_b2, 256, 19),
     "deeplabv3_resnet18": (DeepLabV3ResNet18, 192, 19),
 }
 NETWORKS = {
@@ -267,6 +288,9 @@ NETWORKS = {
     "resnet32x4": (lambda: ResNetX4(32), 32, 100),
     "mobilenetv2": (MobileNetV2, 32, 100),
     "deit_tiny_patch16_224": (ViTTiny, 224, 1000),
+    "deit_small_patch16_224": (lambda: ViTTiny(width=384, heads=6), 224, 1000),
+    "swin_tiny_patch4_window7_224": (swin_tiny, 224, 1000),
+    "tiny_vit_5m_224": (tiny_vit, 224, 1000),
     "vit_nano_patch1": (PixelTransformer, 28, 10),
     "vit_nano_patch1_explicit": (lambda: PixelTransformer(ExplicitBlock), 28, 10),
 }

@@ -4,14 +4,14 @@
 #   bench/peer.sh > bench/RESULTS.md
 #   bench/peer.sh --only conv --rounds 2
 #
-# --venv DIR          virtual environment, made where missing, with torch, torchvision, numpy, transformers and
-#                     pycocotools from PyPI
+# --venv DIR          virtual environment, made where missing, with torch, torchvision, numpy, transformers, timm
+#                     and pycocotools from PyPI
 #                     (default: target/peer)
 # --torch-step FILE   torch_step.py for the rows that it measures (default:
 #                     ../shared/bench/torch_step.py beside the repository, where it exists)
 # Everything else goes to table.py: --only conv,frozen,resnet,kd,cache,cached,mobilenet,vit,
-# segformer,deeplab,yolov5,detect,integers,masked,pixels,neighbours,suppression,precision,cwd,cirkd,transkd,data (this
-# one with --pairs DIR, a folder of images with masks)
+# swin,frozen_small,segformer,deeplab,yolov5,detect,integers,masked,pixels,neighbours,suppression,precision,
+# cwd,cirkd,transkd,data (this one with --pairs DIR, a folder of images with masks)
 # --rounds N --runs N --threads N --batch N --keep-memory (PyTorch's allocator keeps freed memory, as
 # Limbeck's does) --wrap COMMAND (starts each measurement).
 #
@@ -39,7 +39,7 @@ python=${PEER_PYTHON:-}
 if [ -z "$python" ]; then
   python=$venv/bin/python
   [ -x "$python" ] || python3 -m venv "$venv" >&2
-  "$python" -c 'import numpy, pycocotools, torch, torchvision, transformers' 2> /dev/null || "$python" -m pip install torch torchvision numpy transformers pycocotools >&2
+  "$python" -c 'import numpy, pycocotools, timm, torch, torchvision, transformers' 2> /dev/null || "$python" -m pip install torch torchvision numpy transformers timm pycocotools >&2
 fi
 
 limbeck=${LIMBECK:-}

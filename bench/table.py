@@ -192,6 +192,26 @@ class Network:
         return [self.row]
 
 
+class Several:
+    """Works that are asked for together."""
+
+    def __init__(self, *works):
+        self.works = works
+
+    def round(self, runner, number):
+        for work in self.works:
+            work.round(runner, number)
+
+    def rows(self):
+        return [row for work in self.works for row in work.rows()]
+
+
+def frozen(title, name, batch, sizes=()):
+    """The forward pass of a frozen network."""
+    label = f"frozen {title}, batch {batch}), forward"
+    return Network(label, 0.6, "inference", name, 5, sizes=sizes, batch=batch)
+
+
 class Terms:
     """Terms of a method, forward and backward, from made-up outputs; and the memory that it takes."""
 
@@ -544,6 +564,25 @@ def works():
         ),
         "vit": Network(
             "ViT-tiny (224), training step", 1.2, "training", "deit_tiny_patch16_224", 1, "adamw"
+        ),
+        "swin": Network(
+            "Swin-T (224, batch 8), training step",
+            0.6,
+            "training",
+            "swin_tiny_patch4_window7_224",
+            3,
+            "adamw",
+            batch=8,
+        ),
+        "frozen_small": Several(
+            frozen("ViT-small (224", "deit_small_patch16_224", 8),
+            frozen(
+                "SegFormer-B2 (256x256",
+                "segformer_b2",
+                4,
+                ("--input", "3x256x256", "--classes", "19"),
+            ),
+            frozen("TinyViT-5M (224", "tiny_vit_5m_224", 16),
         ),
         "segformer": Network(
             "SegFormer-B0 (256x256, batch 4), training step",

@@ -1,6 +1,9 @@
 //! The activations that are fused with what comes before them.
 
-use crate::{elementary::exponential, simd::Simd};
+use crate::{
+    elementary::{DENSITY_SCALE, exponential, normal_distribution},
+    simd::Simd,
+};
 
 /// What is done to each number last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,12 +23,21 @@ pub enum Activation {
     /// Elfwing, Uchibe and Doya. "Sigmoid-weighted linear units for neural network function
     /// approximation in reinforcement learning". 2018.
     Silu,
+    /// `x·Φ(x)` with Φ the standard normal distribution.
+    ///
+    /// Hendrycks and Gimpel. "Gaussian Error Linear Units (GELUs)". 2016.
+    Gelu,
 }
 
 /// The bound of [`Activation::Relu6`].
 pub(crate) const SIX: f32 = 6.0;
 
 impl Activation {
+    /// Whether what it lets pass of a gradient is told by what it was given alone, and slow to compute.
+    pub(crate) fn is_smooth(self) -> bool {
+        matches!(self, Activation::Silu | Activation::Gelu)
+    }
+
     /// The activation of a vector.
     ///
     /// # Safety
@@ -39,6 +51,7 @@ impl Activation {
                 Activation::Relu => S::positive_part(x),
                 Activation::Relu6 => S::at_most(S::positive_part(x), S::splat(SIX)),
                 Activation::Silu => S::multiply(x, logistic::<S>(x)[0]),
+                Activation::Gelu => S::multiply(x, normal_distribution::<S>(x)[0]),
             }
         }
     }
@@ -65,8 +78,26 @@ impl Activation {
                     let slope = S::multiply_add(S::multiply(given, share), rest, share);
                     S::multiply(gradient, slope)
                 }
+                Activation::Gelu => S::multiply(gradient, gelu_and_slope::<S>(given)[1]),
             }
         }
+    }
+}
+
+/// [`Activation::Gelu`] of x, and its slope Φ(x) + x·φ(x), φ being the density.
+///
+/// # Safety
+/// The processor must have the instruction set of `S`.
+#[inline(always)]
+pub(crate) unsafe fn gelu_and_slope<S: Simd>(x: S::Vector) -> [S::Vector; 2] {
+    // SAFETY: as this function's own.
+    unsafe {
+        let [distribution, density] = normal_distribution::<S>(x);
+        let density = S::multiply(density, S::splat(DENSITY_SCALE));
+        [
+            S::multiply(x, distribution),
+            S::multiply_add(x, density, distribution),
+        ]
     }
 }
 

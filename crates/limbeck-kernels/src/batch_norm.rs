@@ -124,11 +124,11 @@ pub fn channel_affine(
     )))
 }
 
-/// What the norm does last, and what is done after it: SiLU's gradient goes by what it was given, which
-/// can be computed once more from what was normalised, but not from sums.
+/// What the norm does last, and what is done after it: the gradients of SiLU and GELU go by what they were given,
+/// which can be computed once more from what was normalised, but not from sums.
 fn fused(activation: Activation, of_sums: bool) -> (Activation, Activation) {
     match (activation, of_sums) {
-        (Activation::Silu, true) => (Activation::Identity, Activation::Silu),
+        (Activation::Silu | Activation::Gelu, true) => (Activation::Identity, activation),
         _ => (activation, Activation::Identity),
     }
 }

@@ -45,6 +45,8 @@ pub(crate) unsafe fn exponential<S: Simd>(x: S::Vector) -> S::Vector {
     }
 }
 
+/// 1/√(2π).
+pub(crate) const DENSITY_SCALE: f32 = 0.398_942_3;
 /// Slope of the variable s = z/(z + 1/[`TAIL_SLOPE`]) in which the tail of the normal distribution
 /// is a polynomial.
 const TAIL_SLOPE: f32 = 0.35;

@@ -22,15 +22,12 @@ use burn::{
 };
 
 use crate::{
-    elementary::normal_distribution,
+    activation::Activation,
     flex::{Numbers, tensor},
     pieces,
     profile::span,
     simd::{Kernel, Simd, dispatch},
 };
-
-// 1/√(2π).
-const DENSITY_SCALE: f32 = 0.398_942_3;
 
 /// `x·Φ(x)`, element by element, with Φ the standard normal distribution.
 ///
@@ -142,8 +139,7 @@ impl Kernel for Forward<'_> {
         unsafe {
             for at in (0..self.x.len()).step_by(S::LANES) {
                 let x = S::load_part(self.x, at);
-                let [distribution, _] = normal_distribution::<S>(x);
-                S::store_part(self.y, at, S::multiply(x, distribution));
+                S::store_part(self.y, at, Activation::Gelu.of::<S>(x));
             }
         }
     }
@@ -164,11 +160,8 @@ impl Kernel for Derivative<'_> {
         unsafe {
             for at in (0..self.x.len()).step_by(S::LANES) {
                 let x = S::load_part(self.x, at);
-                let [distribution, density] = normal_distribution::<S>(x);
-                let density = S::multiply(density, S::splat(DENSITY_SCALE));
-                let slope = S::multiply_add(x, density, distribution);
                 let gradient = S::load_part(self.gradient, at);
-                S::store_part(self.dx, at, S::multiply(gradient, slope));
+                S::store_part(self.dx, at, Activation::Gelu.passed::<S>(x, gradient));
             }
         }
     }

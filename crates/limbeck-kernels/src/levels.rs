@@ -1,6 +1,7 @@
 //! Every instruction set computes the same.
 
 mod pairs;
+mod windows;
 
 use std::sync::PoisonError;
 
@@ -15,12 +16,13 @@ use crate::{
         pair::{self, ReadPair},
     },
     optimizer::span::{AdamW, MovingAverage, Pass, Sgd, sum_of_squares},
+    perceptron,
     pooling::{
         adaptive::{self, Parts},
         average, maximum,
         window::Windows,
     },
-    product::{Matrix, product, transposed_product},
+    product::{Matrix, Onto, Shares, product, product_onto, transposed_product},
     quantise::span,
     rectifier,
     resize::{bilinear::Bilinear, nearest::Nearest},
@@ -118,6 +120,7 @@ fn results() -> Vec<(String, Vec<f32>)> {
         results.extend(of_resizing(case));
     }
     results.extend(pairs::results());
+    results.extend(windows::of_attention());
     results
 }
 
@@ -349,6 +352,32 @@ fn transformers(results: &mut Vec<(String, Vec<f32>)>) {
         let weight = Matrix::new(&weight, outputs, inputs);
         let gradient = Matrix::new(&gradient, rows, outputs);
         add("product", product(x, weight.transposed(), Some(&bias)));
+        let onto = Onto {
+            residual: gradient.numbers,
+            shares: Some(Shares {
+                factors: &[0.5, 2.0],
+                rows: rows.div_ceil(2),
+            }),
+            first: 0,
+        };
+        let sum = product_onto(x, weight.transposed(), Some(&bias), Some(onto));
+        add("product onto another", sum);
+        let maps = perceptron::rows::Maps {
+            first: weight.transposed(),
+            first_bias: &bias,
+            second: weight,
+            second_bias: &noise(inputs, 5),
+        };
+        let onto = Onto {
+            residual: x.numbers,
+            ..onto
+        };
+        let (output, given) = perceptron::rows::forward(x, maps, onto, true);
+        let (slopes, activated) = perceptron::rows::backward(x, weight.transposed(), &given);
+        add("perceptron", output);
+        add("what its unit was given", given);
+        add("slopes of that", slopes);
+        add("what its unit gave", activated);
         add("dx of product", product(gradient, weight, None));
         let (weight, bias) = transposed_product(gradient, x);
         add("dw of product", weight);
@@ -407,7 +436,10 @@ fn transformers(results: &mut Vec<(String, Vec<f32>)>) {
         let mut add = |name: &str, values| {
             results.push((format!("{name} {rows} by {columns} by {channels}"), values));
         };
-        add("depthwise", depthwise::forward(&x, &weight, &bias, sizes));
+        for activation in [Activation::Identity, Activation::Gelu] {
+            let y = depthwise::forward(&x, &weight, &bias, sizes, activation);
+            add("depthwise", y);
+        }
         add("dx", depthwise::input_gradient(&gradient, &weight, sizes));
         let [weight, bias] = depthwise::weight_gradient(&x, &gradient, sizes);
         add("dw", weight);

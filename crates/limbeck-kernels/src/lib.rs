@@ -32,6 +32,7 @@ mod ops;
 mod optimizer;
 mod optional;
 mod peak;
+mod perceptron;
 mod pieces;
 mod pooling;
 mod product;
@@ -48,7 +49,7 @@ mod squared_error;
 mod tokens;
 
 pub use activation::Activation;
-pub use attention::{attention, self_attention};
+pub use attention::{ProjectionOrder, Windows, attention, self_attention, window_attention};
 pub use batch_norm::{
     BatchNormOutput, BatchNormPairOutput, batch_norm_pair_train, batch_norm_train, channel_affine,
 };
@@ -68,7 +69,7 @@ pub use integer::{
 pub use largest::Largest;
 pub use layer_norm::layer_norm;
 pub use likelihood::pixel_log_likelihood;
-pub use linear::linear;
+pub use linear::{linear, linear_onto};
 pub use mapped_file::MappedFile;
 pub use memory::{
     AlignedAllocator, forget_most_held, held_memory, keep_freed_memory, most_held_memory,
@@ -77,6 +78,7 @@ pub use optimizer::{
     AdamWStep, AdamWTensors, SgdStep, adamw_step, moving_average, sgd_step, sum_of_squares,
 };
 pub use peak::multiply_add_peak;
+pub use perceptron::{PerceptronWeights, perceptron};
 pub use pooling::{Pool2dOptions, adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use profile::{Between, Operation, Profile, profile};
 pub use quantise::{Levels, RowCodes, quantise, quantise_rows, value_range};
@@ -87,4 +89,6 @@ pub use silu::silu;
 pub use simd::instruction_set;
 pub use softmax::{exponentials, sum_of_exponentials};
 pub use squared_error::{PyramidLevel, mean_squared_error, pyramid_squared_error};
-pub use tokens::{depthwise_tokens, map_to_tokens, token_patches, tokens_to_map};
+pub use tokens::{
+    depthwise_tokens, depthwise_tokens_with, map_to_tokens, token_patches, tokens_to_map,
+};

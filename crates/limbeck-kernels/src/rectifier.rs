@@ -9,6 +9,7 @@ use burn::{
 
 use crate::{
     activation::Activation,
+    gelu::gelu,
     ops::KernelOps,
     pieces,
     silu::silu,
@@ -31,6 +32,7 @@ impl Activation {
             Activation::Relu => relu(x),
             Activation::Relu6 => relu6(x),
             Activation::Silu => silu(x),
+            Activation::Gelu => gelu(x),
         }
     }
 }

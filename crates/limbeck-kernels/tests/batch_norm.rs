@@ -44,6 +44,7 @@ fn variants() -> Vec<Variant> {
                 Activation::Relu,
                 Activation::Relu6,
                 Activation::Silu,
+                Activation::Gelu,
             ] {
                 variants.push(Variant {
                     batch,
@@ -138,6 +139,13 @@ fn definition(inputs: &Inputs, variant: Variant) -> Results {
                 Activation::Relu => within(0.0, f64::INFINITY),
                 Activation::Relu6 => within(0.0, 6.0),
                 Activation::Silu => (y * share, share * (1.0 + y * (1.0 - share))),
+                Activation::Gelu => {
+                    let density = (-0.5 * y * y).exp() / std::f64::consts::TAU.sqrt();
+                    (
+                        y * normal_distribution(y),
+                        normal_distribution(y) + y * density,
+                    )
+                }
             };
             results[0][i] = output;
             passed[i] = slope * inputs.gradient[i];
@@ -161,6 +169,16 @@ fn definition(inputs: &Inputs, variant: Variant) -> Results {
         results[6][channel] = sum;
     }
     results
+}
+
+/// Φ(x) = 1/2 + φ(x)·(x + x³/3 + x⁵/(3·5) + …) (Abramowitz and Stegun, 26.2.11).
+fn normal_distribution(x: f64) -> f64 {
+    let (mut term, mut sum) = (x, x);
+    for i in 1..200 {
+        term *= x * x / f64::from(2 * i + 1);
+        sum += term;
+    }
+    0.5 + sum * (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt()
 }
 
 fn apply(

@@ -11,7 +11,10 @@
 mod support;
 
 use burn::tensor::{DType, Tensor};
-use limbeck_kernels::{depthwise_tokens, map_to_tokens, token_patches, tokens_to_map};
+use limbeck_kernels::{
+    Activation, depthwise_tokens, depthwise_tokens_with, gelu, map_to_tokens, token_patches,
+    tokens_to_map,
+};
 use proptest::prelude::*;
 use support::{assert_close, noise, plain, tracked, values, with_threads};
 
@@ -234,4 +237,22 @@ fn a_weight_of_other_channels_is_refused() {
         weight,
         bias,
     );
+}
+
+#[test]
+fn an_activation_in_the_write_out_is_one_after_it() {
+    for dtype in [DType::F32, DType::F64] {
+        let [x, weight, bias] = [3 * 35 * 18, 18 * 9, 18].map(|count| noise(count, count as u64));
+        let x = plain(&x, [3, 35, 18], dtype);
+        let weight = plain(&weight, [18, 1, 3, 3], dtype);
+        let bias = plain(&bias, [18], dtype);
+        let after = gelu(depthwise_tokens(
+            x.clone(),
+            [5, 7],
+            weight.clone(),
+            bias.clone(),
+        ));
+        let within = depthwise_tokens_with(x, [5, 7], weight, bias, Activation::Gelu);
+        assert_eq!(values(after), values(within));
+    }
 }

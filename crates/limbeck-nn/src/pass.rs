@@ -268,6 +268,12 @@ impl<'a> Pass<'a> {
         self.counting
     }
 
+    /// Whether layers are computed with the numbers that they have: neither in few bits nor in whole numbers,
+    /// nor counted alone.
+    pub(crate) fn computes_plainly(&self) -> bool {
+        self.store.quantisation.is_none() && self.integers.is_none() && !self.counting
+    }
+
     /// Matrix product over the last two axes, counted: `[…, N, K]` and `[…, K, M]` → `[…, N, M]`
     /// with equal leading axes.
     pub fn matmul<const D: usize>(&mut self, left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {

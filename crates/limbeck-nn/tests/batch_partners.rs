@@ -36,6 +36,8 @@ fn the_images_beside_it_change_no_bit_of_an_output() {
         ("deit_tiny_patch16_224", 224, 3),
         ("tiny_vit_nano", 32, 64),
         ("tiny_vit_nano", 96, 18),
+        ("swin_nano", 32, 64),
+        ("swin_micro", 44, 18),
     ] {
         let input = InputShape {
             channels: 3,

@@ -12,7 +12,7 @@ use limbeck_nn::quantise::{Bits, QuantisationPlan, Quantiser};
 use limbeck_nn::{InputShape, Network, Taps, model};
 
 /// Networks of every family that has layers of its own kind, and the side of their images.
-const NETWORKS: [(&str, usize); 16] = [
+const NETWORKS: [(&str, usize); 17] = [
     ("resnet8", 32),
     ("resnet18", 64),
     ("wrn_16_1", 32),
@@ -24,6 +24,7 @@ const NETWORKS: [(&str, usize); 16] = [
     ("ShuffleV2", 32),
     ("vit_nano", 32),
     ("tiny_vit_5m_224", 64),
+    ("swin_micro", 32),
     ("deeplabv3_resnet18_x0.25", 64),
     ("pspnet_resnet18_x0.25", 64),
     ("segformer_b0_x0.5", 64),

@@ -21,6 +21,7 @@ const SMALL: &[(&str, usize)] = &[
     ("vit_nano_patch4", 8),
     ("vit_nano_distilled_patch4", 8),
     ("tiny_vit_nano", 32),
+    ("swin_nano", 12),
     ("pspnet_resnet18_deep_x0.125", 17),
     ("deeplabv3_mobilenet_v2_x0.125", 33),
     ("deeplabv3plus_resnet50_os8_x0.125", 33),
@@ -184,7 +185,7 @@ fn nothing() -> Tensor<2> {
 /// norm follows one that nothing else reads.
 fn follows_convolution(model: &str, norm: &str) -> bool {
     match model {
-        _ if model.starts_with("vit") => false,
+        _ if model.starts_with("vit") || model.starts_with("swin") => false,
         _ if model.starts_with("tiny_vit") => norm.ends_with("bn.weight"),
         _ if model.starts_with("wrn") => norm.ends_with("bn2.weight"),
         _ => true,
@@ -497,6 +498,18 @@ fn state_dict_names_are_those_of_the_sources() {
                 "norm_head.weight",
             ],
         ),
+        (
+            "swin_t",
+            &[
+                "patch_embed.norm.weight",
+                "layers.0.blocks.1.attn.relative_position_bias_table",
+                "layers.1.downsample.norm.bias",
+                "layers.3.downsample.reduction.weight",
+                "layers.2.blocks.5.mlp.fc2.bias",
+                "norm.weight",
+                "head.fc.bias",
+            ],
+        ),
     ] {
         let input = model::find(model).unwrap().published_input();
         let network = model::blank(model, input, &Device::flex(), DType::F32).unwrap();
@@ -591,6 +604,15 @@ fn parameters_are_drawn_as_the_sources_draw_them() {
                 ),
             ],
         ),
+        (
+            "swin_nano",
+            &[
+                ("layers.3.blocks.0.attn.qkv.weight", 0.02),
+                ("layers.3.blocks.0.attn.qkv.bias", 0.0),
+                ("layers.2.downsample.reduction.weight", 0.02),
+                ("layers.2.downsample.norm.weight", 1.0),
+            ],
+        ),
     ] {
         let network = model::build(model, input(32), 0, &Device::flex(), DType::F32).unwrap();
         for &(parameter, expected) in parameters {
@@ -620,6 +642,7 @@ fn a_head_makes_the_prediction_of_what_its_tap_has() {
         "vit_nano_distilled",
         "deit_tiny",
         "tiny_vit_nano",
+        "swin_nano",
         "deeplabv3_resnet18_x0.04",
         "deeplabv3plus_resnet18_x0.04",
         "pspnet_resnet18_x0.04",

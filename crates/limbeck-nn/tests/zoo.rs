@@ -51,6 +51,12 @@ const PUBLISHED: &[(&str, usize, f64, f64)] = &[
     ("tiny_vit_5m_224", 5_392_764, 1.26e9, 1e7),
     ("tiny_vit_11m_224", 10_996_972, 2.02e9, 1e7),
     ("tiny_vit_21m_224", 21_198_568, 4.25e9, 1e7),
+    ("swin_t", 28_288_354, 4.491e9, 1e6),
+    ("swin_s", 49_606_258, 8.741e9, 1e6),
+    ("swin_b", 87_768_224, 15.431e9, 1e6),
+    ("swin_l", 196_532_476, 34.5e9, 1e8),
+    ("swin_base_patch4_window12_384", 87_903_584, 47.0e9, 1e9),
+    ("swin_large_patch4_window12_384", 196_735_516, 104.0e9, 1e9),
     ("segformer_b0", 3_752_694, 8.39e9, 1e7),
     ("segformer_b1", 13_715_798, 15.88e9, 1e7),
     ("segformer_b2", 27_461_974, 62.34e9, 1e7),
@@ -127,6 +133,14 @@ const SHAPES: &[(&str, &str, &[usize])] = &[
     ("tiny_vit_5m_224", "merging1", &[784, 128]),
     ("tiny_vit_5m_224", "stage4", &[49, 320]),
     ("tiny_vit_nano", "stage4", &[1, 64]),
+    ("swin_t", "stem", &[3136, 96]),
+    ("swin_t", "stage1", &[3136, 96]),
+    ("swin_t", "merging1", &[784, 192]),
+    ("swin_t", "stage4", &[49, 768]),
+    ("swin_t", "pooled", &[768]),
+    ("swin_b", "stage3", &[196, 512]),
+    ("swin_nano", "stage1", &[256, 16]),
+    ("swin_nano", "stage4", &[4, 128]),
     ("segformer_b0", "embed1", &[16384, 32]),
     ("segformer_b0", "attention1", &[1, 16384, 256]),
     ("segformer_b0", "stage1", &[32, 128, 128]),
@@ -281,7 +295,7 @@ fn every_model_has_the_uniform_taps_and_records_all_that_it_names() {
             }
             assert_eq!(
                 taps.contains(&format!("stage{stage}.preact")),
-                !["vit", "tinyvit", "segformer"].contains(&entry.family),
+                !["vit", "tinyvit", "swin", "segformer"].contains(&entry.family),
                 "stage{stage}.preact of {}",
                 entry.name
             );
@@ -316,6 +330,8 @@ fn names_of_the_literature_are_understood() {
         ("deit_tiny_distilled", "deit_tiny_distilled_patch16_224"),
         ("DeiT-Small", "deit_small_patch16_224"),
         ("TinyViT-5M", "tiny_vit_5m_224"),
+        ("Swin-T", "swin_tiny_patch4_window7_224"),
+        ("swin_b", "swin_base_patch4_window7_224"),
         ("SegFormer-B0", "segformer_b0"),
         (
             "tinyvit:head=16",

@@ -10,6 +10,7 @@ mod composed;
 mod flex;
 pub(crate) mod forward;
 mod scores;
+pub(crate) mod window;
 
 use burn::{
     backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
@@ -17,6 +18,8 @@ use burn::{
 };
 
 use crate::{product::Matrix, simd::prefetch};
+
+pub use window::{ProjectionOrder, Windows, window_attention};
 
 /// Self-attention of `qkv` `[B, N, 3D]`, each token's queries, keys and values, of which each is
 /// cut into `heads`: softmax(q·kᵀ/√(D/heads))·v for each head, side by side, `[B, N, D]`.

@@ -9,7 +9,7 @@ use super::{
     border::Line,
     instructions::{Level, MOST_LANES},
 };
-use crate::{Activation, activation::SIX, profile::span_of, silu};
+use crate::{Activation, activation::SIX, gelu, profile::span_of, silu};
 
 /// Numbers behind the last one, so that vectors may be read from any place of a map.
 const SLACK: usize = MOST_LANES;
@@ -133,6 +133,7 @@ impl NumberMap {
                 Activation::Relu => numbers.iter_mut().for_each(|x| *x = x.max(0.0)),
                 Activation::Relu6 => numbers.iter_mut().for_each(|x| *x = x.clamp(0.0, SIX)),
                 Activation::Silu => numbers.copy_from_slice(&silu::forward(numbers)),
+                Activation::Gelu => numbers.copy_from_slice(&gelu::forward(numbers)),
             }
         });
         Ok(self)

@@ -117,7 +117,9 @@ impl Requantise {
             Activation::Identity => [f32::NEG_INFINITY, f32::INFINITY],
             Activation::Relu => [0.0, f32::INFINITY],
             Activation::Relu6 => [0.0, SIX],
-            Activation::Silu => return Err(IntegerError::Activation { found: activation }),
+            Activation::Silu | Activation::Gelu => {
+                return Err(IntegerError::Activation { found: activation });
+            }
         };
         let [low, high] = bounds.map(|bound| output.byte(bound));
         Ok(Self {

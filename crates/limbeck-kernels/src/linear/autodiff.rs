@@ -12,6 +12,7 @@ use burn::backend::{
 };
 
 use super::LinearOps;
+use crate::optional::Optional;
 
 /// Parents: input and weight, then the bias where there is one.
 #[derive(Debug)]
@@ -49,7 +50,90 @@ impl<B: LinearOps, const N: usize> Backward<B, N> for Linear {
     }
 }
 
+/// What the backward pass of a map onto a residual needs.
+#[derive(Clone, Debug)]
+struct State<T> {
+    x: NodeId,
+    weight: NodeId,
+    shares: Option<T>,
+}
+
+/// Parents: input, weight, bias, residual.
+#[derive(Debug)]
+struct LinearOnto;
+
+impl<B: LinearOps> Backward<B, 4> for LinearOnto {
+    type State = State<FloatTensor<B>>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 4>,
+        gradients: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let State { x, weight, shares } = ops.state;
+        let mut gradient = gradients.consume::<B>(&ops.node);
+        let [x_node, weight_node, bias_node, residual] = ops.parents;
+        if let Some(node) = residual {
+            gradients.register::<B>(node.id, gradient.clone());
+        }
+        if let Some(shares) = shares {
+            gradient = B::kernel_scale_images(gradient, shares);
+        }
+        let x = checkpointer.retrieve_node_output::<FloatTensor<B>>(x);
+        let weight = checkpointer.retrieve_node_output::<FloatTensor<B>>(weight);
+        if let Some(node) = x_node {
+            let x = B::kernel_linear_input_gradient(weight, gradient.clone());
+            gradients.register::<B>(node.id, x);
+        }
+        if weight_node.is_none() && bias_node.is_none() {
+            return;
+        }
+        let (weight, bias) = B::kernel_linear_weight_gradient(x, gradient);
+        for (node, gradient) in [(weight_node, weight), (bias_node, bias)] {
+            if let Some(node) = node {
+                gradients.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
 impl<B: LinearOps, C: CheckpointStrategy> LinearOps for Autodiff<B, C> {
+    fn kernel_linear_onto(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        shares: Optional<Self>,
+    ) -> FloatTensor<Self> {
+        let shares = shares.into_option().map(|shares| shares.into_primitive());
+        let given = Optional::new(shares.clone());
+        let nodes = [&x, &weight, &bias, &residual].map(|tensor| tensor.node());
+        let run = |x: FloatTensor<Self>,
+                   weight: FloatTensor<Self>,
+                   bias: FloatTensor<Self>,
+                   residual: FloatTensor<Self>| {
+            B::kernel_linear_onto(
+                x.into_primitive(),
+                weight.into_primitive(),
+                bias.into_primitive(),
+                residual.into_primitive(),
+                given,
+            )
+        };
+        match LinearOnto.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(mut preparation) => {
+                let state = State {
+                    x: preparation.checkpoint(&x),
+                    weight: preparation.checkpoint(&weight),
+                    shares,
+                };
+                preparation.finish(state, run(x, weight, bias, residual))
+            }
+            OpsKind::UnTracked(preparation) => preparation.finish(run(x, weight, bias, residual)),
+        }
+    }
+
     fn kernel_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         let nodes = [x.node(), weight.node()];
         match Backward::<B, 2>::prepare::<C>(Linear, nodes)

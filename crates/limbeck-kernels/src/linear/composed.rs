@@ -25,7 +25,7 @@ pub(super) fn linear<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>) -> F
     rows_times::<B>(x, B::float_transpose(weight))
 }
 
-pub(super) fn linear_with_bias<B: Backend>(
+pub(crate) fn linear_with_bias<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
@@ -36,7 +36,7 @@ pub(super) fn linear_with_bias<B: Backend>(
     B::float_add(y, B::float_reshape(bias, Shape::from(shape)))
 }
 
-pub(super) fn input_gradient<B: Backend>(
+pub(crate) fn input_gradient<B: Backend>(
     weight: FloatTensor<B>,
     gradient: FloatTensor<B>,
 ) -> FloatTensor<B> {
@@ -44,7 +44,7 @@ pub(super) fn input_gradient<B: Backend>(
 }
 
 /// Of weight and bias.
-pub(super) fn weight_gradient<B: Backend>(
+pub(crate) fn weight_gradient<B: Backend>(
     x: FloatTensor<B>,
     gradient: FloatTensor<B>,
 ) -> (FloatTensor<B>, FloatTensor<B>) {
@@ -53,4 +53,29 @@ pub(super) fn weight_gradient<B: Backend>(
     let bias = B::float_reshape(B::float_sum_dim(gradient.clone(), 0), Shape::new([outputs]));
     let weight = B::float_matmul(B::float_transpose(gradient), as_rows::<B>(x));
     (weight, bias)
+}
+
+/// Each image of `x` `[B, …]` times its share of `[B]`.
+pub(crate) fn scale_images<B: Backend>(
+    x: FloatTensor<B>,
+    shares: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let mut shape = vec![1; x.shape().num_dims()];
+    shape[0] = shares.shape()[0];
+    B::float_mul(x, B::float_reshape(shares, Shape::from(shape)))
+}
+
+pub(super) fn linear_onto<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: FloatTensor<B>,
+    residual: FloatTensor<B>,
+    shares: Option<FloatTensor<B>>,
+) -> FloatTensor<B> {
+    let y = linear_with_bias::<B>(x, weight, bias);
+    let y = match shares {
+        Some(shares) => scale_images::<B>(y, shares),
+        None => y,
+    };
+    B::float_add(residual, y)
 }

@@ -1,13 +1,15 @@
 //! Linear maps of the last axis.
 
 mod autodiff;
-mod composed;
-mod flex;
+pub(crate) mod composed;
+pub(crate) mod flex;
 
 use burn::{
     backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
     tensor::Tensor,
 };
+
+use crate::optional::Optional;
 
 /// `x` `[…, I]` times the transpose of `weight` `[O, I]`, plus `bias` `[O]`: `[…, O]`.
 ///
@@ -44,6 +46,42 @@ pub fn linear<const D: usize>(
     ))
 }
 
+/// `residual + share · (x·Wᵀ + bias)` of tokens `x` `[B, N, I]`, `weight` `[O, I]`, `bias` `[O]` and `residual`
+/// `[B, N, O]`, with a share for each image, `[B]`, or 1. The shares are constants.
+///
+/// Differentiable in all other tensors; as [`linear`].
+///
+/// # Panics
+/// Where the shapes do not fit each other.
+pub fn linear_onto(
+    x: Tensor<3>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+    residual: Tensor<3>,
+    shares: Option<Tensor<1>>,
+) -> Tensor<3> {
+    let ([batch, tokens, width], [outputs, inputs]) = (x.dims(), weight.dims());
+    assert!(
+        width == inputs
+            && bias.dims() == [outputs]
+            && residual.dims() == [batch, tokens, outputs]
+            && shares
+                .as_ref()
+                .is_none_or(|shares| shares.dims() == [batch]),
+        "a weight of {:?} does not fit tokens of shape {:?} and a residual of {:?}",
+        weight.dims(),
+        x.dims(),
+        residual.dims()
+    );
+    Tensor::from_dispatch(Dispatch::kernel_linear_onto(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        residual.into_dispatch(),
+        Optional::new(shares.map(Tensor::into_dispatch)),
+    ))
+}
+
 /// Linear maps, with burn's own operations as bodies; see [`crate::ops::KernelOps`].
 #[backend_extension(Autodiff, Flex)]
 pub trait LinearOps: Backend {
@@ -59,6 +97,22 @@ pub trait LinearOps: Backend {
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         composed::linear_with_bias::<Self>(x, weight, bias)
+    }
+
+    /// See [`linear_onto`].
+    fn kernel_linear_onto(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        #[extension_type] shares: Optional<Self>,
+    ) -> FloatTensor<Self> {
+        composed::linear_onto::<Self>(x, weight, bias, residual, shares.into_option())
+    }
+
+    /// Each image of `x` `[B, …]` times its share of `[B]`.
+    fn kernel_scale_images(x: FloatTensor<Self>, shares: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::scale_images::<Self>(x, shares)
     }
 
     /// Gradient with respect to the input, `[…, I]`, of that of the output, `[…, O]`.

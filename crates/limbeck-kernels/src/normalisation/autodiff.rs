@@ -128,7 +128,7 @@ impl<B: NormalisationOps, C: CheckpointStrategy> Inputs<B, C> {
         } = self;
         let nodes = [x.node(), scale.node(), shift.node()];
         let seen = match activation {
-            Activation::Identity | Activation::Silu => None,
+            Activation::Identity | Activation::Silu | Activation::Gelu => None,
             Activation::Relu | Activation::Relu6 => Some(output.clone()),
         };
         match residual {

@@ -110,7 +110,7 @@ fn gradients(
         (None, true) => (maps.room(&mut x), Some(maps.room(&mut residual))),
     };
     // What a slow activation lets pass is computed once, and lies in the room for dx until that takes its place.
-    let passes_once = read.activation == Activation::Silu && !with_residual;
+    let passes_once = read.activation.is_smooth() && !with_residual;
     let block = maps.block();
     let mut blocks = maps.blocks(x_room);
     let mut residual_blocks = match residual_room {
@@ -323,6 +323,7 @@ mod tests {
                 Activation::Relu,
                 Activation::Relu6,
                 Activation::Silu,
+                Activation::Gelu,
             ] {
                 let normed = forward(maps, [&x, &weight, &bias], None, 1e-5, activation);
                 let scaling = [&normed.scale[..], &bias].concat();
@@ -354,7 +355,7 @@ mod tests {
                         bits(&found.bias),
                     )
                 };
-                if activation == Activation::Silu {
+                if activation.is_smooth() {
                     // Told by what it was given alone; its gradient passes it once or twice.
                     let computed = Output::Computed(&scaling);
                     let [found, given] = [false, true].map(|given| run(computed, false, given));

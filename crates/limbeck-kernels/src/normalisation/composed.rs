@@ -22,7 +22,9 @@ pub(super) fn batch_norm<B: Backend>(
     epsilon: f64,
     activation: Activation,
 ) -> Normalised<B> {
-    let scaled = (activation == Activation::Silu).then(|| (weight.clone(), bias.clone()));
+    let scaled = activation
+        .is_smooth()
+        .then(|| (weight.clone(), bias.clone()));
     let result = B::batch_norm_train(x, weight, bias, epsilon);
     let output = finish::<B>(result.output, residual, activation);
     let scaling = scaled.map(|(weight, bias)| {
@@ -48,7 +50,9 @@ pub(super) fn batch_norm_backward<B: Backend>(
     with_residual: bool,
 ) -> Four<B> {
     let told_by = match (activation, scaling) {
-        (Activation::Silu, Some(scaling)) => Some(given::<B>(&x, &mean, scaling)),
+        (Activation::Silu | Activation::Gelu, Some(scaling)) => {
+            Some(given::<B>(&x, &mean, scaling))
+        }
         _ => output,
     };
     let gradient = passed::<B>(activation, told_by, gradient);
@@ -171,10 +175,11 @@ pub(crate) fn finish<B: Backend>(
         Activation::Relu => B::relu(output),
         Activation::Relu6 => B::float_clamp(output, 0.0.into(), SIX.into()),
         Activation::Silu => silu::forward_composed::<B>(output),
+        Activation::Gelu => B::gelu(output),
     }
 }
 
-/// What passes of the gradient of an activation's output, by that output, or by what SiLU was given.
+/// What passes of the gradient of an activation's output, by that output, or by what SiLU and GELU were given.
 fn passed<B: Backend>(
     activation: Activation,
     told_by: Option<FloatTensor<B>>,
@@ -188,6 +193,7 @@ fn passed<B: Backend>(
             B::relu_backward(below, gradient)
         }
         (Activation::Silu, Some(given)) => silu::backward_composed::<B>(given, gradient),
+        (Activation::Gelu, Some(given)) => B::gelu_backward(given, gradient),
         _ => gradient,
     }
 }

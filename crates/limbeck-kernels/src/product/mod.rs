@@ -7,12 +7,14 @@
 
 pub(crate) mod block;
 mod columns;
+mod finish;
 pub(crate) mod pack;
 mod rows;
 pub(crate) mod tile;
 
 pub(crate) use columns::transposed_product;
-pub(crate) use rows::product;
+pub(crate) use finish::{Finish, FinishedTile, Onto, Shares};
+pub(crate) use rows::{Rows, block_of, packed, product, product_onto};
 
 /// A matrix in memory, of which the rows or the columns lie in one piece each.
 #[derive(Clone, Copy)]

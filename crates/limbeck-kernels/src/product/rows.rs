@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::{
     Matrix, block_rows,
+    finish::{Finish, FinishedTile, Onto},
     pack::{pack, packed_len, panel_columns},
     tile::{LeftRows, Place, Start, TILE_ROWS, multiply},
 };
@@ -23,6 +24,16 @@ const MOST_BLOCK_ROWS: usize = 32 * TILE_ROWS;
 
 /// `left` `[M, K]` times `right` `[K, N]`, plus `bias` `[N]` in each row: `[M, N]`.
 pub(crate) fn product(left: Matrix<'_>, right: Matrix<'_>, bias: Option<&[f32]>) -> Vec<f32> {
+    product_onto(left, right, bias, None)
+}
+
+/// [`product`], added to `onto` where there is something.
+pub(crate) fn product_onto(
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+    bias: Option<&[f32]>,
+    onto: Option<Onto<'_>>,
+) -> Vec<f32> {
     assert_eq!(left.columns, right.rows, "factors that do not fit");
     let (rows, columns) = (left.rows, right.columns);
     let mut result = Vec::with_capacity(rows * columns);
@@ -30,18 +41,21 @@ pub(crate) fn product(left: Matrix<'_>, right: Matrix<'_>, bias: Option<&[f32]>)
         return result;
     }
     let panels = packed(right);
-    let most = BLOCK_NUMBERS / left.columns.clamp(1, DEPTH);
-    let block = block_rows(rows, most.min(MOST_BLOCK_ROWS));
+    let block = block_of(rows, left.columns);
     result.spare_capacity_mut()[..rows * columns]
         .par_chunks_mut(block * columns)
         .enumerate()
         .for_each(|(index, to)| {
+            let start = index * block * columns;
             dispatch(Block {
-                left: left.some_rows(index * block, to.len() / columns),
-                panels: &panels,
-                bias,
+                rows: Rows {
+                    left: left.some_rows(index * block, to.len() / columns),
+                    panels: &panels,
+                    bias,
+                    columns,
+                },
+                onto: onto.map(|onto| onto.part(start, to.len(), columns)),
                 to,
-                columns,
             });
         });
     // SAFETY: the blocks cover all rows, and each writes all columns of its rows.
@@ -49,8 +63,14 @@ pub(crate) fn product(left: Matrix<'_>, right: Matrix<'_>, bias: Option<&[f32]>)
     result
 }
 
+/// Rows of a task of a product of `rows` rows and so deep.
+pub(crate) fn block_of(rows: usize, depth: usize) -> usize {
+    let most = BLOCK_NUMBERS / depth.clamp(1, DEPTH);
+    block_rows(rows, most.min(MOST_BLOCK_ROWS))
+}
+
 /// The panels of `right`.
-fn packed(right: Matrix<'_>) -> Vec<f32> {
+pub(crate) fn packed(right: Matrix<'_>) -> Vec<f32> {
     let width = dispatch(PanelColumns);
     let count = packed_len(right.rows, right.columns, crate::simd::lanes());
     let mut panels = Vec::with_capacity(count);
@@ -100,12 +120,10 @@ impl Kernel for PackPanel<'_> {
 
 /// Some rows of a product.
 struct Block<'a> {
-    left: Matrix<'a>,
-    panels: &'a [f32],
-    bias: Option<&'a [f32]>,
+    rows: Rows<'a>,
+    onto: Option<Onto<'a>>,
     /// `[rows, columns]`.
     to: &'a mut [MaybeUninit<f32>],
-    columns: usize,
 }
 
 impl Kernel for Block<'_> {
@@ -113,6 +131,34 @@ impl Kernel for Block<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
+        // SAFETY: as this function's own.
+        unsafe {
+            match self.onto {
+                Some(mut onto) => self.rows.multiply::<S, _>(self.to, &mut onto),
+                None => self.rows.multiply::<S, _>(self.to, &mut ()),
+            }
+        }
+    }
+}
+
+/// Some rows of a left factor, and the packed right one.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub left: Matrix<'a>,
+    /// Of a matrix as deep as the left one is wide.
+    pub panels: &'a [f32],
+    pub bias: Option<&'a [f32]>,
+    /// Columns of the right factor.
+    pub columns: usize,
+}
+
+impl Rows<'_> {
+    /// Writes the product, plus the bias, to `to` `[rows, columns]`, and has each tile finished.
+    ///
+    /// # Safety
+    /// The processor must have the instruction set of `S`, and the panels must be packed in it.
+    #[inline(always)]
+    pub unsafe fn multiply<S: Simd, F: Finish>(&self, to: &mut [MaybeUninit<f32>], finish: &mut F) {
         // SAFETY: as this function's own; tiles cover the block, and the left factor and the
         // panels are as deep as each other.
         unsafe {
@@ -137,11 +183,19 @@ impl Kernel for Block<'_> {
                             part,
                             start(first, columns, from),
                             Place {
-                                numbers: &mut self.to[row * self.columns + first..],
+                                numbers: &mut to[row * self.columns + first..],
                                 row_stride: self.columns,
                                 columns,
                             },
                         );
+                        if from + part == depth {
+                            finish.finish::<S>(FinishedTile {
+                                numbers: &mut *to,
+                                stride: self.columns,
+                                rows: row..row + rows,
+                                columns: first..first + columns,
+                            });
+                        }
                     }
                 }
                 from += part;

@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use crate::{
+    activation::Activation,
     pieces::filled,
     simd::{Kernel, Simd, as_room, dispatch},
 };
@@ -33,16 +34,24 @@ impl Sizes {
     }
 }
 
-/// `x` `[B, rows·columns, C]`, `weight` `[C, 9]` and `bias` `[C]` → the shape of `x`.
-pub(crate) fn forward(x: &[f32], weight: &[f32], bias: &[f32], sizes: Sizes) -> Vec<f32> {
-    correlate(x, &by_element(weight, |element| element), bias, sizes)
+/// `x` `[B, rows·columns, C]`, `weight` `[C, 9]` and `bias` `[C]` → the shape of `x`, activated.
+pub(crate) fn forward(
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    sizes: Sizes,
+    activation: Activation,
+) -> Vec<f32> {
+    let weight = by_element(weight, |element| element);
+    correlate(x, &weight, bias, sizes, activation)
 }
 
 /// The gradient with respect to the tokens: the correlation of the output's with the kernel turned
 /// about.
 pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], sizes: Sizes) -> Vec<f32> {
     let weight = by_element(weight, |element| ELEMENTS - 1 - element);
-    correlate(gradient, &weight, &vec![0.0; sizes.channels], sizes)
+    let bias = vec![0.0; sizes.channels];
+    correlate(gradient, &weight, &bias, sizes, Activation::Identity)
 }
 
 /// `[C, 9]` → `[9, C]`, of which element `e` is `source(e)` of the kernel.
@@ -55,7 +64,13 @@ fn by_element(weight: &[f32], source: impl Fn(usize) -> usize) -> Vec<f32> {
 }
 
 /// `weight` `[9, C]`.
-fn correlate(x: &[f32], weight: &[f32], bias: &[f32], sizes: Sizes) -> Vec<f32> {
+fn correlate(
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    sizes: Sizes,
+    activation: Activation,
+) -> Vec<f32> {
     let rows = sizes.grid[0];
     let nothing = vec![0.0; sizes.row()];
     // SAFETY: the kernel writes all channels of all tokens of its row.
@@ -67,6 +82,7 @@ fn correlate(x: &[f32], weight: &[f32], bias: &[f32], sizes: Sizes) -> Vec<f32> 
                 weight,
                 bias,
                 channels: sizes.channels,
+                activation,
                 to,
             });
         })
@@ -178,6 +194,7 @@ struct Row<'a> {
     weight: &'a [f32],
     bias: &'a [f32],
     channels: usize,
+    activation: Activation,
     /// `[columns, C]`.
     to: &'a mut [MaybeUninit<f32>],
 }
@@ -211,7 +228,7 @@ impl Kernel for Row<'_> {
                         }
                     }
                     let sum = S::add(sums[0], S::add(sums[1], sums[2]));
-                    S::store_part(to, first, sum);
+                    S::store_part(to, first, self.activation.of::<S>(sum));
                 }
             }
         }

@@ -10,7 +10,9 @@ use super::{
     transpose::transposed,
 };
 use crate::{
+    activation::Activation,
     flex::{Numbers, tensor},
+    normalisation,
     profile::span,
 };
 
@@ -69,15 +71,28 @@ impl TokenOps for Flex {
         bias: FlexTensor,
         grid: [usize; 2],
     ) -> FlexTensor {
+        let identity = Activation::Identity;
+        Self::kernel_depthwise_tokens_with(x, weight, bias, grid, identity)
+    }
+
+    fn kernel_depthwise_tokens_with(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        grid: [usize; 2],
+        activation: Activation,
+    ) -> FlexTensor {
         let _span = span("depthwise tokens", [&x, &weight, &bias], || {
             9 * x.shape().num_elements()
         });
         let Some(numbers) = Numbers::new([&x, &weight, &bias]) else {
-            return composed::depthwise::<Self>(x, weight, bias, grid);
+            let y = composed::depthwise::<Self>(x, weight, bias, grid);
+            return normalisation::finish::<Self>(y, None, activation);
         };
         let [values, weight, bias] = numbers.slices();
         let sizes = sizes(&x, grid);
-        tensor(depthwise::forward(values, weight, bias, sizes), x.shape())
+        let y = depthwise::forward(values, weight, bias, sizes, activation);
+        tensor(y, x.shape())
     }
 
     fn kernel_depthwise_tokens_backward(

@@ -13,6 +13,7 @@ pub(crate) mod transpose;
 
 use burn::{backend::Dispatch, tensor::Tensor};
 
+use crate::Activation;
 use ops::TokenOps;
 
 /// `[B, C, H, W]` → `[B, H·W, C]`.
@@ -79,6 +80,40 @@ pub fn depthwise_tokens(
     weight: Tensor<4>,
     bias: Tensor<1>,
 ) -> Tensor<3> {
+    check_depthwise(&tokens, grid, &weight, &bias);
+    Tensor::from_dispatch(Dispatch::kernel_depthwise_tokens(
+        tokens.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        grid,
+    ))
+}
+
+/// [`depthwise_tokens`], then `activation`, in the convolution's write-out.
+///
+/// The same numbers as one after the other. For inference: where gradients are recorded it is one after
+/// the other.
+///
+/// # Panics
+/// As [`depthwise_tokens`].
+pub fn depthwise_tokens_with(
+    tokens: Tensor<3>,
+    grid: [usize; 2],
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    activation: Activation,
+) -> Tensor<3> {
+    check_depthwise(&tokens, grid, &weight, &bias);
+    Tensor::from_dispatch(Dispatch::kernel_depthwise_tokens_with(
+        tokens.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        grid,
+        activation,
+    ))
+}
+
+fn check_depthwise(tokens: &Tensor<3>, grid: [usize; 2], weight: &Tensor<4>, bias: &Tensor<1>) {
     let shape = tokens.dims();
     check(shape, grid);
     assert!(
@@ -87,12 +122,6 @@ pub fn depthwise_tokens(
         weight.dims(),
         bias.dims()
     );
-    Tensor::from_dispatch(Dispatch::kernel_depthwise_tokens(
-        tokens.into_dispatch(),
-        weight.into_dispatch(),
-        bias.into_dispatch(),
-        grid,
-    ))
 }
 
 fn check(shape: [usize; 3], grid: [usize; 2]) {

@@ -3,6 +3,7 @@
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
 use super::composed;
+use crate::{activation::Activation, normalisation};
 
 /// Operations on tokens; the bodies given here are made of burn's own operations.
 #[backend_extension(Autodiff, Flex)]
@@ -38,6 +39,18 @@ pub trait TokenOps: Backend {
         grid: [usize; 2],
     ) -> FloatTensor<Self> {
         composed::depthwise::<Self>(x, weight, bias, grid)
+    }
+
+    /// See [`crate::depthwise_tokens_with`].
+    fn kernel_depthwise_tokens_with(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        grid: [usize; 2],
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        let y = Self::kernel_depthwise_tokens(x, weight, bias, grid);
+        normalisation::finish::<Self>(y, None, activation)
     }
 
     /// Gradients of [`TokenOps::kernel_depthwise_tokens`] with respect to tokens, weight and bias.

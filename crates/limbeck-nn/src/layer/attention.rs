@@ -31,12 +31,25 @@ impl SelfAttention {
 
     /// `[B, N, D]` → `[B, N, D]`; records the probabilities `[B, heads, N, N]` as `tap`.
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<3>, tap: &str) -> Tensor<3> {
-        self.forward_showing(pass, x, tap, |_, _| ())
+        let mixed = self.mix(pass, x, tap, |_, _| ());
+        self.proj.forward(pass, mixed)
     }
 
-    /// The same; `show` sees queries, keys and values one after the other, `[B, N, 3 · D]`, the
-    /// heads of each side by side.
-    pub fn forward_showing(
+    /// The map `proj` of what [`SelfAttention::mix`] gives, added to `residual` as by
+    /// [`Linear::forward_onto`].
+    pub fn project_onto(
+        &self,
+        pass: &mut Pass<'_>,
+        mixed: Tensor<3>,
+        residual: Tensor<3>,
+        drop_path: f64,
+    ) -> Tensor<3> {
+        self.proj.forward_onto(pass, mixed, residual, drop_path)
+    }
+
+    /// The values as each token mixes them, the heads side by side, `[B, N, D]`. `show` sees queries, keys
+    /// and values one after the other, `[B, N, 3 · D]`, the heads of each side by side.
+    pub fn mix(
         &self,
         pass: &mut Pass<'_>,
         x: Tensor<3>,
@@ -52,12 +65,10 @@ impl SelfAttention {
             // Two products of the tokens with each other.
             let macs = batch * tokens * tokens * width;
             pass.count(2 * macs, batch * tokens * (self.heads * tokens + width));
-            if pass.is_counting() {
-                return self
-                    .proj
-                    .forward(pass, Tensor::zeros(shape, (pass.device(), pass.dtype())));
-            }
-            return self.proj.forward(pass, self_attention(qkv, self.heads));
+            return match pass.is_counting() {
+                true => Tensor::zeros(shape, (pass.device(), pass.dtype())),
+                false => self_attention(qkv, self.heads),
+            };
         }
         let qkv = qkv
             .reshape([batch, tokens, 3, self.heads, per_head])
@@ -72,25 +83,23 @@ impl SelfAttention {
         let scores = pass.matmul(queries.mul_scalar(scale), keys.transpose());
         let probabilities = softmax(scores, 3);
         pass.tap(tap, || Feature::Attention(probabilities.clone()));
-        let mixed = pass
-            .matmul(probabilities, values)
+        pass.matmul(probabilities, values)
             .swap_dims(1, 2)
-            .reshape([batch, tokens, width]);
-        self.proj.forward(pass, mixed)
+            .reshape([batch, tokens, width])
     }
 
-    /// Some of the tokens alone, which attend to all: `[B, N, D]` → `[B, tokens, D]`. Records nothing.
-    pub fn forward_of(&self, pass: &mut Pass<'_>, x: Tensor<3>, tokens: Range<usize>) -> Tensor<3> {
+    /// [`SelfAttention::mix`] of some of the tokens alone, which attend to all: `[B, N, D]` →
+    /// `[B, tokens, D]`. Records nothing.
+    pub fn mix_of(&self, pass: &mut Pass<'_>, x: Tensor<3>, tokens: Range<usize>) -> Tensor<3> {
         let [batch, all, width] = x.dims();
         let asking = x.clone().narrow(1, tokens.start, tokens.len());
         let queries = self.qkv.forward_part(pass, asking, 0..width);
         let keys_values = self.qkv.forward_part(pass, x, width..3 * width);
         let written = batch * tokens.len() * (self.heads * all + width);
         pass.count(2 * batch * tokens.len() * all * width, written);
-        let mixed = match pass.is_counting() {
+        match pass.is_counting() {
             true => queries,
             false => attention(queries, keys_values, self.heads),
-        };
-        self.proj.forward(pass, mixed)
+        }
     }
 }

@@ -69,6 +69,11 @@ impl ConvNorm {
         self.forward_with(pass, x, None, Activation::Relu)
     }
 
+    /// [`ConvNorm::forward`], then GELU. `[B, C, H, W]` → `[B, O, H', W']`.
+    pub fn forward_gelu(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
+        self.forward_with(pass, x, None, Activation::Gelu)
+    }
+
     /// [`ConvNorm::forward_relu`]; what ReLU is given is recorded as the tap `before` where that
     /// is asked for. `[B, C, H, W]` → `[B, O, H', W']`.
     pub fn forward_relu_tapped(
@@ -94,7 +99,7 @@ impl ConvNorm {
     /// What `activation` gave behind it, in the levels of networks of few bits.
     fn activated(&self, pass: &Pass<'_>, y: Tensor<4>, activation: Activation) -> Tensor<4> {
         match activation {
-            Activation::Identity | Activation::Silu => y,
+            Activation::Identity | Activation::Silu | Activation::Gelu => y,
             Activation::Relu | Activation::Relu6 => pass.rectified(self.convolution.weight(), y),
         }
     }

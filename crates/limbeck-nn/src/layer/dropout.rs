@@ -39,6 +39,16 @@ pub fn drop_path<const D: usize>(pass: &mut Pass<'_>, x: Tensor<D>, rate: f64) -
     omit(pass, x, shape, rate)
 }
 
+/// What [`drop_path`] multiplies the branches of `batch` samples by, `[B]`; `None` where it leaves them.
+pub(super) fn branch_shares(pass: &mut Pass<'_>, batch: usize, rate: f64) -> Option<Tensor<1>> {
+    if pass.keeps_branches() {
+        return None;
+    }
+    let shares = drawn(pass, batch, rate)?;
+    let data = TensorData::new(shares, [batch]);
+    Some(Tensor::from_data(data, (pass.device(), pass.dtype())))
+}
+
 /// One draw per element of `shape`, which broadcasts to the shape of `x`.
 fn omit<const D: usize>(
     pass: &mut Pass<'_>,
@@ -46,16 +56,22 @@ fn omit<const D: usize>(
     shape: [usize; D],
     rate: f64,
 ) -> Tensor<D> {
-    if rate == 0.0 || !pass.is_training() {
+    let Some(factors) = drawn(pass, shape.iter().product(), rate) else {
         return x;
+    };
+    let factors = Tensor::from_data(TensorData::new(factors, shape), (&x.device(), x.dtype()));
+    x * factors
+}
+
+/// What `count` elements are multiplied by; `None` where none is omitted.
+fn drawn(pass: &mut Pass<'_>, count: usize, rate: f64) -> Option<Vec<f64>> {
+    if rate == 0.0 || !pass.is_training() {
+        return None;
     }
     let mut stream = RandomStream::new(pass.next_seed(), Purpose::Dropout, 0);
     let kept = 1.0 / (1.0 - rate);
-    let factors: Vec<f64> = (0..shape.iter().product())
-        .map(|_| if stream.unit() < rate { 0.0 } else { kept })
-        .collect();
-    let factors = Tensor::from_data(TensorData::new(factors, shape), (&x.device(), x.dtype()));
-    x * factors
+    let factor = |_| if stream.unit() < rate { 0.0 } else { kept };
+    Some((0..count).map(factor).collect())
 }
 
 #[cfg(test)]

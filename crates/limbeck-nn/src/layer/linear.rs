@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use burn::tensor::Tensor;
+use limbeck_kernels::linear_onto;
 
+use super::dropout::{branch_shares, drop_path};
 use crate::{Builder, Init, ParameterId, Pass, Role};
 
 /// `weight` `[O, I]` and optional `bias` `[O]`.
@@ -72,11 +74,8 @@ impl Linear {
     /// `[…, I]` → `[…, O]`.
     pub fn forward<const D: usize>(&self, pass: &mut Pass<'_>, x: Tensor<D>) -> Tensor<D> {
         let mut shape = x.dims();
-        let input = shape[D - 1];
-        let rows = x.shape().num_elements() / input;
-        let outputs = pass.store().entry(self.weight).shape[0];
-        shape[D - 1] = outputs;
-        pass.count_layer(self.weight, rows * input * outputs, rows * outputs);
+        shape[D - 1] = pass.store().entry(self.weight).shape[0];
+        self.count(pass, x.shape().num_elements());
         if let Some(y) = pass.linear_in_integers(self.weight, self.bias, &x) {
             return y;
         }
@@ -86,5 +85,31 @@ impl Linear {
         }
         let bias = self.bias.map(|bias| pass.get::<1>(bias));
         limbeck_kernels::linear(x, pass.get::<2>(self.weight), bias)
+    }
+
+    /// Tokens `[B, N, I]` → `[B, N, O]`, added to `residual`, `[B, N, O]`. In training the map is left out for
+    /// whole samples with probability `rate`, as [`drop_path`] does.
+    pub fn forward_onto(
+        &self,
+        pass: &mut Pass<'_>,
+        x: Tensor<3>,
+        residual: Tensor<3>,
+        rate: f64,
+    ) -> Tensor<3> {
+        let Some(bias) = self.bias.filter(|_| pass.computes_plainly()) else {
+            let y = self.forward(pass, x);
+            return residual + drop_path(pass, y, rate);
+        };
+        self.count(pass, x.shape().num_elements());
+        let shares = branch_shares(pass, x.dims()[0], rate);
+        let (weight, bias) = (pass.get(self.weight), pass.get(bias));
+        linear_onto(x, weight, bias, residual, shares)
+    }
+
+    /// Counts the cost of an input of so many numbers.
+    pub(super) fn count(&self, pass: &mut Pass<'_>, numbers: usize) {
+        let [outputs, inputs] = [0, 1].map(|axis| pass.store().entry(self.weight).shape[axis]);
+        let written = numbers / inputs * outputs;
+        pass.count_layer(self.weight, written * inputs, written);
     }
 }

@@ -10,11 +10,13 @@ mod dropout;
 mod layer_norm;
 mod linear;
 mod patch_embedding;
+mod perceptron;
 mod pool;
 mod reduced_attention;
 mod resize;
 mod spectral_conv2d;
 mod token_convolution;
+mod token_grid;
 mod transformer_block;
 
 pub use attention::SelfAttention;
@@ -32,6 +34,7 @@ pub use limbeck_kernels::{
 };
 pub use linear::Linear;
 pub use patch_embedding::PatchEmbedding;
+pub use perceptron::Perceptron;
 pub use pool::{
     adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d, max_pool2d_windows,
 };
@@ -39,4 +42,5 @@ pub use reduced_attention::{ReducedAttention, ReducedAttentionConfig};
 pub use resize::{resize_bilinear, resize_nearest};
 pub use spectral_conv2d::SpectralConv2d;
 pub use token_convolution::{DepthwiseTokens, PatchTokens};
+pub use token_grid::{crop_grid, fill_grid};
 pub use transformer_block::{TransformerBlock, TransformerBlockConfig};

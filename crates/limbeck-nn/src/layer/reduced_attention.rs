@@ -64,13 +64,15 @@ impl ReducedAttention {
         }
     }
 
-    /// Tokens `[B, N, D]` of a grid of rows and columns → the same shape; records the probabilities
-    /// `[B, heads, N, keys]` as `tap`, where there is one.
-    pub fn forward(
+    /// Tokens `[B, N, D]` of a grid of rows and columns → the same shape, added to `residual` as by
+    /// [`Linear::forward_onto`]; records the probabilities `[B, heads, N, keys]` as `tap`, where there is one.
+    pub fn forward_onto(
         &self,
         pass: &mut Pass<'_>,
         x: Tensor<3>,
+        residual: Tensor<3>,
         grid: [usize; 2],
+        drop_path: f64,
         tap: Option<&str>,
     ) -> Tensor<3> {
         let shape = x.dims();
@@ -87,7 +89,7 @@ impl ReducedAttention {
                 None => attention(queries, keys_values, self.config.heads),
             }
         };
-        self.proj.forward(pass, mixed)
+        self.proj.forward_onto(pass, mixed, residual, drop_path)
     }
 
     /// What keys and values are made of, `[B, keys, D]`.

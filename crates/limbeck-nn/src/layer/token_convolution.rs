@@ -1,7 +1,9 @@
 //! Convolutions of maps that are kept as tokens.
 
 use burn::tensor::Tensor;
-use limbeck_kernels::{depthwise_tokens, linear, map_to_tokens, token_patches, tokens_to_map};
+use limbeck_kernels::{
+    Activation, depthwise_tokens_with, gelu, linear, map_to_tokens, token_patches, tokens_to_map,
+};
 
 use crate::{Builder, Init, ParameterId, Pass, Role};
 
@@ -26,13 +28,32 @@ impl DepthwiseTokens {
 
     /// Tokens `[B, N, C]` of a grid of rows and columns → the same shape.
     pub fn forward(&self, pass: &mut Pass<'_>, x: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
+        self.forward_with(pass, x, grid, Activation::Identity)
+    }
+
+    /// [`DepthwiseTokens::forward`], then GELU.
+    pub fn forward_gelu(&self, pass: &mut Pass<'_>, x: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
+        match pass.is_training() {
+            true => gelu(self.forward(pass, x, grid)),
+            false => self.forward_with(pass, x, grid, Activation::Gelu),
+        }
+    }
+
+    fn forward_with(
+        &self,
+        pass: &mut Pass<'_>,
+        x: Tensor<3>,
+        grid: [usize; 2],
+        activation: Activation,
+    ) -> Tensor<3> {
         let written = x.shape().num_elements();
         let x = pass.layer_input(self.weight, x);
         pass.count_layer(self.weight, 9 * written, written);
         if pass.is_counting() {
             return x;
         }
-        depthwise_tokens(x, grid, pass.get(self.weight), pass.get(self.bias))
+        let (weight, bias) = (pass.get(self.weight), pass.get(self.bias));
+        depthwise_tokens_with(x, grid, weight, bias, activation)
     }
 }
 

@@ -3,9 +3,8 @@
 use std::ops::Range;
 
 use burn::tensor::Tensor;
-use limbeck_kernels::gelu;
 
-use super::{LayerNorm, Linear, SelfAttention, drop_path};
+use super::{LayerNorm, Linear, Perceptron, SelfAttention};
 use crate::{Builder, Init, Pass};
 
 /// Shape of a [`TransformerBlock`].
@@ -34,8 +33,7 @@ pub struct TransformerBlock {
     norm1: LayerNorm,
     attention: SelfAttention,
     norm2: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
+    perceptron: Perceptron,
     drop_path: f64,
 }
 
@@ -55,8 +53,10 @@ impl TransformerBlock {
             norm1: LayerNorm::new(builder.sub("norm1"), width, epsilon),
             attention: SelfAttention::new(builder.sub("attn"), width, heads, init),
             norm2: LayerNorm::new(builder.sub("norm2"), width, epsilon),
-            fc1: Linear::with_init(builder.sub("mlp.fc1"), width, inner, init, zero),
-            fc2: Linear::with_init(builder.sub("mlp.fc2"), inner, width, init, zero),
+            perceptron: Perceptron::new(
+                Linear::with_init(builder.sub("mlp.fc1"), width, inner, init, zero),
+                Linear::with_init(builder.sub("mlp.fc2"), inner, width, init, zero),
+            ),
             drop_path,
         }
     }
@@ -66,7 +66,7 @@ impl TransformerBlock {
         self.forward_showing(pass, x, attention_tap, |_, _| ())
     }
 
-    /// The same; `show` sees what [`SelfAttention::forward_showing`] shows.
+    /// The same; `show` sees what [`SelfAttention::mix`] shows.
     pub fn forward_showing(
         &self,
         pass: &mut Pass<'_>,
@@ -75,26 +75,24 @@ impl TransformerBlock {
         show: impl FnOnce(&mut Pass<'_>, &Tensor<3>),
     ) -> Tensor<3> {
         let y = self.norm1.forward(pass, x.clone());
-        let y = self.attention.forward_showing(pass, y, attention_tap, show);
-        let x = x + drop_path(pass, y, self.drop_path);
-        self.perceptron(pass, x)
+        let y = self.attention.mix(pass, y, attention_tap, show);
+        let x = self.attention.project_onto(pass, y, x, self.drop_path);
+        self.perceive(pass, x)
     }
 
     /// Some of the tokens alone, which attend to all: `[B, N, D]` → `[B, tokens, D]`, the numbers that
     /// [`TransformerBlock::forward`] has for these. For a last block of which no others are read.
     pub fn forward_of(&self, pass: &mut Pass<'_>, x: Tensor<3>, tokens: Range<usize>) -> Tensor<3> {
         let y = self.norm1.forward(pass, x.clone());
-        let y = self.attention.forward_of(pass, y, tokens.clone());
+        let y = self.attention.mix_of(pass, y, tokens.clone());
         let x = x.narrow(1, tokens.start, tokens.len());
-        let x = x + drop_path(pass, y, self.drop_path);
-        self.perceptron(pass, x)
+        let x = self.attention.project_onto(pass, y, x, self.drop_path);
+        self.perceive(pass, x)
     }
 
     /// The second branch, added to what it reads.
-    fn perceptron(&self, pass: &mut Pass<'_>, x: Tensor<3>) -> Tensor<3> {
+    fn perceive(&self, pass: &mut Pass<'_>, x: Tensor<3>) -> Tensor<3> {
         let y = self.norm2.forward(pass, x.clone());
-        let y = gelu(self.fc1.forward(pass, y));
-        let y = self.fc2.forward(pass, y);
-        x + drop_path(pass, y, self.drop_path)
+        self.perceptron.forward_onto(pass, y, x, self.drop_path)
     }
 }

@@ -15,6 +15,7 @@ pub mod mobilenet_v2;
 pub mod pspnet;
 pub mod resnet;
 pub mod segformer;
+pub mod swin;
 pub mod tinyvit;
 pub mod vit;
 pub mod vq_autoencoder;

@@ -5,7 +5,7 @@ use burn::tensor::{DType, Device};
 use super::{
     ImageSizes, cifar_mobilenetv2, cifar_resnet, cifar_resnet50, cifar_shufflenet_v1,
     cifar_shufflenet_v2, cifar_vgg, cifar_wrn, deeplabv3, deeplabv3plus, depth, lraspp,
-    mobilenet_v1, mobilenet_v2, pspnet, resnet, segformer,
+    mobilenet_v1, mobilenet_v2, pspnet, resnet, segformer, swin,
     tinyvit::{self, TinyVit, TinyVitFactors},
     vit::{self, VisionTransformer, VisionTransformerConfig},
     vq_autoencoder::{self, VqAutoencoder, VqAutoencoderConfig},
@@ -206,6 +206,7 @@ pub static MODELS: &[&[ModelEntry]] = &[
     mobilenet_v1::MODELS,
     vit::MODELS,
     tinyvit::MODELS,
+    swin::MODELS,
     vq_autoencoder::MODELS,
     pspnet::MODELS,
     deeplabv3::MODELS,

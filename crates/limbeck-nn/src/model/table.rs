@@ -149,6 +149,7 @@ fn header(family: &str) -> String {
         "vit" => include_str!("vit.rs"),
         "segformer" => include_str!("segformer.rs"),
         "tinyvit" => include_str!("tinyvit.rs"),
+        "swin" => include_str!("swin.rs"),
         "vq_autoencoder" => include_str!("vq_autoencoder.rs"),
         "yolov5" => include_str!("yolov5.rs"),
         "yolov5_cls" => include_str!("yolov5_cls.rs"),

@@ -20,7 +20,6 @@ mod factors;
 mod window;
 
 use burn::tensor::Tensor;
-use limbeck_kernels::gelu;
 
 use super::{ImageSizes, ModelEntry, averaged::averaged};
 use crate::{
@@ -321,7 +320,7 @@ impl Architecture for TinyVit {
     }
 
     fn forward(&self, pass: &mut Pass<'_>, images: Tensor<4>) -> Feature {
-        let x = gelu(self.stem[0].forward(pass, images));
+        let x = self.stem[0].forward_gelu(pass, images);
         let mut map = self.stem[1].forward(pass, x);
         pass.tap_map("stem", &map);
         for (index, block) in self.bottlenecks.iter().enumerate() {

@@ -5,6 +5,7 @@ const HEADS: &[&str] = &[
     "fc",
     "linear",
     "head",
+    "head.fc",
     "head_dist",
     "classifier",
     "classifier.0",

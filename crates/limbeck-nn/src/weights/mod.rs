@@ -34,6 +34,7 @@ mod segformer;
 mod sources;
 mod state_dict;
 mod stored_tensor;
+mod swin;
 mod torch_legacy;
 mod torch_module;
 mod torch_pickle;

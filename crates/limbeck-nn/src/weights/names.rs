@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::{StateDict, segformer, sources, yolov5};
+use super::{StateDict, segformer, sources, swin, yolov5};
 use crate::Store;
 
 /// `state` under the names of `store`, where it has those of another source.
 pub(super) fn in_network_names<'a>(state: &'a StateDict, store: &Store) -> Cow<'a, StateDict> {
     let translated = segformer::translated(state, store);
+    let translated = translated.or_else(|| swin::translated(state, store));
     let translated = translated.or_else(|| yolov5::translated(state, store));
     match translated.or_else(|| sources::translated(state, store)) {
         Some(translated) => Cow::Owned(translated),

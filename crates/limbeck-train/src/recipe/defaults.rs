@@ -183,7 +183,7 @@ impl Recipe {
 }
 
 /// Families of the zoo that AdamW trains.
-const TRANSFORMERS: [&str; 2] = ["vit", "tinyvit"];
+const TRANSFORMERS: [&str; 3] = ["vit", "tinyvit", "swin"];
 
 /// Least share of an image's area that is shown: MAE, table 8, and MoCo alike.
 const LEAST_AREA: f64 = 0.2;

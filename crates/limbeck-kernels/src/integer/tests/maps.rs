@@ -150,12 +150,15 @@ fn maps_of_numbers_are_finished_quantised_and_turned() {
     let turned = ByteMap::quantise(&more.channels_first(), [2, 21, 9, 11], quantisation).unwrap();
     assert_eq!(turned.bytes(), bytes.bytes());
     let silu = |x: f32| x / (1.0 + (-x).exp());
+    // Of this the operation has tests of its own.
+    let gelu = |x: f32| crate::gelu::forward(&[x])[0];
     type Case = (Activation, fn(f32) -> f32);
-    let cases: [Case; 4] = [
+    let cases: [Case; 5] = [
         (Activation::Identity, |x| x),
         (Activation::Relu, |x| x.max(0.0)),
         (Activation::Relu6, |x| x.clamp(0.0, 6.0)),
         (Activation::Silu, silu),
+        (Activation::Gelu, gelu),
     ];
     for (activation, function) in cases {
         for residual in [

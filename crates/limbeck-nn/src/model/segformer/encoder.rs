@@ -1,14 +1,13 @@
 //! MiT, the pyramid of transformers.
 
 use burn::tensor::Tensor;
-use limbeck_kernels::gelu;
 
 use super::SegFormerConfig;
 use crate::{
     Builder, Feature, Init, Pass,
     layer::{
         Conv2d, Conv2dConfig, DepthwiseTokens, LayerNorm, Linear, ReducedAttention,
-        ReducedAttentionConfig, drop_path, map_to_tokens, tokens_to_map,
+        ReducedAttentionConfig, map_to_tokens, tokens_to_map,
     },
 };
 
@@ -169,12 +168,13 @@ impl Block {
         attention_tap: Option<&str>,
     ) -> Tensor<3> {
         let y = self.norm1.forward(pass, x.clone());
-        let y = self.attention.forward(pass, y, grid, attention_tap);
-        let x = x + drop_path(pass, y, self.drop_path);
+        let rate = self.drop_path;
+        let x = self
+            .attention
+            .forward_onto(pass, y, x, grid, rate, attention_tap);
         let y = self.norm2.forward(pass, x.clone());
         let y = self.fc1.forward(pass, y);
-        let y = gelu(self.depthwise.forward(pass, y, grid));
-        let y = self.fc2.forward(pass, y);
-        x + drop_path(pass, y, self.drop_path)
+        let y = self.depthwise.forward_gelu(pass, y, grid);
+        self.fc2.forward_onto(pass, y, x, rate)
     }
 }

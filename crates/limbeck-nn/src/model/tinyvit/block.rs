@@ -7,7 +7,7 @@ use super::{EPSILON, linear, window::WindowAttention};
 use crate::{
     Builder, Pass,
     layer::{
-        Activation, Conv2dConfig, ConvNorm, LayerNorm, Linear, drop_path, map_to_tokens,
+        Activation, Conv2dConfig, ConvNorm, LayerNorm, Perceptron, drop_path, map_to_tokens,
         tokens_to_map,
     },
 };
@@ -50,16 +50,14 @@ impl Bottleneck {
 
     /// `[B, C, H, W]` → the same shape.
     pub(super) fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> Tensor<4> {
-        let y = gelu(self.expand.forward(pass, x.clone()));
-        let y = gelu(self.depthwise.forward(pass, y));
+        let y = self.expand.forward_gelu(pass, x.clone());
+        let y = self.depthwise.forward_gelu(pass, y);
         if self.drop_path > 0.0 && pass.is_training() {
             let y = self.project.forward(pass, y);
             return gelu(x + drop_path(pass, y, self.drop_path));
         }
-        gelu(
-            self.project
-                .forward_with(pass, y, Some(x), Activation::Identity),
-        )
+        self.project
+            .forward_with(pass, y, Some(x), Activation::Gelu)
     }
 }
 
@@ -85,8 +83,8 @@ impl Merging {
 
     /// `[B, C, H, W]` → tokens `[B, N, D]` of a grid of `[H/2, W/2]`.
     pub(super) fn forward(&self, pass: &mut Pass<'_>, x: Tensor<4>) -> (Tensor<3>, [usize; 2]) {
-        let y = gelu(self.widen.forward(pass, x));
-        let y = gelu(self.halve.forward(pass, y));
+        let y = self.widen.forward_gelu(pass, x);
+        let y = self.halve.forward_gelu(pass, y);
         let y = self.mix.forward(pass, y);
         let [_, _, rows, columns] = y.dims();
         (map_to_tokens(y), [rows, columns])
@@ -113,8 +111,7 @@ pub(super) struct WindowBlockShape {
 pub(super) struct WindowBlock {
     attention: WindowAttention,
     norm: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
+    perceptron: Perceptron,
     local: ConvNorm,
     drop_path: f64,
 }
@@ -131,8 +128,10 @@ impl WindowBlock {
         Self {
             attention: WindowAttention::new(builder.sub("attn"), width, heads, window),
             norm: LayerNorm::new(builder.sub("mlp.norm"), width, EPSILON),
-            fc1: linear(builder.sub("mlp.fc1"), width, inner),
-            fc2: linear(builder.sub("mlp.fc2"), inner, width),
+            perceptron: Perceptron::new(
+                linear(builder.sub("mlp.fc1"), width, inner),
+                linear(builder.sub("mlp.fc2"), inner, width),
+            ),
             local: ConvNorm::new(
                 &mut builder.sub("local_conv"),
                 "c",
@@ -145,12 +144,9 @@ impl WindowBlock {
 
     /// Tokens `[B, N, D]` of a grid of rows and columns → the same shape.
     pub(super) fn forward(&self, pass: &mut Pass<'_>, x: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
-        let y = self.attention.forward(pass, x.clone(), grid);
-        let x = x + drop_path(pass, y, self.drop_path);
+        let x = self.attention.forward(pass, x, grid, self.drop_path);
         let x = map_to_tokens(self.local.forward(pass, tokens_to_map(x, grid)));
         let y = self.norm.forward(pass, x.clone());
-        let y = gelu(self.fc1.forward(pass, y));
-        let y = self.fc2.forward(pass, y);
-        x + drop_path(pass, y, self.drop_path)
+        self.perceptron.forward_onto(pass, y, x, self.drop_path)
     }
 }
