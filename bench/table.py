@@ -394,6 +394,36 @@ class WholeNumbers:
         return list(self.rows_of.values())
 
 
+class SideBySide:
+    """Two trainings at the same time, next to the same two one after the other, both ours: a step of each."""
+
+    # Network, images of a step, what they look like and how many classes, target.
+    CASES = (
+        ("resnet8", 64, "3x32x32", 100, 0.71),
+        ("resnet8", 16, "3x32x32", 100, None),
+        ("resnet8", 16, "1x16x16", 10, None),
+    )
+
+    def __init__(self):
+        self.rows_of = {}
+        for case in self.CASES:
+            network, batch, size, _, target = case
+            what = f"two trainings of {network} ({size}, batch {batch}) side by side"
+            self.rows_of[case] = Row(f"{what} next to one after the other, both ours, a step", target)
+
+    def round(self, runner, number):
+        for case, row in self.rows_of.items():
+            network, batch, size, classes, _ = case
+            sizes = ["--input", size, "--classes", str(classes)]
+            what = ["side", "--student", network, "--seeds", "2", *sizes]
+            found = runner.ours(what, min(3, runner.asked.runs), batch=batch)
+            row.ours.append(found["side_ms"])
+            row.theirs.append(found["alone_ms"])
+
+    def rows(self):
+        return list(self.rows_of.values())
+
+
 class Suppression:
     """Non-maximum suppression, next to torchvision's and what YOLOv5 does around it."""
 
@@ -622,6 +652,7 @@ def works():
             sizes=("--input", "3x224x224"),
             batch=16,
         ),
+        "side": SideBySide(),
         "integers": WholeNumbers(),
         "masked": Masked(),
         "pixels": Pixels(),

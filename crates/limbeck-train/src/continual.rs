@@ -29,7 +29,7 @@ use crate::{
     job::{Finished, Job, JobEnd},
     model_source,
     observer::Observer,
-    recipe::{Choose, MethodRecipe, Recipe},
+    recipe::{Choose, MethodRecipe, Recipe, SideBySide},
     run_folder::RunFolder,
     run_teacher::RunTeacher,
     step::Learner,
@@ -87,6 +87,12 @@ impl Continual {
             return refuse(
                 "task.class_weights are for all classes, which the first steps do not have; leave \
                  them out",
+            );
+        }
+        if matches!(recipe.train.side_by_side, SideBySide::Count(count) if count > 1) {
+            return refuse(
+                "steps follow each other, one training at a time; leave train.side_by_side \
+                 (--side-by-side) out",
             );
         }
         let method = recipe.method.clone();

@@ -125,7 +125,13 @@ impl Job<'_> {
     /// # Errors
     /// Data that cannot be read, a loss that is not finite, a file system that refuses, or a
     /// checkpoint of another recipe.
-    pub fn run(
+    pub fn run(&self, learner: Learner, observer: &mut dyn Observer) -> Result<JobEnd, TrainError> {
+        let end = self.go_on(learner, observer);
+        observer.job_end(&self.name);
+        end
+    }
+
+    fn go_on(
         &self,
         mut learner: Learner,
         observer: &mut dyn Observer,
@@ -137,7 +143,8 @@ impl Job<'_> {
         let stages = learner.stages.len();
         while state.stage < stages {
             if stages > 1 {
-                observer.stage(&learner.stage().name, state.stage + 1, stages);
+                let name = &learner.stage().name;
+                observer.stage(&self.name, name, state.stage + 1, stages);
             }
             if !self.stage(&mut learner, &mut state, &material, &mut logs, observer)? {
                 return Ok(JobEnd::Interrupted);
@@ -233,6 +240,7 @@ impl Job<'_> {
             waited = batches.wait();
             lap = Instant::now();
             observer.step(&Moment {
+                job: self.name.clone(),
                 stage: label.clone(),
                 epoch: state.epoch + 1,
                 epochs,

@@ -25,6 +25,7 @@ mod held_out;
 pub mod hint_pairs;
 pub mod job;
 mod label_space;
+mod lanes;
 pub mod latency;
 pub mod memory;
 pub mod metric;

@@ -7,6 +7,8 @@ use limbeck_report::{EpochRow, Evaluation};
 /// How far a job is within an epoch.
 #[derive(Clone, Debug, Default)]
 pub struct Moment {
+    /// Name of the job.
+    pub job: String,
     /// Stage; empty where the run has one alone.
     pub stage: String,
     /// Epoch, counted from 1 over all stages.
@@ -25,7 +27,8 @@ pub struct Moment {
     pub terms: BTreeMap<String, f64>,
 }
 
-/// Hears what a run tells. All methods may be ignored.
+/// Hears what a run tells. All methods may be ignored. Where trainings go on side by side, what is told of
+/// one mixes with what is told of others; all calls come from one thread.
 pub trait Observer {
     /// A fact in one line, such as what the teacher reaches.
     fn note(&mut self, _text: &str) {}
@@ -39,12 +42,15 @@ pub trait Observer {
     /// A job begins or goes on: `index` of `count`, counted from 1, `epochs` to go in all.
     fn job(&mut self, _name: &str, _index: usize, _count: usize, _epochs: usize) {}
 
+    /// The job has ended, in one way or another, or stands still at a checkpoint.
+    fn job_end(&mut self, _name: &str) {}
+
     /// A step was made.
     fn step(&mut self, _moment: &Moment) {}
 
-    /// A stage begins or goes on: `index` of `count`, counted from 1. Not told where a run has one
-    /// alone.
-    fn stage(&mut self, _name: &str, _index: usize, _count: usize) {}
+    /// A stage of `job` begins or goes on: `index` of `count`, counted from 1. Not told where a run has
+    /// one alone.
+    fn stage(&mut self, _job: &str, _name: &str, _index: usize, _count: usize) {}
 
     /// An epoch has ended, with what was `measured` on the validation part.
     fn epoch(&mut self, _job: &str, _row: &EpochRow, _measured: &Evaluation, _epochs: usize) {}

@@ -1,40 +1,89 @@
 //! How a run shows itself: a live line on a terminal, one line an epoch elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use limbeck::report::{AGREEMENT, EpochRow, Evaluation, Measure};
 use limbeck::train::observer::{Moment, Observer};
 
 /// Writes to standard error, so that standard output stays free for `--json`.
 pub struct Progress {
-    bar: Option<ProgressBar>,
+    /// Live lines, one for each training that goes on and one for the teacher's work.
+    bars: Option<MultiProgress>,
+    teacher: Option<ProgressBar>,
     quiet: bool,
-    jobs: String,
+    /// Trainings that go on.
+    live: Vec<Live>,
+    /// Names of those that have been told of.
+    told: BTreeSet<String>,
+}
+
+/// A training that goes on.
+struct Live {
+    name: String,
+    bar: Option<ProgressBar>,
     started: Instant,
+    /// Epochs that were done when it went on; a part of one, too.
+    begun: Option<f64>,
+    /// Columns of its last header.
     header: Vec<String>,
+}
+
+impl Live {
+    /// Seconds to its end, at the pace since it went on; `done` of `epochs` are.
+    fn left(&mut self, done: f64, epochs: usize) -> f64 {
+        let begun = *self.begun.get_or_insert(done);
+        let pace = self.started.elapsed().as_secs_f64() / (done - begun).max(1e-9);
+        match done > begun {
+            true => pace * (epochs as f64 - done),
+            false => f64::INFINITY,
+        }
+    }
 }
 
 impl Progress {
     /// Live on a terminal, plain lines elsewhere, nothing but warnings if `quiet`.
     pub fn new(quiet: bool) -> Self {
         let live = !quiet && std::io::stderr().is_terminal();
+        let draw = || MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         Self {
-            bar: live.then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())),
+            bars: live.then(draw),
+            teacher: None,
             quiet,
-            jobs: String::new(),
-            started: Instant::now(),
-            header: Vec::new(),
+            live: Vec::new(),
+            told: BTreeSet::new(),
         }
     }
 
     fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+        match &self.bars {
+            Some(bars) => bars.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),
         }
+    }
+
+    /// What the lines of the training called `name` begin with: its name where there are several.
+    fn prefix(&self, name: &str) -> String {
+        let longest = self.live.iter().map(|live| live.name.len()).max();
+        match longest.filter(|_| self.live.len() > 1) {
+            Some(width) => format!("{name:width$} "),
+            None => String::new(),
+        }
+    }
+
+    fn live(&mut self, name: &str) -> Option<&mut Live> {
+        self.live.iter_mut().find(|live| live.name == name)
+    }
+}
+
+/// A live line of `length`.
+fn bar(bars: &MultiProgress, length: u64) -> ProgressBar {
+    let bar = bars.add(ProgressBar::new(length));
+    match ProgressStyle::with_template("{bar:24.cyan/dim} {msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
     }
 }
 
@@ -50,53 +99,73 @@ impl Observer for Progress {
     }
 
     fn teacher(&mut self, done: u64, all: u64) {
-        if let Some(bar) = &self.bar {
-            bar.set_length(all);
-            bar.set_position(done);
-            bar.set_message(format!("teacher: {done} of {all} images"));
-        }
+        let Some(bars) = &self.bars else {
+            return;
+        };
+        let bar = self.teacher.get_or_insert_with(|| bar(bars, all));
+        bar.set_length(all);
+        bar.set_position(done);
+        bar.set_message(format!("teacher: {done} of {all} images"));
     }
 
     fn job(&mut self, name: &str, index: usize, count: usize, epochs: usize) {
-        self.jobs = format!("{name} ({index} of {count})");
-        self.started = Instant::now();
-        self.header.clear();
-        if self.quiet {
-            return;
+        if let Some(bar) = self.teacher.take() {
+            bar.finish_and_clear();
         }
-        self.line(&format!("\n{}", self.jobs));
-        if let Some(bar) = &self.bar {
-            bar.reset();
-            bar.set_length(epochs as u64 * 1000);
-            let template = "{bar:24.cyan/dim} {msg}";
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
+        self.live.push(Live {
+            name: name.to_owned(),
+            bar: self
+                .bars
+                .as_ref()
+                .map(|bars| bar(bars, epochs as u64 * 1000)),
+            started: Instant::now(),
+            begun: None,
+            header: Vec::new(),
+        });
+        // One that has stood still goes on without a word.
+        if self.told.insert(name.to_owned()) && !self.quiet {
+            self.line(&format!("\n{name} ({index} of {count})"));
         }
     }
 
-    fn stage(&mut self, name: &str, index: usize, count: usize) {
-        self.header.clear();
+    fn job_end(&mut self, name: &str) {
+        self.live.retain(|live| {
+            let ends = live.name == name;
+            if let Some(bar) = live.bar.as_ref().filter(|_| ends) {
+                bar.finish_and_clear();
+            }
+            !ends
+        });
+    }
+
+    fn stage(&mut self, job: &str, name: &str, index: usize, count: usize) {
+        if let Some(live) = self.live(job) {
+            live.header.clear();
+        }
         if !self.quiet {
-            self.line(&format!("stage {name} ({index} of {count})"));
+            let prefix = self.prefix(job);
+            self.line(&format!("{prefix}stage {name} ({index} of {count})"));
         }
     }
 
     fn step(&mut self, moment: &Moment) {
-        let Some(bar) = &self.bar else {
+        let prefix = self.prefix(&moment.job);
+        let Some(live) = self.live(&moment.job) else {
             return;
         };
         let share = moment.step as f64 / moment.steps.max(1) as f64;
         let done = (moment.epoch - 1) as f64 + share;
+        let left = live.left(done, moment.epochs);
+        let Some(bar) = &live.bar else {
+            return;
+        };
         bar.set_position((done * 1000.0) as u64);
-        let left =
-            self.started.elapsed().as_secs_f64() / done.max(1e-9) * (moment.epochs as f64 - done);
         let stage = match moment.stage.as_str() {
             "" => String::new(),
             name => format!("{name}  "),
         };
         bar.set_message(format!(
-            "{stage}epoch {}/{}  {:.0} images/s  wait {:.0}%  {}  left {}",
+            "{prefix}{stage}epoch {}/{}  {:.0} images/s  wait {:.0}%  {}  left {}",
             moment.epoch,
             moment.epochs,
             moment.images_per_second,
@@ -106,10 +175,14 @@ impl Observer for Progress {
         ));
     }
 
-    fn epoch(&mut self, _job: &str, row: &EpochRow, measured: &Evaluation, epochs: usize) {
+    fn epoch(&mut self, job: &str, row: &EpochRow, measured: &Evaluation, epochs: usize) {
         if self.quiet {
             return;
         }
+        let prefix = self.prefix(job);
+        let Some(live) = self.live(job) else {
+            return;
+        };
         let measures = columns(row, measured);
         let header: Vec<String> = row
             .terms
@@ -121,18 +194,21 @@ impl Observer for Progress {
                     .map(|(name, _)| format!("{name:>width$}", width = name.len() + 2)),
             )
             .collect();
+        let left = live.left(row.epoch as f64, epochs);
+        let known = live.header.clone();
         // Networks that take long to measure are not measured after every epoch.
-        let skipped = measures.is_empty() && self.header.starts_with(&header);
-        if header != self.header && !skipped {
+        let skipped = measures.is_empty() && known.starts_with(&header);
+        let shown = if skipped { known.clone() } else { header };
+        if shown != known {
+            live.header.clone_from(&shown);
             self.line(&format!(
-                "{:>9}{}{:>10}{:>8}{:>9}",
+                "{prefix}{:>9}{}{:>10}{:>8}{:>9}",
                 "epoch",
-                header.concat(),
+                shown.concat(),
                 "images/s",
                 "wait %",
                 "left"
             ));
-            self.header = header;
         }
         let terms: String = row
             .terms
@@ -144,13 +220,11 @@ impl Observer for Progress {
             .map(|(name, value)| format!("{value:>width$}", width = name.len() + 2))
             .collect();
         if skipped {
-            let missing = self.header.iter().skip(row.terms.len());
+            let missing = shown.iter().skip(row.terms.len());
             measures = " ".repeat(missing.map(|name| name.chars().count()).sum());
         }
-        let done = row.epoch as f64;
-        let left = self.started.elapsed().as_secs_f64() / done * (epochs as f64 - done);
         self.line(&format!(
-            "{:>9}{terms}{measures}{:>10.0}{:>8.1}{:>9}",
+            "{prefix}{:>9}{terms}{measures}{:>10.0}{:>8.1}{:>9}",
             format!("{}/{epochs}", row.epoch),
             row.images_per_second,
             row.data_wait,
@@ -243,7 +317,8 @@ impl Counted {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
+        let bars = self.live.iter().filter_map(|live| live.bar.as_ref());
+        for bar in bars.chain(&self.teacher) {
             bar.finish_and_clear();
         }
     }

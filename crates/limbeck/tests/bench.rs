@@ -79,6 +79,31 @@ fn a_step_is_measured() {
     assert_eq!(report["method"], "kd");
 }
 
+#[test]
+fn trainings_side_by_side_are_measured_next_to_one_after_the_other() {
+    let small = ["--batch", "4", "--classes", "5", "--input", "1x8x8"];
+    for (method, teacher, seeds) in [("none", Value::Null, "3"), ("kd", "resnet8".into(), "2")] {
+        let pair = ["side", "--student", "resnet8", "--teacher", "resnet8"];
+        let how = ["--method", method, "--seeds", seeds];
+        let report = report(&[&pair[..], &how, &small].concat());
+        for part in ["alone", "side"] {
+            assert_measured(&report, part);
+        }
+        assert!(report["gain"].as_f64().unwrap() > 0.0);
+        assert_eq!(report["teacher"], teacher);
+        assert_eq!(report["seeds"].to_string(), seeds);
+    }
+    let refused = |seeds: &str| {
+        Place::new().fail(
+            &["bench", "side", "--seeds", seeds],
+            2,
+            &["--seeds", "1 to 256"],
+        );
+    };
+    refused("0");
+    refused("257");
+}
+
 /// A step of `method` between the smallest networks.
 fn step(method: &str, [teacher, student]: [&str; 2], more: &[&str]) -> Value {
     let pair = ["step", "--student", student, "--teacher", teacher];

@@ -9,10 +9,7 @@ use super::{
     rows::{self, Row},
     span::{Gate, GradientSums, InputGradient},
 };
-use crate::{
-    activation::Activation,
-    simd::{self, dispatch},
-};
+use crate::simd::{self, dispatch};
 
 /// Gradients with respect to the input `[B, C, H, W]`, weight and bias `[C]`, and to the residual
 /// `[B, C, H, W]` where it was asked for; without the one that has taken the room of the output's

@@ -116,6 +116,19 @@ impl BenchLearner {
         self.learner.stage().images
     }
 
+    /// The student's numbers.
+    #[cfg(test)]
+    pub fn numbers(&self) -> Vec<f32> {
+        let store = self.learner.cast.store(STUDENT).unwrap();
+        let values = store
+            .entries()
+            .iter()
+            .map(|entry| entry.value.clone().into_data());
+        values
+            .flat_map(|data| data.try_to_vec::<f32>().unwrap())
+            .collect()
+    }
+
     /// One step: all acts of the stage.
     pub fn learn(&mut self, batch: Batch, teacher: Option<&dyn Teacher>) -> Result<(), TrainError> {
         let progress = Progress {

@@ -96,23 +96,33 @@ impl StepBench<'_> {
     /// # Errors
     /// Names that do not exist, or a method that does not fit.
     pub fn run(&self) -> Result<StepTimes, TrainError> {
+        match self.teaching()? {
+            None => self.alone(),
+            Some((network, teacher)) => {
+                let learner = self.learner(Some((&network, &teacher)))?;
+                self.taught(learner, &network, &teacher)
+            }
+        }
+    }
+
+    /// The teacher's network for images of the size that the method shows it, and what gives its outputs;
+    /// `None` of a method that reads no teacher.
+    pub(super) fn teaching(&self) -> Result<Option<(Network, FrozenTeacher)>, TrainError> {
         if !limbeck_methods::needs_teacher(self.method)? {
-            return self.alone();
+            return Ok(None);
         }
         let network = build(self.teacher, self.input, 0)?;
         let teacher = frozen(&network, self.input.channels);
-        let learner = self.learner(Some((&network, &teacher)))?;
         let size = [self.input.height, self.input.width];
-        let largest = learner.images().largest(size);
+        let largest = self.learner(Some((&network, &teacher)))?;
+        let largest = largest.images().largest(size);
         if largest == size {
-            return self.taught(learner, &network, &teacher);
+            return Ok(Some((network, teacher)));
         }
-        drop(learner);
         let large = self.input.resized(largest);
         let network = build(self.teacher, large, 0)?;
         let teacher = frozen(&network, large.channels);
-        let learner = self.learner(Some((&network, &teacher)))?;
-        self.taught(learner, &network, &teacher)
+        Ok(Some((network, teacher)))
     }
 
     /// What goes into the student; one that is pre-trained has no classes.
@@ -129,7 +139,7 @@ impl StepBench<'_> {
         })
     }
 
-    fn learner(
+    pub(super) fn learner(
         &self,
         teaching: Option<(&Network, &FrozenTeacher)>,
     ) -> Result<BenchLearner, TrainError> {
@@ -144,7 +154,7 @@ impl StepBench<'_> {
         )
     }
 
-    fn student_flops(&self) -> Result<f64, TrainError> {
+    pub(super) fn student_flops(&self) -> Result<f64, TrainError> {
         let student = limbeck_nn::model::outline(self.student, self.student_input()?)?;
         Ok(3.0 * 2.0 * self.batch as f64 * student.cost.macs as f64)
     }

@@ -3,28 +3,18 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use limbeck_data::Labelling;
 use limbeck_methods::{Section, TaskKind};
-use limbeck_nn::Network;
 use limbeck_report::{Evaluation, Results};
 
 use super::{
-    Plan, check_images, memory_in_words, series_folder, sharing,
-    summary::{self, ReadBack, Trained},
-    upper_bound::UpperBound,
+    Plan, check_images, memory_in_words, sharing,
+    side_by_side::{Choice, train_all},
+    summary::{self, Trained},
+    trainer::{Lessons, Role, Trainer},
 };
 use crate::{
-    TrainError,
-    chance::{at_chance_on, measured_at_chance},
-    evaluate::EvaluationSet,
-    job::{Finished, Job, JobEnd},
-    metric::{PartAnswers, pixels::absent_classes},
-    model_source,
-    observer::Observer,
-    recipe::Recipe,
+    TrainError, memory::resident_memory, metric::pixels::absent_classes, observer::Observer,
     run_folder::RunFolder,
-    run_teacher::RunTeacher,
-    step::Learner,
 };
 
 /// How a run ended.
@@ -34,9 +24,6 @@ pub enum RunEnd {
     /// Stopped after a checkpoint.
     Interrupted,
 }
-
-/// The job that trains a teacher of the zoo first.
-const TEACHER: &str = "teacher";
 
 /// Trains, tests and reports. In the folder of an earlier run it goes on where that was.
 ///
@@ -61,7 +48,7 @@ fn perform(
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<RunEnd, TrainError> {
-    let started = Instant::now();
+    let (started, held) = (Instant::now(), resident_memory());
     for note in &plan.notes {
         observer.note(note);
     }
@@ -82,22 +69,21 @@ fn perform(
     if let Some(warning) = warning {
         observer.warn(&warning);
     }
-    let run = Run::new(plan, folder, interrupt)?;
+    let trainer = Trainer::new(plan, folder, interrupt)?;
     let mut teacher = plan.teacher.clone();
     let mut teacher_job = None;
     if let Some(untrained) = teacher.take_if(|teacher| !teacher.is_trained()) {
-        let Some(finished) = run.train_teacher(untrained.network(), observer)? else {
+        let Some(finished) = trainer.train_teacher(untrained.network(), observer)? else {
             return Ok(RunEnd::Interrupted);
         };
-        teacher = Some(run.taught(&finished)?);
+        teacher = Some(trainer.taught(&finished)?);
         teacher_job = Some(finished);
     }
     let validation_answers = match &teacher {
         None => None,
-        Some(teacher) => run.introduce(teacher, observer)?,
+        Some(teacher) => trainer.introduce(teacher, observer)?,
     };
 
-    let seeds = seeds(&plan.recipe);
     let mut answering = None;
     if let Some(teacher) = &teacher {
         answering = sharing::share(plan, folder, teacher, interrupt, observer)?;
@@ -105,51 +91,29 @@ fn perform(
             return Ok(RunEnd::Interrupted);
         }
     }
-    let learns_from = match plan.method.needs_teacher() {
-        true => answering.as_ref(),
-        false => None,
+    let lessons = Lessons {
+        teacher: answering.as_ref().filter(|_| plan.method.needs_teacher()),
+        validation_answers: validation_answers.as_ref(),
     };
-    let mut students = Vec::new();
-    let mut baselines = Vec::new();
-    let mut bounds = Vec::new();
-    for &seed in &seeds {
-        let end = run.train(
-            &format!("student-{seed}"),
-            seed,
-            &plan.recipe.method.name,
-            learns_from,
-            validation_answers.as_ref(),
-            observer,
-        )?;
-        let Some(finished) = end else {
-            return Ok(RunEnd::Interrupted);
-        };
-        students.push(finished);
-        if !plan.has_baseline()? {
-            continue;
-        }
-        let end = run.train(
-            &format!("baseline-{seed}"),
-            seed,
-            run.baseline,
-            None,
-            validation_answers.as_ref(),
-            observer,
-        )?;
-        let Some(finished) = end else {
-            return Ok(RunEnd::Interrupted);
-        };
-        baselines.push(finished);
-        if let Some(bound) = &run.bound {
-            let Some(finished) = run.train_bound(bound, seed, observer)? else {
-                return Ok(RunEnd::Interrupted);
-            };
-            bounds.push(finished);
+    let trainings = plan.beside_teacher()?;
+    let asked = plan.recipe.train.side_by_side;
+    let threads = rayon::current_num_threads();
+    let mut choice = Choice::new(asked, trainings.len(), threads, folder, held);
+    let Some(finished) = train_all(&trainer, &trainings, lessons, &mut choice, observer)? else {
+        return Ok(RunEnd::Interrupted);
+    };
+    let (mut students, mut baselines, mut bounds) = (Vec::new(), Vec::new(), Vec::new());
+    for (training, finished) in trainings.iter().zip(finished) {
+        match training.role {
+            Role::Student => students.push(finished),
+            Role::Baseline => baselines.push(finished),
+            Role::Bound => bounds.push(finished),
         }
     }
+    let seeds: Vec<u64> = plan.seeds().collect();
 
     // On disk before anything is tested: whatever the test part holds, the training is not lost.
-    run.deploy(&students)?;
+    trainer.deploy(&students)?;
     observer.note("\ntesting");
     let test = plan.evaluation_set(Section::Test)?;
     let taught = match &teacher {
@@ -166,11 +130,12 @@ fn perform(
         observer.note(&note);
     }
 
-    let read_back = run.read_back(&students.jobs, &test, &students.tested)?;
+    let read_back = trainer.read_back(&students.jobs, &test, &students.tested)?;
     // A resumed run has spent more time than this process.
     let jobs = students.jobs.iter().chain(&baselines.jobs);
-    let jobs = jobs.chain(&bounds.jobs).chain(&teacher_job);
-    let spent: f64 = jobs.map(|job| job.seconds).sum();
+    let of_all: f64 = jobs.chain(&bounds.jobs).map(|job| job.seconds).sum();
+    let of_teacher = teacher_job.as_ref().map_or(0.0, |job| job.seconds);
+    let spent = of_teacher + of_all / choice.at_a_time() as f64;
     let outcome = summary::Outcome {
         seeds: &seeds,
         read_back,
@@ -182,6 +147,7 @@ fn perform(
         baselines,
         bounds,
         command,
+        side_by_side: choice.told(),
         seconds: started.elapsed().as_secs_f64().max(spent),
     };
     let results = summary::results(plan, folder, outcome)?;
@@ -206,302 +172,4 @@ fn absence<'a>(plan: &Plan, tests: impl Iterator<Item = &'a Evaluation>) -> Opti
             common.join(", ")
         )
     })
-}
-
-/// The first seed and those that count up from it.
-fn seeds(recipe: &Recipe) -> Vec<u64> {
-    (recipe.train.seed..).take(recipe.train.seeds).collect()
-}
-
-/// What decides the bits of each kind of training.
-struct Fingerprints {
-    teacher: String,
-    student: String,
-    baseline: String,
-}
-
-/// What each upper bound is trained with.
-struct Bound<'a> {
-    upper: &'a UpperBound,
-    validation: EvaluationSet,
-    fingerprint: String,
-}
-
-struct Run<'a> {
-    plan: &'a Plan,
-    folder: &'a RunFolder,
-    interrupt: &'a AtomicBool,
-    validation: EvaluationSet,
-    bound: Option<Bound<'a>>,
-    /// The method that is trained beside the recipe's.
-    baseline: &'static str,
-    fingerprints: Fingerprints,
-    begun: std::cell::Cell<usize>,
-}
-
-impl<'a> Run<'a> {
-    fn new(
-        plan: &'a Plan,
-        folder: &'a RunFolder,
-        interrupt: &'a AtomicBool,
-    ) -> Result<Self, TrainError> {
-        let validation = plan.evaluation_set(Section::Validation)?;
-        let bound = match &plan.upper_bound {
-            None => None,
-            Some(upper) => Some(Bound {
-                upper,
-                validation: plan.evaluation_set_of(&upper.validation, Section::Validation)?,
-                fingerprint: plan.fingerprint_of_bound(upper)?,
-            }),
-        };
-        Ok(Self {
-            plan,
-            folder,
-            interrupt,
-            validation,
-            bound,
-            baseline: plan.baseline()?.0,
-            fingerprints: Fingerprints {
-                teacher: plan.fingerprint_of_teacher()?,
-                student: plan.fingerprint()?,
-                baseline: plan.fingerprint_of_baseline()?,
-            },
-            begun: std::cell::Cell::new(0),
-        })
-    }
-
-    /// Trains the teacher from labels alone; `None` if interrupted.
-    fn train_teacher(
-        &self,
-        network: &Network,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<Finished>, TrainError> {
-        let seed = self.plan.recipe.train.seed;
-        let recipe = &self.plan.recipe;
-        let learner = self.learner(recipe, network.clone(), seed, self.baseline, None)?;
-        let fingerprint = &self.fingerprints.teacher;
-        self.take_over(TEACHER, fingerprint, observer)?;
-        let job = Job {
-            augment: &self.plan.teacher_augment,
-            ..self.job(TEACHER, seed, fingerprint)?
-        };
-        job.run_counted(self, learner, observer)
-    }
-
-    /// What the training of the teacher has given.
-    fn taught(&self, finished: &Finished) -> Result<RunTeacher, TrainError> {
-        let normalisation = &self.plan.normalisation;
-        let identity = model_source::sha256(&finished.weights)?;
-        Ok(RunTeacher::trained(
-            finished.network.clone(),
-            normalisation.clone(),
-            normalisation,
-            identity,
-        ))
-    }
-
-    /// Measures the teacher, which is trained, on the validation part and says what it reaches.
-    fn introduce(
-        &self,
-        teacher: &RunTeacher,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<PartAnswers>, TrainError> {
-        let student = self.plan.student(self.plan.recipe.train.seed)?;
-        let Some((measured, answers)) = teacher.measured_on(&self.validation, &student)? else {
-            // Of other classes, which the plan has told.
-            return Ok(None);
-        };
-        let Some(measure) = measured.first() else {
-            return Ok(Some(answers));
-        };
-        let value = measure.write(measure.value, 2);
-        observer.note(&format!(
-            "teacher {}: {value} {} on the validation part",
-            teacher.network().name(),
-            measure.title
-        ));
-        let validation = &self.plan.dataset.validation;
-        if let Some(chance) = at_chance_on(&answers.choices, validation) {
-            observer.warn(&format!(
-                "{chance}: {}",
-                match self.plan.trains_teacher() {
-                    true => "train it longer, or on more images",
-                    false => chance.likely.advice(),
-                }
-            ));
-        }
-        if validation.labelling() == Labelling::Masks
-            && let Some(chance) = measured_at_chance(measure)
-        {
-            observer.warn(&format!(
-                "{chance}: {}",
-                match self.plan.trains_teacher() {
-                    true => "train it longer, or on more images",
-                    false =>
-                        "see that its classes are in the data's order and its normalisation is right \
-                         (`limbeck eval` tells each class), or train it longer",
-                }
-            ));
-        }
-        Ok(Some(answers))
-    }
-
-    /// Trains the student under `seed` with `method`; `None` if interrupted.
-    fn train(
-        &self,
-        name: &str,
-        seed: u64,
-        method: &str,
-        teacher: Option<&RunTeacher>,
-        validation_answers: Option<&PartAnswers>,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<Finished>, TrainError> {
-        let network = teacher.map(RunTeacher::network);
-        let (recipe, student) = (&self.plan.recipe, self.plan.student(seed)?);
-        let learner = self.learner(recipe, student, seed, method, network)?;
-        let is_baseline = method == self.baseline;
-        let fingerprint = match is_baseline {
-            true => &self.fingerprints.baseline,
-            false => &self.fingerprints.student,
-        };
-        if is_baseline {
-            self.take_over(name, fingerprint, observer)?;
-        }
-        let job = Job {
-            teacher: teacher.and_then(RunTeacher::outputs),
-            validation_answers,
-            ..self.job(name, seed, fingerprint)?
-        };
-        job.run_counted(self, learner, observer)
-    }
-
-    /// Trains the student under `seed` on the labels of the domain that the run adapts to; `None` if
-    /// interrupted.
-    fn train_bound(
-        &self,
-        bound: &Bound<'_>,
-        seed: u64,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<Finished>, TrainError> {
-        let name = format!("bound-{seed}");
-        let student = self.plan.student(seed)?;
-        let recipe = &bound.upper.recipe;
-        let learner = self.learner(recipe, student, seed, self.baseline, None)?;
-        self.take_over(&name, &bound.fingerprint, observer)?;
-        let job = Job {
-            recipe,
-            train: bound.upper.train.clone(),
-            validation: &bound.validation,
-            ..self.job(&name, seed, &bound.fingerprint)?
-        };
-        job.run_counted(self, learner, observer)
-    }
-
-    /// Takes a training from labels alone over from another run of the series, if it is there.
-    fn take_over(
-        &self,
-        name: &str,
-        fingerprint: &str,
-        observer: &mut dyn Observer,
-    ) -> Result<(), TrainError> {
-        if let Some(run) = series_folder::take_over(self.folder, name, fingerprint)? {
-            observer.note(&format!("\n{name} is that of {}", run.display()));
-        }
-        Ok(())
-    }
-
-    fn learner(
-        &self,
-        recipe: &Recipe,
-        network: Network,
-        seed: u64,
-        method: &str,
-        teacher: Option<&Network>,
-    ) -> Result<Learner, TrainError> {
-        let (procedure, cast) = self.plan.cast(network, seed, method, teacher)?;
-        Learner::new(method, procedure, cast, self.plan.task()?, recipe)
-    }
-
-    fn job<'b>(
-        &'b self,
-        name: &str,
-        seed: u64,
-        fingerprint: &'b str,
-    ) -> Result<Job<'b>, TrainError> {
-        let (folder, validation) = (self.folder, &self.validation);
-        self.plan
-            .job(name, seed, folder, fingerprint, validation, self.interrupt)
-    }
-
-    /// What the deployed student reaches on `test` when it is read from its file, which holds codes of
-    /// few bits, and as it runs where it is deployed, next to what it reached as it was trained; `None` in
-    /// full precision. `tested` are the students in their order.
-    fn read_back(
-        &self,
-        students: &[Finished],
-        test: &EvaluationSet,
-        tested: &[Evaluation],
-    ) -> Result<Option<ReadBack>, TrainError> {
-        let best = best_of(students);
-        if students[best].network.quantisation().is_none() {
-            return Ok(None);
-        }
-        let file = self.folder.student();
-        let loaded = model_source::load_own(&file, &self.plan.blueprint)?;
-        let first = |evaluation: &Evaluation| evaluation.first().map(|measure| measure.value);
-        let reached = |network: &Network| {
-            let (measured, _) = test.measure(network, None)?;
-            Ok::<_, TrainError>(first(&measured))
-        };
-        let (Some(trained), Some(read)) =
-            (tested.get(best).and_then(first), reached(&loaded.network)?)
-        else {
-            return Ok(None);
-        };
-        let in_whole_numbers = match loaded.network.in_integers() {
-            Some(network) => reached(&network)?,
-            None => None,
-        };
-        Ok(Some(ReadBack {
-            trained,
-            read,
-            in_whole_numbers,
-        }))
-    }
-
-    /// Writes the student that was best on the validation part as the one to deploy.
-    fn deploy(&self, students: &[Finished]) -> Result<(), TrainError> {
-        let best = &students[best_of(students)];
-        let plan = self.plan;
-        let facts = model_source::segmentation_facts(&plan.recipe, plan.task);
-        self.folder
-            .deploy(&best.network, &plan.augment, facts, &plan.classes)
-    }
-}
-
-/// Place of the student that was best on the validation part, the first of equals.
-fn best_of(students: &[Finished]) -> usize {
-    (1..students.len()).fold(0, |best, other| {
-        match students[other].validation_score > students[best].validation_score {
-            true => other,
-            false => best,
-        }
-    })
-}
-
-impl Job<'_> {
-    fn run_counted(
-        &self,
-        run: &Run<'_>,
-        learner: Learner,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<Finished>, TrainError> {
-        run.begun.set(run.begun.get() + 1);
-        let all = run.plan.trainings()?;
-        observer.job(&self.name, run.begun.get(), all, learner.epochs());
-        match self.run(learner, observer)? {
-            JobEnd::Finished(finished) => Ok(Some(*finished)),
-            JobEnd::Interrupted => Ok(None),
-        }
-    }
 }

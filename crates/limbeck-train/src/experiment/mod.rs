@@ -26,10 +26,12 @@ mod segmented;
 mod series;
 mod series_folder;
 mod sharing;
+mod side_by_side;
 mod start;
 mod stock;
 mod summary;
 mod task;
+mod trainer;
 mod trainings;
 mod upper_bound;
 

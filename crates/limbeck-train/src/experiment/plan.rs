@@ -280,6 +280,7 @@ impl Plan {
         plan.check_loaders(procedure.as_ref())?;
         plan.enlarge(procedure.as_ref())?;
         plan.settle_upper_bound(&mut notes)?;
+        plan.check_side_by_side()?;
         let stages = procedure.stages(plan.recipe.train.epochs);
         let epochs: usize = stages.iter().map(|stage| stage.epochs).sum();
         if let Some(views) = plan.recipe.data.views.filter(|views| epochs > *views) {

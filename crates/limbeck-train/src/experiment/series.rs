@@ -50,17 +50,21 @@ impl Series {
     }
 
     /// The plan of `run`: the one that the series was made with, or, where it is gone on with, one
-    /// from the recipe in the run's folder. `threads` are those of the recipe where given.
+    /// from the recipe in the run's folder, which `change` may give other threads.
     ///
     /// # Errors
     /// Whatever is wrong with the recipe, the data or the teacher.
-    pub fn plan(&mut self, run: &RunFolder, threads: Option<usize>) -> Result<Plan, TrainError> {
+    pub fn plan(
+        &mut self,
+        run: &RunFolder,
+        change: impl FnOnce(&mut Recipe),
+    ) -> Result<Plan, TrainError> {
         let name = run.name();
         if let Some(place) = self.plans.iter().position(|(own, _)| *own == name) {
             return Ok(self.plans.swap_remove(place).1);
         }
         let mut recipe = run.recipe()?;
-        recipe.train.threads = threads.or(recipe.train.threads);
+        change(&mut recipe);
         Plan::of(recipe, &mut self.stock)
     }
 

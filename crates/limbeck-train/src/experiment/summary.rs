@@ -1,5 +1,6 @@
 //! From what was trained and tested to `results.json`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use limbeck_methods::{BASELINE, detection::Kept};
@@ -97,6 +98,8 @@ pub(super) struct Outcome<'a> {
     /// Upper bounds.
     pub bounds: Trained,
     pub command: &'a str,
+    /// Whether trainings went on side by side and why, where there was a choice.
+    pub side_by_side: Option<&'a str>,
     pub seconds: f64,
 }
 
@@ -269,8 +272,17 @@ pub(super) fn results(
         // As in the run folder, from which a killed run goes on.
         recipe: plan.recipe.with_absolute_paths().to_toml()?,
         command: outcome.command.to_owned(),
-        environment: environment::describe(),
+        environment: environment(outcome.side_by_side),
     })
+}
+
+/// What the run ran on, and whether its trainings went on side by side.
+fn environment(side_by_side: Option<&str>) -> BTreeMap<String, String> {
+    let mut facts = environment::describe();
+    if let Some(told) = side_by_side {
+        facts.insert("trainings".to_owned(), told.to_owned());
+    }
+    facts
 }
 
 /// What the first seed's networks made of the test part.

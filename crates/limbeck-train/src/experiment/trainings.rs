@@ -1,7 +1,10 @@
 //! Which networks a plan trains.
 
-use super::Plan;
-use crate::TrainError;
+use super::{
+    Plan,
+    trainer::{Role, Training},
+};
+use crate::{TrainError, recipe::SideBySide};
 
 impl Plan {
     /// Whether the student is trained by the baseline's method too.
@@ -20,5 +23,55 @@ impl Plan {
         let for_each_seed =
             1 + usize::from(self.has_baseline()?) + usize::from(self.upper_bound.is_some());
         Ok(self.recipe.train.seeds * for_each_seed + usize::from(self.trains_teacher()))
+    }
+
+    /// The seeds of its students, in order.
+    pub(super) fn seeds(&self) -> impl Iterator<Item = u64> + use<> {
+        let train = &self.recipe.train;
+        (train.seed..).take(train.seeds)
+    }
+
+    /// The networks that the run trains besides its teacher, in order: of each seed the student, and what it is
+    /// compared with.
+    pub(super) fn beside_teacher(&self) -> Result<Vec<Training>, TrainError> {
+        let mut roles = vec![Role::Student];
+        if self.has_baseline()? {
+            roles.push(Role::Baseline);
+            if self.upper_bound.is_some() {
+                roles.push(Role::Bound);
+            }
+        }
+        let of_seed = |seed| roles.iter().map(move |&role| Training { role, seed });
+        Ok(self.seeds().flat_map(of_seed).collect())
+    }
+
+    /// Refuses more trainings side by side than there are, or than there are threads for.
+    pub(super) fn check_side_by_side(&self) -> Result<(), TrainError> {
+        let SideBySide::Count(asked) = self.recipe.train.side_by_side else {
+            return Ok(());
+        };
+        let threads = rayon::current_num_threads();
+        let trainings = self.beside_teacher()?.len();
+        let (found, advice) = match asked {
+            _ if asked > trainings => (
+                match trainings {
+                    1 => "the run trains one network besides its teacher".to_owned(),
+                    _ => format!("the run trains {trainings} networks besides its teacher"),
+                },
+                "more seeds (--seeds)",
+            ),
+            _ if asked > threads => (
+                match threads {
+                    1 => "there is one thread, and each needs its own".to_owned(),
+                    _ => format!("there are {threads} threads, and each needs its own"),
+                },
+                "more threads (--threads)",
+            ),
+            _ => return Ok(()),
+        };
+        Err(TrainError::Setting(format!(
+            "train.side_by_side (--side-by-side) is {asked}, and {found}; give {advice}, a smaller number, or \
+             `auto`, which takes what is faster"
+        )))
     }
 }

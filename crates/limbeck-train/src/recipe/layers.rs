@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::node::{self, Node, Table, Value};
 use super::{
-    MethodRecipe, Mistake, OptimizerName, OptimizerRecipe, Place, Recipe, RecipeError,
+    MethodRecipe, Mistake, OptimizerName, OptimizerRecipe, Place, Recipe, RecipeError, SideBySide,
     StudentRecipe,
     defaults::{DETECTOR_MINIMUM, Grounds},
     method_tables, typed,
@@ -245,7 +245,7 @@ impl Recipe {
     }
 
     /// SHA-256, in hexadecimal, of everything in the recipe that can change a bit of the result:
-    /// all but the numbers of threads and workers, and the place of the data, whose content has a
+    /// all but the numbers of threads, workers and trainings at the same time, and the place of the data, whose content has a
     /// fingerprint of its own.
     ///
     /// # Errors
@@ -256,6 +256,7 @@ impl Recipe {
         recipe.data.workers = 0;
         recipe.train.threads = None;
         recipe.train.recompute = false;
+        recipe.train.side_by_side = SideBySide::Auto;
         let digest = Sha256::digest(recipe.to_toml()?);
         Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }

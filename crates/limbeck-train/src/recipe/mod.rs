@@ -16,6 +16,7 @@ mod paths;
 mod probe;
 mod quantise;
 mod sections;
+mod side_by_side;
 mod task;
 mod typed;
 
@@ -32,4 +33,5 @@ pub use sections::{
     Choose, ChooseBy, DataRecipe, MethodRecipe, OptimizerName, OptimizerRecipe, Recipe,
     ScheduleName, ScheduleRecipe, StudentRecipe, TargetRecipe, TeacherRecipe, TrainRecipe,
 };
+pub use side_by_side::SideBySide;
 pub use task::{ClassWeights, DetectionRecipe, OhemRecipe, TaskName, TaskRecipe};

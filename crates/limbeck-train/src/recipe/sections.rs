@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use limbeck_data::{Augment, PadCrop, StyleMap};
 use serde::{Deserialize, Serialize};
 
-use super::{EvaluateRecipe, ProbeRecipe, QuantiseRecipe, QuantiserName, TaskRecipe};
+use super::{EvaluateRecipe, ProbeRecipe, QuantiseRecipe, QuantiserName, SideBySide, TaskRecipe};
 use crate::model_facts::ModelFacts;
 
 /// Everything that decides what a run does.
@@ -541,6 +541,11 @@ pub struct TrainRecipe {
     /// Threads that compute; the number of cores where missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+    /// How many trainings of the run (students and baselines of all seeds) go on at the same time, with the
+    /// threads divided among them: `auto`, or a number, 1 for one after the other. Default `auto`: as many
+    /// as there are threads, or trainings left, where a few steps of the run are measured to be faster that
+    /// way and the memory suffices, else one after the other. Results are the same bits in any case.
+    pub side_by_side: SideBySide,
 }
 
 /// Whose weights are tested and deployed.
@@ -584,6 +589,7 @@ impl Default for TrainRecipe {
             choose: None,
             choose_epochs: 5,
             threads: None,
+            side_by_side: SideBySide::Auto,
         }
     }
 }

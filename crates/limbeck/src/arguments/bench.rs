@@ -25,6 +25,9 @@ pub enum Bench {
     /// One distillation step: teacher forward, student step, both
     #[command(after_long_help = STEP_KEYS)]
     Step(StepArguments),
+    /// Several trainings side by side, next to one after the other
+    #[command(after_long_help = SIDE_KEYS)]
+    Side(SideArguments),
     /// Stored outputs of a teacher: written, read in random order, opened
     #[command(after_long_help = CACHE_KEYS)]
     Cache(CacheBenchArguments),
@@ -174,6 +177,35 @@ pub struct StepArguments {
     /// Tell where the whole step's time goes, by operation and shape
     #[arg(long)]
     pub profile: bool,
+    /// The rest
+    #[command(flatten)]
+    pub measure: MeasureArguments,
+}
+
+/// `limbeck bench side`.
+#[derive(Debug, Args)]
+pub struct SideArguments {
+    /// Network of each training
+    #[arg(long, value_name = "NAME", default_value = "resnet8")]
+    pub student: String,
+    /// Their teacher's network, of a method that has one
+    #[arg(long, value_name = "NAME", default_value = "resnet20")]
+    pub teacher: String,
+    /// Method; none learns from labels alone
+    #[arg(long, value_name = "NAME", default_value = "none")]
+    pub method: String,
+    /// Trainings
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub seeds: usize,
+    /// Images per step
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub batch: usize,
+    /// Channels, height and width of the images
+    #[arg(long, value_name = "CxHxW", default_value = "3x32x32")]
+    pub input: String,
+    /// Number of classes
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub classes: usize,
     /// The rest
     #[command(flatten)]
     pub measure: MeasureArguments,
@@ -399,6 +431,17 @@ const STEP_KEYS: &str = keys!(
                       what steps with few images had foretold of it
 "
     profile
+);
+
+const SIDE_KEYS: &str = keys!(
+    "  student, teacher, method, seeds, batch, input [C, H, W], classes
+                      what was asked for; teacher is null of a method that reads none
+  alone_*             one step of one training with all threads, the trainings one after the
+                      other: ms, gflops, peak_share
+  side_*              the same of all trainings at the same time, the threads divided among them;
+                      their time for a step divided by their number
+  gain                alone_ms divided by side_ms
+"
 );
 
 const CACHE_KEYS: &str = keys!(

@@ -11,11 +11,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use limbeck::data::Labelling;
+use limbeck::train::recipe::{Recipe, SideBySide};
 
 pub use bench::{
     Bench, BenchArguments, CacheBenchArguments, ConvolutionArguments, DataBenchArguments,
     LossArguments, NeighboursArguments, NetworkArguments, NetworkOptimizer, NetworkPart,
-    PrecisionArguments, StepArguments, SuppressionArguments,
+    PrecisionArguments, SideArguments, StepArguments, SuppressionArguments,
 };
 
 pub use cache::{
@@ -114,6 +115,11 @@ pub struct RunArguments {
     /// Compute threads; results do not depend on them [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// Trainings of the run (seeds, baselines) at the same time, the threads divided among them, or
+    /// `auto`; results do not depend on it [default: auto, several where that is measured to be
+    /// faster]
+    #[arg(long, value_name = "N|auto", value_parser = SideBySide::parse)]
+    pub side_by_side: Option<SideBySide>,
     /// Threads that load images [default: one; 0 loads between the steps]
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
@@ -515,9 +521,22 @@ pub struct ResumeArguments {
     /// Compute threads; results do not depend on them [default: as the run began]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// Trainings of the run at the same time, or `auto`; results do not depend on it [default: as the
+    /// run began]
+    #[arg(long, value_name = "N|auto", value_parser = SideBySide::parse)]
+    pub side_by_side: Option<SideBySide>,
     /// Print one JSON object at the end, on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+impl ResumeArguments {
+    /// Lets `recipe` go on as these arguments say.
+    pub fn apply(&self, recipe: &mut Recipe) {
+        let train = &mut recipe.train;
+        train.threads = self.threads.or(train.threads);
+        train.side_by_side = self.side_by_side.unwrap_or(train.side_by_side);
+    }
 }
 
 /// `limbeck completions`.

@@ -38,7 +38,7 @@ pub fn resume(
     arguments: &ResumeArguments,
     quiet: bool,
 ) -> anyhow::Result<()> {
-    recipe.train.threads = arguments.threads.or(recipe.train.threads);
+    arguments.apply(&mut recipe);
     let sequence = Continual::new(recipe)?;
     carry_out(&sequence, folder, arguments.json, quiet)
 }

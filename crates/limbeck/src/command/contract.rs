@@ -59,7 +59,7 @@ pub fn resume(
     quiet: bool,
 ) -> anyhow::Result<()> {
     let mut recipe = folder.recipe()?;
-    recipe.train.threads = arguments.threads.or(recipe.train.threads);
+    arguments.apply(&mut recipe);
     let plan = Plan::new(recipe)?;
     carry_out(&plan, request, folder, arguments.json, quiet)
 }

@@ -3,6 +3,7 @@
 use limbeck::train::continual::Continual;
 use limbeck::train::contract::Request;
 use limbeck::train::experiment::{Plan, Series, find_data};
+use limbeck::train::recipe::Recipe;
 use limbeck::train::run_folder::{self, RunFolder};
 
 use super::runs::{STOPPING, as_json, go_on, print_json};
@@ -24,7 +25,8 @@ pub fn run(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
         None => find_data(&arguments.run, arguments.data.as_deref())?,
     }
     if let Some(series) = series {
-        return series::go_on(series, arguments.threads, arguments.json, quiet);
+        let change = |recipe: &mut Recipe| arguments.apply(recipe);
+        return series::go_on(series, change, arguments.json, quiet);
     }
     if let Some(request) = Request::read(&arguments.run)? {
         let folder = RunFolder::open(&arguments.run)?;
@@ -38,7 +40,7 @@ pub fn run(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
     let interrupt = interrupt::watch(STOPPING)?;
     let plan = |folder: &RunFolder| {
         let mut recipe = folder.recipe()?;
-        recipe.train.threads = arguments.threads.or(recipe.train.threads);
+        arguments.apply(&mut recipe);
         Plan::new(recipe)
     };
     let results = go_on(&arguments.run, plan, quiet, &interrupt)?;

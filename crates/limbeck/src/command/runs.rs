@@ -126,6 +126,11 @@ pub fn resolve(mut flags: Flags, arguments: &RunArguments, model: &str) -> anyho
     flags.number("train", "seeds", arguments.seeds);
     flags.put("train", "seed", arguments.seed.map(|seed| seed as i64));
     flags.number("train", "threads", arguments.threads);
+    flags.put(
+        "train",
+        "side_by_side",
+        arguments.side_by_side.map(|it| it.to_string()),
+    );
     flags.number("data", "batch", arguments.batch);
     flags.number("data", "limit", arguments.limit);
     flags.number("data", "shots", arguments.shots);

@@ -27,13 +27,13 @@ pub fn start(recipes: Vec<Recipe>, arguments: &RunArguments, quiet: bool) -> any
             .try_for_each(|plan| runs::describe(plan, arguments.json, quiet));
     }
     let series = Series::create(out, plans, students)?;
-    go_on(series, None, arguments.json, quiet)
+    go_on(series, |_: &mut Recipe| {}, arguments.json, quiet)
 }
 
-/// Goes on with whatever is left of a series, and compares the runs.
+/// Goes on with whatever is left of a series, its recipes changed by `change`, and compares the runs.
 pub fn go_on(
     mut series: Series,
-    threads: Option<usize>,
+    change: impl Fn(&mut Recipe),
     json: bool,
     quiet: bool,
 ) -> anyhow::Result<()> {
@@ -43,7 +43,7 @@ pub fn go_on(
     for run in series.runs() {
         let found = match runs::go_on(
             &run,
-            |folder| series.plan(folder, threads),
+            |folder| series.plan(folder, &change),
             quiet,
             &interrupt,
         ) {

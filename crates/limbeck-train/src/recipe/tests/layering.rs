@@ -191,6 +191,7 @@ fn the_fingerprint_changes_with_what_changes_results_and_with_nothing_else() {
     let plain = print(&[]);
     assert_eq!(plain.len(), 64);
     assert_eq!(plain, print(&["data.workers=4", "train.threads=2"]));
+    assert_eq!(plain, print(&["train.side_by_side=2"]));
     assert_eq!(plain, print(&["method.kd.temperature=4"]));
     assert_eq!(plain, print(&["data.path=elsewhere"]));
     for assignment in ["train.seed=1", "method.kd.temperature=3", "data.batch=32"] {

@@ -202,6 +202,9 @@ fn values_out_of_range_name_key_value_range_and_line() {
         ("train.average=1", "train.average", "below 1"),
         ("train.accumulate=0", "train.accumulate", "at least 1"),
         ("train.threads=0", "train.threads", "at least 1"),
+        ("train.side_by_side=0", "train.side_by_side", "at least 1"),
+        ("train.side_by_side=-1", "train.side_by_side", "at least 1"),
+        ("train.side_by_side=all", "train.side_by_side", "`all`"),
     ] {
         let error = layered("", &[assignment]).unwrap_err();
         let RecipeError::Mistake { place, .. } = &error else {

@@ -9,6 +9,7 @@ mod neighbours;
 mod network;
 mod profile;
 mod report;
+mod side;
 mod step;
 
 use super::threads;
@@ -30,6 +31,7 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
         Bench::Loss(arguments) => loss::run(arguments),
         Bench::Net(arguments) => network::run(arguments),
         Bench::Nms(arguments) => detection::suppression(arguments),
+        Bench::Side(arguments) => side::run(arguments),
         Bench::Step(arguments) => step::run(arguments),
     }
 }
