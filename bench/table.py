@@ -581,6 +581,59 @@ class Pairs:
         return list(self.rows_of.values())
 
 
+class Pictures:
+    """Reading and varying of JPEG files of 500x375, next to torchvision v2's faster way (data.py)."""
+
+    WORKERS = (0, 1)
+    READ = {"tensor": "decode_image", "pil": "Pillow"}
+
+    def __init__(self):
+        name = "JPEG 500x375: decoded, cropped to 224x224 at random, flipped, normalised ({}), each"
+        places = {0: "in the one thread", 1: "workers: 1"}
+        self.rows_of = {
+            workers: Row(name.format(places[workers]), 0.67) for workers in self.WORKERS
+        }
+        self.plain, self.faster, self.kilobytes = [], set(), 0
+        self.folder = tempfile.TemporaryDirectory()
+
+    def round(self, runner, number):
+        script = os.path.join(HERE, "data.py")
+        folder = self.folder.name
+        if number == 0:
+            command = [sys.executable, script, folder, "--make", runner.asked.pictures]
+            subprocess.run(command, check=True)
+            sizes = [os.path.getsize(os.path.join(at, file)) for at, _, files in os.walk(folder) for file in files]
+            if not sizes:
+                sys.exit(f"there are no *.jpg below {runner.asked.pictures}")
+            self.kilobytes = statistics.mean(sizes) / 1000
+        for workers, row in self.rows_of.items():
+            options = [folder, "--size", "224x224", "--batch", "32"]
+            options += ["--workers", str(workers), "--runs", str(runner.asked.runs)]
+            ours = [runner.asked.limbeck, "bench", "data", *options, "--json"]
+            theirs = [sys.executable, script, *options]
+
+            def run_theirs():
+                found = {
+                    name: runner.start([*theirs, "--read", read], environment=runner.peer_environment)
+                    for read, name in self.READ.items()
+                }
+                name = max(found, key=lambda name: found[name]["images_per_second"])
+                self.faster.add(name)
+                return found[name]
+
+            found, peer = in_turn(number, lambda: runner.start(ours), run_theirs)
+            runner.machine = found["machine"]
+            runner.peaks.append(runner.machine["peak_gflops"])
+            runner.peer_versions = peer["torch"], peer["python"]
+            # The first reading of each image: later ones find it decoded.
+            row.ours.append(1e3 / found["first_per_second"])
+            row.theirs.append(1e3 / peer["images_per_second"])
+            self.plain.append(1e3 / found["image_crate_per_second"])
+
+    def rows(self):
+        return list(self.rows_of.values())
+
+
 def works():
     return {
         "conv": Convolutions(),
@@ -663,6 +716,7 @@ def works():
         "cirkd": Terms("cirkd", 0.6),
         "transkd": Terms("transkd"),
         "data": Pairs(),
+        "jpeg": Pictures(),
     }
 
 
@@ -730,6 +784,13 @@ def print_table(runner, measured):
             f"- A training from a cache waits {statistics.median(cached.waits):.2g} % of its time "
             "for data (target: below 3)"
         )
+    pictures = measured.get("jpeg")
+    if pictures:
+        print(
+            f"- JPEG files of {pictures.kilobytes:.0f} kB on average; torchvision's faster way of "
+            f"decode_image and Pillow: {', '.join(sorted(pictures.faster))}; the crate `image` alone decodes and "
+            f"resizes one in {statistics.median(pictures.plain):.3g} ms"
+        )
     print("\n| work | ours, ms | PyTorch, ms | ratio | target | met |")
     print("| --- | ---: | ---: | ---: | ---: | --- |")
     for work in measured.values():
@@ -743,6 +804,7 @@ def main():
     parser.add_argument("--torch-step", help="torch_step.py, for the rows that it measures")
     parser.add_argument("--only", help=f"some of {','.join(works())}")
     parser.add_argument("--pairs", help="a folder of images with masks, for the rows of `data`")
+    parser.add_argument("--pictures", help="a folder of JPEG files, for the rows of `jpeg`")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--runs", type=int, default=5, help="timed runs in each round")
     parser.add_argument("--threads", type=int, default=2)
@@ -761,8 +823,10 @@ def main():
         measured = {name: work for name, work in measured.items() if name in names}
     if not asked.pairs:
         measured.pop("data", None)
+    if not asked.pictures:
+        measured.pop("jpeg", None)
     if not measured:
-        parser.error("--only data needs --pairs DIR")
+        parser.error("--only data needs --pairs DIR, --only jpeg --pictures DIR")
     if asked.rounds < 1 or asked.runs < 1:
         parser.error("--rounds and --runs must be at least 1")
     runner = Runner(asked)

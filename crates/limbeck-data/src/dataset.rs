@@ -93,20 +93,28 @@ impl Part {
     /// A file that cannot be read or decoded, by name. A source that panics, or gives an image of
     /// another shape than it says, with the number of the image.
     pub fn image(&self, position: usize) -> Result<Image, DataError> {
+        self.shared_image(position).map(Arc::unwrap_or_clone)
+    }
+
+    /// The same, shared with the source where that keeps what is decoded.
+    ///
+    /// # Errors
+    /// Those of [`Part::image`].
+    pub fn shared_image(&self, position: usize) -> Result<Arc<Image>, DataError> {
         let index = self.indices[position];
         let lie = |reason: String| DataError::Source {
             index,
             name: self.source.name(index),
             reason,
         };
-        let image = catch_unwind(AssertUnwindSafe(|| self.source.image(index)))
+        let image = catch_unwind(AssertUnwindSafe(|| self.source.shared_image(index)))
             .map_err(|panic| lie(format!("reading it panicked: {}", reason_of(&*panic))))??;
         let Image {
             width,
             height,
             channels,
             ref pixels,
-        } = image;
+        } = *image;
         if pixels.len() != width * height * channels
             || pixels.is_empty()
             || channels > 3
@@ -135,8 +143,17 @@ impl Part {
     /// As [`Part::image`]; a mask that cannot be read, that has another size than its image, or ids
     /// that are no classes, with their number.
     pub fn pair(&self, position: usize) -> Result<(Image, Mask), DataError> {
+        let (image, mask) = self.shared_pair(position)?;
+        Ok((Arc::unwrap_or_clone(image), mask))
+    }
+
+    /// The same, the image shared with the source where that keeps what is decoded.
+    ///
+    /// # Errors
+    /// Those of [`Part::pair`].
+    pub(crate) fn shared_pair(&self, position: usize) -> Result<(Arc<Image>, Mask), DataError> {
         let index = self.indices[position];
-        let image = self.image(position)?;
+        let image = self.shared_image(position)?;
         let lie = |reason: String| DataError::Source {
             index,
             name: self.source.name(index),

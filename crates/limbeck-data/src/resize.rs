@@ -2,20 +2,16 @@
 //!
 //! Each output pixel is a weighted mean of input pixels under a triangle that reaches one output
 //! pixel (but at least one input pixel) to either side, along rows first, then along columns,
-//! rounded to 8 bits in between.
+//! rounded to 8 bits in between. Sums are of whole numbers, so that vectors of any length, which depend
+//! on the processor, give the same pixels.
 
-use crate::window::Window;
+mod pass;
+mod taps;
+
+use self::pass::{horizontal, vertical};
+use self::taps::Taps;
+use crate::window::{Area, Window};
 use crate::{Image, Mask};
-
-/// Weights are fixed-point numbers with this many bits after the point: results do not depend
-/// on the order of summation, and 255 times a sum of weights near 1 fits 32 bits.
-const FRACTION: u32 = 22;
-
-/// Which inputs an output is made of.
-struct Taps {
-    first: usize,
-    weights: Vec<i32>,
-}
 
 /// The image at `height` by `width` pixels, both above 0.
 #[must_use]
@@ -31,23 +27,22 @@ pub fn resize(image: &Image, height: usize, width: usize) -> Image {
 pub(crate) fn resize_window(image: &Image, window: &Window) -> Image {
     let Window { area, scaled, kept } = *window;
     let (columns, rows) = (
-        taps(area.width, scaled[1], kept.left, kept.width),
-        taps(area.height, scaled[0], kept.top, kept.height),
+        Taps::new(area.width, scaled[1], kept.left, kept.width),
+        Taps::new(area.height, scaled[0], kept.top, kept.height),
     );
     // Rows that the second step reads.
-    let first = rows.first().map_or(0, |taps| taps.first);
-    let end = rows
-        .last()
-        .map_or(0, |taps| taps.first + taps.weights.len());
+    let first = rows.first.first().map_or(0, |&first| first);
+    let end = rows.first.last().map_or(0, |&first| first + rows.each);
+    let read = Area {
+        left: area.left,
+        top: area.top + first,
+        width: area.width,
+        height: end - first,
+    };
     let reduced = if area.width == scaled[1] {
-        image.crop(
-            area.left + kept.left,
-            area.top + first,
-            kept.width,
-            end - first,
-        )
+        image.crop(read.left + kept.left, read.top, kept.width, read.height)
     } else {
-        horizontal(image, &columns, area.left, area.top + first, end - first)
+        horizontal(image, &columns, read)
     };
     if area.height == scaled[0] {
         return reduced;
@@ -78,97 +73,6 @@ pub(crate) fn nearest_window(mask: &Mask, window: &Window) -> Mask {
 /// The input that the centre of an output lies in: `⌊(output + 0.5) · inputs / outputs⌋`.
 fn nearest(output: usize, inputs: usize, outputs: usize) -> usize {
     (2 * output + 1) * inputs / (2 * outputs)
-}
-
-/// Taps of `count` outputs from `skip` on, along one axis.
-fn taps(input: usize, output: usize, skip: usize, count: usize) -> Vec<Taps> {
-    let scale = input as f64 / output as f64;
-    let support = scale.max(1.0);
-    (skip..skip + count)
-        .map(|out| {
-            if input == output {
-                return Taps {
-                    first: out,
-                    weights: vec![1 << FRACTION],
-                };
-            }
-            let centre = (out as f64 + 0.5) * scale;
-            let first = ((centre - support + 0.5).max(0.0)) as usize;
-            let end = ((centre + support + 0.5) as usize).min(input);
-            let weights: Vec<f64> = (first..end)
-                .map(|at| (1.0 - ((at as f64 + 0.5 - centre) / support).abs()).max(0.0))
-                .collect();
-            let sum: f64 = weights.iter().sum();
-            let one = f64::from(1u32 << FRACTION);
-            Taps {
-                first,
-                weights: weights
-                    .iter()
-                    .map(|weight| (weight / sum * one).round() as i32)
-                    .collect(),
-            }
-        })
-        .collect()
-}
-
-fn round(sum: i32) -> u8 {
-    ((sum + (1 << (FRACTION - 1))) >> FRACTION).clamp(0, 255) as u8
-}
-
-/// Scales `height` rows from `top` on; taps are counted from column `left`.
-fn horizontal(image: &Image, taps: &[Taps], left: usize, top: usize, height: usize) -> Image {
-    let channels = image.channels;
-    let mut pixels = Vec::with_capacity(taps.len() * height * channels);
-    let rows = image.pixels.chunks_exact(image.width * channels);
-    for row in rows.skip(top).take(height) {
-        let row = &row[left * channels..];
-        for Taps { first, weights } in taps {
-            let inputs = &row[first * channels..];
-            if channels == 3 {
-                // The three sums side by side: one walk through the pixels.
-                let mut sums = [0i32; 3];
-                for (&weight, pixel) in weights.iter().zip(inputs.chunks_exact(3)) {
-                    for (sum, &value) in sums.iter_mut().zip(pixel) {
-                        *sum += weight * i32::from(value);
-                    }
-                }
-                pixels.extend(sums.map(round));
-            } else {
-                let products = weights.iter().zip(inputs);
-                let sum = products.map(|(&weight, &pixel)| weight * i32::from(pixel));
-                pixels.push(round(sum.sum()));
-            }
-        }
-    }
-    Image {
-        width: taps.len(),
-        height,
-        channels,
-        pixels,
-    }
-}
-
-/// Scales columns of an image whose first row is number `first` to the taps.
-fn vertical(image: &Image, taps: &[Taps], first: usize) -> Image {
-    let row_len = image.width * image.channels;
-    let mut pixels = Vec::with_capacity(taps.len() * row_len);
-    let mut sums = vec![0i32; row_len];
-    for tap in taps {
-        sums.fill(0);
-        let rows = image.pixels[(tap.first - first) * row_len..].chunks_exact(row_len);
-        for (weight, row) in tap.weights.iter().zip(rows) {
-            for (sum, &pixel) in sums.iter_mut().zip(row) {
-                *sum += weight * i32::from(pixel);
-            }
-        }
-        pixels.extend(sums.iter().map(|&sum| round(sum)));
-    }
-    Image {
-        width: image.width,
-        height: taps.len(),
-        channels: image.channels,
-        pixels,
-    }
 }
 
 #[cfg(test)]

@@ -83,8 +83,9 @@ impl KeptSaliency {
             Some(path) => file::read(path, &part.name(position), image)?,
             None => saliency(image),
         };
+        let mask = Arc::new(mask);
         self.room
             .keep(&self.kept[position], &mask, mask.pixels.len());
-        Ok(Arc::new(mask))
+        Ok(mask)
     }
 }

@@ -139,4 +139,11 @@ impl Source for OfPart {
     fn image(&self, index: usize) -> Result<limbeck_data::Image, limbeck_data::DataError> {
         self.0.image(index)
     }
+
+    fn shared_image(
+        &self,
+        index: usize,
+    ) -> Result<Arc<limbeck_data::Image>, limbeck_data::DataError> {
+        self.0.shared_image(index)
+    }
 }

@@ -57,6 +57,27 @@ fn reading_of_images_with_masks_is_measured() {
     for key in ["first_per_second", "later_per_second"] {
         assert!(report[key].as_f64().unwrap() > 0.0, "{key}");
     }
+    assert!(report["image_crate_per_second"].is_null());
+}
+
+#[test]
+fn reading_of_picture_files_is_measured_beside_another_way() {
+    let place = Place::new();
+    place.class_folders("pictures", 2, 6);
+    let arguments = [
+        "bench", "data", "pictures", "--size", "16x16", "--runs", "1",
+    ];
+    let report = place.succeed(&[&arguments[..], &["--json"]].concat());
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["masks"], false);
+    for key in [
+        "first_per_second",
+        "later_per_second",
+        "image_crate_per_second",
+    ] {
+        assert!(report[key].as_f64().unwrap() > 0.0, "{key}");
+    }
+    assert!(place.succeed(&arguments).contains("`image`"));
 }
 
 #[test]

@@ -4,12 +4,10 @@ use crate::Image;
 
 /// The image mirrored left and right.
 pub(crate) fn flip(mut image: Image) -> Image {
-    let channels = image.channels;
-    for row in image.pixels.chunks_exact_mut(image.width * channels) {
-        // Reversing all bytes mirrors the row and the channels of each pixel; the latter is undone.
-        row.reverse();
-        if channels > 1 {
-            row.chunks_exact_mut(channels).for_each(<[u8]>::reverse);
+    for row in image.pixels.chunks_exact_mut(image.width * image.channels) {
+        match image.channels {
+            3 => row.as_chunks_mut::<3>().0.reverse(),
+            _ => row.reverse(),
         }
     }
     image

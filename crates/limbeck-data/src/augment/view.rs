@@ -1,5 +1,7 @@
 //! One view of an image, and of its mask with it.
 
+use std::borrow::Cow;
+
 use super::Augment;
 use super::colour_jitter::colour_jitter;
 use super::fit::fit;
@@ -20,12 +22,12 @@ use crate::{Image, Mask, Stream, VOID};
 const ATTEMPTS: usize = 10;
 
 /// An image and, where it has one, its mask of the same size.
-struct View {
-    image: Image,
+struct View<'a> {
+    image: Cow<'a, Image>,
     mask: Option<Mask>,
 }
 
-impl View {
+impl View<'_> {
     /// Height and width.
     fn size(&self) -> [usize; 2] {
         [self.image.height, self.image.width]
@@ -37,7 +39,7 @@ impl View {
             return self;
         }
         Self {
-            image: resize_window(&self.image, window),
+            image: Cow::Owned(resize_window(&self.image, window)),
             mask: self.mask.map(|mask| nearest_window(&mask, window)),
         }
     }
@@ -49,7 +51,7 @@ impl View {
             return self;
         }
         Self {
-            image: padded(&self.image, height, width, fill),
+            image: Cow::Owned(padded(&self.image, height, width, fill)),
             mask: self
                 .mask
                 .map(|mask| Mask::from_image(padded(&mask.into_image(), height, width, &[VOID]))),
@@ -59,7 +61,7 @@ impl View {
     /// Both by what moves pixels and makes none.
     fn moved(self, by: impl Fn(Image) -> Image) -> Self {
         Self {
-            image: by(self.image),
+            image: Cow::Owned(by(self.image.into_owned())),
             mask: self
                 .mask
                 .map(|mask| Mask::from_image(by(mask.into_image()))),
@@ -69,7 +71,7 @@ impl View {
     /// Both shifted; beyond the border is `fill` and void, as far as the padding does not say what.
     fn shifted(self, shift: [isize; 2], padding: Padding, fill: &[u8]) -> Self {
         Self {
-            image: shifted(&self.image, shift, padding, fill),
+            image: Cow::Owned(shifted(&self.image, shift, padding, fill)),
             mask: self
                 .mask
                 .map(|mask| Mask::from_image(shifted(&mask.into_image(), shift, padding, &[VOID]))),
@@ -79,7 +81,7 @@ impl View {
     /// Both turned around the middle; `fill` and void come in.
     fn rotated(self, degrees: f64, fill: &[u8]) -> Self {
         Self {
-            image: rotate_image(&self.image, degrees, fill),
+            image: Cow::Owned(rotate_image(&self.image, degrees, fill)),
             mask: self.mask.map(|mask| rotate_mask(&mask, degrees, VOID)),
         }
     }
@@ -122,17 +124,22 @@ impl Augment {
     /// The image as a network to test sees it, before normalisation.
     #[must_use]
     pub fn plain(&self, image: Image) -> Image {
-        self.plain_view(View { image, mask: None }).image
+        let image = Cow::Owned(image);
+        let view = self.plain_view(View { image, mask: None });
+        view.image.into_owned()
     }
 
-    fn plain_view(&self, view: View) -> View {
+    fn plain_view<'a>(&self, view: View<'a>) -> View<'a> {
         let window = fit(view.size(), self.size, self.fit, self.fit_share);
         self.with_channels(view.through(&window))
     }
 
-    fn with_channels(&self, view: View) -> View {
+    fn with_channels<'a>(&self, view: View<'a>) -> View<'a> {
+        if view.image.channels == self.channels {
+            return view;
+        }
         View {
-            image: view.image.with_channels(self.channels),
+            image: Cow::Owned(view.image.into_owned().with_channels(self.channels)),
             ..view
         }
     }
@@ -176,7 +183,7 @@ impl Augment {
     }
 
     /// Image and mask as a network to train sees them, before normalisation.
-    fn augmented(&self, view: View, stream: &mut Stream) -> View {
+    fn augmented<'a>(&self, view: View<'a>, stream: &mut Stream) -> View<'a> {
         let window = self.window(&view, stream);
         let fill = self.fill();
         let mut view = self
@@ -202,18 +209,18 @@ impl Augment {
             view = view.rotated(degrees, &fill);
         }
         if let Some(settings) = &self.rand_augment {
-            view.image = rand_augment(view.image, settings, stream);
+            view.image = Cow::Owned(rand_augment(view.image.into_owned(), settings, stream));
         }
         if let Some(settings) = &self.colour_jitter {
-            colour_jitter(&mut view.image, settings, stream);
+            colour_jitter(view.image.to_mut(), settings, stream);
         }
         if let Some(jitter) = &self.hsv_jitter {
-            view.image = jitter.apply(view.image, stream);
+            view.image = Cow::Owned(jitter.apply(view.image.into_owned(), stream));
         }
         view
     }
 
-    fn view(&self, view: View, stream: Option<&mut Stream>) -> View {
+    fn view<'a>(&self, view: View<'a>, stream: Option<&mut Stream>) -> View<'a> {
         match stream {
             None => self.plain_view(view),
             Some(stream) => self.augmented(view, stream),
@@ -223,7 +230,7 @@ impl Augment {
     /// Writes the image as `[C, H, W]` numbers to `out`, which has [`Augment::numbers`] of them:
     /// augmented by the stream, or plain without one.
     pub fn apply(&self, image: Image, stream: Option<&mut Stream>, out: &mut [f32]) {
-        self.write(View { image, mask: None }, stream, out);
+        self.write(Cow::Owned(image), None, stream, out);
     }
 
     /// The same for an image and its mask of the same size: the mask goes where the image goes. The
@@ -236,14 +243,21 @@ impl Augment {
         out: &mut [f32],
         ids: &mut [u8],
     ) {
-        let mask = Some(mask);
-        if let Some(mask) = self.write(View { image, mask }, stream, out) {
+        if let Some(mask) = self.write(Cow::Owned(image), Some(mask), stream, out) {
             ids.copy_from_slice(&mask.ids);
         }
     }
 
-    fn write(&self, view: View, mut stream: Option<&mut Stream>, out: &mut [f32]) -> Option<Mask> {
-        let view = self.view(view, stream.as_deref_mut());
+    /// The same for an image that others may hold as well, with or without a mask; gives the mask as it
+    /// is seen.
+    pub(crate) fn write(
+        &self,
+        image: Cow<'_, Image>,
+        mask: Option<Mask>,
+        mut stream: Option<&mut Stream>,
+        out: &mut [f32],
+    ) -> Option<Mask> {
+        let view = self.view(View { image, mask }, stream.as_deref_mut());
         write_planes(&view.image, self.normalisation.as_ref(), out);
         if let (Some(stream), Some(settings)) = (stream, &self.random_erasing) {
             let [height, width] = self.size;
@@ -256,7 +270,7 @@ impl Augment {
     /// `small`: one view in two sizes. Nothing is erased. The mask comes back in the smaller one.
     pub(crate) fn apply_in_two_sizes(
         &self,
-        image: Image,
+        image: Cow<'_, Image>,
         mask: Option<Mask>,
         stream: Option<&mut Stream>,
         [height, width]: [usize; 2],

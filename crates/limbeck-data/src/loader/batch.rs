@@ -1,5 +1,6 @@
 //! One batch, and how it is made.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -243,10 +244,10 @@ impl Plan {
         positions: &[usize],
         go_on: &impl Fn() -> bool,
         stream: impl Fn(usize) -> Option<Stream>,
-        image: impl Fn(usize) -> Result<Image, DataError>,
+        image: impl Fn(usize) -> Result<Arc<Image>, DataError>,
     ) -> Result<Option<Views>, DataError> {
         let numbers = self.augment.numbers();
-        let mut images = vec![0.0; positions.len() * numbers];
+        let mut images = Vec::with_capacity(positions.len() * numbers);
         let mut masks = self.no_masks(positions.len());
         let pixels = self.pixels();
         let (mut boxes, mut frames) = (Vec::new(), Vec::new());
@@ -255,7 +256,9 @@ impl Plan {
                 return Ok(None);
             }
             let mut stream = stream(place);
-            let out = &mut images[place * numbers..(place + 1) * numbers];
+            // Image by image: what was just zeroed is still in the processor's cache when it is written.
+            images.resize((place + 1) * numbers, 0.0);
+            let out = &mut images[place * numbers..];
             if self.part.labelling() == Labelling::Boxes {
                 match &mut stream {
                     Some(stream) => {
@@ -263,7 +266,8 @@ impl Plan {
                         boxes.push(self.boxed(&self.part, source, position, stream, out)?);
                     }
                     None => {
-                        let frame = self.augment.apply_framed(image(position)?, out);
+                        let image = Arc::unwrap_or_clone(image(position)?);
+                        let frame = self.augment.apply_framed(image, out);
                         let there = self.part.boxes(position)?;
                         let placed = there.into_iter().map(|label| frame.place(label));
                         boxes.push(placed.collect());
@@ -271,12 +275,16 @@ impl Plan {
                     }
                 }
             } else if masks.is_empty() {
-                self.augment.apply(image(position)?, stream.as_mut(), out);
-            } else {
-                let (image, mask) = self.part.pair(position)?;
-                let ids = &mut masks[place * pixels..(place + 1) * pixels];
+                let image = image(position)?;
                 self.augment
-                    .apply_pair(image, mask, stream.as_mut(), out, ids);
+                    .write(Cow::Borrowed(&image), None, stream.as_mut(), out);
+            } else {
+                let (image, mask) = self.part.shared_pair(position)?;
+                let image = Cow::Borrowed(&*image);
+                let seen = self.augment.write(image, Some(mask), stream.as_mut(), out);
+                if let Some(mask) = seen {
+                    masks[place * pixels..(place + 1) * pixels].copy_from_slice(&mask.ids);
+                }
             }
         }
         Ok(Some(Views {
@@ -384,12 +392,14 @@ impl Plan {
     }
 
     /// The image at `position`, with its foreground pasted where `stream` says so.
-    fn pasted(&self, position: usize, mut stream: Stream) -> Result<Image, DataError> {
-        let image = self.part.image(position)?;
+    fn pasted(&self, position: usize, mut stream: Stream) -> Result<Arc<Image>, DataError> {
+        let image = self.part.shared_image(position)?;
         match (&self.config.images.pasted, &self.saliency) {
-            (Some(paste), Some(saliency)) => paste.apply(image, &mut stream, |image| {
-                saliency.of_image(&self.part, position, image)
-            }),
+            (Some(paste), Some(saliency)) => {
+                let image = Arc::unwrap_or_clone(image);
+                let saliency = |image: &Image| saliency.of_image(&self.part, position, image);
+                paste.apply(image, &mut stream, saliency).map(Arc::new)
+            }
             _ => Ok(image),
         }
     }
@@ -433,7 +443,7 @@ impl Plan {
             }
             let (image, mask) = match self.part.labelling() {
                 Labelling::Masks => {
-                    let (image, mask) = self.part.pair(position)?;
+                    let (image, mask) = self.part.shared_pair(position)?;
                     (image, Some(mask))
                 }
                 Labelling::None | Labelling::Classes | Labelling::Boxes => {
@@ -444,6 +454,7 @@ impl Plan {
             let augment = || self.stream(Purpose::Augment, position, epoch, 0);
             let mut stream = self.train.then(augment);
             let size = self.augment.size;
+            let image = Cow::Borrowed(&*image);
             let mask = larger.apply_in_two_sizes(image, mask, stream.as_mut(), size, small, large);
             if let Some(mask) = mask {
                 views.masks.extend(mask.ids);
@@ -477,7 +488,9 @@ impl Plan {
             })
             .collect();
         let varied = |place: usize| self.train.then(|| stream(indices[place], 1));
-        let views = self.images(&chosen, go_on, varied, |position| self.part.image(position))?;
+        let views = self.images(&chosen, go_on, varied, |position| {
+            self.part.shared_image(position)
+        })?;
         Ok(views.map(|views| self.alone(chosen, views)))
     }
 

@@ -66,6 +66,11 @@ impl Source for Joined {
         source.image(index)
     }
 
+    fn shared_image(&self, index: usize) -> Result<Arc<Image>, DataError> {
+        let (source, index) = self.find(index);
+        source.shared_image(index)
+    }
+
     fn shape(&self) -> Option<[usize; 3]> {
         self.common(|source| source.shape())
     }

@@ -18,13 +18,13 @@ impl Room {
     }
 
     /// Keeps `value`, which takes so many bytes, in its `place`, if there is room.
-    pub fn keep<T: Clone>(&self, place: &OnceLock<Arc<T>>, value: &T, bytes: usize) {
+    pub fn keep<T>(&self, place: &OnceLock<Arc<T>>, value: &Arc<T>, bytes: usize) {
         let left = |room: usize| room.checked_sub(bytes);
         if self
             .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left)
             .is_ok()
-            && place.set(Arc::new(value.clone())).is_err()
+            && place.set(Arc::clone(value)).is_err()
         {
             // Another worker has just kept the same.
             self.0.fetch_add(bytes, Ordering::Relaxed);

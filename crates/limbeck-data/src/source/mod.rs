@@ -19,6 +19,7 @@ mod styled;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -120,6 +121,14 @@ pub trait Source: Send + Sync + Debug {
     /// # Errors
     /// A file that cannot be read or decoded, by name.
     fn image(&self, index: usize) -> Result<Image, DataError>;
+
+    /// The same, shared with the source where that keeps what is decoded.
+    ///
+    /// # Errors
+    /// Those of [`Source::image`].
+    fn shared_image(&self, index: usize) -> Result<Arc<Image>, DataError> {
+        self.image(index).map(Arc::new)
+    }
 
     /// Channels, height and width, if all images have the same: an image that has another one is
     /// refused.

@@ -99,6 +99,10 @@ impl Source for Relabelled {
         self.source.image(index)
     }
 
+    fn shared_image(&self, index: usize) -> Result<Arc<Image>, DataError> {
+        self.source.shared_image(index)
+    }
+
     fn shape(&self) -> Option<[usize; 3]> {
         self.source.shape()
     }

@@ -92,7 +92,7 @@ impl Source for Scaled {
     }
 
     fn image(&self, index: usize) -> Result<Image, DataError> {
-        let image = self.inner.image(index)?;
+        let image = self.inner.shared_image(index)?;
         let [height, width] = scaled_sides([image.height, image.width], self.factor);
         Ok(resize(&image, height, width))
     }

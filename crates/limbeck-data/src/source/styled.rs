@@ -148,10 +148,14 @@ impl Source for Styled {
     }
 
     fn image(&self, index: usize) -> Result<Image, DataError> {
+        self.shared_image(index).map(Arc::unwrap_or_clone)
+    }
+
+    fn shared_image(&self, index: usize) -> Result<Arc<Image>, DataError> {
         if let Some(image) = self.kept[index].get() {
-            return Ok(Image::clone(image));
+            return Ok(Arc::clone(image));
         }
-        let image = self.draw(index)?;
+        let image = Arc::new(self.draw(index)?);
         self.room
             .keep(&self.kept[index], &image, image.pixels.len());
         Ok(image)

@@ -1,12 +1,20 @@
 //! How fast images are read and varied.
 
+use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
-use limbeck_data::{Augment, DataError, Labelling, Loader, LoaderConfig, Normalisation};
+use image::imageops::FilterType;
+use limbeck_data::{Augment, DataError, Labelling, Loader, LoaderConfig, Normalisation, Part};
 use limbeck_data::{OpenOptions, RandomResizedCrop, RandomScale, open};
 
 use crate::latency::median;
+
+/// Files that are read by the crate `image` alone at most.
+const READ_ALONE: usize = 1_000;
+
+/// Side of a part that is as large as a random one on average, 54 % of the area, in sides of the image.
+const USUAL_SIDE: f64 = 0.735;
 
 /// What is measured: the training part of a data set, batch by batch, as training asks for it, with
 /// nothing that learns from it.
@@ -33,6 +41,9 @@ pub struct DataRates {
     pub first_per_second: f64,
     /// Images in a second in the second epoch, in which decoded images may be at hand.
     pub later_per_second: f64,
+    /// Images in a second that the crate `image` alone reads and decodes, and scales a part of to the size, on
+    /// one thread; `None` where images have masks or no files.
+    pub image_crate_per_second: Option<f64>,
 }
 
 impl DataBench {
@@ -43,11 +54,15 @@ impl DataBench {
     /// Data that cannot be opened or read, settings out of range.
     pub fn run(&self, path: &Path) -> Result<DataRates, DataError> {
         let mut rates = [Vec::new(), Vec::new()];
+        let mut alone = Vec::new();
         let (mut images, mut masks) = (0, false);
         for _ in 0..self.runs {
             let part = open(path, &OpenOptions::default())?.train;
             images = part.len();
             masks = part.labelling() == Labelling::Masks;
+            if !masks {
+                alone.extend(self.by_the_image_crate(&part));
+            }
             let augment = Augment {
                 size: self.size,
                 flip: 0.5,
@@ -77,7 +92,26 @@ impl DataBench {
             masks,
             first_per_second: first,
             later_per_second: later,
+            image_crate_per_second: (!alone.is_empty()).then(|| median(alone)),
         })
+    }
+
+    /// Images in a second by the crate `image` alone, of files that it can read.
+    fn by_the_image_crate(&self, part: &Part) -> Option<f64> {
+        let [height, width] = self.size.map(|side| side as u32);
+        let start = Instant::now();
+        let mut count = 0;
+        for index in part.spread(READ_ALONE).indices {
+            let decoded = image::load_from_memory(&std::fs::read(part.source.file(index)?).ok()?);
+            let decoded = decoded.ok()?;
+            let [w, h] = [decoded.width(), decoded.height()]
+                .map(|side| ((f64::from(side) * USUAL_SIDE) as u32).max(1));
+            let (left, top) = ((decoded.width() - w) / 2, (decoded.height() - h) / 2);
+            let part = decoded.crop_imm(left, top, w, h);
+            black_box(part.resize_exact(width, height, FilterType::Triangle));
+            count += 1;
+        }
+        Some(f64::from(count) / start.elapsed().as_secs_f64())
     }
 }
 

@@ -486,5 +486,8 @@ const DATA_KEYS: &str = keys!(
                       what was asked for
   first_per_second    images in a second in the first epoch, in which every file is decoded
   later_per_second    the same in the second epoch, in which decoded images may be at hand
+  image_crate_per_second
+                      the same on one thread by the crate `image` alone: read, decoded, a part of usual
+                      size resized, nothing else; null where images have masks or no files
 "
 );

@@ -108,8 +108,12 @@ impl Source for BoxedImages {
     }
 
     fn image(&self, index: usize) -> Result<Image, DataError> {
+        self.shared_image(index).map(Arc::unwrap_or_clone)
+    }
+
+    fn shared_image(&self, index: usize) -> Result<Arc<Image>, DataError> {
         if let Some(image) = self.kept[index].get() {
-            return Ok(Image::clone(image));
+            return Ok(Arc::clone(image));
         }
         let path = &self.images[index].file;
         let image = decode_file(path)?.with_channels(3);
@@ -122,6 +126,7 @@ impl Source for BoxedImages {
             );
             return Err(DataError::corrupt(path, reason));
         }
+        let image = Arc::new(image);
         self.room
             .keep(&self.kept[index], &image, image.pixels.len());
         Ok(image)

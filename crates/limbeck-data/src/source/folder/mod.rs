@@ -165,11 +165,15 @@ impl Source for Folder {
     }
 
     fn image(&self, index: usize) -> Result<Image, DataError> {
+        self.shared_image(index).map(Arc::unwrap_or_clone)
+    }
+
+    fn shared_image(&self, index: usize) -> Result<Arc<Image>, DataError> {
         let file = &self.files[index];
         if let Some(image) = file.kept.get() {
-            return Ok(Image::clone(image));
+            return Ok(Arc::clone(image));
         }
-        let image = decode_file(&self.root.join(&file.path))?.with_channels(3);
+        let image = Arc::new(decode_file(&self.root.join(&file.path))?.with_channels(3));
         self.room.keep(&file.kept, &image, image.pixels.len());
         Ok(image)
     }

@@ -153,17 +153,22 @@ impl Source for Pairs {
             .encoding
             .apply(self.reader.read(&pair.mask)?, &pair.mask)?;
         pair.fits(&mask)?;
+        let mask = Arc::new(mask);
         self.room.keep(&pair.kept_mask, &mask, mask.ids.len());
-        Ok(Annotation::Mask(mask))
+        Ok(Annotation::Mask(Arc::unwrap_or_clone(mask)))
     }
 
     fn image(&self, index: usize) -> Result<Image, DataError> {
+        self.shared_image(index).map(Arc::unwrap_or_clone)
+    }
+
+    fn shared_image(&self, index: usize) -> Result<Arc<Image>, DataError> {
         let pair = &self.pairs[index];
         if let Some(image) = pair.kept_image.get() {
-            return Ok(Image::clone(image));
+            return Ok(Arc::clone(image));
         }
         let image = decode_file(&pair.image)?.with_channels(3);
-        let image = upright(image, &pair.image, || dimensions(&pair.mask));
+        let image = Arc::new(upright(image, &pair.image, || dimensions(&pair.mask)));
         self.room.keep(&pair.kept_image, &image, image.pixels.len());
         Ok(image)
     }

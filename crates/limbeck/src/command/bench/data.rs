@@ -40,6 +40,10 @@ pub fn run(arguments: &DataBenchArguments) -> anyhow::Result<()> {
             ("workers", json!(arguments.workers)),
             ("first_per_second", json!(rates.first_per_second)),
             ("later_per_second", json!(rates.later_per_second)),
+            (
+                "image_crate_per_second",
+                json!(rates.image_crate_per_second),
+            ),
         ];
         let keys = Map::from_iter(keys.map(|(key, value)| (key.to_owned(), value)));
         return print_json(keys, arguments.runs, &Machine::measured());
@@ -58,5 +62,11 @@ pub fn run(arguments: &DataBenchArguments) -> anyhow::Result<()> {
     )?;
     writeln!(out, "first epoch  {:>9.1} images/s", rates.first_per_second)?;
     writeln!(out, "later        {:>9.1} images/s", rates.later_per_second)?;
+    if let Some(alone) = rates.image_crate_per_second {
+        writeln!(
+            out,
+            "`image`      {alone:>9.1} images/s on one thread, decoded, cropped and resized by that crate alone"
+        )?;
+    }
     Ok(())
 }
