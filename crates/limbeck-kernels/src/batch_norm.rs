@@ -127,9 +127,9 @@ pub fn channel_affine(
 /// What the norm does last, and what is done after it: the gradients of SiLU and GELU go by what they were given,
 /// which can be computed once more from what was normalised, but not from sums.
 fn fused(activation: Activation, of_sums: bool) -> (Activation, Activation) {
-    match (activation, of_sums) {
-        (Activation::Silu | Activation::Gelu, true) => (Activation::Identity, activation),
-        _ => (activation, Activation::Identity),
+    match activation.is_smooth() && of_sums {
+        true => (Activation::Identity, activation),
+        false => (activation, Activation::Identity),
     }
 }
 

@@ -62,8 +62,21 @@ pub fn besides_buffers() -> Option<u64> {
     *BESIDES.get_or_init(|| Some(peak_memory()?.saturating_sub(most_held_memory()? as u64)))
 }
 
-/// Time that steps are tried out in, unless two numbers of images take longer.
-const TIME: Duration = Duration::from_millis(500);
+/// Processor time that this process has used, of all its threads, where the system tells it (Linux). What
+/// others do on the machine is not in it.
+fn processor_time() -> Option<Duration> {
+    /// Ticks in a second: those that the system tells processes of, whatever its own (proc_pid_stat(5)).
+    const TICKS: f64 = 100.0;
+    let text = fs::read_to_string("/proc/self/stat").ok()?;
+    // The name, in brackets, may hold anything; behind it `utime` and `stime` are fields 14 and 15 of all.
+    let (_, fields) = text.rsplit_once(')')?;
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: f64 = ticks.map(|field| field.parse().unwrap_or(0.0)).sum();
+    Some(Duration::from_secs_f64(ticks / TICKS))
+}
+
+/// Processor time that steps are tried out in, unless two numbers of images take longer.
+const TIME: Duration = Duration::from_secs(2);
 /// Images of the first step.
 const FIRST: usize = 2;
 /// Bytes that steps add to what is in no large buffer, whatever they do: code that had not run before,
@@ -108,14 +121,16 @@ impl StepMemory {
             return Ok(None);
         };
         let mut images = least.max(FIRST).min(most);
-        let started = Instant::now();
+        let clock = Instant::now();
+        let time = || processor_time().unwrap_or_else(|| clock.elapsed());
+        let started = time();
         // From the second step on optimisers and methods remember what they remember in training.
         step(images)?;
         let mut points = Vec::new();
         loop {
             forget_most_held();
             let before = peak_memory();
-            let begun = Instant::now();
+            let begun = time();
             // The heap finds its places in the first step, and grows a little in the second.
             for _ in 0..2 {
                 step(images)?;
@@ -130,7 +145,8 @@ impl StepMemory {
                 process: peak_memory().filter(|_| peak_memory() > before),
             });
             let next = (2 * images).min(most);
-            let is_slow = points.len() > 1 && started.elapsed() + 2 * begun.elapsed() > TIME;
+            let now = time();
+            let is_slow = points.len() > 1 && (now - started) + 2 * (now - begun) > TIME;
             let fits = free_memory().is_none_or(|free| held <= free / 4);
             if next == images || is_slow || !fits {
                 return Ok(Some(Self { besides, points }));
@@ -196,6 +212,8 @@ mod tests {
         assert!(peak_memory().unwrap() >= resident_memory().unwrap());
         assert!(resident_memory().unwrap() > 1 << 20);
         assert!(free_memory().unwrap() > 0);
+        let before = processor_time().unwrap();
+        while processor_time().unwrap() == before {}
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Progress {
     live: Vec<Live>,
     /// Names of those that have been told of.
     told: BTreeSet<String>,
+    /// Whether several have gone on at the same time.
+    mixed: bool,
 }
 
 /// A training that goes on.
@@ -54,6 +56,7 @@ impl Progress {
             quiet,
             live: Vec::new(),
             told: BTreeSet::new(),
+            mixed: false,
         }
     }
 
@@ -64,10 +67,11 @@ impl Progress {
         }
     }
 
-    /// What the lines of the training called `name` begin with: its name where there are several.
+    /// What the lines of the training called `name` begin with: its name where others are, or were, told of
+    /// between them.
     fn prefix(&self, name: &str) -> String {
-        let longest = self.live.iter().map(|live| live.name.len()).max();
-        match longest.filter(|_| self.live.len() > 1) {
+        let longest = self.told.iter().map(String::len).max();
+        match longest.filter(|_| self.mixed) {
             Some(width) => format!("{name:width$} "),
             None => String::new(),
         }
@@ -122,6 +126,7 @@ impl Observer for Progress {
             begun: None,
             header: Vec::new(),
         });
+        self.mixed |= self.live.len() > 1;
         // One that has stood still goes on without a word.
         if self.told.insert(name.to_owned()) && !self.quiet {
             self.line(&format!("\n{name} ({index} of {count})"));

@@ -50,9 +50,7 @@ pub(super) fn batch_norm_backward<B: Backend>(
     with_residual: bool,
 ) -> Four<B> {
     let told_by = match (activation, scaling) {
-        (Activation::Silu | Activation::Gelu, Some(scaling)) => {
-            Some(given::<B>(&x, &mean, scaling))
-        }
+        (smooth, Some(scaling)) if smooth.is_smooth() => Some(given::<B>(&x, &mean, scaling)),
         _ => output,
     };
     let gradient = passed::<B>(activation, told_by, gradient);
