@@ -1,7 +1,8 @@
 """The networks of Limbeck's zoo that are compared, in PyTorch.
 
 Layer by layer as in crates/limbeck-nn/src/model: cifar_resnet.rs, cifar_mobilenetv2.rs, vit.rs,
-deeplabv3.rs, segformer.rs. Swin is torchvision's, TinyViT timm's.
+deeplabv3.rs, segformer.rs. Swin and the MobileNetV2 for large images are torchvision's,
+TinyViT timm's.
 """
 
 import torch
@@ -260,6 +261,13 @@ def segformer_b2():
     return SegFormer(hidden_sizes=widths, depths=[3, 4, 6, 3], decoder_hidden_size=768)
 
 
+def mobilenet_v2():
+    """torchvision's, with random weights."""
+    from torchvision.models import mobilenet_v2 as make
+
+    return make()
+
+
 def swin_tiny():
     """torchvision's, with random weights and its own drop path."""
     from torchvision.models import swin_t
@@ -289,6 +297,7 @@ NETWORKS = {
     "mobilenetv2": (MobileNetV2, 32, 100),
     "deit_tiny_patch16_224": (ViTTiny, 224, 1000),
     "deit_small_patch16_224": (lambda: ViTTiny(width=384, heads=6), 224, 1000),
+    "mobilenet_v2": (mobilenet_v2, 224, 1000),
     "swin_tiny_patch4_window7_224": (swin_tiny, 224, 1000),
     "tiny_vit_5m_224": (tiny_vit, 224, 1000),
     "vit_nano_patch1": (PixelTransformer, 28, 10),

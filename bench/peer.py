@@ -12,6 +12,7 @@ peer.py neighbours         the nearest among embeddings: product and selection
 peer.py suppression SCENE   non-maximum suppression, such as `usual` (boxes.py); needs torchvision
 peer.py precision           average precision by pycocotools (boxes.py)
 peer.py terms METHOD       terms of a method that compares networks that segment, and their gradients
+peer.py losses              losses of the catalogue's criteria (losses/), forward and backward
 peer.py step               distillation resnet32x4 -> resnet8x4 with the KD loss
 """
 
@@ -26,6 +27,7 @@ import torch.nn.functional as F
 
 from boxes import precision, suppression
 from detectors import DETECTION, cells_loss
+from losses import LOSSES
 from masked import MASKED_METHODS, SIDE
 from networks import NETWORKS, SEGMENTATION
 from sizes import BANK, NEIGHBOURS, PRECISION, QUERIES, SUPPRESSION, WIDTH
@@ -33,7 +35,8 @@ from terms import TERMS
 
 LONG_MS = 1000
 KINDS = (
-    "conv", "inference", "training", "masked", "neighbours", "suppression", "precision", "terms", "step"
+    "conv", "inference", "training", "masked", "neighbours", "suppression", "precision", "terms", "losses",
+    "step",
 )
 
 
@@ -198,6 +201,17 @@ def terms(name, batch, runs):
     return {"terms_ms": watch.median()}
 
 
+def losses(batch, runs):
+    """Milliseconds of each, one after the other."""
+    found = {}
+    for name, make in LOSSES.items():
+        loss, watch = make(batch), Stopwatch()
+        for _ in range(runs):
+            watch.measure(loss.step)
+        found[name] = watch.median()
+    return {"losses": found}
+
+
 def step(batch, runs, temperature=4.0):
     teacher = NETWORKS["resnet32x4"][0]().eval()
     student = NETWORKS["resnet8x4"][0]()
@@ -254,6 +268,8 @@ def main():
         result = suppression(SUPPRESSION[asked.network], Stopwatch(), asked.runs)
     elif asked.what == "precision":
         result = precision(**PRECISION)
+    elif asked.what == "losses":
+        result = losses(asked.batch, asked.runs)
     elif asked.what == "terms":
         result = terms(asked.network, asked.batch, asked.runs)
     else:

@@ -9,10 +9,10 @@
 #                     (default: target/peer)
 # --torch-step FILE   torch_step.py for the rows that it measures (default:
 #                     ../shared/bench/torch_step.py beside the repository, where it exists)
-# Everything else goes to table.py: --only conv,frozen,resnet,kd,cache,cached,mobilenet,vit,
+# Everything else goes to table.py: --only conv,frozen,resnet,kd,cache,cached,mobilenet,mobilenet224,vit,
 # swin,frozen_small,segformer,deeplab,yolov5,detect,integers,masked,pixels,neighbours,suppression,precision,
-# cwd,cirkd,transkd,data (this one with --pairs DIR, a folder of images with masks),side,jpeg (with --pictures DIR,
-# one of JPEG files)
+# reviewkd,losses,cwd,cirkd,transkd,idd,nfd,skds,data (this one with --pairs DIR, a folder of images with masks),side,
+# jpeg (with --pictures DIR, one of JPEG files)
 # --rounds N --runs N --threads N --batch N --keep-memory (PyTorch's allocator keeps freed memory, as
 # Limbeck's does) --wrap COMMAND (starts each measurement).
 #

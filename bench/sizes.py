@@ -9,6 +9,9 @@ PAIRS = {
     "cwd": ("pspnet_resnet50", "pspnet_resnet18"),
     "cirkd": ("pspnet_resnet50", "pspnet_resnet18"),
     "transkd": ("segformer_b2", "segformer_b0"),
+    "idd": ("pspnet_resnet50", "pspnet_resnet18"),
+    "nfd": ("pspnet_resnet50", "pspnet_resnet18"),
+    "skds": ("pspnet_resnet50", "pspnet_resnet18"),
 }
 
 # Embeddings that are looked among and for, numbers of each, and neighbours.

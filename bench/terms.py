@@ -8,6 +8,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from losses import segmentation
 from sizes import CLASSES, SIZE
 
 MAP = (SIZE // 8, SIZE // 8)
@@ -181,4 +182,4 @@ class TransKd:
         return loss
 
 
-TERMS = {"cwd": Cwd, "cirkd": Cirkd, "transkd": TransKd}
+TERMS = {"cwd": Cwd, "cirkd": Cirkd, "transkd": TransKd, **segmentation.METHODS}

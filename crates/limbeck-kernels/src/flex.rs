@@ -178,11 +178,13 @@ impl KernelOps for Flex {
         let Some(numbers) = Numbers::new([&weight, &gradient]) else {
             return Self::conv2d_x_backward(x, weight, gradient, options.into());
         };
-        let geometry = geometry(&x, &weight, options);
+        let (geometry, shape) = (geometry(&x, &weight, options), x.shape());
+        // Where nobody else holds it, its room is the gradient's.
+        drop(x);
         let [weight, gradient] = numbers.slices();
         tensor(
             convolution::input_gradient(gradient, weight, &geometry),
-            x.shape(),
+            shape,
         )
     }
 

@@ -1,5 +1,6 @@
 //! Every instruction set computes the same.
 
+mod gates;
 mod pairs;
 mod windows;
 
@@ -121,6 +122,7 @@ fn results() -> Vec<(String, Vec<f32>)> {
     }
     results.extend(pairs::results());
     results.extend(windows::of_attention());
+    results.extend(gates::results());
     results
 }
 

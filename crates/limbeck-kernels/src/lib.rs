@@ -4,6 +4,7 @@
 //! which path computes them. Operations in 8 bits are functions of [`ByteMap`]. This is the only crate of the workspace that may contain `unsafe`.
 
 mod activation;
+mod angles;
 mod attention;
 mod autodiff;
 mod batch_norm;
@@ -14,8 +15,11 @@ mod conv2d;
 mod convolution;
 mod divergence;
 mod elementary;
+mod energy;
 mod finite;
 mod flex;
+mod gate;
+mod gated_fusion;
 mod gelu;
 mod image_patches;
 mod integer;
@@ -49,6 +53,7 @@ mod squared_error;
 mod tokens;
 
 pub use activation::Activation;
+pub use angles::angle_error;
 pub use attention::{ProjectionOrder, Windows, attention, self_attention, window_attention};
 pub use batch_norm::{
     BatchNormOutput, BatchNormPairOutput, batch_norm_pair_train, batch_norm_train, channel_affine,
@@ -59,7 +64,10 @@ pub use conv2d::{
     Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_pair, conv2d_weight_gradient, conv2d_with,
 };
 pub use divergence::{divergence, divergence_with_slopes};
+pub use energy::{MapSummary, energy_and_mean};
 pub use finite::all_finite;
+pub use gate::gated;
+pub use gated_fusion::{FusionInput, gated_fusion};
 pub use gelu::gelu;
 pub use image_patches::image_patches;
 pub use integer::{

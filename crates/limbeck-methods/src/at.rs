@@ -36,7 +36,7 @@
 pub mod golden;
 
 use burn::tensor::Tensor;
-use limbeck_nn::{Builder, Pass};
+use limbeck_nn::{Builder, Pass, layer::energy_and_mean};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -123,10 +123,17 @@ pub(crate) fn energy_distance(student: Tensor<4>, teacher: Tensor<4>, p: usize) 
 
 /// A(F): `[B, C, H, W]` → `[B, H·W]`, rows of length one.
 pub(crate) fn energy(map: Tensor<4>, p: usize) -> Tensor<2> {
+    if p == 2 {
+        return unit_rows(energy_and_mean(map).energy);
+    }
     let [batch, channels, height, width] = map.dims();
     let map = map.reshape([batch, channels, height * width]);
     let power = (1..p).fold(map.clone(), |power, _| power * map.clone());
-    let energy = power.mean_dim(1).reshape([batch, height * width]);
+    unit_rows(power.mean_dim(1).reshape([batch, height * width]))
+}
+
+/// Energies `[B, H·W]` over their lengths.
+pub(crate) fn unit_rows(energy: Tensor<2>) -> Tensor<2> {
     // The floor is put under the square, so that the gradient at zero is zero.
     let square = energy.clone().square().sum_dim(1);
     energy / square.clamp_min(NORM_FLOOR * NORM_FLOOR).sqrt()

@@ -1,6 +1,6 @@
 //! Modules that bring features of one shape to another: trained along, then thrown away.
 
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::Tensor;
 pub(crate) use limbeck_nn::layer::mean_squared_error;
 use limbeck_nn::{
     Builder, Pass,
@@ -143,8 +143,10 @@ impl Regressor {
                 }
             }
         };
-        let x = self.bn.forward(pass, x);
-        if self.use_relu { relu(x) } else { x }
+        match self.use_relu {
+            true => self.bn.forward_relu(pass, x),
+            false => self.bn.forward(pass, x),
+        }
     }
 }
 

@@ -37,14 +37,14 @@
 #[cfg(test)]
 pub mod golden;
 
-use burn::tensor::{Int, Tensor, activation::log_softmax};
+use burn::tensor::{Int, Tensor};
 use limbeck_nn::{Builder, Pass};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Criterion, MethodError, Needs, Probe, Step, Term,
     criterion::{require_at_least, require_positive, require_teacher, require_weight, warmup},
-    softmax::{divergence, log_sum_exp, other_classes},
+    softmax::{log_sum_exp, other_classes, softened_kl},
 };
 
 /// Settings of [`Dkd`].
@@ -121,19 +121,21 @@ impl Dkd {
         let [batch, _] = student.dims();
         let temperature = self.config.temperature;
         let others = other_classes(&student, labels);
+        let columns = labels.clone().reshape([batch, 1]);
         let split = |logits: Tensor<2>| {
             let logits = logits.mul_scalar(1.0 / temperature);
-            let target = logits.clone().gather(1, labels.clone().reshape([batch, 1]));
-            let others = logits.clone().gather(1, others.clone());
+            let target = logits.clone().gather(1, columns.clone());
+            let others = logits.gather(1, others.clone());
+            // The logits of two classes: the target, and whichever other one.
             let binary = Tensor::cat(vec![target, log_sum_exp(others.clone())], 1);
-            (binary - log_sum_exp(logits), log_softmax(others, 1))
+            (binary, others)
         };
         let (student_binary, student_others) = split(student);
         let (teacher_binary, teacher_others) = split(teacher);
         let scale = temperature * temperature;
         (
-            divergence(student_binary, teacher_binary).mul_scalar(scale),
-            divergence(student_others, teacher_others).mul_scalar(scale),
+            softened_kl(student_binary, teacher_binary, 1.0).mul_scalar(scale),
+            softened_kl(student_others, teacher_others, 1.0).mul_scalar(scale),
         )
     }
 }
@@ -187,7 +189,9 @@ mod tests {
     fn weighed_by_what_the_teacher_leaves_to_the_others_the_parts_add_up_to_kd() {
         let (student, teacher) = (random("s", [1, 5]), random("t", [1, 5]));
         let [target, others] = parts(student.clone(), teacher.clone(), &[2]);
-        let p = numbers(&log_softmax(teacher.clone().div_scalar(4.0), 1).exp())[2];
+        let p = numbers(
+            &burn::tensor::activation::log_softmax(teacher.clone().div_scalar(4.0), 1).exp(),
+        )[2];
         let kd = number(&softened_kl(student, teacher, 4.0));
         assert_close(&[target + (1.0 - p) * others], &[kd]);
     }

@@ -181,7 +181,13 @@ impl Procedure for Dlb {
         let logits = scene.train(STUDENT, batch.images.clone(), &none)?.logits();
         let mut task = scene.task(logits.clone())?;
         let mut consistency = Tensor::zeros([1], (scene.cast().device(), scene.cast().dtype()));
-        if let Some(remembered) = self.remembered.take() {
+        // Steps that are only tried out may have other numbers of images: what one of those remembered is not of the
+        // batch before.
+        let is_before = |remembered: &Tensor<2>| {
+            let replay = batch.replay.as_ref();
+            replay.is_none_or(|replay| replay.indices.len() == remembered.dims()[0])
+        };
+        if let Some(remembered) = self.remembered.take().filter(is_before) {
             let replay = batch.replay.as_ref().ok_or_else(|| MethodError::Batch {
                 method: Self::ID,
                 reason: "the batch comes without a second view of the batch before".to_owned(),

@@ -39,13 +39,10 @@
 #[cfg(test)]
 pub mod golden;
 
-use burn::tensor::{
-    Tensor,
-    activation::{relu, sigmoid},
-};
+use burn::tensor::Tensor;
 use limbeck_nn::{
     Builder, Pass, Taps,
-    layer::{BatchNorm2d, Linear, global_avg_pool2d, resize_bilinear},
+    layer::{BatchNorm2d, Linear, gated, global_avg_pool2d, resize_bilinear},
 };
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +90,7 @@ pub struct Drg {
 #[derive(Clone, Debug)]
 #[cfg_attr(not(test), expect(dead_code, reason = "golden files hold all of it"))]
 pub struct Auxiliary {
-    /// Values in (0, 1), `[B, C, H, W]`.
+    /// The mask's logits, `[B, C, H, W]`.
     pub mask: Tensor<4>,
     /// `[B, 4·C]`.
     pub pooled: Tensor<2>,
@@ -149,9 +146,9 @@ impl Drg {
     pub fn classify(&self, pass: &mut Pass<'_>, map: Tensor<4>) -> Auxiliary {
         let [_, _, height, width] = map.dims();
         let x = self.attention.forward(pass, map.clone());
-        let x = relu(self.attention_norm.forward(pass, x));
-        let mask = sigmoid(resize_bilinear(x, [height, width], true));
-        let masked = mask.clone() * map;
+        let x = self.attention_norm.forward_relu(pass, x);
+        let mask = resize_bilinear(x, [height, width], true);
+        let masked = gated(map, mask.clone());
         let [first, second] = &self.scala;
         let x = first.forward(pass, masked);
         let pooled = global_avg_pool2d(second.forward(pass, x));
@@ -226,7 +223,8 @@ mod tests {
         let (method, store) = default();
         let auxiliary = method.classify(&mut pass(&store), random("x", [3, 4, 8, 6]));
         assert_eq!(auxiliary.mask.dims(), [3, 4, 8, 6]);
-        assert!(numbers(&auxiliary.mask).iter().all(|&m| 0.0 < m && m < 1.0));
+        let mask = burn::tensor::activation::sigmoid(auxiliary.mask);
+        assert!(numbers(&mask).iter().all(|&m| 0.0 < m && m < 1.0));
         assert_eq!(auxiliary.pooled.dims(), [3, 16]);
         assert_eq!(auxiliary.logits.dims(), [3, 5]);
     }

@@ -50,12 +50,12 @@ mod switch;
 
 use burn::tensor::{Tensor, TensorData};
 use limbeck_data::Stream;
-use limbeck_nn::{Builder, Pass, Tap};
+use limbeck_nn::{Builder, Pass, Tap, layer::energy_and_mean};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Criterion, MethodError, Needs, Probe, Step, Term,
-    at::energy,
+    at::{energy, unit_rows},
     connector::pool_map,
     criterion::{require_at_least, require_positive, require_weight},
     pairs::{Pair, map_shape, numbered, propose_pairs, resolve_pairs, stages},
@@ -140,14 +140,9 @@ impl Ghost {
         })
     }
 
-    /// What decides on the switch of the pair of layers number `layer`, before the noise, from maps
-    /// `[B, C, H, W]` of student and teacher: `[B]`.
-    pub fn logit(
-        &self,
-        pass: &mut Pass<'_>,
-        layer: usize,
-        [student, teacher]: [Tensor<4>; 2],
-    ) -> Tensor<1> {
+    /// What decides on the switch of the pair of layers number `layer`, before the noise, `[B]`.
+    pub fn logit(&self, pass: &mut Pass<'_>, layer: usize, seen: &Seen) -> Tensor<1> {
+        let [student, teacher] = seen.means.clone();
         self.switches[layer].logit(pass, student, teacher)
     }
 
@@ -156,14 +151,42 @@ impl Ghost {
         switch::decide(logit, draws, self.config.temperature)
     }
 
-    /// The loss of one layer, `[1]`, from maps `[B, C, H, W]` of student and teacher and the switch `[B]`.
-    pub fn guidance(&self, [student, teacher]: [Tensor<4>; 2], switch: Tensor<1>) -> Tensor<1> {
-        let [batch, _, height, width] = student.dims();
-        let [_, _, other_height, other_width] = teacher.dims();
-        let size = [height.min(other_height), width.min(other_width)];
-        let difference = energy(pool_map(student, size), 2) - energy(pool_map(teacher, size), 2);
-        let errors = difference.square().mean_dim(1).reshape([batch]);
+    /// The loss of one layer, `[1]`, from its maps and the switch `[B]`.
+    pub fn guidance(&self, seen: &Seen, switch: Tensor<1>) -> Tensor<1> {
+        let [student, teacher] = seen.energies.clone();
+        let [batch, _] = student.dims();
+        let errors = (student - teacher).square().mean_dim(1).reshape([batch]);
         (errors * switch).mean()
+    }
+}
+
+/// What is read of the maps of student and teacher in one layer.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Means over positions, `[B, C]`.
+    means: [Tensor<2>; 2],
+    /// A of both at one size, `[B, H·W]`.
+    energies: [Tensor<2>; 2],
+}
+
+impl Seen {
+    /// Of maps `[B, C, H, W]`.
+    pub fn of(maps: [Tensor<4>; 2]) -> Self {
+        let sizes = maps.each_ref().map(|map| [map.dims()[2], map.dims()[3]]);
+        let [[height, width], [other_height, other_width]] = sizes;
+        let size = [height.min(other_height), width.min(other_width)];
+        let [student, teacher] = maps.map(|map| {
+            let summary = energy_and_mean(map.clone());
+            let energy = match map.dims()[2..] == size {
+                true => unit_rows(summary.energy),
+                false => energy(pool_map(map, size), 2),
+            };
+            (summary.mean, energy)
+        });
+        Self {
+            means: [student.0, teacher.0],
+            energies: [student.1, teacher.1],
+        }
     }
 }
 
@@ -218,9 +241,9 @@ impl Criterion for Ghost {
             let teacher = pair.teacher_map(Self::ID, &outputs)?;
             let [batch, ..] = student.dims();
             let draws = exponential(pass.next_seed(), batch, &student);
-            let maps = [student, teacher];
-            let logit = self.logit(pass, layer, maps.clone());
-            layers.push(self.guidance(maps, self.switch(logit, draws)));
+            let seen = Seen::of([student, teacher]);
+            let logit = self.logit(pass, layer, &seen);
+            layers.push(self.guidance(&seen, self.switch(logit, draws)));
         }
         let value = Tensor::cat(layers, 0).sum();
         Ok(vec![Term::new("ghost", value, self.config.weight)])

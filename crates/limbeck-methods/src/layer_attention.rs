@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, activation::relu};
 use limbeck_nn::{
     Builder, Init, ParameterId, Pass, Role,
-    layer::{BatchNorm2d, Linear, global_avg_pool2d},
+    layer::{BatchNorm2d, Linear},
 };
 
 /// A linear map and batch norm over vectors: `linear.*`, `bn.*`.
@@ -76,18 +76,19 @@ impl LayerAttention {
         }
     }
 
-    /// m of all student layers with all teacher layers: maps `[B, C, H, W]` → `[B, S, J]`.
+    /// m of all student layers with all teacher layers, from the means over positions of their maps,
+    /// `[B, C]` each: `[B, S, J]`.
     pub fn scores(
         &self,
         pass: &mut Pass<'_>,
-        student: &[Tensor<4>],
-        teacher: &[Tensor<4>],
+        student: &[Tensor<2>],
+        teacher: &[Tensor<2>],
     ) -> Tensor<3> {
         let [batch, ..] = student[0].dims();
         let (layers, targets, width) = (student.len(), teacher.len(), self.width);
-        let mut describe = |maps: &[Tensor<4>], norms: &[LinearNorm]| {
-            let vectors = maps.iter().zip(norms).map(|(map, norm)| {
-                let described = norm.forward(pass, global_avg_pool2d(map.clone()));
+        let mut describe = |means: &[Tensor<2>], norms: &[LinearNorm]| {
+            let vectors = means.iter().zip(norms).map(|(mean, norm)| {
+                let described = norm.forward(pass, mean.clone());
                 described.reshape([batch, 1, width])
             });
             Tensor::cat(vectors.collect(), 1)

@@ -42,10 +42,10 @@
 #[cfg(test)]
 pub mod golden;
 
-use burn::tensor::{Tensor, activation::sigmoid};
+use burn::tensor::Tensor;
 use limbeck_nn::{
     Builder, Init, Pass, Tap,
-    layer::{Conv2d, Conv2dConfig, ConvNorm, resize_nearest},
+    layer::{Conv2dConfig, ConvNorm, GatedFusion, resize_nearest},
 };
 use serde::{Deserialize, Serialize};
 
@@ -100,7 +100,7 @@ struct Fusion {
     conv1: ConvNorm,
     conv2: ConvNorm,
     /// None at the deepest level, which has nothing to fuse with.
-    gates: Option<Conv2d>,
+    gates: Option<GatedFusion>,
     /// Teacher's height and width.
     size: [usize; 2],
 }
@@ -210,10 +210,7 @@ impl Fusion {
         Self {
             conv1: ConvNorm::new(&mut builder, "conv1.0", "conv1.1", conv1),
             conv2: ConvNorm::new(&mut builder, "conv2.0", "conv2.1", conv2),
-            gates: fuses.then(|| {
-                let config = Conv2dConfig::new(2 * mid, 2, 1).bias();
-                Conv2d::new(builder.sub("att_conv.0"), config)
-            }),
+            gates: fuses.then(|| GatedFusion::new(builder.sub("att_conv.0"), mid)),
             size: [height, width],
         }
     }
@@ -225,14 +222,10 @@ impl Fusion {
         map: Tensor<4>,
         running: Option<Tensor<4>>,
     ) -> (Tensor<4>, Tensor<4>) {
-        let mut x = self.conv1.forward(pass, map);
-        if let (Some(gates), Some(running)) = (&self.gates, running) {
-            let [_, _, height, width] = x.dims();
-            let running = resize(running, [height, width]);
-            let both = Tensor::cat(vec![x.clone(), running.clone()], 1);
-            let gates = sigmoid(gates.forward(pass, both));
-            x = x * gates.clone().narrow(1, 0, 1) + running * gates.narrow(1, 1, 1);
-        }
+        let x = match (&self.gates, running) {
+            (Some(gates), Some(running)) => gates.forward(pass, &self.conv1, map, running),
+            _ => self.conv1.forward(pass, map),
+        };
         let x = resize(x, self.size);
         (self.conv2.forward(pass, x.clone()), x)
     }

@@ -47,7 +47,8 @@
 //! The student's mean distance is not detached, as in the authors' code. Identical images of a
 //! batch have distance 1e-6, angle cosine 0 and no gradient. Distances are taken from products of
 //! the centred embeddings, which is the same and keeps more digits. A last batch of one image has
-//! no pairs: both terms are zero. Cost: B²·D numbers for the angles, B³ for the cosines.
+//! no pairs: both terms are zero. Cost: 3·B³·D products for the angles, which are held for one i at a
+//! time.
 //!
 //! ## Reference
 //! Park, Kim, Lu, Cho. "Relational Knowledge Distillation". CVPR 2019.
@@ -58,7 +59,7 @@
 pub mod golden;
 
 use burn::tensor::{Tensor, TensorData};
-use limbeck_nn::{Builder, Pass, Taps};
+use limbeck_nn::{Builder, Pass, Taps, layer::angle_error};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -242,7 +243,7 @@ impl Rkd {
                 self.distances(student.clone()),
                 self.distances(teacher.clone()),
             ),
-            huber(self.angles(student), self.angles(teacher)),
+            angle_error(student, teacher),
         ]
     }
 
@@ -262,6 +263,7 @@ impl Rkd {
     }
 
     /// Cosines of the angles at `i` between `j` and `k`: `[B, D]` → `[B, B, B]`.
+    #[cfg(test)]
     pub fn angles(&self, embeddings: Tensor<2>) -> Tensor<3> {
         let [batch, width] = embeddings.dims();
         let to = embeddings.clone().reshape([1, batch, width]);

@@ -55,7 +55,7 @@ pub mod golden;
 use std::collections::BTreeSet;
 
 use burn::tensor::{Int, Tensor, activation::softmax};
-use limbeck_nn::{Builder, Pass, Tap};
+use limbeck_nn::{Builder, Pass, Tap, layer::energy_and_mean};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -222,7 +222,8 @@ impl Rtk {
         student: &[Tensor<4>],
         teacher: &[Tensor<4>],
     ) -> Attended {
-        let scores = self.attention.scores(pass, student, teacher);
+        let (student, teacher) = (Summaries::of(student), Summaries::of(teacher));
+        let scores = self.attention.scores(pass, &student.means, &teacher.means);
         let (full, weights) = match self.config.attention {
             LayerChoice::Afd => {
                 let full = softmax(scores, 1);
@@ -238,7 +239,7 @@ impl Rtk {
         Attended {
             full,
             weights,
-            distances: distances(student, teacher),
+            distances: distances(&student.energies, &teacher.energies),
         }
     }
 }
@@ -307,12 +308,33 @@ fn greatest(weights: &Tensor<3>, keep: usize) -> Tensor<3> {
     weights.zeros_like().mask_fill(kept, 1.0)
 }
 
-/// D of all layers with all: maps `[B, C, H, W]` → `[B, S, J]`.
+/// What is compared of some layers' maps.
+struct Summaries {
+    /// Mean over channels of the squares, `[B, 1, H, W]` each.
+    energies: Vec<Tensor<4>>,
+    /// Mean over positions, `[B, C]` each.
+    means: Vec<Tensor<2>>,
+}
+
+impl Summaries {
+    /// Of maps `[B, C, H, W]`.
+    fn of(maps: &[Tensor<4>]) -> Self {
+        let look = |map: &Tensor<4>| {
+            let [batch, _, height, width] = map.dims();
+            let summary = energy_and_mean(map.clone());
+            let energy = summary.energy.reshape([batch, 1, height, width]);
+            (energy, summary.mean)
+        };
+        let (energies, means) = maps.iter().map(look).unzip();
+        Self { energies, means }
+    }
+}
+
+/// D of all layers with all, from energies `[B, 1, H, W]`: `[B, S, J]`.
 fn distances(student: &[Tensor<4>], teacher: &[Tensor<4>]) -> Tensor<3> {
     let size = |map: &Tensor<4>| [map.dims()[2], map.dims()[3]];
     let sizes: BTreeSet<[usize; 2]> = teacher.iter().map(size).collect();
     let [batch, ..] = student[0].dims();
-    let energies: Vec<Tensor<4>> = student.iter().map(energy).collect();
     let mut order = Vec::new();
     let mut columns = Vec::new();
     for pixels in sizes {
@@ -323,12 +345,12 @@ fn distances(student: &[Tensor<4>], teacher: &[Tensor<4>]) -> Tensor<3> {
                 .filter(|(_, map)| size(map) == pixels)
         };
         order.extend(chosen().map(|(j, _)| j));
-        let targets: Vec<Tensor<3>> = chosen().map(|(_, map)| unit_map(energy(map))).collect();
+        let targets: Vec<Tensor<3>> = chosen().map(|(_, map)| unit_map(map.clone())).collect();
         // [B, 1, J', H·W] − [B, S, 1, H·W]
         let targets = Tensor::cat(targets, 1);
         let [_, count, positions] = targets.dims();
         let targets = targets.reshape([batch, 1, count, positions]);
-        let maps = energies
+        let maps = student
             .iter()
             .map(|map| unit_map(pool_map(map.clone(), pixels)));
         let maps = Tensor::cat(maps.collect(), 1).reshape([batch, student.len(), 1, positions]);
@@ -343,11 +365,6 @@ fn distances(student: &[Tensor<4>], teacher: &[Tensor<4>]) -> Tensor<3> {
         .for_each(|(at, &j)| places[j] = at as i64);
     let device = student[0].device();
     Tensor::cat(columns, 2).select(2, Tensor::<1, Int>::from_data(places.as_slice(), &device))
-}
-
-/// Mean over channels of the squares: `[B, C, H, W]` → `[B, 1, H, W]`.
-fn energy(map: &Tensor<4>) -> Tensor<4> {
-    map.clone().square().mean_dim(1)
 }
 
 /// Flattened, of length one: `[B, 1, H, W]` → `[B, 1, H·W]`.

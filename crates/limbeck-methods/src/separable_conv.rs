@@ -1,6 +1,6 @@
 //! The separable convolution of the auxiliary classifiers of self-distillation.
 
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::Tensor;
 use limbeck_nn::{
     Builder, Pass,
     layer::{Conv2d, Conv2dConfig, ConvNorm},
@@ -45,7 +45,7 @@ impl SeparableConv {
         let layers = self.depthwise.iter().zip(&self.pointwise);
         layers.fold(x, |x, (depthwise, pointwise)| {
             let x = depthwise.forward(pass, x);
-            relu(pointwise.forward(pass, x))
+            pointwise.forward_relu(pass, x)
         })
     }
 }

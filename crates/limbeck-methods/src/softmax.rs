@@ -7,16 +7,17 @@ use burn::tensor::{
     Int, Tensor,
     activation::{log_softmax, softmax},
 };
+use limbeck_nn::layer;
 
 /// Added to every probability of the target in the code of ONE, FFL and OKDDip.
 const FLOOR: f64 = 1e-7;
 
 /// `T²/B · Σ_b Σ_c p_t (log p_t − log p_s)` with both distributions softened by `temperature`.
-/// Logits `[B, K]`, result `[1]`. Gradients flow wherever the arguments carry them.
+/// Logits `[B, K]`, result `[1]`. The teacher's are constants.
 pub(crate) fn softened_kl(student: Tensor<2>, teacher: Tensor<2>, temperature: f64) -> Tensor<1> {
-    let student = log_softmax(student.mul_scalar(1.0 / temperature), 1);
-    let teacher = log_softmax(teacher.mul_scalar(1.0 / temperature), 1);
-    divergence(student, teacher).mul_scalar(temperature * temperature)
+    let [batch, _] = student.dims();
+    layer::divergence(student, teacher, 1.0 / temperature)
+        .mul_scalar(temperature * temperature / batch as f64)
 }
 
 /// As [`softened_kl`] with 1e-7 added to each of the target's probabilities, which then sum to a

@@ -29,18 +29,15 @@ impl<B: KernelOps> Backward<B, 2> for Conv2d {
         let gradient = gradients.consume::<B>(&ops.node);
         let x = checkpointer.retrieve_node_output::<FloatTensor<B>>(x);
         let weight = checkpointer.retrieve_node_output::<FloatTensor<B>>(weight);
-        if let Some(node) = x_node {
-            let x = B::kernel_conv2d_input_gradient(
-                x.clone(),
-                weight.clone(),
-                gradient.clone(),
-                options,
-            );
-            gradients.register::<B>(node.id, x);
-        }
+        // The input's comes last: its room may be that of the input, which nobody reads any more.
         if let Some(node) = weight_node {
+            let (x, weight, gradient) = (x.clone(), weight.clone(), gradient.clone());
             let weight = B::kernel_conv2d_weight_gradient(x, weight, gradient, options);
             gradients.register::<B>(node.id, weight);
+        }
+        if let Some(node) = x_node {
+            let x = B::kernel_conv2d_input_gradient(x, weight, gradient, options);
+            gradients.register::<B>(node.id, x);
         }
     }
 }
@@ -62,21 +59,18 @@ impl<B: KernelOps> Backward<B, 3> for Conv2dWithBias {
         let gradient = gradients.consume::<B>(&ops.node);
         let x = checkpointer.retrieve_node_output::<FloatTensor<B>>(x);
         let weight = checkpointer.retrieve_node_output::<FloatTensor<B>>(weight);
-        if let Some(node) = x_node {
-            let x = B::kernel_conv2d_input_gradient(
-                x.clone(),
-                weight.clone(),
-                gradient.clone(),
-                options,
-            );
-            gradients.register::<B>(node.id, x);
+        if let Some(node) = bias_node {
+            gradients.register::<B>(node.id, B::kernel_conv2d_bias_gradient(gradient.clone()));
         }
+        // The input's comes last: its room may be that of the input, which nobody reads any more.
         if let Some(node) = weight_node {
-            let weight = B::kernel_conv2d_weight_gradient(x, weight, gradient.clone(), options);
+            let (x, weight, gradient) = (x.clone(), weight.clone(), gradient.clone());
+            let weight = B::kernel_conv2d_weight_gradient(x, weight, gradient, options);
             gradients.register::<B>(node.id, weight);
         }
-        if let Some(node) = bias_node {
-            gradients.register::<B>(node.id, B::kernel_conv2d_bias_gradient(gradient));
+        if let Some(node) = x_node {
+            let x = B::kernel_conv2d_input_gradient(x, weight, gradient, options);
+            gradients.register::<B>(node.id, x);
         }
     }
 }

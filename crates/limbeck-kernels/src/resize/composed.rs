@@ -13,7 +13,7 @@ use super::{
     axis::{self, Mixture},
 };
 
-pub(super) fn resize<B: Backend>(
+pub(crate) fn resize<B: Backend>(
     x: FloatTensor<B>,
     size: [usize; 2],
     interpolation: Interpolation,
@@ -33,7 +33,7 @@ pub(super) fn resize<B: Backend>(
     }
 }
 
-pub(super) fn resize_backward<B: Backend>(
+pub(crate) fn resize_backward<B: Backend>(
     [height, width]: [usize; 2],
     gradient: FloatTensor<B>,
     interpolation: Interpolation,

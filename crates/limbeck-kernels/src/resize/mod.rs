@@ -5,7 +5,7 @@
 mod autodiff;
 pub(crate) mod axis;
 pub(crate) mod bilinear;
-mod composed;
+pub(crate) mod composed;
 mod flex;
 pub(crate) mod nearest;
 mod ops;

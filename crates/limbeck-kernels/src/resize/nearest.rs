@@ -1,6 +1,6 @@
 //! Nearest neighbours: copies.
 
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, ops::Range};
 
 use super::axis;
 use crate::{
@@ -85,23 +85,81 @@ impl Kernel for Copies<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let nearest = self.nearest;
-        let [width, columns] = [nearest.input[1], nearest.output[1]];
-        for (i, &row) in nearest.rows.iter().enumerate() {
-            let (before, rest) = self.y.split_at_mut(i * columns);
+        let all = 0..self.nearest.output[0];
+        // SAFETY: as this function's own.
+        unsafe { self.nearest.copy_rows::<S>(self.x, all, self.y) };
+    }
+}
+
+impl Nearest {
+    /// Some rows of a map's output, without gaps, from the map `[input]`. All of `y` is written.
+    ///
+    /// # Safety
+    /// The processor must have the instruction set of `S`.
+    #[inline(always)]
+    pub unsafe fn copy_rows<S: Simd>(
+        &self,
+        x: &[f32],
+        rows: Range<usize>,
+        y: &mut [MaybeUninit<f32>],
+    ) {
+        let [width, columns] = [self.input[1], self.output[1]];
+        let sources = &self.rows[rows];
+        for (i, &row) in sources.iter().enumerate() {
+            let (before, rest) = y.split_at_mut(i * columns);
             let y = &mut rest[..columns];
-            if i > 0 && nearest.rows[i - 1] == row {
+            if i > 0 && sources[i - 1] == row {
                 y.copy_from_slice(&before[(i - 1) * columns..]);
                 continue;
             }
-            let x = &self.x[row * width..][..width];
-            if nearest.doubles_columns() {
+            let x = &x[row * width..][..width];
+            if self.doubles_columns() {
                 // SAFETY: as this function's own.
                 unsafe { double::<S>(x, y) };
                 continue;
             }
-            for (&column, y) in nearest.columns.iter().zip(y) {
+            for (&column, y) in self.columns.iter().zip(y) {
                 y.write(x[column]);
+            }
+        }
+    }
+
+    /// Adds the gradient of some rows of a map's output to `dx` `[input]`; `sums` is room for a row
+    /// of the output.
+    ///
+    /// # Safety
+    /// The processor must have the instruction set of `S`.
+    #[inline(always)]
+    pub unsafe fn add_rows<S: Simd>(
+        &self,
+        gradient: &[f32],
+        rows: Range<usize>,
+        sums: &mut [f32],
+        dx: &mut [f32],
+    ) {
+        let [width, columns] = [self.input[1], self.output[1]];
+        let sources = &self.rows[rows];
+        let sums = &mut sums[..columns];
+        let gradients = gradient.chunks_exact(columns);
+        for (i, (&row, gradient)) in sources.iter().zip(gradients).enumerate() {
+            if i > 0 && sources[i - 1] == row {
+                for (sum, gradient) in sums.iter_mut().zip(gradient) {
+                    *sum += gradient;
+                }
+            } else {
+                sums.copy_from_slice(gradient);
+            }
+            if sources.get(i + 1) == Some(&row) {
+                continue;
+            }
+            let dx = &mut dx[row * width..][..width];
+            if self.doubles_columns() {
+                // SAFETY: as this function's own.
+                unsafe { add_pairs::<S>(sums, dx) };
+                continue;
+            }
+            for (&column, sum) in self.columns.iter().zip(&*sums) {
+                dx[column] += sum;
             }
         }
     }
@@ -141,34 +199,16 @@ impl Kernel for Sums<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let nearest = self.nearest;
-        let [width, columns] = [nearest.input[1], nearest.output[1]];
-        let gradients = self.gradient.chunks_exact(columns);
-        for (i, (&row, gradient)) in nearest.rows.iter().zip(gradients).enumerate() {
-            if i > 0 && nearest.rows[i - 1] == row {
-                for (sum, gradient) in self.sums.iter_mut().zip(gradient) {
-                    *sum += gradient;
-                }
-            } else {
-                self.sums.copy_from_slice(gradient);
-            }
-            if nearest.rows.get(i + 1) == Some(&row) {
-                continue;
-            }
-            let dx = &mut self.dx[row * width..][..width];
-            if nearest.doubles_columns() {
-                // SAFETY: as this function's own.
-                unsafe { add_pairs::<S>(self.sums, dx) };
-                continue;
-            }
-            for (&column, sum) in nearest.columns.iter().zip(&*self.sums) {
-                dx[column] += sum;
-            }
+        let all = 0..self.nearest.output[0];
+        // SAFETY: as this function's own.
+        unsafe {
+            self.nearest
+                .add_rows::<S>(self.gradient, all, self.sums, self.dx);
         }
     }
 }
 
-/// Adds neighbours, two by two; `pairs` is twice as long as `sums`.
+/// Adds the sums of neighbours, two by two; `pairs` is twice as long as `sums`.
 ///
 /// # Safety
 /// The processor must have the instruction set of `S`.
@@ -180,13 +220,14 @@ unsafe fn add_pairs<S: Simd>(pairs: &[f32], sums: &mut [f32]) {
         unsafe {
             let from = pairs.as_ptr().add(2 * at);
             let [even, odd] = S::deinterleave(S::load(from), S::load(from.add(S::LANES)));
-            S::store(sums.as_mut_ptr().add(at), S::add(even, odd));
+            let to = sums.as_mut_ptr().add(at);
+            S::store(to, S::add(S::load(to), S::add(even, odd)));
         }
     }
     for (sum, pair) in sums[whole..]
         .iter_mut()
         .zip(pairs[2 * whole..].as_chunks::<2>().0)
     {
-        *sum = pair[0] + pair[1];
+        *sum += pair[0] + pair[1];
     }
 }

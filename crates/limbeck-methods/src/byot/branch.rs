@@ -1,12 +1,11 @@
 //! The classifiers that are attached to a student's stages.
 
-use burn::tensor::{
-    Tensor,
-    activation::{relu, sigmoid},
-};
+use burn::tensor::Tensor;
 use limbeck_nn::{
     Builder, Pass,
-    layer::{BatchNorm2d, Conv2dConfig, ConvNorm, Linear, global_avg_pool2d, resize_bilinear},
+    layer::{
+        BatchNorm2d, Conv2dConfig, ConvNorm, Linear, gated, global_avg_pool2d, resize_bilinear,
+    },
 };
 
 use crate::{Probe, separable_conv::SeparableConv};
@@ -149,10 +148,10 @@ impl Branch {
             } => {
                 let [_, _, height, width] = map.dims();
                 let x = attention.forward(pass, map.clone());
-                let x = relu(norm.forward(pass, x));
-                let mask = sigmoid(resize_bilinear(x, [height, width], false));
+                let x = norm.forward_relu(pass, x);
+                let mask = resize_bilinear(x, [height, width], false);
                 let run = |x, layer: &SeparableConv| layer.forward(pass, x);
-                scala.iter().fold(mask * map, run)
+                scala.iter().fold(gated(map, mask), run)
             }
         };
         let feature = global_avg_pool2d(map);

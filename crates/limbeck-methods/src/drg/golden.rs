@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use burn::tensor::activation::sigmoid;
 use limbeck_nn::TapKind;
 
 use crate::{
@@ -51,7 +52,7 @@ fn adapter(case: &Case) -> BTreeMap<String, Values> {
     store.apply(training.into_updates());
     run.after(&store);
     run.track(&tracked);
-    run.out("attention", &auxiliary.mask);
+    run.out("attention", &sigmoid(auxiliary.mask));
     run.out("pooled", &auxiliary.pooled);
     run.out("aux_logits", &auxiliary.logits);
     let student = auxiliary.logits.zeros_like();

@@ -10,7 +10,7 @@ use limbeck_nn::{
 };
 
 use crate::{
-    ghost::{Ghost, GhostConfig},
+    ghost::{Ghost, GhostConfig, Seen},
     golden::{
         Adapter,
         case::{Case, Values},
@@ -139,10 +139,10 @@ fn guidance(case: &Case) -> BTreeMap<String, Values> {
             .narrow(1, i, 1)
             .narrow(2, i, 1)
             .reshape([batch]);
-        let maps = [maps.0, maps.1];
-        let logit = method.logit(&mut pass, i, maps.clone());
+        let seen = Seen::of([maps.0, maps.1]);
+        let logit = method.logit(&mut pass, i, &seen);
         let switch = method.switch(logit.clone(), draws);
-        losses.push(method.guidance(maps, switch.clone()));
+        losses.push(method.guidance(&seen, switch.clone()));
         logits.push(logit.reshape([batch, 1]));
         switches.push(switch.reshape([batch, 1]));
     }

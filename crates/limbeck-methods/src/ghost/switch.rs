@@ -6,7 +6,7 @@ use burn::tensor::{
 };
 use limbeck_nn::{
     Builder, Pass,
-    layer::{BatchNorm2d, Linear, global_avg_pool2d},
+    layer::{BatchNorm2d, Linear},
 };
 
 /// What decides for one layer.
@@ -34,8 +34,8 @@ impl Switch {
         }
     }
 
-    /// Product of query and key over the root of their length, from maps `[B, C, H, W]`: `[B]`.
-    pub fn logit(&self, pass: &mut Pass<'_>, student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
+    /// Product of query and key over the root of their length, from means over positions `[B, C]`: `[B]`.
+    pub fn logit(&self, pass: &mut Pass<'_>, student: Tensor<2>, teacher: Tensor<2>) -> Tensor<1> {
         let query = self.query.forward(pass, teacher);
         let key = relu(self.key.forward(pass, student));
         let [batch, width] = key.dims();
@@ -61,10 +61,10 @@ impl Embedding {
         }
     }
 
-    /// `[B, C, H, W]` → `[B, width]`.
-    fn forward(&self, pass: &mut Pass<'_>, map: Tensor<4>) -> Tensor<2> {
-        let [batch, ..] = map.dims();
-        let embedded = self.linear.forward(pass, global_avg_pool2d(map));
+    /// `[B, C]` → `[B, width]`.
+    fn forward(&self, pass: &mut Pass<'_>, mean: Tensor<2>) -> Tensor<2> {
+        let [batch, _] = mean.dims();
+        let embedded = self.linear.forward(pass, mean);
         let embedded = embedded.reshape([batch, self.width, 1, 1]);
         self.norm
             .forward(pass, embedded)

@@ -24,9 +24,10 @@ fn guide(
     maps: [Tensor<4>; 2],
     draws: Tensor<1>,
 ) -> (Tensor<1>, Tensor<1>) {
-    let logit = method.logit(&mut pass(store), 0, maps.clone());
+    let seen = Seen::of(maps);
+    let logit = method.logit(&mut pass(store), 0, &seen);
     let switch = method.switch(logit, draws);
-    (method.guidance(maps, switch.clone()), switch)
+    (method.guidance(&seen, switch.clone()), switch)
 }
 
 /// Draws that open (`true`) or close the switch whatever the layers say.

@@ -94,17 +94,23 @@ fn a_single_kept_layer_teaches_the_attention_nothing() {
     }
 }
 
+/// D of maps.
+fn compared(student: &[Tensor<4>], teacher: &[Tensor<4>]) -> Tensor<3> {
+    let (student, teacher) = (Summaries::of(student), Summaries::of(teacher));
+    distances(&student.energies, &teacher.energies)
+}
+
 #[test]
 fn distances_are_zero_for_equal_maps_bounded_and_blind_to_scale() {
     let (s, t) = (maps("s", &student()), maps("t", &teacher()));
-    let found = numbers(&distances(&s, &t));
+    let found = numbers(&compared(&s, &t));
     for (at, distance) in found.iter().enumerate() {
         let pixels = [16.0, 4.0, 16.0, 64.0][at % 4];
         assert!((0.0..=2.0 / pixels).contains(distance));
     }
     let scaled: Vec<_> = s.iter().map(|map| map.clone().mul_scalar(-3.0)).collect();
-    assert_close(&numbers(&distances(&scaled, &t)), &found);
-    let own = numbers(&distances(&s, &s));
+    assert_close(&numbers(&compared(&scaled, &t)), &found);
+    let own = numbers(&compared(&s, &s));
     for row in own.chunks(4) {
         assert_close(&[row[0], row[3]], &[0.0, 0.0]);
         assert!(row[1] > 1e-6 && row[2] > 1e-6);
@@ -154,7 +160,7 @@ fn layers_are_blocks_or_those_that_were_named_and_tokens_serve_too() {
 #[test]
 fn a_map_of_zeros_has_finite_gradients() {
     let zeros = leaf(random("s", [4, 3, 4, 4]).zeros_like());
-    let loss = distances(std::slice::from_ref(&zeros), &maps("t", &teacher())).sum();
+    let loss = compared(std::slice::from_ref(&zeros), &maps("t", &teacher())).sum();
     assert!(
         gradient(&zeros, &loss.backward())
             .unwrap()

@@ -44,8 +44,10 @@ impl SparseTarget {
         let mut minor = Vec::with_capacity(batch);
         for row in probabilities.chunks_exact(classes) {
             let mut order: Vec<usize> = (0..classes).collect();
-            order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
+            let ahead = |a: &usize, b: &usize| row[*b].total_cmp(&row[*a]).then(a.cmp(b));
+            order.select_nth_unstable_by(topk - 1, ahead);
             order.truncate(topk);
+            order.sort_unstable_by(ahead);
             let kept = || {
                 order
                     .iter()

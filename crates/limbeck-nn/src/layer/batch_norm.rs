@@ -1,7 +1,10 @@
 //! Batch normalisation of feature maps.
 
 use burn::tensor::Tensor;
-use limbeck_kernels::{Activation, batch_norm_pair_train, batch_norm_train, channel_affine, relu};
+use limbeck_kernels::{
+    Activation, FusionInput, batch_norm_pair_train, batch_norm_train, channel_affine, gated_fusion,
+    relu,
+};
 
 use crate::{Builder, Init, ParameterId, Pass, Role, layer::Conv2d};
 
@@ -199,6 +202,35 @@ impl BatchNorm2d {
             norm.update(pass, mean, variance, (b * h * w) as f64);
         }
         result.output
+    }
+
+    /// [`BatchNorm2d::forward`] of the 1×1 convolution of `x` with `kernel`, mixed with `running` by
+    /// gates: see [`gated_fusion`]. The statistics have to be [those of the batch](Self::is_live).
+    pub(super) fn fuse(
+        &self,
+        pass: &mut Pass<'_>,
+        x: &Tensor<4>,
+        kernel: Tensor<4>,
+        running: &Tensor<4>,
+        (gate_weight, gate_bias): (Tensor<4>, Tensor<1>),
+    ) -> Tensor<4> {
+        let [b, _, h, w] = x.dims();
+        pass.count(0, b * kernel.dims()[0] * h * w);
+        let input = FusionInput {
+            x: x.clone(),
+            weight: kernel,
+            scale: pass.get(self.weight),
+            shift: pass.get(self.bias),
+            epsilon: self.constants.epsilon,
+        };
+        let result = gated_fusion(input, running.clone(), gate_weight, gate_bias);
+        self.update(pass, result.mean, result.variance, (b * h * w) as f64);
+        result.output
+    }
+
+    /// Whether it normalises by the statistics of the batch.
+    pub(super) fn is_live(&self, pass: &Pass<'_>) -> bool {
+        is_live(pass) && !pass.store().folded_norm.contains_key(&self.weight)
     }
 
     /// Moves the running statistics towards those of a batch with `count` samples per channel.

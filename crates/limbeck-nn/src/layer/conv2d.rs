@@ -184,6 +184,32 @@ impl Conv2d {
         Some(outputs)
     }
 
+    /// Its weight `[O, C, 1, 1]` and bias for maps of `input` `[B, C, H, W]`, whose cost is counted: where it
+    /// is nothing but a product for each pixel, in training.
+    pub(super) fn as_product(
+        &self,
+        pass: &mut Pass<'_>,
+        input: [usize; 4],
+    ) -> Option<(Tensor<4>, Option<Tensor<1>>)> {
+        let Conv2dConfig {
+            kernel,
+            stride,
+            padding,
+            groups,
+            ..
+        } = self.config;
+        let plain = kernel == [1; 2] && stride == [1; 2] && padding == [0; 2] && groups == 1;
+        let store = pass.store();
+        let altered = store.quantisation.is_some() || store.folded_bias.contains_key(&self.weight);
+        if !plain || altered || pass.is_counting() {
+            return None;
+        }
+        let [batch, channels, height, width] = input;
+        let written = batch * self.config.output * height * width;
+        pass.count_layer(self.weight, written * channels, written);
+        Some((pass.get(self.weight), self.bias.map(|id| pass.get(id))))
+    }
+
     /// Its weight in `store` as a constant, with its geometry; the bias is left out.
     pub(crate) fn frozen(&self, store: &Store) -> FrozenConvolution {
         FrozenConvolution {

@@ -90,6 +90,34 @@ impl ConvNorm {
         self.activate(pass, x)
     }
 
+    /// [`ConvNorm::forward`] of `x`, mixed with `running` by `gates` as in [`GatedFusion`], in one
+    /// operation; `None` where it has to be made of several.
+    ///
+    /// [`GatedFusion`]: crate::layer::GatedFusion
+    pub(super) fn fuse(
+        &self,
+        pass: &mut Pass<'_>,
+        x: &Tensor<4>,
+        running: &Tensor<4>,
+        gates: &Conv2d,
+    ) -> Option<Tensor<4>> {
+        if !self.norm.is_live(pass) {
+            return None;
+        }
+        let [batch, _, height, width] = x.dims();
+        let channels = 2 * running.dims()[1];
+        let (kernel, None) = self.convolution.as_product(pass, x.dims())? else {
+            return None;
+        };
+        let (gate_weight, Some(gate_bias)) =
+            gates.as_product(pass, [batch, channels, height, width])?
+        else {
+            return None;
+        };
+        let gates = (gate_weight, gate_bias);
+        Some(self.norm.fuse(pass, x, kernel, running, gates))
+    }
+
     /// ReLU of what [`ConvNorm::forward`] gave, or of what was made of that. `[B, C, H, W]` → the same
     /// shape.
     pub fn activate(&self, pass: &Pass<'_>, x: Tensor<4>) -> Tensor<4> {

@@ -7,6 +7,7 @@ mod conv2d;
 mod conv_norm;
 mod conv_transpose2d;
 mod dropout;
+mod gated_fusion;
 mod layer_norm;
 mod linear;
 mod patch_embedding;
@@ -26,11 +27,13 @@ pub use conv_norm::{ConvNorm, Residual};
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::{Conv2d, Conv2dConfig, FrozenConvolution};
 pub use dropout::{drop_path, dropout, dropout_channels};
+pub use gated_fusion::GatedFusion;
 pub use layer_norm::LayerNorm;
 pub use limbeck_kernels::{
-    Activation, PyramidLevel, blend_channels, channel_shuffle, divergence, divergence_with_slopes,
-    gelu, image_patches, interleave_channels, linear, map_to_tokens, mean_squared_error,
-    pixel_log_likelihood, pyramid_squared_error, relu, silu, tokens_to_map,
+    Activation, MapSummary, PyramidLevel, angle_error, blend_channels, channel_shuffle, divergence,
+    divergence_with_slopes, energy_and_mean, gated, gelu, image_patches, interleave_channels,
+    linear, map_to_tokens, mean_squared_error, pixel_log_likelihood, pyramid_squared_error, relu,
+    silu, tokens_to_map,
 };
 pub use linear::Linear;
 pub use patch_embedding::PatchEmbedding;
