@@ -106,7 +106,7 @@ pub(crate) unsafe fn gelu_and_slope<S: Simd>(x: S::Vector) -> [S::Vector; 2] {
 /// # Safety
 /// The processor must have the instruction set of `S`.
 #[inline(always)]
-unsafe fn logistic<S: Simd>(x: S::Vector) -> [S::Vector; 2] {
+pub(crate) unsafe fn logistic<S: Simd>(x: S::Vector) -> [S::Vector; 2] {
     // SAFETY: as this function's own.
     unsafe {
         let one = S::splat(1.0);

@@ -48,20 +48,6 @@ pub(crate) unsafe fn exponential<S: Simd>(x: S::Vector) -> S::Vector {
 /// 1/√(2π).
 pub(crate) const DENSITY_SCALE: f32 = 0.398_942_3;
 
-/// 1 / (1 + e⁻ˣ).
-///
-/// # Safety
-/// The processor must have the instruction set of `S`.
-#[inline(always)]
-pub(crate) unsafe fn sigmoid<S: Simd>(x: S::Vector) -> S::Vector {
-    // SAFETY: as this function's own.
-    unsafe {
-        let one = S::splat(1.0);
-        let power = exponential::<S>(S::subtract(S::splat(0.0), x));
-        S::divide(one, S::add(one, power))
-    }
-}
-
 /// Slope of the variable s = z/(z + 1/[`TAIL_SLOPE`]) in which the tail of the normal distribution
 /// is a polynomial.
 const TAIL_SLOPE: f32 = 0.35;

@@ -20,7 +20,7 @@ use burn::{
 use rayon::prelude::*;
 
 use crate::{
-    elementary::sigmoid,
+    activation::logistic,
     flex::{Numbers, tensor},
     pieces::{SMALLEST_TASK, zipped},
     profile::span,
@@ -198,7 +198,7 @@ impl Kernel for Forward<'_> {
         for at in (0..self.x.len()).step_by(S::LANES) {
             // SAFETY: as this function's own; `at` stays inside all three, which are equally long.
             unsafe {
-                let share = sigmoid::<S>(S::load_part(self.logits, at));
+                let [share, _] = logistic::<S>(S::load_part(self.logits, at));
                 let output = S::multiply(S::load_part(self.x, at), share);
                 S::store_part(self.output, at, output);
             }
@@ -222,9 +222,8 @@ impl Kernel for Back<'_> {
         for at in (0..self.x.len()).step_by(S::LANES) {
             // SAFETY: as this function's own; `at` stays inside all five, which are equally long.
             unsafe {
-                let share = sigmoid::<S>(S::load_part(self.logits, at));
+                let [share, rest] = logistic::<S>(S::load_part(self.logits, at));
                 let of_x = S::multiply(S::load_part(self.gradient, at), share);
-                let rest = S::subtract(S::splat(1.0), share);
                 let of_share = S::multiply(of_x, S::load_part(self.x, at));
                 S::store_part(self.of_x, at, of_x);
                 S::store_part(self.of_logits, at, S::multiply(of_share, rest));

@@ -10,7 +10,7 @@ use super::{
     strip::pack_with_ones,
 };
 use crate::{
-    elementary::sigmoid,
+    activation::logistic,
     product::{
         Matrix,
         pack::panel_columns,
@@ -189,7 +189,7 @@ impl Kernel for Image<'_> {
                     let kept = &mut self.gates[gate * positions + first..][..count];
                     for at in (0..count).step_by(S::LANES) {
                         let logit = S::add(S::load_part(logits, at), S::load_part(wide, at));
-                        let share = sigmoid::<S>(logit);
+                        let [share, _] = logistic::<S>(logit);
                         S::store_part(as_room(&mut shares[..count]), at, share);
                         S::store_part(kept, at, share);
                     }

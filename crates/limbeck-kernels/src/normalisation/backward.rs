@@ -35,40 +35,6 @@ pub(crate) fn batch_norm(
     epsilon: f64,
     with_residual: bool,
 ) -> Gradients {
-    if let Some(turned) = maps.turned() {
-        let gradient = maps.turn(match &gradient {
-            Operand::Kept(gradient) => gradient,
-            Operand::Given(gradient) => gradient,
-        });
-        let (x, output) = (
-            maps.turn(read.x),
-            match read.output {
-                Output::Stored(output) => Some(maps.turn(output)),
-                Output::Unasked | Output::Computed(_) => None,
-            },
-        );
-        let read = Read {
-            x: &x,
-            output: output.as_deref().map_or(read.output, Output::Stored),
-            ..*read
-        };
-        let gradient = Operand::Kept(&gradient);
-        let turn_back = |numbers: Option<Vec<f32>>| numbers.map(|numbers| maps.turn_back(&numbers));
-        let result = batch_norm(
-            turned,
-            &read,
-            gradient,
-            weight,
-            variance,
-            epsilon,
-            with_residual,
-        );
-        return Gradients {
-            x: turn_back(result.x),
-            residual: turn_back(result.residual),
-            ..result
-        };
-    }
     gradients(maps, read, gradient, with_residual, |channel, sums| {
         coefficients(maps, weight[channel], variance[channel], epsilon, sums)
     })

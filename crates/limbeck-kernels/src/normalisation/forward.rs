@@ -31,16 +31,6 @@ pub(crate) fn forward(
     epsilon: f64,
     activation: Activation,
 ) -> Normalised {
-    if let Some(turned) = maps.turned() {
-        let x = maps.turn(x);
-        let residual = residual.map(|residual| maps.turn(residual));
-        let numbers = [&x, weight, bias];
-        let result = forward(turned, numbers, residual.as_deref(), epsilon, activation);
-        return Normalised {
-            output: maps.turn_back(&result.output),
-            ..result
-        };
-    }
     let mut output = Vec::new();
     let mut scale = vec![0.0; maps.channels];
     let mut mean = vec![0.0; maps.channels];

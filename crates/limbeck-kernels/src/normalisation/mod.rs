@@ -24,7 +24,7 @@ pub(crate) use ops::NormalisationOps;
 
 use std::{mem::MaybeUninit, ops::Range};
 
-use crate::{activation::Activation, simd::as_room, tokens::transpose::transposed};
+use crate::{activation::Activation, simd::as_room};
 
 /// Numbers of one image that a task takes from memory in one piece, or more where one channel has
 /// more: shorter pieces, a power of two apart, would evict each other from the caches.
@@ -81,27 +81,6 @@ pub(crate) struct Maps {
 }
 
 impl Maps {
-    /// The same numbers with the images as positions of one image, where maps are single numbers: those of
-    /// a channel lie side by side once rows and columns are exchanged, instead of one to a vector.
-    fn turned(&self) -> Option<Self> {
-        let single = self.size == 1 && self.batch > 1 && self.channels > 1;
-        single.then_some(Self {
-            batch: 1,
-            channels: self.channels,
-            size: self.batch,
-        })
-    }
-
-    /// Single numbers `[B, C]` as `[C, B]`.
-    fn turn(&self, numbers: &[f32]) -> Vec<f32> {
-        transposed(numbers, [self.batch, self.channels])
-    }
-
-    /// [`Maps::turn`] undone.
-    fn turn_back(&self, numbers: &[f32]) -> Vec<f32> {
-        transposed(numbers, [self.channels, self.batch])
-    }
-
     /// Numbers of all maps.
     fn count(&self) -> usize {
         self.batch * self.channels * self.size
