@@ -117,6 +117,7 @@ pub(crate) type Gradients<B> = Fused<B>;
 #[backend_extension(Autodiff, Flex)]
 pub trait GatedFusionOps: Backend {
     /// See [`gated_fusion`].
+    #[allow(clippy::type_complexity, reason = "the extension reads the tuple")]
     fn kernel_gated_fusion(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -141,6 +142,7 @@ pub trait GatedFusionOps: Backend {
     }
 
     /// Gradients of the output by what [`GatedFusionOps::kernel_gated_fusion`] was given and gave.
+    #[allow(clippy::type_complexity, reason = "the extension reads the tuple")]
     fn kernel_gated_fusion_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,

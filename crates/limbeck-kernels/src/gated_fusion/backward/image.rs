@@ -168,7 +168,7 @@ impl Kernel for Image<'_> {
                     self.nearest
                         .add_rows::<S>(&mixed[..place.count], strip.clone(), sums, to);
                 }
-                self.to_logits::<S>(place, own, other);
+                self.gather_logits::<S>(place, own, other);
                 for (logit, low) in [&*own, &*other]
                     .into_iter()
                     .zip(low.chunks_exact_mut(coarse))
@@ -286,7 +286,12 @@ impl Image<'_> {
     /// # Safety
     /// The processor must have the instruction set of `S`.
     #[inline(always)]
-    unsafe fn to_logits<S: Simd>(&mut self, place: Stretch, own: &mut [f32], other: &mut [f32]) {
+    unsafe fn gather_logits<S: Simd>(
+        &mut self,
+        place: Stretch,
+        own: &mut [f32],
+        other: &mut [f32],
+    ) {
         let (width, inputs) = (self.room.width, self.sizes.inputs);
         let [own_gate, other_gate] = gates_at(self.gates, self.sizes, place);
         let (own, other) = (&mut own[..place.count], &mut other[..place.count]);
