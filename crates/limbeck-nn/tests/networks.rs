@@ -251,7 +251,7 @@ fn an_auxiliary_classifier_changes_nothing_else() {
 fn networks_learn_the_same_in_single_precision() {
     for (name, side) in [
         ("pspnet_resnet18_deep_x0.125", 41),
-        ("deeplabv3_mobilenet_v2_x0.125", 41),
+        ("deeplabv3_mobilenet_v2_x0.125", 43),
         ("deeplabv3plus_resnet18_os8_x0.125", 41),
         ("yolov5n_x0.25", 64),
     ] {
