@@ -146,7 +146,8 @@ impl StepMemory {
             });
             let next = (2 * images).min(most);
             let now = time();
-            let is_slow = points.len() > 1 && (now - started) + 2 * (now - begun) > TIME;
+            let is_slow = points.len() > 1
+                && now.saturating_sub(started) + 2 * now.saturating_sub(begun) > TIME;
             let fits = free_memory().is_none_or(|free| held <= free / 4);
             if next == images || is_slow || !fits {
                 return Ok(Some(Self { besides, points }));
