@@ -1,4 +1,4 @@
-//! Divergences against the definition, in `f32` (the kernel) and in `f64` (burn's own operations).
+//! Divergences and cross entropies against the definition, in `f32` (the kernel) and in `f64` (burn's own operations).
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +10,7 @@
 mod support;
 
 use burn::tensor::DType;
-use limbeck_kernels::{divergence, divergence_with_slopes};
+use limbeck_kernels::{divergence, divergence_with_slopes, soft_cross_entropy};
 use support::{noise, plain, tracked, values, with_threads};
 
 /// Rows, width, and how far apart numbers are.
@@ -129,5 +129,100 @@ fn the_number_of_threads_changes_no_bit() {
 fn rows_of_other_shapes_are_refused() {
     let [x, target] = [[2, 3], [3, 2]].map(|shape| plain(&[0.0; 6], shape, DType::F32));
     let refused = std::panic::catch_unwind(|| divergence(x, target, 1.0));
+    assert!(refused.is_err());
+}
+
+/// Sizes of maps, and how far apart numbers are.
+const MAPS: [([usize; 4], f64); 6] = [
+    ([1, 1, 1, 1], 1.0),
+    ([2, 3, 5, 7], 5.0),
+    ([1, 19, 4, 4], 30.0),
+    ([3, 2, 1, 17], 1.0),
+    ([2, 21, 64, 64], 2.0),
+    ([1, 5, 65, 67], 3.0),
+];
+
+fn maps(shape: [usize; 4], spread: f64) -> [Vec<f64>; 2] {
+    inputs(shape.iter().product(), 1, spread)
+}
+
+/// Maps `[B, K, pixels]` as rows of K numbers, or rows as maps.
+fn transposed(numbers: &[f64], lengths: [usize; 2]) -> Vec<f64> {
+    let [rows, columns] = lengths;
+    let images = numbers.chunks(rows * columns);
+    let of = |image: &[f64]| -> Vec<f64> {
+        (0..rows * columns)
+            .map(|i| image[i % rows * columns + i / rows])
+            .collect()
+    };
+    images.flat_map(of).collect()
+}
+
+#[test]
+fn cross_entropies_of_maps_are_those_of_the_definition() {
+    for (shape, spread) in MAPS {
+        let [batch, classes, height, width] = shape;
+        let pixels = height * width;
+        let [x, target] = maps(shape, spread);
+        let [rows, target_rows] = [&x, &target].map(|maps| transposed(maps, [classes, pixels]));
+        let (mut expected, mut slopes) = (0.0, Vec::new());
+        for (x, target) in rows.chunks(classes).zip(target_rows.chunks(classes)) {
+            let log_sum = |row: &[f64]| row.iter().map(|x| x.exp()).sum::<f64>().ln();
+            let (own, other) = (log_sum(x), log_sum(target));
+            for (x, target) in x.iter().zip(target) {
+                expected -= (target - other).exp() * (x - own);
+                slopes.push((x - own).exp() - (target - other).exp());
+            }
+        }
+        let slopes = transposed(&slopes, [pixels, classes]);
+        for (dtype, allowed) in [(DType::F64, 1e-11), (DType::F32, 2e-5)] {
+            let leaf = tracked(&x, shape, dtype);
+            let constant = tracked(&target, shape, dtype);
+            let found = soft_cross_entropy(leaf.clone(), constant.clone());
+            let value = values(found.clone())[0];
+            let size = (batch * pixels) as f64 + expected.abs();
+            assert!(
+                (value - expected).abs() <= allowed * size,
+                "{shape:?}: {value} and {expected}"
+            );
+            let gradients = (found * 3.0).backward();
+            assert!(constant.grad(&gradients).is_none());
+            let gradient = values(leaf.grad(&gradients).unwrap());
+            for (found, expected) in gradient.iter().zip(&slopes) {
+                assert!(
+                    (found - 3.0 * expected).abs() <= 2.0 * allowed,
+                    "{found} and {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit_of_maps() {
+    for (shape, spread) in MAPS {
+        let [x, target] = maps(shape, spread);
+        let run = || {
+            let leaf = tracked(&x, shape, DType::F32);
+            let found = soft_cross_entropy(leaf.clone(), plain(&target, shape, DType::F32));
+            let gradients = found.backward();
+            (values(found), values(leaf.grad(&gradients).unwrap()))
+        };
+        assert!(with_threads(1, run) == with_threads(3, run), "{shape:?}");
+    }
+}
+
+#[test]
+fn maps_far_apart_stay_finite() {
+    let [x, _] = maps([1, 3, 5, 5], 1e4);
+    let x = plain(&x, [1, 3, 5, 5], DType::F32);
+    let value = values(soft_cross_entropy(x.clone(), x.neg()))[0];
+    assert!(value.is_finite() && value > 0.0);
+}
+
+#[test]
+fn maps_of_other_shapes_are_refused() {
+    let [x, target] = [[1, 2, 3, 1], [1, 3, 2, 1]].map(|shape| plain(&[0.0; 6], shape, DType::F32));
+    let refused = std::panic::catch_unwind(|| soft_cross_entropy(x, target));
     assert!(refused.is_err());
 }

@@ -53,11 +53,11 @@ mod discriminator;
 pub mod golden;
 mod holistic;
 
-use burn::tensor::{
-    Tensor,
-    activation::{log_softmax, softmax},
+use burn::tensor::Tensor;
+use limbeck_nn::{
+    Builder, Pass,
+    layer::{max_pool2d_windows, soft_cross_entropy},
 };
-use limbeck_nn::{Builder, Pass, layer::max_pool2d_windows};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -196,8 +196,7 @@ impl Skds {
     /// L_pi `[1]` of logits `[B, K, h, w]` on one grid.
     pub fn pixels(student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
         let [_, _, height, width] = student.dims();
-        let weighted = softmax(teacher, 1) * log_softmax(student, 1);
-        weighted.sum().mul_scalar(-1.0 / (height * width) as f64)
+        soft_cross_entropy(student, teacher).mul_scalar(1.0 / (height * width) as f64)
     }
 
     /// L_pa `[1]` of maps `[B, C_s, h, w]` and `[B, C_t, h', w']`.

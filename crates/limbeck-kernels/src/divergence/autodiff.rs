@@ -1,25 +1,23 @@
 //! The gradient of divergences.
 
-use burn::{
-    backend::{
-        Autodiff, AutodiffBackend,
-        autodiff::{
-            checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-            grads::Gradients,
-            ops::{Backward, Ops, OpsKind},
-        },
-        tensor::FloatTensor,
+use burn::backend::{
+    Autodiff, AutodiffBackend,
+    autodiff::{
+        checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+        grads::Gradients,
+        ops::{Backward, Ops, OpsKind},
     },
-    tensor::Shape,
+    tensor::FloatTensor,
 };
 
 use super::DivergenceOps;
+use crate::squared_error::SquaredErrorOps;
 
-/// Parent: the rows that learn.
+/// Parent: the rows or maps that learn.
 #[derive(Debug)]
 struct Divergence;
 
-impl<B: DivergenceOps> Backward<B, 1> for Divergence {
+impl<B: DivergenceOps + SquaredErrorOps> Backward<B, 1> for Divergence {
     /// The gradient of the sum.
     type State = FloatTensor<B>;
 
@@ -32,13 +30,14 @@ impl<B: DivergenceOps> Backward<B, 1> for Divergence {
         let gradient = gradients.consume::<B>(&ops.node);
         let [node] = ops.parents;
         if let Some(node) = node {
-            let gradient = B::float_reshape(gradient, Shape::new([1, 1]));
-            gradients.register::<B>(node.id, B::float_mul(ops.state, gradient));
+            // Slopes times one number, there as here.
+            let slopes = B::kernel_squared_error_backward(ops.state, gradient);
+            gradients.register::<B>(node.id, slopes);
         }
     }
 }
 
-impl<B: DivergenceOps, C: CheckpointStrategy> DivergenceOps for Autodiff<B, C> {
+impl<B: DivergenceOps + SquaredErrorOps, C: CheckpointStrategy> DivergenceOps for Autodiff<B, C> {
     fn kernel_divergence(
         x: FloatTensor<Self>,
         target: FloatTensor<Self>,
@@ -46,14 +45,33 @@ impl<B: DivergenceOps, C: CheckpointStrategy> DivergenceOps for Autodiff<B, C> {
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let target = target.into_primitive();
         let (sum, slopes) = B::kernel_divergence(x.primitive().clone(), target, scale);
-        let sum = match Divergence
-            .prepare::<C>([x.node()])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(preparation) => preparation.finish(slopes.clone(), sum),
-            OpsKind::UnTracked(preparation) => preparation.finish(sum),
-        };
+        let sum = tracked::<B, C>(&x, sum, &slopes);
         (sum, Self::from_inner(slopes))
+    }
+
+    fn kernel_soft_cross_entropy(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let target = target.into_primitive();
+        let (sum, slopes) = B::kernel_soft_cross_entropy(x.primitive().clone(), target);
+        let sum = tracked::<B, C>(&x, sum, &slopes);
+        (sum, Self::from_inner(slopes))
+    }
+}
+
+/// `sum`, whose gradient with respect to `x` is `slopes`.
+fn tracked<B: DivergenceOps + SquaredErrorOps, C: CheckpointStrategy>(
+    x: &FloatTensor<Autodiff<B, C>>,
+    sum: FloatTensor<B>,
+    slopes: &FloatTensor<B>,
+) -> FloatTensor<Autodiff<B, C>> {
+    match Divergence
+        .prepare::<C>([x.node()])
+        .compute_bound()
+        .stateful()
+    {
+        OpsKind::Tracked(preparation) => preparation.finish(slopes.clone(), sum),
+        OpsKind::UnTracked(preparation) => preparation.finish(sum),
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::backend::{Backend, tensor::FloatTensor};
 
-/// Logarithms of the softmax of each row.
+/// Logarithms of the softmax along the second axis.
 fn log_softmax<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let shifted = B::float_sub(x.clone(), B::float_max_dim(x, 1));
     let sums = B::float_sum_dim(B::float_exp(shifted.clone()), 1);
@@ -23,5 +23,19 @@ pub(super) fn divergence<B: Backend>(
     (
         B::float_sum(parts),
         B::float_mul_scalar(slopes, scale.into()),
+    )
+}
+
+/// The sum, and its gradient with respect to `x`.
+pub(super) fn soft_cross_entropy<B: Backend>(
+    x: FloatTensor<B>,
+    target: FloatTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let own = log_softmax::<B>(x);
+    let target = B::float_exp(log_softmax::<B>(target));
+    let parts = B::float_mul(target.clone(), own.clone());
+    (
+        B::float_neg(B::float_sum(parts)),
+        B::float_sub(B::float_exp(own), target),
     )
 }

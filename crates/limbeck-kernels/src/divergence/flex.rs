@@ -2,7 +2,7 @@
 
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
 
-use super::{DivergenceOps, composed, rows};
+use super::{DivergenceOps, composed, maps, rows};
 use crate::{
     flex::{Numbers, tensor},
     profile::span,
@@ -21,6 +21,18 @@ impl DivergenceOps for Flex {
         let [values, targets] = numbers.slices();
         let shape = x.shape();
         let (sum, slopes) = rows::divergence(values, targets, shape[1], scale as f32);
+        (tensor(vec![sum as f32], [1]), tensor(slopes, shape))
+    }
+
+    fn kernel_soft_cross_entropy(x: FlexTensor, target: FlexTensor) -> (FlexTensor, FlexTensor) {
+        let _span = span("soft cross entropy", [&x, &target], || 0);
+        let Some(numbers) = Numbers::new([&x, &target]) else {
+            return composed::soft_cross_entropy::<Self>(x, target);
+        };
+        let [values, targets] = numbers.slices();
+        let shape = x.shape();
+        let pixels = shape[2] * shape[3];
+        let (sum, slopes) = maps::cross_entropy(values, targets, shape[1], pixels);
         (tensor(vec![sum as f32], [1]), tensor(slopes, shape))
     }
 }

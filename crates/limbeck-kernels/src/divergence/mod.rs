@@ -3,6 +3,7 @@
 mod autodiff;
 mod composed;
 mod flex;
+mod maps;
 pub(crate) mod rows;
 
 use burn::{
@@ -39,6 +40,24 @@ pub fn divergence_with_slopes(
     (Tensor::from_dispatch(sum), Tensor::from_dispatch(slopes))
 }
 
+/// −Σ softmax(target) · log softmax(x) of maps `[B, K, H, W]`, over all pixels, the distributions
+/// being over the K classes: `[1]`.
+///
+/// Differentiable in `x`; `target` is a constant. See [`divergence`], which it is but for what the
+/// target's own entropy adds.
+///
+/// # Panics
+/// Where the shapes differ or a size is zero.
+pub fn soft_cross_entropy(x: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
+    let (shape, other) = (x.dims(), target.dims());
+    assert!(
+        shape == other && shape.iter().all(|&n| n > 0),
+        "maps {shape:?} cannot be compared with {other:?}"
+    );
+    let (x, target) = (x.into_dispatch(), target.inner().into_dispatch());
+    Tensor::from_dispatch(Dispatch::kernel_soft_cross_entropy(x, target).0)
+}
+
 fn check(x: &Tensor<2>, target: &Tensor<2>) {
     let (shape, other) = (x.dims(), target.dims());
     assert!(
@@ -57,5 +76,13 @@ pub trait DivergenceOps: Backend {
         scale: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         composed::divergence::<Self>(x, target, scale)
+    }
+    /// See [`soft_cross_entropy`]: the sum `[1]`, and its gradient with respect to `x`,
+    /// `[B, K, H, W]`.
+    fn kernel_soft_cross_entropy(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        composed::soft_cross_entropy::<Self>(x, target)
     }
 }

@@ -33,7 +33,7 @@ pub use limbeck_kernels::{
     Activation, MapSummary, PyramidLevel, angle_error, blend_channels, channel_shuffle, divergence,
     divergence_with_slopes, energy_and_mean, gated, gelu, image_patches, interleave_channels,
     linear, map_to_tokens, mean_squared_error, pixel_log_likelihood, pyramid_squared_error, relu,
-    silu, tokens_to_map,
+    silu, soft_cross_entropy, tokens_to_map,
 };
 pub use linear::Linear;
 pub use patch_embedding::PatchEmbedding;

@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use limbeck_kernels::Profile;
 use limbeck_methods::{
     BASELINE, Classifier, Method, Probe, Progress, Step, Supervision, Target, Task,
 };
 use limbeck_nn::{InputShape, Mode, Outputs, Pass, Taps, TaskKind, model::outline};
 
-use super::{learner::BenchLearner, noise, stopwatch::Stopwatch};
+use super::{
+    learner::BenchLearner,
+    noise,
+    stopwatch::{Stopwatch, watched},
+};
 use crate::{TrainError, blueprint::build, recipe::OptimizerRecipe};
 
 /// Steps of the student alone: their time is known well enough after a few.
@@ -27,10 +32,21 @@ pub struct LossBench<'a> {
     pub batch: usize,
     /// Timed runs.
     pub runs: usize,
+    /// Whether to tell where the time of each goes.
+    pub profile: bool,
+}
+
+/// What was found of one criterion.
+#[derive(Clone, Debug)]
+pub struct LossTime {
+    /// Median milliseconds.
+    pub ms: f64,
+    /// Where the time goes, in as many runs of their own.
+    pub profile: Option<Profile>,
 }
 
 impl LossBench<'_> {
-    /// Median milliseconds of the criterion of `method`: its terms from outputs that are there, and
+    /// Time of the criterion of `method`: its terms from outputs that are there, and
     /// the gradients of their weighted sum for the student's outputs and the method's own modules.
     /// Of the baseline, which has no terms, it is the supervised loss.
     ///
@@ -39,7 +55,7 @@ impl LossBench<'_> {
     ///
     /// # Errors
     /// A name that does not exist, or a method that does not fit.
-    pub fn run(&self, method: &str) -> Result<Option<f64>, TrainError> {
+    pub fn run(&self, method: &str) -> Result<Option<LossTime>, TrainError> {
         let entries = limbeck_methods::entries(method)?;
         if entries.iter().any(|entry| entry.is_procedure()) {
             return Ok(None);
@@ -100,7 +116,13 @@ impl LossBench<'_> {
         for _ in 0..self.runs {
             stopwatch.measure(|| (), |()| criterion.learn(1))?;
         }
-        Ok(Some(stopwatch.median()))
+        let profile = (self.profile)
+            .then(|| watched(self.runs, || criterion.learn(1)))
+            .transpose()?;
+        Ok(Some(LossTime {
+            ms: stopwatch.median(),
+            profile,
+        }))
     }
 
     /// What the student is for.

@@ -28,7 +28,7 @@ pub use cache::{CacheBench, CacheTimes};
 pub use convolution::{Convolution, ConvolutionTimes, measure_convolutions};
 pub use data::{DataBench, DataRates};
 pub use detection::{PrecisionBench, PrecisionTimes, SuppressionBench, SuppressionTimes};
-pub use loss::LossBench;
+pub use loss::{LossBench, LossTime};
 pub use machine::Machine;
 pub use neighbours::{NeighboursBench, NeighboursTimes};
 pub use network::{NetworkBench, NetworkTimes};

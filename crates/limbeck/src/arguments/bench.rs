@@ -339,6 +339,9 @@ pub struct LossArguments {
     /// Channels, height and width of the images that would go in
     #[arg(long, value_name = "CxHxW", default_value = "3x32x32")]
     pub input: String,
+    /// Tell where the time of each goes, by operation and shape
+    #[arg(long)]
+    pub profile: bool,
     /// The rest
     #[command(flatten)]
     pub measure: MeasureArguments,
@@ -408,9 +411,11 @@ const LOSS_KEYS: &str = keys!(
                       the supervised loss); null of a method whose loss is made of forward passes
                       of its own: `limbeck bench step --method NAME` measures those.
                       student_share is ms divided by student_ms
+                      profile, with --profile, is what is listed below; null of the others
   student_steps       a list of objects: batch, classes, student_ms: a step of the student on
                       labels alone
 "
+    profile
 );
 
 const STEP_KEYS: &str = keys!(

@@ -6,12 +6,12 @@ use limbeck::methods::{METHODS, entries};
 use limbeck::nn::{InputShape, model};
 use limbeck::train::{
     TrainError,
-    bench::{LossBench, Machine},
+    bench::{LossBench, LossTime, Machine},
 };
 use serde_json::{Map, Value, json};
 
 use super::{
-    MOST_IMAGES, MOST_RUNS, check,
+    MOST_IMAGES, MOST_RUNS, check, profile,
     report::{print_json, write_heading, write_memory},
     threads,
 };
@@ -23,8 +23,8 @@ struct Measured {
     batch: usize,
     classes: usize,
     student_ms: f64,
-    /// Milliseconds of each method's criterion; `None` of a procedure.
-    losses: Vec<Option<f64>>,
+    /// Of each method's criterion; `None` of a procedure.
+    losses: Vec<Option<LossTime>>,
 }
 
 /// Measures the losses asked for.
@@ -66,6 +66,7 @@ pub fn run(arguments: &LossArguments) -> anyhow::Result<()> {
                 },
                 batch,
                 runs,
+                profile: arguments.profile,
             };
             let measured = threads::compute(|| {
                 let losses = methods.iter().map(|method| bench.run(method));
@@ -84,7 +85,14 @@ pub fn run(arguments: &LossArguments) -> anyhow::Result<()> {
         keys.insert("teacher".to_owned(), json!(arguments.teacher));
         keys.insert("student".to_owned(), json!(arguments.student));
         keys.insert("input".to_owned(), json!([channels, height, width]));
-        keys.insert("losses".to_owned(), losses(&methods, &all));
+        keys.insert(
+            "losses".to_owned(),
+            losses(
+                &methods,
+                &all,
+                arguments.profile.then_some((runs, &machine)),
+            ),
+        );
         keys.insert("student_steps".to_owned(), student_steps(&all));
         return print_json(keys, runs, &machine);
     }
@@ -95,17 +103,24 @@ pub fn run(arguments: &LossArguments) -> anyhow::Result<()> {
     print(&title, runs, &machine, &methods, &all)
 }
 
-fn losses(methods: &[&str], all: &[Measured]) -> Value {
+/// With profiles of so many runs where those were asked for.
+fn losses(methods: &[&str], all: &[Measured], profiled: Option<(usize, &Machine)>) -> Value {
     let rows = all.iter().flat_map(|measured| {
         let losses = methods.iter().zip(&measured.losses);
-        losses.map(|(method, ms)| {
-            json!({
+        losses.map(|(method, time)| {
+            let ms = time.as_ref().map(|time| time.ms);
+            let mut keys = json!({
                 "method": method,
                 "batch": measured.batch,
                 "classes": measured.classes,
                 "ms": ms,
                 "student_share": ms.map(|ms| ms / measured.student_ms),
-            })
+            });
+            if let Some((runs, machine)) = profiled {
+                let found = time.as_ref().and_then(|time| time.profile.as_ref());
+                keys["profile"] = json!(found.map(|found| profile::json(found, runs, machine)));
+            }
+            keys
         })
     });
     rows.collect()
@@ -144,8 +159,8 @@ fn print(
     for (index, method) in methods.iter().enumerate() {
         write!(out, "{method:width$}")?;
         for measured in all {
-            match measured.losses[index] {
-                Some(ms) => {
+            match &measured.losses[index] {
+                Some(LossTime { ms, .. }) => {
                     let share = 100.0 * ms / measured.student_ms;
                     write!(out, "  {ms:>11.3} {:>6}", format!("({share:.0}%)"))?;
                 }
@@ -162,5 +177,20 @@ fn print(
         write!(out, "  {:>11.3} {:6}", measured.student_ms, "")?;
     }
     writeln!(out)?;
-    write_memory(&mut out)
+    write_memory(&mut out)?;
+    // What follows is written to standard output in its own turn.
+    drop(out);
+    for measured in all {
+        for (method, time) in methods.iter().zip(&measured.losses) {
+            let found = time.as_ref().and_then(|time| time.profile.as_ref());
+            if let Some(found) = found {
+                let part = format!(
+                    "{method}, {} × {} classes",
+                    measured.batch, measured.classes
+                );
+                profile::print(&part, found, runs, machine)?;
+            }
+        }
+    }
+    Ok(())
 }
