@@ -63,7 +63,9 @@ pub use channels::{channel_shuffle, interleave_channels};
 pub use conv2d::{
     Conv2dOptions, conv2d, conv2d_input_gradient, conv2d_pair, conv2d_weight_gradient, conv2d_with,
 };
-pub use divergence::{divergence, divergence_with_slopes, soft_cross_entropy};
+pub use divergence::{
+    cross_entropy_with_shares, divergence, divergence_with_slopes, soft_cross_entropy,
+};
 pub use energy::{MapSummary, energy_and_mean};
 pub use finite::all_finite;
 pub use gate::gated;

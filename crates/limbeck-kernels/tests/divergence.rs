@@ -10,7 +10,9 @@
 mod support;
 
 use burn::tensor::DType;
-use limbeck_kernels::{divergence, divergence_with_slopes, soft_cross_entropy};
+use limbeck_kernels::{
+    cross_entropy_with_shares, divergence, divergence_with_slopes, soft_cross_entropy,
+};
 use support::{noise, plain, tracked, values, with_threads};
 
 /// Rows, width, and how far apart numbers are.
@@ -225,4 +227,61 @@ fn maps_of_other_shapes_are_refused() {
     let [x, target] = [[1, 2, 3, 1], [1, 3, 2, 1]].map(|shape| plain(&[0.0; 6], shape, DType::F32));
     let refused = std::panic::catch_unwind(|| soft_cross_entropy(x, target));
     assert!(refused.is_err());
+}
+
+#[test]
+fn cross_entropies_with_shares_are_those_of_the_definition() {
+    for (rows, width, spread) in CASES {
+        let [x, shares] = inputs(rows, width, spread);
+        // Of any sum, some of them below zero.
+        let shares: Vec<f64> = shares
+            .iter()
+            .map(|s| (s + 3.0) / spread / 4.0 - 0.05)
+            .collect();
+        let (mut expected, mut slopes) = (0.0, Vec::new());
+        for (x, shares) in x.chunks(width).zip(shares.chunks(width)) {
+            let largest = x.iter().copied().fold(f64::MIN, f64::max);
+            let sum: f64 = x.iter().map(|x| (x - largest).exp()).sum();
+            let all: f64 = shares.iter().sum();
+            for (x, share) in x.iter().zip(shares) {
+                let log = x - largest - sum.ln();
+                expected -= share * log;
+                slopes.push(all * log.exp() - share);
+            }
+        }
+        let size: f64 = shares.iter().map(|share| share.abs()).sum::<f64>() * (1.0 + spread);
+        for (dtype, allowed) in [(DType::F64, 1e-11), (DType::F32, 2e-5)] {
+            let leaf = tracked(&x, [rows, width], dtype);
+            let constant = tracked(&shares, [rows, width], dtype);
+            let found = cross_entropy_with_shares(leaf.clone(), constant.clone());
+            let value = values(found.clone())[0];
+            assert!(
+                (value - expected).abs() <= allowed * (1.0 + size),
+                "{rows} × {width}: {value} and {expected}"
+            );
+            let gradients = (found * 3.0).backward();
+            assert!(constant.grad(&gradients).is_none());
+            let gradient = values(leaf.grad(&gradients).unwrap());
+            let most = slopes
+                .iter()
+                .fold(1.0, |most: f64, slope| most.max(slope.abs()));
+            for (found, expected) in gradient.iter().zip(&slopes) {
+                assert!(
+                    (found - 3.0 * expected).abs() <= 3.0 * allowed * most,
+                    "{rows} × {width}: {found} and {expected}"
+                );
+            }
+        }
+        let run = || {
+            let x = tracked(&x, [rows, width], DType::F32);
+            let shares = plain(&shares, [rows, width], DType::F32);
+            let found = cross_entropy_with_shares(x.clone(), shares);
+            let gradients = found.backward();
+            (values(found), values(x.grad(&gradients).unwrap()))
+        };
+        assert!(
+            with_threads(1, run) == with_threads(3, run),
+            "{rows} × {width}"
+        );
+    }
 }

@@ -33,8 +33,8 @@
 #[cfg(test)]
 pub mod golden;
 
-use burn::tensor::Tensor;
-use limbeck_nn::{Builder, Pass};
+use burn::tensor::{Int, Tensor, TensorData};
+use limbeck_nn::{Builder, Largest, Pass};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -100,7 +100,7 @@ impl Criterion for Dsr {
     }
 
     fn terms(&mut self, step: &Step<'_>, _pass: &mut Pass<'_>) -> Result<Vec<Term>, MethodError> {
-        let sorted = step.student.logits().sort(1);
+        let sorted = sorted(step.student.logits());
         let previous = self.previous.replace(sorted.clone().inner());
         let value = match previous {
             Some(previous) if previous.dims() == sorted.dims() => {
@@ -153,9 +153,30 @@ impl Criterion for Dsr {
     }
 }
 
+/// Each row of `logits` `[B, K]` from small to large.
+fn sorted(logits: Tensor<2>) -> Tensor<2> {
+    let [batch, classes] = logits.dims();
+    let data = logits.clone().inner().into_data();
+    let mut order: Vec<i64> = Vec::with_capacity(batch * classes);
+    if let Ok(numbers) = data.as_slice::<f32>() {
+        let mut largest = Largest::default();
+        for row in numbers.chunks_exact(classes) {
+            let places = largest.find(row, classes).iter().rev();
+            order.extend(places.map(|&(class, _)| i64::from(class)));
+        }
+    }
+    // Other element types, and rows with numbers that are none.
+    if order.len() != batch * classes {
+        return logits.sort(1);
+    }
+    let order = TensorData::new(order, [batch, classes]);
+    let order: Tensor<2, Int> = Tensor::from_data(order, &logits.device());
+    logits.gather(1, order)
+}
+
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Int;
+    use burn::tensor::DType;
     use limbeck_nn::{Outputs, Store};
 
     use super::*;
@@ -217,6 +238,27 @@ mod tests {
         let ties = tensor(vec![1.0, 2.0, 1.0, 1.0, 1.0, 2.0], [2, 3]);
         assert_close(&[second(&ties, &ties.clone().flip([1]))], &[0.0]);
         assert!(second(&random("c", [2, 2]), &random("d", [2, 2])).is_finite());
+    }
+
+    #[test]
+    fn single_precision_sorts_alike_and_passes_gradients_back() {
+        let numbers = random::<2>("z", [4, 5]);
+        let single = leaf(numbers.clone().cast(DType::F32));
+        let found = sorted(single.clone());
+        assert_close(
+            &crate::testing::numbers(&found),
+            &crate::testing::numbers(&single.clone().sort(1)),
+        );
+        let weights = random::<2>("w", [4, 5]).cast(DType::F32);
+        let arrived = gradient(&single, &(found * weights.clone()).sum().backward()).unwrap();
+        let expected = (single.clone().sort(1) * weights).sum().backward();
+        assert_close(&arrived, &gradient(&single, &expected).unwrap());
+        let none = tensor(vec![1.0, f64::NAN, 0.0], [1, 3]).cast(DType::F32);
+        assert!(
+            crate::testing::numbers(&sorted(none))
+                .iter()
+                .any(|number| number.is_nan())
+        );
     }
 
     #[test]

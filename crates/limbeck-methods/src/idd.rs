@@ -54,11 +54,11 @@ pub mod golden;
 #[cfg(test)]
 mod tests;
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use limbeck_data::VOID;
 use limbeck_nn::{
     Builder, Pass, Taps,
-    layer::{Conv2d, Conv2dConfig},
+    layer::{Conv2d, Conv2dConfig, energy_and_mean},
 };
 use serde::{Deserialize, Serialize};
 
@@ -159,10 +159,69 @@ pub struct Positions {
 
 /// The classes of one image.
 struct Regions {
-    /// Share of each pixel in its class's mean, `[P, H·W]` for P classes.
-    shares: Tensor<2>,
+    /// Which of the classes that the image has each pixel is of; `None` of void.
+    rows: Vec<Option<usize>>,
+    /// Pixels of each class that the image has.
+    pixels: Vec<usize>,
+}
+
+impl Regions {
     /// Both classes of each pair i < j, `[P (P − 1) / 2]` each.
-    pairs: [Tensor<1, Int>; 2],
+    fn pairs(&self, device: &Device) -> [Tensor<1, Int>; 2] {
+        let count = self.pixels.len() as i64;
+        let pairs = || (0..count).flat_map(|i| (i + 1..count).map(move |j| (i, j)));
+        let indices = |list: Vec<i64>| {
+            let length = list.len();
+            Tensor::from_data(TensorData::new(list, [length]), device)
+        };
+        [
+            indices(pairs().map(|(i, _)| i).collect()),
+            indices(pairs().map(|(_, j)| j).collect()),
+        ]
+    }
+}
+
+/// Which pixels are of which class of their image, `[B, H·W, P]` for images with P classes at most,
+/// and the reciprocal of how many there are, `[B, 1, P]`.
+struct Members {
+    ones: Tensor<3>,
+    shares: Tensor<3>,
+}
+
+impl Members {
+    fn new(regions: &[Option<Regions>], positions: usize, like: &Tensor<4>) -> Self {
+        let present = regions.iter().flatten().map(|regions| regions.pixels.len());
+        let most = present.max().unwrap_or(1);
+        let mut ones = vec![0f32; regions.len() * positions * most];
+        let mut shares = vec![1.0; regions.len() * most];
+        let images = ones.chunks_exact_mut(positions * most);
+        let images = images.zip(shares.chunks_exact_mut(most)).zip(regions);
+        for ((ones, shares), regions) in images {
+            let Some(regions) = regions else { continue };
+            for (classes, row) in ones.chunks_exact_mut(most).zip(&regions.rows) {
+                if let &Some(row) = row {
+                    classes[row] = 1.0;
+                }
+            }
+            for (share, &pixels) in shares.iter_mut().zip(&regions.pixels) {
+                *share = 1.0 / pixels as f64;
+            }
+        }
+        let (device, dtype) = (like.device(), like.dtype());
+        let ones = TensorData::new(ones, [regions.len(), positions, most]);
+        let shares = TensorData::new(shares, [regions.len(), 1, most]);
+        Self {
+            ones: Tensor::from_data(ones, (&device, dtype)),
+            shares: Tensor::from_data(shares, (&device, dtype)),
+        }
+    }
+
+    /// Means of the classes' pixels: `[B, C, H, W]` → `[B, C, P]`.
+    fn centres(&self, maps: &Tensor<4>) -> Tensor<3> {
+        let [batch, channels, height, width] = maps.dims();
+        let pixels = maps.clone().reshape([batch, channels, height * width]);
+        pixels.matmul(self.ones.clone()) * self.shares.clone()
+    }
 }
 
 impl Idd {
@@ -211,23 +270,21 @@ impl Idd {
         })
     }
 
-    /// The classes of each image of masks `[B, H, W]` that are as large as the maps; `None` for an
-    /// image with fewer than two.
+    /// The classes of each image of masks `[B, H, W]`; `None` for an image with fewer than two.
     ///
     /// # Errors
     /// A class beyond those that the networks know.
     fn regions(
         &self,
         masks: &Tensor<3, Int>,
-        like: &Tensor<4>,
+        [height, width]: [usize; 2],
     ) -> Result<Vec<Option<Regions>>, MethodError> {
-        let [_, height, width] = masks.dims();
         let ids: Vec<i64> = masks.to_data().iter::<i64>().collect();
         let images = ids.chunks(height * width);
-        images.map(|ids| self.regions_of(ids, like)).collect()
+        images.map(|ids| self.regions_of(ids)).collect()
     }
 
-    fn regions_of(&self, ids: &[i64], like: &Tensor<4>) -> Result<Option<Regions>, MethodError> {
+    fn regions_of(&self, ids: &[i64]) -> Result<Option<Regions>, MethodError> {
         let mut counts = vec![0usize; self.classes];
         for &id in ids.iter().filter(|&&id| id != i64::from(VOID)) {
             let count = usize::try_from(id).ok().and_then(|id| counts.get_mut(id));
@@ -240,51 +297,33 @@ impl Idd {
                 ),
             })? += 1;
         }
-        let present: Vec<(usize, usize)> = counts
-            .into_iter()
-            .enumerate()
-            .filter(|&(_, count)| count > 0)
-            .collect();
-        let count = present.len();
-        if count < 2 {
-            return Ok(None);
-        }
-        let mut shares = Vec::with_capacity(count * ids.len());
-        for &(class, pixels) in &present {
-            let share = 1.0 / pixels as f64;
-            let of_pixel = |&id: &i64| if id == class as i64 { share } else { 0.0 };
-            shares.extend(ids.iter().map(of_pixel));
-        }
-        let (device, dtype) = (like.device(), like.dtype());
-        let (mut first, mut second) = (Vec::new(), Vec::new());
-        for i in 0..count {
-            for j in i + 1..count {
-                first.push(i as i64);
-                second.push(j as i64);
+        let mut rows = vec![None; self.classes];
+        let mut pixels = Vec::new();
+        for (row, &count) in rows.iter_mut().zip(&counts) {
+            if count > 0 {
+                *row = Some(pixels.len());
+                pixels.push(count);
             }
         }
-        let indices = |list: Vec<i64>| {
-            let length = list.len();
-            Tensor::from_data(TensorData::new(list, [length]), &device)
-        };
-        Ok(Some(Regions {
-            shares: Tensor::from_data(
-                TensorData::new(shares, [count, ids.len()]),
-                (&device, dtype),
-            ),
-            pairs: [indices(first), indices(second)],
+        let row = |&id: &i64| usize::try_from(id).ok().and_then(|id| *rows.get(id)?);
+        Ok((pixels.len() >= 2).then(|| Regions {
+            rows: ids.iter().map(row).collect(),
+            pixels,
         }))
     }
 
-    /// Distances between the classes of an image, pair by pair `[P (P − 1) / 2]`, in its map
-    /// `[1, C, H, W]`.
-    fn distances(&self, map: Tensor<4>, regions: &Regions) -> Tensor<1> {
-        let [_, channels, height, width] = map.dims();
-        let pixels = map.reshape([channels, height * width]);
-        let centres = regions.shares.clone().matmul(pixels.transpose());
-        let [first, second] = regions.pairs.clone();
-        let apart = centres.clone().select(0, first) - centres.select(0, second);
-        let squares: Tensor<1> = apart.square().sum_dim(1).squeeze_dim(1);
+    /// Distances between the classes of an image, pair by pair, from the centres of all `[B, C, P]`.
+    fn distances(
+        &self,
+        centres: &Tensor<3>,
+        image: usize,
+        [first, second]: &[Tensor<1, Int>; 2],
+    ) -> Tensor<1> {
+        let [_, channels, most] = centres.dims();
+        let centres = centres.clone().narrow(0, image, 1);
+        let centres = centres.reshape([channels, most]);
+        let apart = centres.clone().select(1, first.clone()) - centres.select(1, second.clone());
+        let squares: Tensor<1> = apart.square().sum_dim(0).squeeze_dim(0);
         let distances = squares.clamp_min(LEAST_SQUARE).sqrt();
         match self.config.normalize {
             DistanceScale::None => distances,
@@ -304,14 +343,20 @@ impl Idd {
     ) -> Result<Tensor<1>, MethodError> {
         let [batch, _, height, width] = teacher.dims();
         let masks = Segmentation::reduced(masks, [height, width]);
-        let mut sum = student.clone().sum().mul_scalar(0.0);
-        let regions = self.regions(&masks, teacher)?;
-        for (image, regions) in regions.iter().enumerate() {
-            let Some(regions) = regions else { continue };
-            let of = |maps: &Tensor<4>| self.distances(maps.clone().narrow(0, image, 1), regions);
-            sum = sum + mean_squared_error(of(student), of(teacher));
-        }
-        Ok(sum.div_scalar(batch as f64))
+        let regions = self.regions(&masks, [height, width])?;
+        let members = Members::new(&regions, height * width, teacher);
+        let [own, other] = [student, teacher].map(|maps| members.centres(maps));
+        let terms = regions.iter().enumerate().filter_map(|(image, regions)| {
+            let pairs = regions.as_ref()?.pairs(&own.device());
+            let of = |centres: &Tensor<3>| self.distances(centres, image, &pairs);
+            Some(mean_squared_error(of(&own), of(&other)))
+        });
+        let sum = terms.reduce(|sum, term| sum + term);
+        Ok(match sum {
+            Some(sum) => sum.mul_scalar(1.0 / batch as f64),
+            // Without any pair the gradient is zero too.
+            None => own.sum().mul_scalar(0.0),
+        })
     }
 
     /// What the heads read out of maps `[B, C_s, H, W]` and `[B, C_t, H, W]`; `None` where there are
@@ -324,13 +369,16 @@ impl Idd {
     ) -> Option<Positions> {
         let heads = self.heads.as_ref()?;
         let target = ramps(&teacher);
-        let [student, teacher] = match self.config.position_maps {
-            PositionMaps::Unit => [student, teacher].map(unit_length),
-            PositionMaps::Raw => [student, teacher],
+        let mut read = |head: &Conv2d, maps: Tensor<4>| match self.config.position_maps {
+            PositionMaps::Unit => {
+                let scale = unit_scale(&maps);
+                head.forward_scaled(pass, maps, scale)
+            }
+            PositionMaps::Raw => head.forward(pass, maps),
         };
         Some(Positions {
-            student: heads.student.forward(pass, student),
-            teacher: heads.teacher.forward(pass, teacher),
+            student: read(&heads.student, student),
+            teacher: read(&heads.teacher, teacher),
             target,
         })
     }
@@ -346,12 +394,14 @@ impl Idd {
     }
 }
 
-/// Maps `[B, C, H, W]` over the root mean square length of their pixels' vectors, which carries no
-/// gradient; maps of zeros stay what they are.
-fn unit_length(maps: Tensor<4>) -> Tensor<4> {
+/// What brings the root mean square length of the pixels' vectors of maps `[B, C, H, W]` to one,
+/// `[1, 1, 1, 1]`, without a gradient; maps of zeros stay what they are.
+fn unit_scale(maps: &Tensor<4>) -> Tensor<4> {
     let channels = maps.dims()[1] as f64;
-    let square = maps.clone().detach().square().mean().mul_scalar(channels);
-    maps / square.clamp_min(LEAST_SQUARE).sqrt().reshape([1, 1, 1, 1])
+    let energy = energy_and_mean(maps.clone().inner()).energy;
+    let square = energy.mean().mul_scalar(channels);
+    let length = square.clamp_min(LEAST_SQUARE).sqrt();
+    length.recip().reshape([1, 1, 1, 1])
 }
 
 /// x/(W − 1) and y/(H − 1) of all pixels of maps `[B, C, H, W]` but the outermost:

@@ -36,13 +36,13 @@
 #[cfg(test)]
 pub mod golden;
 
-use burn::tensor::{DType, Device, Tensor, activation::log_softmax};
+use burn::tensor::{DType, Device, Tensor, activation::softmax};
 use limbeck_nn::{Builder, Pass};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Criterion, MethodError, Needs, Probe, Progress, State, Step, Term, criterion::require_share,
-    prediction_bank::PredictionBank,
+    prediction_bank::PredictionBank, softmax::soft_cross_entropy,
 };
 
 /// Settings of [`Pskd`].
@@ -154,12 +154,10 @@ impl Criterion for Pskd {
         }
         self.share = self.share(step.progress);
         let earlier = self.remembered(step.indices)?;
-        let [batch, _] = logits.dims();
-        let own = log_softmax(logits, 1);
         if let Some(bank) = &mut self.bank {
-            bank.set(step.indices, own.clone().inner().exp());
+            bank.set(step.indices, softmax(logits.clone().inner(), 1));
         }
-        let value = (own * earlier).sum().mul_scalar(-1.0 / batch as f64);
+        let value = soft_cross_entropy(logits, earlier);
         Ok(vec![Term::new("earlier", value, self.share)])
     }
 
@@ -193,10 +191,7 @@ impl Criterion for Pskd {
 mod tests {
     use limbeck_nn::{Outputs, Store};
 
-    use burn::tensor::activation::softmax;
-
     use super::*;
-    use crate::softmax::soft_cross_entropy;
     use crate::{
         TrainingPart,
         testing::{

@@ -32,6 +32,7 @@ pub use detector::Detector;
 pub use error::NnError;
 pub use init::Init;
 pub use integer::IntegerLayers;
+pub use limbeck_kernels::Largest;
 pub use network::{Architecture, InputShape, Network};
 pub use outputs::{Feature, Outputs, Tap, TapKind, Taps};
 pub use pass::{IMAGE, Mode, NormInput, Pass, STEM_CONVOLUTION};

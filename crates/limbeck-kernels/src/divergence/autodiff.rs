@@ -58,6 +58,16 @@ impl<B: DivergenceOps + SquaredErrorOps, C: CheckpointStrategy> DivergenceOps fo
         let sum = tracked::<B, C>(&x, sum, &slopes);
         (sum, Self::from_inner(slopes))
     }
+
+    fn kernel_cross_entropy_with_shares(
+        x: FloatTensor<Self>,
+        shares: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let shares = shares.into_primitive();
+        let (sum, slopes) = B::kernel_cross_entropy_with_shares(x.primitive().clone(), shares);
+        let sum = tracked::<B, C>(&x, sum, &slopes);
+        (sum, Self::from_inner(slopes))
+    }
 }
 
 /// `sum`, whose gradient with respect to `x` is `slopes`.

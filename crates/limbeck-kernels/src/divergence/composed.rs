@@ -39,3 +39,14 @@ pub(super) fn soft_cross_entropy<B: Backend>(
         B::float_sub(B::float_exp(own), target),
     )
 }
+
+/// The sum, and its gradient with respect to `x`.
+pub(super) fn cross_entropy_with_shares<B: Backend>(
+    x: FloatTensor<B>,
+    shares: FloatTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let own = log_softmax::<B>(x);
+    let parts = B::float_mul(shares.clone(), own.clone());
+    let all = B::float_mul(B::float_exp(own), B::float_sum_dim(shares.clone(), 1));
+    (B::float_neg(B::float_sum(parts)), B::float_sub(all, shares))
+}

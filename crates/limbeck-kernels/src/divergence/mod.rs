@@ -5,6 +5,7 @@ mod composed;
 mod flex;
 mod maps;
 pub(crate) mod rows;
+mod shares;
 
 use burn::{
     backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
@@ -58,6 +59,18 @@ pub fn soft_cross_entropy(x: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::kernel_soft_cross_entropy(x, target).0)
 }
 
+/// −Σ shares · log softmax(x) of rows `[R, K]`: `[1]`. The shares of a row may have any sum.
+///
+/// Differentiable in `x`; `shares` are constants. See [`divergence`].
+///
+/// # Panics
+/// Where the shapes differ or rows are empty.
+pub fn cross_entropy_with_shares(x: Tensor<2>, shares: Tensor<2>) -> Tensor<1> {
+    check(&x, &shares);
+    let (x, shares) = (x.into_dispatch(), shares.inner().into_dispatch());
+    Tensor::from_dispatch(Dispatch::kernel_cross_entropy_with_shares(x, shares).0)
+}
+
 fn check(x: &Tensor<2>, target: &Tensor<2>) {
     let (shape, other) = (x.dims(), target.dims());
     assert!(
@@ -84,5 +97,13 @@ pub trait DivergenceOps: Backend {
         target: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         composed::soft_cross_entropy::<Self>(x, target)
+    }
+    /// See [`cross_entropy_with_shares`]: the sum `[1]`, and its gradient with respect to `x`,
+    /// `[R, K]`.
+    fn kernel_cross_entropy_with_shares(
+        x: FloatTensor<Self>,
+        shares: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        composed::cross_entropy_with_shares::<Self>(x, shares)
     }
 }

@@ -74,8 +74,9 @@ impl Kernel for Rows<'_> {
                     cross = S::multiply_add(target, S::subtract(b, a), cross);
                     S::store_part(slopes, at, own);
                 }
-                let [own_sum, target_sum, cross] =
-                    [own_sum, target_sum, cross].map(|sum| f64::from(S::sum(sum)));
+                let own_sum = f64::from(S::sum(own_sum));
+                let target_sum = f64::from(S::sum(target_sum));
+                let cross = f64::from(S::sum(cross));
                 // log p = (what is left of the number) − log(sum), on both sides.
                 *value = cross / target_sum + own_sum.ln() - target_sum.ln();
                 let scale = f64::from(self.scale);
@@ -94,7 +95,7 @@ impl Kernel for Rows<'_> {
 }
 
 /// A row as its softmax reads it.
-struct Scaled<'a> {
+pub(super) struct Scaled<'a> {
     row: &'a [f32],
     largest: f32,
     scale: f32,
@@ -102,7 +103,7 @@ struct Scaled<'a> {
 
 impl<'a> Scaled<'a> {
     #[inline(always)]
-    fn new(row: &'a [f32], scale: f32) -> Self {
+    pub(super) fn new(row: &'a [f32], scale: f32) -> Self {
         // Side by side, so that a compiler makes vectors of it.
         let mut largest = [f32::NEG_INFINITY; MOST_LANES];
         let (whole, rest) = row.as_chunks::<MOST_LANES>();
@@ -125,7 +126,7 @@ impl<'a> Scaled<'a> {
     /// # Safety
     /// The processor must have the instruction set of `S`.
     #[inline(always)]
-    unsafe fn shifted<S: Simd>(&self, at: usize) -> S::Vector {
+    pub(super) unsafe fn shifted<S: Simd>(&self, at: usize) -> S::Vector {
         // SAFETY: as this function's own; a whole vector is read where there is one, else a copy
         // that is long enough.
         unsafe {

@@ -13,7 +13,7 @@ use crate::{
         fixture::{Target, build, map_features, map_taps, pass, probe, step},
         run::Run,
     },
-    idd::{Idd, IddConfig, PositionMaps},
+    idd::{Idd, IddConfig, Members, PositionMaps},
 };
 
 /// Distances as they are and over their mean, and positions.
@@ -51,12 +51,14 @@ fn distance(case: &Case) -> BTreeMap<String, Values> {
     let [.., height, width] = teacher.dims();
     let small = Segmentation::reduced(&labels, [height, width]);
     run.out("labels_small", &small.clone().float());
-    let plain = teacher.clone().inner();
-    for (image, regions) in method.regions(&small, &plain).unwrap().iter().enumerate() {
-        let Some(regions) = regions else { continue };
-        for (side, maps) in [("student", &student), ("teacher", &teacher)] {
-            let map = maps.clone().inner().narrow(0, image, 1);
-            let found = method.distances(map, regions);
+    let regions = method.regions(&small, [height, width]).unwrap();
+    let members = Members::new(&regions, height * width, &teacher.clone().inner());
+    for (side, maps) in [("student", &student), ("teacher", &teacher)] {
+        let centres = members.centres(&maps.clone().inner());
+        for (image, regions) in regions.iter().enumerate() {
+            let Some(regions) = regions else { continue };
+            let pairs = regions.pairs(&centres.device());
+            let found = method.distances(&centres, image, &pairs);
             run.out(&format!("dist_{side}_b{image}"), &found);
         }
     }

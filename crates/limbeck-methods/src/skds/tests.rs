@@ -1,6 +1,6 @@
 //! Laws of `skds`.
 
-use burn::tensor::{Tensor, s};
+use burn::tensor::{Tensor, activation::softmax, s};
 use limbeck_nn::{Store, TapKind};
 
 use super::*;

@@ -22,7 +22,7 @@ use crate::{
         compare::Tolerance,
         fixture::{Target, build, pass, probe, step},
         network::feature,
-        run::{Run, values},
+        run::Run,
     },
     tinyvit::{SparseTarget, Tinyvit},
 };
@@ -237,20 +237,19 @@ fn sparse_logits(case: &Case) -> BTreeMap<String, Values> {
     let target = SparseTarget::cut(teacher.logits(), topk, false).unwrap();
     let dense = Values {
         shape: vec![batch, classes],
-        numbers: target.dense(),
+        numbers: target.dense(|p| p),
     };
     run.set("out.teacher_dense", dense);
-    run.out("minor", &target.minor);
-    run.out("value", &target.value);
-    let index: Vec<f64> = target.index.to_data().iter::<f64>().collect();
-    run.set(
-        "out.index",
-        Values {
-            shape: vec![batch, topk],
-            numbers: index.clone(),
-        },
-    );
-    run.set("out.record", records(case, &index, &values(&target.value)));
+    let kept = |numbers: Vec<f64>, columns| Values {
+        shape: vec![batch, columns],
+        numbers,
+    };
+    let index: Vec<f64> = target.index.iter().map(|&class| class as f64).collect();
+    let value = kept(target.value.clone(), topk);
+    run.set("out.record", records(case, &index, &value));
+    run.set("out.minor", kept(target.minor.clone(), 1));
+    run.set("out.value", value);
+    run.set("out.index", kept(index, topk));
     let config = serde_json::from_value(json!({ "topk": topk })).unwrap();
     let probe = probe(classes, batch, Vec::new(), Vec::new());
     let (mut method, store) = build(&probe, |probe, builder| {

@@ -156,6 +156,19 @@ impl Conv2d {
         y
     }
 
+    /// This convolution of `factor` · x, one number `[1, 1, 1, 1]` without a gradient for all maps:
+    /// the few weights are multiplied instead. `[B, C, H, W]` → `[B, O, H', W']`.
+    pub fn forward_scaled(
+        &self,
+        pass: &mut Pass<'_>,
+        x: Tensor<4>,
+        factor: Tensor<4>,
+    ) -> Tensor<4> {
+        let weight = pass.get::<4>(self.weight) * factor;
+        let bias = self.bias.map(|id| pass.get(id));
+        conv2d(x, weight, bias, self.options())
+    }
+
     /// This convolution and another one of the same `x`, where neither adds a bias and both are to
     /// be computed. `[B, C, H, W]` → `[B, O, H', W']` each.
     pub(super) fn forward_beside(

@@ -30,10 +30,10 @@ pub use dropout::{drop_path, dropout, dropout_channels};
 pub use gated_fusion::GatedFusion;
 pub use layer_norm::LayerNorm;
 pub use limbeck_kernels::{
-    Activation, MapSummary, PyramidLevel, angle_error, blend_channels, channel_shuffle, divergence,
-    divergence_with_slopes, energy_and_mean, gated, gelu, image_patches, interleave_channels,
-    linear, map_to_tokens, mean_squared_error, pixel_log_likelihood, pyramid_squared_error, relu,
-    silu, soft_cross_entropy, tokens_to_map,
+    Activation, MapSummary, PyramidLevel, angle_error, blend_channels, channel_shuffle,
+    cross_entropy_with_shares, divergence, divergence_with_slopes, energy_and_mean, gated, gelu,
+    image_patches, interleave_channels, linear, map_to_tokens, mean_squared_error,
+    pixel_log_likelihood, pyramid_squared_error, relu, silu, soft_cross_entropy, tokens_to_map,
 };
 pub use linear::Linear;
 pub use patch_embedding::PatchEmbedding;
