@@ -135,6 +135,9 @@ def line(row):
     target, met = "", ""
     if row.target is not None:
         target, met = f"≤ {row.target}", "yes" if ratio <= row.target else "no"
+        limit = row.limit()
+        if met == "no" and limit is not None:
+            met = f"no; {limit / theirs:.2f} at the limit"
     name = row.name if row.target is None else f"**{row.name}**"
     cells = [name, cell(ours, row.unit), cell(theirs, row.unit), f"{ratio:.2f}", target, met]
     return "| " + " | ".join(cells) + " |"

@@ -23,10 +23,13 @@ class Terms:
         runs = runner.asked.runs
         ours, theirs = in_turn(
             number,
-            lambda: runner.ours(["loss", self.method, *networks, *sizes], runs, batch=self.BATCH),
+            lambda: runner.ours(
+                ["loss", self.method, *networks, *sizes, "--profile"], runs, batch=self.BATCH
+            ),
             lambda: runner.theirs(["terms", self.method], runs, batch=self.BATCH),
         )
         self.time.ours.append(ours["losses"][0]["ms"])
+        self.time.limits.append(ours["losses"][0]["profile"]["limit_ms"])
         self.time.theirs.append(theirs["terms_ms"])
         if ours["peak_memory_bytes"] and theirs["peak_memory_bytes"]:
             self.memory.ours.append(ours["peak_memory_bytes"] / 1e6)
@@ -54,12 +57,13 @@ class Losses:
         runs = runner.asked.runs
         ours, theirs = in_turn(
             number,
-            lambda: runner.ours(["loss", *self.METHODS, "--classes", "100"], runs),
+            lambda: runner.ours(["loss", *self.METHODS, "--classes", "100", "--profile"], runs),
             lambda: runner.theirs(["losses"], runs),
         )
-        found = {loss["method"]: loss["ms"] for loss in ours["losses"]}
+        found = {loss["method"]: loss for loss in ours["losses"]}
         for method, row in self.rows_of.items():
-            row.ours.append(found[method])
+            row.ours.append(found[method]["ms"])
+            row.limits.append(found[method]["profile"]["limit_ms"])
             row.theirs.append(theirs["losses"][method])
 
     def rows(self):

@@ -10,9 +10,14 @@ class Row:
     def __init__(self, name, target=None, unit=""):
         self.name, self.target, self.unit = name, target, unit
         self.ours, self.theirs = [], []
+        # What ours would take at the machine's limit, where a profile tells it.
+        self.limits = []
 
     def values(self):
         return statistics.median(self.ours), statistics.median(self.theirs)
+
+    def limit(self):
+        return statistics.median(self.limits) if self.limits else None
 
 
 class Mean:
@@ -20,6 +25,9 @@ class Mean:
 
     def __init__(self, name, target, rows):
         self.name, self.target, self.unit, self.rows = name, target, "", rows
+
+    def limit(self):
+        return None
 
     def values(self):
         pairs = [row.values() for row in self.rows]

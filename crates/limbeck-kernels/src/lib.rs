@@ -79,7 +79,7 @@ pub use integer::{
 pub use largest::Largest;
 pub use layer_norm::layer_norm;
 pub use likelihood::pixel_log_likelihood;
-pub use linear::{linear, linear_onto};
+pub use linear::{linear, linear_onto, product, transposed_product};
 pub use mapped_file::MappedFile;
 pub use memory::{
     AlignedAllocator, forget_most_held, held_memory, keep_freed_memory, most_held_memory,
@@ -87,7 +87,7 @@ pub use memory::{
 pub use optimizer::{
     AdamWStep, AdamWTensors, SgdStep, adamw_step, moving_average, sgd_step, sum_of_squares,
 };
-pub use peak::multiply_add_peak;
+pub use peak::{copy_rate, multiply_add_peak};
 pub use perceptron::{PerceptronWeights, perceptron};
 pub use pooling::{Pool2dOptions, adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use profile::{Between, Operation, Profile, profile};

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rayon::prelude::*;
+
 use crate::simd::{self, Kernel, Simd};
 
 /// Independent sums of a loop. Two multiply-add units with a latency of four or five cycles are
@@ -34,6 +36,34 @@ pub fn multiply_add_peak() -> f64 {
         let start = Instant::now();
         rayon::broadcast(|_| black_box(simd::dispatch(MultiplyAdds)));
         best = best.max(operations / start.elapsed().as_secs_f64());
+    }
+    best
+}
+
+/// Numbers that are copied: more than the caches of a processor hold.
+const COPIED: usize = 1 << 25;
+
+/// Numbers of a copy that one task handles.
+const PIECE: usize = 1 << 18;
+
+/// Bytes read and written per second where all threads of the current rayon pool copy much memory
+/// together. What lies in a cache can be faster.
+///
+/// The best of many copies, about 0.2 seconds in all.
+pub fn copy_rate() -> f64 {
+    let from = vec![1.0_f32; COPIED];
+    // Its pages are there before the first copy.
+    let mut to = vec![2.0_f32; COPIED];
+    let bytes = 2.0 * size_of_val(from.as_slice()) as f64;
+    let start = Instant::now();
+    let mut best = 0.0_f64;
+    while best == 0.0 || start.elapsed() < SPAN {
+        let start = Instant::now();
+        to.par_chunks_mut(PIECE)
+            .zip(from.par_chunks(PIECE))
+            .for_each(|(to, from)| to.copy_from_slice(from));
+        black_box(&mut to);
+        best = best.max(bytes / start.elapsed().as_secs_f64());
     }
     best
 }
@@ -79,5 +109,11 @@ mod tests {
     fn a_peak_is_found() {
         let peak = multiply_add_peak();
         assert!(peak.is_finite() && peak > 0.0, "{peak}");
+    }
+
+    #[test]
+    fn a_rate_of_copies_is_found() {
+        let rate = copy_rate();
+        assert!(rate.is_finite() && rate > 0.0, "{rate}");
     }
 }

@@ -10,7 +10,7 @@
 mod support;
 
 use burn::tensor::{DType, Tensor};
-use limbeck_kernels::linear;
+use limbeck_kernels::{linear, product, transposed_product};
 use proptest::prelude::*;
 use support::{assert_close, bits, noise, plain, tracked, values, with_threads};
 
@@ -158,6 +158,25 @@ proptest! {
     ) {
         check(&Inputs::new(rows, inputs, outputs, seed));
     }
+}
+
+#[test]
+fn products_of_matrices_are_those_of_the_definition() {
+    for (rows, inputs, outputs) in [(1, 1, 1), (5, 3, 7), (33, 17, 130), (64, 300, 19)] {
+        let case = Inputs::new(rows, inputs, outputs, 9);
+        let [_, dx, dw, _] = case.definition(false);
+        for (dtype, allowed) in [(DType::F64, 1e-12), (DType::F32, 1e-5)] {
+            let gradient = || plain(&case.gradient, [rows, outputs], dtype);
+            let found = product(gradient(), plain(&case.weight, [outputs, inputs], dtype));
+            assert_close("a·b", &values(found), &dx, allowed);
+            let found = transposed_product(gradient(), plain(&case.x, [rows, inputs], dtype));
+            assert_close("aᵀ·b", &values(found), &dw, allowed);
+        }
+    }
+    let a = || plain(&[1.0; 6], [2, 3], DType::F32);
+    assert!(std::panic::catch_unwind(|| product(a(), a())).is_err());
+    let b = || plain(&[1.0; 6], [3, 2], DType::F32);
+    assert!(std::panic::catch_unwind(|| transposed_product(a(), b())).is_err());
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! gradient, multiplied back to the rows and keys that they came from, and forgotten.
 
 use burn::tensor::Tensor;
-use limbeck_nn::layer::divergence_with_slopes;
+use limbeck_nn::layer::{divergence_with_slopes, linear, product, transposed_product};
 
 /// Most similarities of one network that are held at once: 2 MiB in single precision.
 const BLOCK: usize = 1 << 19;
@@ -55,15 +55,15 @@ pub(crate) fn relate(
         let other = other.mul_scalar(scale);
         let mut gradient: Option<Tensor<2>> = None;
         for (set, (own_keys, other_keys)) in student.keys.iter().zip(&teacher.keys).enumerate() {
-            let own_similar = own.clone().matmul(own_keys.clone().transpose());
-            let other_similar = other.clone().matmul(other_keys.clone().transpose());
+            let own_similar = linear(own.clone(), own_keys.clone(), None);
+            let other_similar = linear(other.clone(), other_keys.clone(), None);
             let (value, slopes) = divergence_with_slopes(own_similar, other_similar, 1.0);
             values.push(value);
             if keys_learn {
-                let more = slopes.clone().transpose().matmul(own.clone());
+                let more = transposed_product(slopes.clone(), own.clone());
                 keys[set] = Some(add(keys[set].take(), more));
             }
-            gradient = Some(add(gradient, slopes.matmul(own_keys.clone())));
+            gradient = Some(add(gradient, product(slopes, own_keys.clone())));
         }
         rows.extend(gradient.map(|gradient| gradient.mul_scalar(scale)));
     }

@@ -21,6 +21,7 @@ const SMALL: &[(&str, usize)] = &[
     ("vit_nano_patch4", 8),
     ("vit_nano_distilled_patch4", 8),
     ("tiny_vit_nano", 32),
+    ("swin_nano", 16),
     ("vq_autoencoder", 16),
     ("pspnet_resnet18_x0.125", 32),
     ("deeplabv3_mobilenet_v2_x0.125", 33),

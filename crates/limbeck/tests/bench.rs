@@ -224,9 +224,14 @@ fn losses_are_measured_apart_from_networks() {
     assert!(steps[3]["student_ms"].as_f64().unwrap() > 0.0);
 
     let place = Place::new();
-    let small = ["--batch", "2", "--classes", "3", "--runs", "1"];
+    let small = ["--batch", "2", "--classes", "3", "--runs", "1", "--profile"];
     let table = place.succeed(&[&["bench"], &pair[..], &small, &["kd", "dml"]].concat());
-    for word in ["2 × 3 classes", "no criterion of its own: see bench step"] {
+    for word in [
+        "2 × 3 classes",
+        "no criterion of its own: see bench step",
+        "kd, 2 × 3 classes, by operation and shape",
+        "at the machine's limit (",
+    ] {
         assert!(table.contains(word), "no `{word}` in\n{table}");
     }
 }
@@ -343,6 +348,8 @@ fn a_profile_tells_where_the_time_goes() {
             told > 0.0 && told <= ms * (1.0 + 1e-9),
             "{part}: {told} of {ms}"
         );
+        let limit = profile["limit_ms"].as_f64().unwrap();
+        assert!(limit > 0.0 && limit <= told, "{limit} of {told}");
         let [operations, _] = parts;
         let of_name = |name| operations.iter().find(|one| one["name"] == name);
         let attention = of_name("self attention").unwrap();

@@ -46,6 +46,34 @@ pub fn linear<const D: usize>(
     ))
 }
 
+/// `a` `[R, K]` times `b` `[K, C]`: `[R, C]`. Both are constants. As [`linear`].
+///
+/// # Panics
+/// Where the shapes do not fit each other.
+pub fn product(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    let (shape, other) = (a.dims(), b.dims());
+    assert!(
+        shape[1] == other[0],
+        "matrices of {shape:?} and {other:?} have no product"
+    );
+    let (a, b) = (a.inner().into_dispatch(), b.inner().into_dispatch());
+    Tensor::from_dispatch(Dispatch::kernel_linear_input_gradient(b, a))
+}
+
+/// The transpose of `a` `[R, K]` times `b` `[R, C]`: `[K, C]`. Both are constants. As [`linear`].
+///
+/// # Panics
+/// Where the shapes do not fit each other.
+pub fn transposed_product(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    let (shape, other) = (a.dims(), b.dims());
+    assert!(
+        shape[0] == other[0],
+        "matrices of {shape:?} and {other:?} have no product over their rows"
+    );
+    let (a, b) = (a.inner().into_dispatch(), b.inner().into_dispatch());
+    Tensor::from_dispatch(Dispatch::kernel_linear_weight_gradient(b, a).0)
+}
+
 /// `residual + share · (x·Wᵀ + bias)` of tokens `x` `[B, N, I]`, `weight` `[O, I]`, `bias` `[O]` and `residual`
 /// `[B, N, O]`, with a share for each image, `[B]`, or 1. The shares are constants.
 ///

@@ -33,7 +33,8 @@ pub use limbeck_kernels::{
     Activation, MapSummary, PyramidLevel, angle_error, blend_channels, channel_shuffle,
     cross_entropy_with_shares, divergence, divergence_with_slopes, energy_and_mean, gated, gelu,
     image_patches, interleave_channels, linear, map_to_tokens, mean_squared_error,
-    pixel_log_likelihood, pyramid_squared_error, relu, silu, soft_cross_entropy, tokens_to_map,
+    pixel_log_likelihood, product, pyramid_squared_error, relu, silu, soft_cross_entropy,
+    tokens_to_map, transposed_product,
 };
 pub use linear::Linear;
 pub use patch_embedding::PatchEmbedding;

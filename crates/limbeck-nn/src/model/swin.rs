@@ -334,7 +334,8 @@ impl Architecture for Swin {
             }
             let first = self.blocks_before(stage);
             for (index, block) in blocks.iter().enumerate() {
-                x = block.forward(pass, x, grid);
+                let block = *block;
+                x = pass.unit(x, move |pass, x| block.forward(pass, x, grid));
                 pass.tap(&format!("block{}", first + index), || feature(&x, grid));
             }
             pass.tap(&format!("stage{}", stage + 1), || feature(&x, grid));

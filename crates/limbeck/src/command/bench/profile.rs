@@ -38,6 +38,18 @@ fn gigabytes_per_second(operation: &Operation) -> f64 {
     operation.bytes as f64 / operation.time.as_secs_f64() / 1e9
 }
 
+/// What the operations would take at the machine's limit: each its multiply-adds at the peak, or its
+/// bytes at the rate of a copy, whichever takes longer, and no more than it takes now (convolutions
+/// that save multiplications, tensors in a cache). What passes between them is left out.
+fn limit(profile: &Profile, machine: &Machine) -> Duration {
+    let operations = profile.operations.iter().map(|operation| {
+        let products = 2.0 * operation.multiply_adds as f64 / machine.peak_gflops;
+        let bytes = operation.bytes as f64 / machine.copy_gigabytes_per_second;
+        Duration::from_secs_f64(products.max(bytes) / 1e9).min(operation.time)
+    });
+    operations.sum()
+}
+
 /// What `--json` has of the profile of so many runs.
 pub fn json(profile: &Profile, runs: usize, machine: &Machine) -> Value {
     let per_run = |calls: usize| calls as f64 / runs as f64;
@@ -65,6 +77,7 @@ pub fn json(profile: &Profile, runs: usize, machine: &Machine) -> Value {
     });
     json!({
         "ms": milliseconds(profile.time, runs),
+        "limit_ms": milliseconds(limit(profile, machine), runs),
         "operations": operations.collect::<Value>(),
         "between": between.collect::<Value>(),
     })
@@ -112,6 +125,13 @@ pub fn print(part: &str, profile: &Profile, runs: usize, machine: &Machine) -> a
         }
         writeln!(out)?;
     }
+    writeln!(
+        out,
+        "at the machine's limit ({:.0} GFLOP/s, {:.0} GB/s): {:.3} ms",
+        machine.peak_gflops,
+        machine.copy_gigabytes_per_second,
+        milliseconds(limit(profile, machine), runs)
+    )?;
     Ok(())
 }
 
