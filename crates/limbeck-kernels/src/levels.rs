@@ -46,7 +46,7 @@ fn noise(count: usize, seed: u32) -> Vec<f32> {
 }
 
 /// Batch, channels, outputs, size, kernel, stride, groups.
-const CONVOLUTIONS: [[usize; 7]; 25] = [
+const CONVOLUTIONS: [[usize; 7]; 28] = [
     [3, 5, 13, 16, 3, 1, 1],
     [5, 4, 8, 8, 3, 1, 1],
     [2, 17, 13, 10, 3, 1, 1],
@@ -72,6 +72,9 @@ const CONVOLUTIONS: [[usize; 7]; 25] = [
     [33, 6, 5, 5, 1, 2, 1],
     [5, 300, 321, 8, 3, 1, 1],
     [2, 3, 3, 41, 3, 2, 3],
+    [3, 5, 22, 35, 4, 4, 1],
+    [19, 6, 34, 7, 2, 2, 2],
+    [2, 3, 17, 33, 8, 8, 1],
 ];
 
 fn results() -> Vec<(String, Vec<f32>)> {
@@ -83,7 +86,12 @@ fn results() -> Vec<(String, Vec<f32>)> {
             [outputs, channels / groups, kernel, kernel],
             Conv2dOptions {
                 stride: [stride; 2],
-                padding: [kernel / 2; 2],
+                // Those with as large a stride lie side by side.
+                padding: if stride == kernel {
+                    [0; 2]
+                } else {
+                    [kernel / 2; 2]
+                },
                 dilation: [1; 2],
                 groups,
             },
@@ -300,12 +308,14 @@ fn of_maps(size: usize) -> Vec<(String, Vec<f32>)> {
 }
 
 /// Height, width, kernel, stride, padding.
-const POOLINGS: [[usize; 5]; 5] = [
+const POOLINGS: [[usize; 5]; 7] = [
     [33, 70, 3, 2, 1],
     [8, 8, 2, 2, 0],
     [9, 40, 3, 1, 1],
     [19, 23, 5, 3, 2],
     [7, 7, 7, 7, 0],
+    [33, 40, 16, 16, 0],
+    [9, 13, 3, 3, 0],
 ];
 
 fn of_poolings(case: [usize; 5]) -> Vec<(String, Vec<f32>)> {

@@ -6,6 +6,7 @@ use super::{
     depthwise,
     grid::OutputPhase,
     pack::Weights,
+    patches,
     pointwise::Product,
     source::{Source, images_per_vector},
     spread::{Spread, Trimmed},
@@ -91,6 +92,9 @@ pub(crate) fn forward(
     }
     if geometry.is_pointwise() && !geometry.is_depthwise() {
         return pointwise(x, weight, finish, geometry);
+    }
+    if patches::fits(geometry) {
+        return patches::forward(x, weight, finish, geometry);
     }
     let [rows, columns] = output_grid(geometry);
     let images = if geometry.is_depthwise() {

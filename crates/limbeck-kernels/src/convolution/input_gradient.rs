@@ -8,6 +8,7 @@ use super::{
     depthwise,
     grid::OutputPhase,
     pack::Weights,
+    patches,
     pointwise::Product,
     source::{Source, images_per_vector},
     spread::{Spread, Trimmed},
@@ -95,6 +96,9 @@ pub(crate) fn input_gradient(gradient: &[f32], weight: &[f32], geometry: &Geomet
     }
     if geometry.is_pointwise() && !geometry.is_depthwise() {
         return pointwise(gradient, weight, geometry, Finish::default());
+    }
+    if patches::fits(geometry) {
+        return patches::input_gradient(gradient, weight, geometry);
     }
     let axes = [Axis::new(geometry, 0), Axis::new(geometry, 1)];
     let [rows, columns] = &axes;

@@ -5,9 +5,11 @@
 
 use std::mem::MaybeUninit;
 
+use rayon::prelude::*;
+
 use crate::{
     Activation,
-    simd::{Kernel, MOST_LANES, Simd},
+    simd::{self, Kernel, MOST_LANES, Simd, as_room},
 };
 
 /// Exchanges rows and columns of the first `LANES` vectors.
@@ -32,7 +34,7 @@ pub(super) unsafe fn transpose<S: Simd>(vectors: &mut [S::Vector; MOST_LANES]) {
 
 /// Copies neighbouring positions of up to a vector's worth of images to a vector each; lanes of
 /// missing images are zero.
-pub(super) struct IntoLanes<'a> {
+pub(crate) struct IntoLanes<'a> {
     /// Of each image the positions to be copied.
     pub maps: &'a [&'a [f32]],
     /// Where in `to` each position belongs.
@@ -92,7 +94,7 @@ impl Kernel for IntoLanes<'_> {
 
 /// Copies a vector for each of some neighbouring positions to the images' maps, of which there may
 /// be fewer than lanes.
-pub(super) struct OutOfLanes<'a, 'y> {
+pub(crate) struct OutOfLanes<'a, 'y> {
     /// `[position, lane]`, with room for a multiple of `LANES` positions.
     pub from: &'a [f32],
     pub maps: &'a mut [&'y mut [MaybeUninit<f32>]],
@@ -172,6 +174,111 @@ impl OutOfLanes<'_, '_> {
                 vectors[i] = S::load(from.as_ptr().add((at + i) * S::LANES));
             }
             vectors
+        }
+    }
+}
+
+/// Exchanges rows and columns of matrices `[rows, columns]` that lie one after the other.
+pub(super) fn exchange(matrices: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut exchanged = vec![0.0; matrices.len()];
+    exchanged
+        .par_chunks_mut(rows * columns)
+        .zip(matrices.par_chunks(rows * columns))
+        .flat_map(|(to, from)| {
+            to.par_chunks_mut(simd::lanes() * rows)
+                .enumerate()
+                .map(move |(vector, to)| (to, from, vector * simd::lanes()))
+        })
+        .for_each(|(to, from, first)| {
+            simd::dispatch(Exchange {
+                from,
+                columns,
+                first,
+                to,
+            });
+        });
+    exchanged
+}
+
+/// Copies up to a vector of columns, from `first` on, each to a row.
+struct Exchange<'a> {
+    /// `[row, column]`.
+    from: &'a [f32],
+    columns: usize,
+    first: usize,
+    /// `[column, row]`.
+    to: &'a mut [f32],
+}
+
+impl Kernel for Exchange<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let rows = self.from.len() / self.columns;
+        for at in (0..rows).step_by(S::LANES) {
+            // SAFETY: as this function's own.
+            unsafe {
+                let mut square = [S::splat(0.0); MOST_LANES];
+                for i in 0..S::LANES.min(rows - at) {
+                    let row = &self.from[(at + i) * self.columns..][..self.columns];
+                    square[i] = S::load_part(row, self.first);
+                }
+                transpose::<S>(&mut square);
+                for (to, column) in self.to.chunks_exact_mut(rows).zip(square) {
+                    S::store_part(as_room(to), at, column);
+                }
+            }
+        }
+    }
+}
+
+/// Copies up to a vector of neighbouring maps so that they lie side by side at each of some
+/// positions, of which there must be a vector at least: neighbours, or with a stride of 2 whole
+/// vectors of them, of which each half lies in a row. `maps` are their offsets in `from`; maps that
+/// are not there are zero; positions are `step` numbers apart in `to`.
+///
+/// # Safety
+/// The processor must have the instruction set of `S`.
+#[inline(always)]
+pub(super) unsafe fn turn<S: Simd>(
+    from: &[f32],
+    maps: &[usize],
+    positions: &[usize],
+    stride: usize,
+    to: &mut [f32],
+    step: usize,
+) {
+    let length = positions.len();
+    for start in (0..length).step_by(S::LANES) {
+        // The last block ends with the positions.
+        let start = start.min(length - S::LANES);
+        // SAFETY: as this function's own; the slices are one vector long.
+        unsafe {
+            let mut block = [S::splat(0.0); MOST_LANES];
+            if stride == 2 {
+                for (block, map) in block.iter_mut().zip(maps) {
+                    let [low, high] = [start, start + S::LANES / 2].map(|at| map + positions[at]);
+                    let low = S::load(from[low..low + S::LANES].as_ptr());
+                    let high = S::load(from[high..high + S::LANES].as_ptr());
+                    [*block, _] = S::deinterleave(low, high);
+                }
+            } else if maps.len() == S::LANES {
+                for lane in 0..S::LANES {
+                    let at = maps[lane] + positions[start];
+                    block[lane] = S::load(from[at..at + S::LANES].as_ptr());
+                }
+            } else {
+                for (block, map) in block.iter_mut().zip(maps) {
+                    let at = map + positions[start];
+                    *block = S::load(from[at..at + S::LANES].as_ptr());
+                }
+            }
+            transpose::<S>(&mut block);
+            for lane in 0..S::LANES {
+                let to = &mut to[(start + lane) * step..][..S::LANES];
+                S::store(to.as_mut_ptr(), block[lane]);
+            }
         }
     }
 }

@@ -9,10 +9,11 @@
 //! Maps that are too narrow for the vectors are interleaved with those of other images.
 //!
 //! Dilated kernels are taken for ordinary ones where that can be ([`spread`]). Some kernels have
-//! ways of their own: 1×1 ones are a product without any copy ([`pointwise`]),
-//! depthwise ones on small maps hold one image to a lane ([`depthwise_lanes`]), the weight gradient
-//! of kernels that do not overlap is a product with copied patches ([`patch_weight`]), and that of
-//! others with enough channels a product for every kernel element ([`element_weight`]).
+//! ways of their own: 1×1 ones are a product without any copy ([`pointwise`]), those as large as
+//! their stride a product of patches ([`patches`]), depthwise ones on small maps hold one image to a
+//! lane ([`depthwise_lanes`]), the weight gradient of kernels that do not overlap is a product with
+//! copied patches or gradients ([`patch_weight`]), and that of others with enough channels a product
+//! for every kernel element ([`element_weight`]).
 //!
 //! Every output is one chain of multiply-adds in the order channel, kernel row, kernel column,
 //! whatever the tiles; the weight gradient is summed over chunks of images that the shapes alone
@@ -34,6 +35,7 @@ mod lanes;
 mod matrix;
 mod pack;
 mod patch_weight;
+mod patches;
 mod pointwise;
 mod source;
 mod spread;
@@ -47,4 +49,5 @@ pub(crate) use finish::Finish;
 pub(crate) use forward::forward;
 pub(crate) use geometry::Geometry;
 pub(crate) use input_gradient::{add_input_gradient, input_gradient, input_gradient_plus};
+pub(crate) use lanes::{IntoLanes, OutOfLanes};
 pub(crate) use weight_gradient::{bias_gradient, weight_gradient, weight_gradients};

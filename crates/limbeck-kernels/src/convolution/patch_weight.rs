@@ -3,7 +3,7 @@
 //!
 //! The patches of some positions at a time are copied one after the other; a tile then holds the
 //! weights of six outputs and four vectors of a patch in registers, and adds one position after
-//! the other. The gradient is read where it lies.
+//! the other. The gradient is read where it lies. Or, where that is cheaper, the other way round.
 
 use std::ops::Range;
 
@@ -11,12 +11,13 @@ use rayon::prelude::*;
 
 use super::{
     Geometry,
-    lanes::transpose,
+    lanes::{exchange, turn},
     tile::{MOST_VECTORS, TILE_OUTPUTS},
 };
 use crate::{
+    pieces::pieces_per_task,
     scratch::with_scratch,
-    simd::{self, Kernel, MOST_LANES, Simd},
+    simd::{self, Kernel, MOST_LANES, Simd, prefetch},
 };
 
 /// Positions that are summed in one chain at least, whole images taken; there are at most
@@ -28,39 +29,50 @@ const POSITIONS: usize = 256;
 
 /// `x` `[B, C, H, W]`, `gradient` `[B, O, H', W']` of the output → `[O, C / groups, kh, kw]`.
 pub(super) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
-    let large = geometry.input_size() > simd::lanes();
-    if geometry.is_pointwise() && large && geometry.outputs < geometry.channels {
-        // Input and gradient are alike: what there is less of is cheaper to copy. Small maps would
-        // not make good for the exchange of the sums.
-        let exchanged = Geometry {
-            channels: geometry.outputs,
-            outputs: geometry.channels,
-            ..*geometry
-        };
-        let sums = product(gradient, x, &exchanged);
-        return exchange(&sums, geometry);
+    let of_output = Geometry {
+        channels: geometry.outputs,
+        input: geometry.output,
+        kernel: [1, 1],
+        stride: [1, 1],
+        padding: [0, 0],
+        dilation: [1, 1],
+        ..*geometry
+    };
+    let x = Patches::new(x, geometry);
+    let gradient = Patches::new(gradient, &of_output);
+    if is_exchanged(geometry) {
+        let per_output = geometry.group_channels() * geometry.taps();
+        return exchange(
+            &product(&gradient, &x),
+            per_output,
+            geometry.group_outputs(),
+        );
     }
-    product(x, gradient, geometry)
+    product(&x, &gradient)
 }
 
-/// `[C, O / groups]` → `[O, C / groups]`.
-fn exchange(sums: &[f32], geometry: &Geometry) -> Vec<f32> {
-    let (channels, outputs) = (geometry.group_channels(), geometry.group_outputs());
-    sums.chunks_exact(channels * outputs)
-        .flat_map(|group| {
-            (0..outputs).flat_map(move |output| group[output..].iter().step_by(outputs))
-        })
-        .copied()
-        .collect()
+/// Input and gradient are alike: what there is less of is cheaper to copy.
+fn is_exchanged(geometry: &Geometry) -> bool {
+    let outputs = geometry.group_outputs();
+    if geometry.is_pointwise() {
+        // Small maps would not make good for the exchange of the sums.
+        return geometry.input_size() > simd::lanes() && geometry.outputs < geometry.channels;
+    }
+    // Larger patches are copied in small pieces, maps of the gradient by whole vectors. Few of those
+    // would leave lanes idle.
+    geometry.taps() > 1
+        && geometry.output_size() >= simd::lanes()
+        && outputs >= MOST_LANES
+        && outputs < geometry.group_channels() * geometry.taps()
 }
 
-/// [`weight_gradient`], with the patches of `x` copied.
-fn product(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
+/// The products of what the `rows` read and of the patches of `panel`, which are copied:
+/// `[group, row, weight of the patch]`.
+fn product(panel: &Patches<'_>, rows: &Patches<'_>) -> Vec<f32> {
+    let geometry = panel.geometry;
     let lanes = simd::lanes();
     let batch = geometry.batch;
-    let outputs = geometry.group_outputs();
-    let per_output = geometry.group_channels() * geometry.taps();
-    let patches = Patches::new(x, geometry);
+    let (outputs, per_output) = (rows.weights.len(), panel.weights.len());
     let chunk = CHAIN
         .div_ceil(geometry.output_size())
         .max(batch.div_ceil(MOST_CHUNKS));
@@ -72,9 +84,9 @@ fn product(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
         .min(vectors);
     let part = vectors.div_ceil(parts) * lanes;
     let row = vectors * lanes;
-    // `[chunk, group, part, output, weight]`, rows of weights filled up to whole vectors.
-    let mut sums = vec![0.0; chunks * geometry.outputs * row];
-    let patches = &patches;
+    let all = geometry.groups * outputs;
+    // `[chunk, group, part, row, weight]`, weights filled up to whole vectors.
+    let mut sums = vec![0.0; chunks * all * row];
     sums.par_chunks_mut(outputs * row)
         .enumerate()
         .flat_map(|(index, sums)| {
@@ -82,8 +94,8 @@ fn product(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
             sums.par_chunks_mut(outputs * part)
                 .enumerate()
                 .map(move |(number, sums)| Unit {
-                    patches,
-                    gradient,
+                    patches: panel,
+                    rows,
                     images: first_image..(first_image + chunk).min(batch),
                     group: index % geometry.groups,
                     first_weight: number * part,
@@ -91,13 +103,14 @@ fn product(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
                 })
         })
         .for_each(Unit::compute);
-    let mut total = vec![0.0; geometry.outputs * per_output];
+    let mut total = vec![0.0; all * per_output];
     total
         .par_chunks_mut(per_output)
         .enumerate()
+        .with_min_len(pieces_per_task(per_output))
         .for_each(|(output, total)| {
             let (group, output) = (output / outputs, output % outputs);
-            for chunk in sums.chunks_exact(geometry.outputs * row) {
+            for chunk in sums.chunks_exact(all * row) {
                 let of_group = &chunk[group * outputs * row..][..outputs * row];
                 let parts = of_group.chunks(outputs * part);
                 for (total, sums) in total.chunks_mut(part).zip(parts) {
@@ -172,13 +185,14 @@ impl<'a> Patches<'a> {
 
 /// What one task computes: the sums of a range of one group's weights over a chunk of images.
 struct Unit<'a> {
+    /// What is copied, and what is read in place.
     patches: &'a Patches<'a>,
-    gradient: &'a [f32],
+    rows: &'a Patches<'a>,
     images: Range<usize>,
     group: usize,
-    /// Of an output.
+    /// Of a row.
     first_weight: usize,
-    /// `[output, weight]`, the weights filled up to whole vectors.
+    /// `[row, weight]`, the weights filled up to whole vectors.
     sums: &'a mut [f32],
 }
 
@@ -188,9 +202,14 @@ impl Unit<'_> {
         with_scratch([panel, 0, 0], |[panel, _, _]| {
             let size = self.patches.geometry.output_size();
             let mut unit = self;
-            let pieces = size.div_ceil(POSITIONS);
+            // What is read in place in pieces comes from the first-level cache if all positions do.
+            let most = match unit.rows.geometry.taps() {
+                1 => POSITIONS,
+                _ => POSITIONS / 4,
+            };
+            let pieces = size.div_ceil(most);
             let piece = size.div_ceil(pieces);
-            let images = (POSITIONS / size).max(1);
+            let images = (most / size).max(1);
             for first in unit.images.clone().step_by(images) {
                 let images = first..(first + images).min(unit.images.end);
                 for start in (0..size).step_by(piece) {
@@ -220,7 +239,7 @@ impl Kernel for Work<'_, '_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(mut self) {
-        let outputs = self.unit.patches.geometry.group_outputs();
+        let outputs = self.unit.rows.weights.len();
         let vectors = self.unit.sums.len() / outputs / S::LANES;
         let panels = vectors.div_ceil(S::TILE_VECTORS);
         let per_panel = vectors.div_ceil(panels);
@@ -285,8 +304,8 @@ impl Work<'_, '_> {
         }
     }
 
-    /// Adds the panel's products with the gradient of the outputs from `output` on to their sums
-    /// of the vectors from `first` on, of `vectors` in all.
+    /// Adds the panel's products with what the rows from `output` on read to their sums of the vectors
+    /// from `first` on, of `vectors` in all.
     ///
     /// # Safety
     /// The processor must have the instruction set of `S`; the panel must have `V` vectors.
@@ -297,9 +316,9 @@ impl Work<'_, '_> {
         first: usize,
         vectors: usize,
     ) {
-        let geometry = self.unit.patches.geometry;
-        let size = geometry.output_size();
-        let outputs = geometry.group_outputs();
+        let from = self.unit.rows;
+        let outputs = from.weights.len();
+        let positions = &from.positions[self.positions.clone()];
         let count = TILE_OUTPUTS.min(outputs - output);
         let length = self.positions.len();
         let panel = &self.panel[..self.images.len() * length * V * S::LANES];
@@ -307,35 +326,35 @@ impl Work<'_, '_> {
         let row = vectors * S::LANES;
         let sums = &mut self.unit.sums[output * row..(output + count) * row];
         // SAFETY: as this function's own; a panel holds `V` vectors at every position, a row of
-        // sums all vectors, and an image of the gradient the positions of every output.
+        // sums all vectors, and the last position of the last row was seen to be there.
         unsafe {
             // Loops instead of closures: those would not have the instruction set.
             let mut tile = [[S::splat(0.0); V]; TILE_OUTPUTS];
             // Rows behind the last output repeat it, and are dropped.
             let mut rows = [0; TILE_OUTPUTS];
             for o in 0..TILE_OUTPUTS {
-                rows[o] = o.min(count - 1) * size;
+                rows[o] = from.weights[output + o.min(count - 1)];
                 for v in 0..V {
                     let at = o.min(count - 1) * row + (first + v) * S::LANES;
                     tile[o][v] = S::load(sums[at..][..S::LANES].as_ptr());
                 }
             }
             for (image, panel) in self.images.clone().zip(images) {
-                let map = (image * geometry.groups + self.unit.group) * outputs + output;
-                let gradient = &self.unit.gradient[map * size..(map + count) * size];
-                let mut gradient = gradient[self.positions.start..].as_ptr();
-                for position in panel.chunks_exact(V * S::LANES) {
+                let input = from.input(image, self.unit.group);
+                prefetch_rows(from, input, output + count, length);
+                assert!(rows[TILE_OUTPUTS - 1] + positions[length - 1] < input.len());
+                let input = input.as_ptr();
+                for (&at, position) in positions.iter().zip(panel.chunks_exact(V * S::LANES)) {
                     let mut x = [S::splat(0.0); V];
                     for v in 0..V {
                         x[v] = S::load(position.as_ptr().add(v * S::LANES));
                     }
                     for o in 0..TILE_OUTPUTS {
-                        let gradient = S::splat(*gradient.add(rows[o]));
+                        let factor = S::splat(*input.add(rows[o] + at));
                         for v in 0..V {
-                            tile[o][v] = S::multiply_add(gradient, x[v], tile[o][v]);
+                            tile[o][v] = S::multiply_add(factor, x[v], tile[o][v]);
                         }
                     }
-                    gradient = gradient.add(1);
                 }
             }
             for o in 0..count {
@@ -348,52 +367,12 @@ impl Work<'_, '_> {
     }
 }
 
-/// Copies up to a vector of neighbouring maps so that they lie side by side at each of some
-/// positions, of which there must be a vector at least: neighbours, or with a stride of 2 whole
-/// vectors of them, of which each half lies in a row. `maps` are their offsets in `from`; maps that
-/// are not there are zero; positions are `step` numbers apart in `to`.
-///
-/// # Safety
-/// The processor must have the instruction set of `S`.
+/// Asks for what tiles read a map behind row `row`, if whole maps of patches are read: `length` positions.
 #[inline(always)]
-unsafe fn turn<S: Simd>(
-    from: &[f32],
-    maps: &[usize],
-    positions: &[usize],
-    stride: usize,
-    to: &mut [f32],
-    step: usize,
-) {
-    let length = positions.len();
-    for start in (0..length).step_by(S::LANES) {
-        // The last block ends with the positions.
-        let start = start.min(length - S::LANES);
-        // SAFETY: as this function's own; the slices are one vector long.
-        unsafe {
-            let mut block = [S::splat(0.0); MOST_LANES];
-            if stride == 2 {
-                for (block, map) in block.iter_mut().zip(maps) {
-                    let [low, high] = [start, start + S::LANES / 2].map(|at| map + positions[at]);
-                    let low = S::load(from[low..low + S::LANES].as_ptr());
-                    let high = S::load(from[high..high + S::LANES].as_ptr());
-                    [*block, _] = S::deinterleave(low, high);
-                }
-            } else if maps.len() == S::LANES {
-                for lane in 0..S::LANES {
-                    let at = maps[lane] + positions[start];
-                    block[lane] = S::load(from[at..at + S::LANES].as_ptr());
-                }
-            } else {
-                for (block, map) in block.iter_mut().zip(maps) {
-                    let at = map + positions[start];
-                    *block = S::load(from[at..at + S::LANES].as_ptr());
-                }
-            }
-            transpose::<S>(&mut block);
-            for lane in 0..S::LANES {
-                let to = &mut to[(start + lane) * step..][..S::LANES];
-                S::store(to.as_mut_ptr(), block[lane]);
-            }
-        }
+fn prefetch_rows(rows: &Patches<'_>, input: &[f32], row: usize, length: usize) {
+    let (taps, size) = (rows.geometry.taps(), rows.geometry.input_size());
+    if taps > 1 && length == rows.positions.len() {
+        let at = |row: usize| (size + row * size / taps).min(input.len());
+        prefetch(&input[at(row)..at(row + TILE_OUTPUTS)]);
     }
 }

@@ -132,15 +132,32 @@ fn every_usual_layer_of_a_network_follows_the_definition() {
             },
         });
     }
-    // Patches, as the stem of a vision transformer takes them.
-    cases.push(Case {
-        x: [2, 3, 16, 16],
-        weight: [10, 3, 4, 4],
-        options: Conv2dOptions {
-            stride: [4; 2],
-            ..PLAIN
-        },
-    });
+    // Patches, as the stem of a vision transformer takes them: of whole vectors of positions and of
+    // less, in strips and in several images, of widths that vectors are taken apart for and of others,
+    // with rows and columns that no patch covers.
+    for (batch, channels, outputs, [height, width], [down, right], groups) in [
+        (2, 3, 10, [16, 16], [4, 4], 1),
+        (5, 7, 21, [32, 32], [4, 4], 1),
+        (3, 13, 64, [16, 16], [2, 2], 1),
+        (19, 4, 33, [5, 6], [2, 2], 1),
+        (3, 2, 17, [67, 90], [4, 4], 1),
+        (2, 3, 9, [34, 50], [16, 16], 1),
+        (3, 5, 18, [26, 17], [3, 8], 1),
+        (4, 3, 16, [29, 31], [7, 5], 1),
+        (3, 3, 40, [12, 9], [4, 1], 1),
+        (3, 12, 36, [18, 20], [2, 4], 3),
+        (1, 2, 70, [8, 8], [8, 8], 1),
+    ] {
+        cases.push(Case {
+            x: [batch, channels, height, width],
+            weight: [outputs, channels / groups, down, right],
+            options: Conv2dOptions {
+                stride: [down, right],
+                groups,
+                ..PLAIN
+            },
+        });
+    }
     // A stride that leaves inputs unread, and one that skips kernel-free rows.
     cases.push(Case {
         x: [17, 2, 9, 8],

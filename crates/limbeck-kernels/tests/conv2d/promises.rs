@@ -20,6 +20,9 @@ fn what_follows_a_convolution_is_the_same_in_its_write_out() {
     };
     let mut strided = square(3, 14, 37, 15, 3);
     strided.options.stride = [2, 2];
+    let mut patches = square(3, 5, 19, 22, 4);
+    patches.options.stride = [4, 4];
+    patches.options.padding = [0, 0];
     let mut depthwise = square(3, 11, 11, 7, 3);
     depthwise.weight[1] = 1;
     depthwise.options.groups = 11;
@@ -36,6 +39,7 @@ fn what_follows_a_convolution_is_the_same_in_its_write_out() {
         square(3, 21, 18, 9, 3),
         square(2, 13, 50, 9, 3),
         strided,
+        patches,
         square(1, 16, 5, 6, 1),
         square(5, 4, 7, 1, 1),
         depthwise,
@@ -83,7 +87,11 @@ fn the_number_of_threads_changes_no_bit() {
             let weight = tracked(&noise(weight.iter().product(), 2), weight, DType::F32);
             let options = Conv2dOptions {
                 stride: [stride; 2],
-                padding: [kernel / 2; 2],
+                padding: if stride == kernel {
+                    [0; 2]
+                } else {
+                    [kernel / 2; 2]
+                },
                 groups,
                 ..PLAIN
             };
@@ -114,6 +122,10 @@ fn the_number_of_threads_changes_no_bit() {
     }
     for (batch, channels, size) in [(1, 24, 16), (37, 70, 2), (70, 9, 7), (9, 40, 17)] {
         threads_change_nothing(batch, channels, size, 1, 1, 1);
+    }
+    for (batch, channels, size) in [(1, 24, 16), (37, 7, 6), (9, 5, 61)] {
+        threads_change_nothing(batch, channels, size, 2, 1, 2);
+        threads_change_nothing(batch, channels, size, 4, 1, 4);
     }
     for (batch, channels, size) in [(1, 30, 16), (37, 40, 2), (20, 24, 7)] {
         threads_change_nothing(batch, channels, size, 3, channels, 1);
