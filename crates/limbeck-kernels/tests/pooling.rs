@@ -169,6 +169,72 @@ fn usual_windows_follow_the_definition() {
 }
 
 #[test]
+fn windows_side_by_side_follow_the_definition() {
+    for (kernel, shape) in [
+        ([16, 16], [2, 3, 32, 32]),
+        ([16, 16], [1, 2, 37, 83]),
+        ([17, 33], [1, 2, 20, 70]),
+        ([3, 3], [2, 5, 8, 11]),
+        ([1, 5], [3, 1, 6, 33]),
+        ([4, 3], [1, 3, 4, 3]),
+        ([8, 8], [2, 2, 8, 24]),
+        ([40, 50], [1, 1, 40, 50]),
+    ] {
+        let windows = Pool2dOptions {
+            kernel,
+            stride: kernel,
+            padding: [0; 2],
+        };
+        check(Maximum(windows), shape, 7);
+    }
+}
+
+#[test]
+fn equal_and_missing_numbers_of_windows_side_by_side_are_those_of_one_that_is_taken_apart() {
+    // Few different numbers, and some that are none; the last column is in no window.
+    let shape = [2, 3, 16, 17];
+    let windows = options(4, 4, 0);
+    for of_nothing in [0, 5, 40] {
+        let x: Vec<f64> = noise(shape.iter().product(), 21)
+            .iter()
+            .enumerate()
+            .map(|(i, x)| match (i * 7 % 100, i % 3) {
+                (place, 0) if place < of_nothing => f64::NAN,
+                (place, _) if place < of_nothing => f64::NEG_INFINITY,
+                _ => (x * 4.0).round(),
+            })
+            .collect();
+        let gradient = noise(2 * 3 * 16, 22);
+        let [(y, dx), (expected, expected_dx)] = [DType::F32, DType::F64].map(|dtype| {
+            let (y, dx) = run(Maximum(windows), shape, &x, &gradient, dtype);
+            (values(y), values(dx))
+        });
+        assert!(
+            y.iter()
+                .zip(&expected)
+                .all(|(y, e)| y == e || (y.is_nan() && e.is_nan()))
+        );
+        assert_eq!(dx, expected_dx);
+    }
+}
+
+#[test]
+fn parts_of_many_small_maps_follow_the_definition() {
+    for shape in [
+        [5, 7, 8, 8],
+        [2, 16, 7, 9],
+        [16, 1, 1, 1],
+        [1, 19, 5, 3],
+        [3, 11, 32, 32],
+        [17, 1, 40, 30],
+    ] {
+        for size in [[1, 2], [2, 2], [4, 4], [3, 5], [8, 8], [9, 2]] {
+            check(Adaptive(size), shape, 5);
+        }
+    }
+}
+
+#[test]
 fn parts_follow_the_definition() {
     for shape in [
         [2, 3, 8, 8],
@@ -277,7 +343,7 @@ fn the_mean_of_whole_maps_has_one_number_for_each() {
 #[test]
 fn an_untracked_maximum_has_the_bits_of_a_tracked_one() {
     let x = noise(2 * 31 * 31, 8);
-    for (kernel, stride, padding) in USUAL {
+    for (kernel, stride, padding) in USUAL.into_iter().chain([(5, 5, 0), (16, 16, 0)]) {
         let windows = options(kernel, stride, padding);
         let shape = [1, 2, 31, 31];
         let untracked = max_pool2d(plain(&x, shape, DType::F32), windows);
@@ -292,6 +358,7 @@ fn the_number_of_threads_changes_no_bit() {
     let x = noise(shape.iter().product(), 9);
     for kind in [
         Maximum(options(3, 2, 1)),
+        Maximum(options(5, 5, 0)),
         Average(options(3, 2, 1)),
         Adaptive([1, 1]),
         Adaptive([4, 5]),

@@ -31,6 +31,11 @@ pub(super) fn results() -> Vec<(String, Vec<f32>)> {
         let parts = Parts::new([2, 3, height, width], [3, 2]);
         add("parts", adaptive::forward(&parts, &a));
         add("dx of parts", adaptive::backward(&parts, &noise(36, 5)));
+        let parts = Parts::new([19, 1, height, width], [3, 2]);
+        let x = noise(19 * height * width, 6);
+        add("parts of many", adaptive::forward(&parts, &x));
+        let of_many = adaptive::backward(&parts, &noise(19 * 6, 7));
+        add("dx of parts of many", of_many);
     }
     results
 }

@@ -4,7 +4,7 @@ use std::{mem::MaybeUninit, ops::Range};
 
 use rayon::prelude::*;
 
-use super::{Pool2dOptions, average, window::Windows};
+use super::{Pool2dOptions, adaptive_lanes, average, window::Windows};
 use crate::{
     pieces::{fill, filled, filled_from, pieces_per_task},
     scratch::with_scratch,
@@ -18,11 +18,11 @@ const WIDEST_WINDOW: usize = 2;
 /// `shape` `[B, C, H, W]` in `size` parts along each axis.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
-    maps: usize,
+    pub(super) maps: usize,
     input: [usize; 2],
     size: [usize; 2],
     /// Positions of each part along each axis.
-    ranges: [Vec<Range<usize>>; 2],
+    pub(super) ranges: [Vec<Range<usize>>; 2],
 }
 
 impl Parts {
@@ -57,7 +57,7 @@ impl Parts {
         })
     }
 
-    fn positions(&self) -> usize {
+    pub(super) fn positions(&self) -> usize {
         self.input[0] * self.input[1]
     }
 
@@ -69,6 +69,20 @@ impl Parts {
     /// Positions of a row of a map.
     pub fn width(&self) -> usize {
         self.input[1]
+    }
+
+    /// Number of the first and the last part over each row, and over each column.
+    pub(super) fn over(&self) -> [Vec<(usize, usize)>; 2] {
+        std::array::from_fn(|axis| {
+            let ranges = &self.ranges[axis];
+            (0..self.input[axis])
+                .map(|position| {
+                    let first = ranges.partition_point(|range| range.end <= position);
+                    let behind = ranges.partition_point(|range| range.start <= position);
+                    (first, behind - 1)
+                })
+                .collect()
+        })
     }
 
     /// For each row of parts: the numbers of the map's rows in which they lie, and for each part
@@ -139,6 +153,9 @@ pub(crate) fn forward(parts: &Parts, x: &[f32]) -> Vec<f32> {
     if parts.size == [1, 1] {
         return means(positions, x);
     }
+    if adaptive_lanes::fits(parts) {
+        return adaptive_lanes::forward(parts, x);
+    }
     if let Some(windows) = parts.windows() {
         return average::forward(&windows, x);
     }
@@ -166,6 +183,9 @@ pub(crate) fn backward(parts: &Parts, gradient: &[f32]) -> Vec<f32> {
         };
         // SAFETY: the piece is filled.
         return unsafe { filled(parts.maps, positions, work) };
+    }
+    if adaptive_lanes::fits(parts) {
+        return adaptive_lanes::backward(parts, gradient);
     }
     let work = |map: usize, dx: &mut [MaybeUninit<f32>]| {
         let dx = fill(dx, 0.0);

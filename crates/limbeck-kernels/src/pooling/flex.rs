@@ -12,8 +12,7 @@ use burn::{
 use super::{
     Pool2dOptions,
     adaptive::{self, Parts},
-    average, composed,
-    maximum::{self, LARGEST_AREA},
+    average, composed, maximum,
     ops::PoolingOps,
     window::Windows,
 };
@@ -26,7 +25,7 @@ impl PoolingOps for Flex {
     fn kernel_max_pool2d(x: FlexTensor, options: Pool2dOptions) -> FlexTensor {
         let _span = span("max pool2d", [&x], || 0);
         let windows = windows(&x, options);
-        let Some(numbers) = numbers_for_maxima(&x, &windows) else {
+        let Some(numbers) = Numbers::new([&x]).filter(|_| maximum::fits(&windows)) else {
             return composed::max_pool2d::<Self>(x, options);
         };
         let [values] = numbers.slices();
@@ -39,7 +38,7 @@ impl PoolingOps for Flex {
     ) -> (FlexTensor, FlexTensor) {
         let _span = span("max pool2d with places", [&x], || 0);
         let windows = windows(&x, options);
-        let Some(numbers) = numbers_for_maxima(&x, &windows) else {
+        let Some(numbers) = Numbers::new([&x]).filter(|_| maximum::fits_places(&windows)) else {
             return composed::max_pool2d_with_places::<Self>(x, options);
         };
         let [values] = numbers.slices();
@@ -122,11 +121,6 @@ impl PoolingOps for Flex {
 
 fn windows(x: &FlexTensor, options: Pool2dOptions) -> Windows {
     Windows::new(x.shape().dims(), options)
-}
-
-/// The numbers, if there is a kernel for largest numbers of such windows.
-fn numbers_for_maxima(x: &FlexTensor, windows: &Windows) -> Option<Numbers<1>> {
-    Numbers::new([x]).filter(|_| windows.area() <= LARGEST_AREA)
 }
 
 /// Shape of what the windows over `x` give.

@@ -4,35 +4,56 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::{phases::Phases, window::Windows};
+use super::{
+    phases::Phases,
+    side_by_side::{self, LargestOfColumns},
+    window::Windows,
+};
 use crate::{
     pieces::{fill, filled, filled_from, pieces_per_task},
+    scratch::with_scratch,
     simd::{Kernel, MOST_LANES, Simd, dispatch},
 };
 
 /// Stands for a window whose numbers all are −∞, until its first place is found.
 const NONE: u8 = u8::MAX;
 
-/// Largest area of a window whose places have a number of one byte each.
-pub(crate) const LARGEST_AREA: usize = NONE as usize;
+/// Whether there is a kernel for such windows.
+pub(crate) fn fits(windows: &Windows) -> bool {
+    side_by_side::fits(windows) || windows.area() <= usize::from(NONE)
+}
+
+/// Whether there is one that names places, each with a byte.
+pub(crate) fn fits_places(windows: &Windows) -> bool {
+    // Windows that lie side by side have a place for each, and need no number for none.
+    fits(windows) && windows.area() <= usize::from(NONE) + usize::from(side_by_side::fits(windows))
+}
 
 /// Largest number of each window, `[maps, windows]`.
 pub(crate) fn forward(windows: &Windows, x: &[f32]) -> Vec<f32> {
+    let (size, read) = (windows.output_size(), windows.input_size());
+    if side_by_side::fits(windows) {
+        let work = |map: usize, y: &mut [MaybeUninit<f32>]| {
+            let x = &x[map * windows.input_size()..][..windows.input_size()];
+            largest_of_columns(windows, x, y, &mut []);
+        };
+        // SAFETY: the rows of windows cover a map.
+        return unsafe { filled_from(windows.maps, size, read, work) };
+    }
     let phases = Phases::new(windows);
     let places = phases.places();
     let work = |map: usize, y: &mut [MaybeUninit<f32>]| {
         let x = &x[map * windows.input_size()..][..windows.input_size()];
         largest(&phases, &places, x, y, &mut []);
     };
-    let (size, read) = (windows.output_size(), windows.input_size());
     // SAFETY: the runs of windows cover a map.
     unsafe { filled_from(windows.maps, size, read, work) }
 }
 
 /// [`forward`], and the place of that number in its window, row by row.
 pub(crate) fn forward_with_places(windows: &Windows, x: &[f32]) -> (Vec<f32>, Vec<u8>) {
-    let phases = Phases::new(windows);
-    let places = phases.places();
+    let phases = (!side_by_side::fits(windows)).then(|| Phases::new(windows));
+    let places = phases.as_ref().map_or(Vec::new(), Phases::places);
     let (size, count) = (windows.output_size(), windows.maps * windows.output_size());
     let mut output = Vec::with_capacity(count);
     let mut chosen = Vec::with_capacity(count);
@@ -42,7 +63,11 @@ pub(crate) fn forward_with_places(windows: &Windows, x: &[f32]) -> (Vec<f32>, Ve
         .zip(x.par_chunks(windows.input_size()))
         .with_min_len(pieces_per_task(windows.input_size()))
         .for_each(|((y, chosen), x)| {
-            largest(&phases, &places, x, y, chosen);
+            let Some(phases) = &phases else {
+                largest_of_columns(windows, x, y, chosen);
+                return;
+            };
+            largest(phases, &places, x, y, chosen);
             // SAFETY: the runs of windows cover a map, so that all of it is written.
             name_first_places(windows, unsafe { chosen.assume_init_mut() });
         });
@@ -109,6 +134,26 @@ fn largest(
                 chosen,
             });
         }
+    });
+}
+
+/// As [`largest`], of windows that lie side by side.
+fn largest_of_columns(
+    windows: &Windows,
+    x: &[f32],
+    y: &mut [MaybeUninit<f32>],
+    chosen: &mut [MaybeUninit<u8>],
+) {
+    let room = side_by_side::room(windows);
+    with_scratch([room, room, 0], |[best, rows, _]| {
+        dispatch(LargestOfColumns {
+            windows,
+            x,
+            y,
+            chosen,
+            best,
+            rows,
+        });
     });
 }
 

@@ -3,6 +3,7 @@
 //! One task handles whole maps, so that no result depends on the number of threads.
 
 pub(crate) mod adaptive;
+mod adaptive_lanes;
 mod autodiff;
 pub(crate) mod average;
 mod composed;
@@ -10,6 +11,7 @@ mod flex;
 pub(crate) mod maximum;
 mod ops;
 mod phases;
+mod side_by_side;
 pub(crate) mod window;
 
 use burn::{backend::Dispatch, tensor::Tensor};
