@@ -25,9 +25,8 @@ const SOURCE_NUMBERS: usize = 1 << 18;
 /// Vectors of positions that are summed in registers before the sums are written: the gradients
 /// of a tile's outputs then stay in the first-level cache, 32 KiB with sixteen lanes.
 const STEPS: usize = 64;
-/// Output channels and weights of a tile.
+/// Output channels of the tallest tile.
 const TILE_OUTPUTS: usize = 8;
-const TILE_WEIGHTS: usize = 3;
 
 /// `x` `[B, C, H, W]`, `gradient` `[B, O, H', W']` of the output → `[O, C / groups, kh, kw]`.
 pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) -> Vec<f32> {
@@ -87,35 +86,62 @@ pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], geometry: &Geometry) 
         return depthwise_weight::weight_gradient(&plan);
     }
     let per_output = plan.weights.len();
+    let outputs = geometry.group_outputs();
     let chunks = geometry.batch.div_ceil(chunk);
-    // Fewer chunks than threads: cut the outputs too, which changes no sum.
-    let parts = rayon::current_num_threads()
-        .div_ceil(chunks)
-        .min(geometry.group_outputs().div_ceil(TILE_OUTPUTS));
-    let part = geometry
-        .group_outputs()
-        .div_ceil(parts)
-        .next_multiple_of(TILE_OUTPUTS);
+    // Fewer chunks than threads: cut the outputs too, or if there are too few the channels, which
+    // changes no sum.
+    let tasks = rayon::current_num_threads().div_ceil(chunks);
+    let parts = tasks.min(outputs.div_ceil(TILE_OUTPUTS));
+    let part = outputs.div_ceil(parts).next_multiple_of(TILE_OUTPUTS);
+    let channel_parts = match parts {
+        1 => tasks.div_ceil(geometry.groups).min(channels),
+        _ => 1,
+    };
+    let some_channels = channels.div_ceil(channel_parts);
+    let per_channel = geometry.taps();
+    // `[chunk, group, part of the channels, output, channel, element]`.
     let mut sums = vec![0.0; chunks * geometry.outputs * per_output];
-    sums.par_chunks_mut(geometry.group_outputs() * per_output)
+    sums.par_chunks_mut(outputs * per_output)
         .enumerate()
         .flat_map(|(index, sums)| {
             let (chunk_index, group) = (index / geometry.groups, index % geometry.groups);
             let first_image = chunk_index * chunk;
-            sums.par_chunks_mut(part * per_output)
+            sums.par_chunks_mut(outputs * some_channels * per_channel)
                 .enumerate()
-                .map(move |(index, sums)| Unit {
-                    images: first_image..(first_image + chunk).min(geometry.batch),
-                    group,
-                    first_output: index * part,
-                    sums,
+                .flat_map(move |(index, sums)| {
+                    let first_channel = index * some_channels;
+                    let count = sums.len() / (outputs * per_channel);
+                    sums.par_chunks_mut(part * count * per_channel)
+                        .enumerate()
+                        .map(move |(index, sums)| Unit {
+                            images: first_image..(first_image + chunk).min(geometry.batch),
+                            group,
+                            channels: first_channel..first_channel + count,
+                            first_output: index * part,
+                            sums,
+                        })
                 })
         })
         .for_each(|unit| compute(&plan, unit));
     let (total, others) = sums.split_at_mut(geometry.outputs * per_output);
     add_all(total, others);
     sums.truncate(geometry.outputs * per_output);
-    sums
+    if channel_parts == 1 {
+        return sums;
+    }
+    // `[group, output, channel, element]`.
+    let groups = sums.chunks_exact(outputs * per_output);
+    groups
+        .flat_map(|group| (0..outputs).map(move |output| (group, output)))
+        .flat_map(|(group, output)| {
+            let parts = group.chunks(outputs * some_channels * per_channel);
+            parts.flat_map(move |part| {
+                let length = part.len() / outputs;
+                &part[output * length..][..length]
+            })
+        })
+        .copied()
+        .collect()
 }
 
 /// [`weight_gradient`] of two convolutions of one input, where that is computed at once.
@@ -131,19 +157,23 @@ pub(crate) fn weight_gradients(
         .then(|| element_weight::weight_gradients(x, gradients, geometry))
 }
 
-/// What one task computes: the sums of a range of one group's outputs over a chunk of images.
+/// What one task computes: the sums of ranges of one group's outputs and channels over a chunk of
+/// images.
 struct Unit<'s> {
     images: Range<usize>,
     group: usize,
+    channels: Range<usize>,
     first_output: usize,
-    /// `[outputs, C / groups · kh · kw]`.
+    /// `[outputs, channels · kh · kw]`.
     sums: &'s mut [f32],
 }
 
 /// Copies the images of a unit, a few at a time, and sums their products.
 fn compute(plan: &Plan<'_>, unit: Unit<'_>) {
-    let outputs = unit.sums.len() / plan.weights.len();
-    let source = plan.source.len(plan.geometry.group_channels());
+    // Of as many channels, wherever they begin.
+    let weights = &plan.weights[..unit.channels.len() * plan.geometry.taps()];
+    let outputs = unit.sums.len() / weights.len();
+    let source = plan.source.len(unit.channels.len());
     let map = plan.map();
     let interleaved = plan.source.images;
     let most = unit.images.len().div_ceil(interleaved);
@@ -157,7 +187,7 @@ fn compute(plan: &Plan<'_>, unit: Unit<'_>) {
             for (part, x) in x.chunks_exact_mut(source).enumerate() {
                 let start = first + part * interleaved;
                 let images = start..(start + interleaved).min(end);
-                plan.fill_input(unit.group, images.clone(), x, room);
+                plan.fill_channels(unit.group, unit.channels.clone(), images.clone(), x, room);
                 let output = unit.group * plan.geometry.group_outputs() + unit.first_output;
                 for (number, dy) in dy.chunks_exact_mut(parts * map).enumerate() {
                     let dy = &mut dy[part * map..(part + 1) * map];
@@ -165,7 +195,7 @@ fn compute(plan: &Plan<'_>, unit: Unit<'_>) {
                 }
             }
             simd::dispatch(Work {
-                weights: &plan.weights,
+                weights,
                 steps: &plan.steps(parts, source),
                 sums: unit.sums,
                 x,
@@ -175,7 +205,7 @@ fn compute(plan: &Plan<'_>, unit: Unit<'_>) {
     }
 }
 
-/// Adds the products of the copied images to the sums `[outputs, C / groups · kh · kw]`.
+/// Adds the products of the copied images to the sums `[outputs, channels · kh · kw]`.
 struct Work<'a> {
     /// Offset in `x` of what each weight multiplies, relative to a step.
     weights: &'a [usize],
@@ -208,27 +238,56 @@ impl Kernel for Work<'_> {
         for (block, steps) in self.steps.chunks(STEPS).enumerate() {
             let block = block * STEPS * S::LANES;
             for first in (0..outputs).step_by(TILE_OUTPUTS) {
+                let dy = &self.dy[first * map + block..];
                 let count = TILE_OUTPUTS.min(outputs - first);
-                // Tiles at the edges repeat their last output and weight, and drop the copies.
-                let mut dy = [self.dy.as_ptr(); TILE_OUTPUTS];
-                for (i, dy) in dy.iter_mut().enumerate() {
-                    *dy = self.dy[(first + i.min(count - 1)) * map + block..].as_ptr();
-                }
-                for (index, weights) in self.weights.chunks(TILE_WEIGHTS).enumerate() {
-                    let mut x = [self.x.as_ptr(); TILE_WEIGHTS];
-                    for (i, x) in x.iter_mut().enumerate() {
-                        *x = self.x[weights[i.min(weights.len() - 1)]..].as_ptr();
-                    }
-                    // SAFETY: the check above covers every step of every weight and output.
-                    let tile = unsafe { tile::<S>(x, dy, steps) };
-                    for (output, tile) in tile.iter().take(count).enumerate() {
-                        let start = (first + output) * per_output + index * TILE_WEIGHTS;
-                        let sums = &mut self.sums[start..start + weights.len()];
-                        for (sum, value) in sums.iter_mut().zip(tile) {
-                            *sum += value;
-                        }
+                let sums = &mut self.sums[first * per_output..][..count * per_output];
+                // Of few outputs more weights fit the registers.
+                // SAFETY: the check above covers every step of every weight and output.
+                unsafe {
+                    match (count, S::TILE_VECTORS) {
+                        (1 | 2, 4) => tiles::<S, 2, 9>(self.weights, steps, self.x, dy, map, sums),
+                        (1 | 2, _) => tiles::<S, 2, 4>(self.weights, steps, self.x, dy, map, sums),
+                        (3 | 4, 4) => tiles::<S, 4, 5>(self.weights, steps, self.x, dy, map, sums),
+                        _ => tiles::<S, 8, 3>(self.weights, steps, self.x, dy, map, sums),
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Adds to `sums` `[outputs, weights]` of at most `O` outputs the products of all weights, `W` at a
+/// time, and of `dy`, whose outputs are `map` numbers apart.
+///
+/// # Safety
+/// As [`tile`], for every output and weight.
+#[inline(always)]
+unsafe fn tiles<S: Simd, const O: usize, const W: usize>(
+    weights: &[usize],
+    steps: &[usize],
+    x: &[f32],
+    dy: &[f32],
+    map: usize,
+    sums: &mut [f32],
+) {
+    let per_output = weights.len();
+    let count = sums.len() / per_output;
+    // Tiles at the edges repeat their last output and weight, and drop the copies.
+    let mut gradients = [dy.as_ptr(); O];
+    for (i, gradient) in gradients.iter_mut().enumerate() {
+        *gradient = dy[i.min(count - 1) * map..].as_ptr();
+    }
+    for (index, weights) in weights.chunks(W).enumerate() {
+        let mut inputs = [x.as_ptr(); W];
+        for (i, input) in inputs.iter_mut().enumerate() {
+            *input = x[weights[i.min(weights.len() - 1)]..].as_ptr();
+        }
+        // SAFETY: as this function's own.
+        let tile = unsafe { tile::<S, O, W>(inputs, gradients, steps) };
+        for (sums, tile) in sums.chunks_exact_mut(per_output).zip(&tile) {
+            let sums = &mut sums[index * W..][..weights.len()];
+            for (sum, value) in sums.iter_mut().zip(tile) {
+                *sum += value;
             }
         }
     }
@@ -240,32 +299,32 @@ impl Kernel for Work<'_> {
 /// The processor must have the instruction set of `S`; `dy` must be valid for as many vectors as
 /// there are steps and `x` for a vector at every step.
 #[inline(always)]
-unsafe fn tile<S: Simd>(
-    x: [*const f32; TILE_WEIGHTS],
-    dy: [*const f32; TILE_OUTPUTS],
+unsafe fn tile<S: Simd, const O: usize, const W: usize>(
+    x: [*const f32; W],
+    dy: [*const f32; O],
     steps: &[usize],
-) -> [[f32; TILE_WEIGHTS]; TILE_OUTPUTS] {
+) -> [[f32; W]; O] {
     // Loops instead of closures: those would not have the instruction set.
     // SAFETY: the caller vouches for all that is read.
     unsafe {
-        let mut sums = [[S::splat(0.0); TILE_WEIGHTS]; TILE_OUTPUTS];
+        let mut sums = [[S::splat(0.0); W]; O];
         let mut i = 0;
         for &step in steps {
-            let mut inputs = [S::splat(0.0); TILE_WEIGHTS];
-            for w in 0..TILE_WEIGHTS {
+            let mut inputs = [S::splat(0.0); W];
+            for w in 0..W {
                 inputs[w] = S::load(x[w].add(step));
             }
-            for o in 0..TILE_OUTPUTS {
+            for o in 0..O {
                 let gradient = S::load(dy[o].add(i));
-                for w in 0..TILE_WEIGHTS {
+                for w in 0..W {
                     sums[o][w] = S::multiply_add(gradient, inputs[w], sums[o][w]);
                 }
             }
             i += S::LANES;
         }
-        let mut tile = [[0.0; TILE_WEIGHTS]; TILE_OUTPUTS];
-        for o in 0..TILE_OUTPUTS {
-            for w in 0..TILE_WEIGHTS {
+        let mut tile = [[0.0; W]; O];
+        for o in 0..O {
+            for w in 0..W {
                 tile[o][w] = S::sum(sums[o][w]);
             }
         }

@@ -51,11 +51,27 @@ impl Plan<'_> {
 
     /// Copies the channels of one group.
     pub fn fill_input(&self, group: usize, images: Range<usize>, to: &mut [f32], room: &mut [f32]) {
+        let channels = 0..self.geometry.group_channels();
+        self.fill_channels(group, channels, images, to, room);
+    }
+
+    /// Copies some of the channels of one group.
+    pub fn fill_channels(
+        &self,
+        group: usize,
+        channels: Range<usize>,
+        images: Range<usize>,
+        to: &mut [f32],
+        room: &mut [f32],
+    ) {
         let geometry = self.geometry;
-        let channels = geometry.group_channels();
-        let length = channels * geometry.input_size();
+        let size = geometry.input_size();
+        let first = group * geometry.group_channels() + channels.start;
         let maps: Vec<&[f32]> = images
-            .map(|image| &self.x[(image * geometry.groups + group) * length..][..length])
+            .map(|image| {
+                let start = (image * geometry.channels + first) * size;
+                &self.x[start..][..channels.len() * size]
+            })
             .collect();
         self.source.copy(&maps, to, room);
     }

@@ -158,6 +158,21 @@ fn every_usual_layer_of_a_network_follows_the_definition() {
             },
         });
     }
+    // Few outputs of many channels, with groups and without.
+    for (batch, channels, outputs, size, groups) in [
+        (4, 37, 1, 12, 1),
+        (4, 40, 2, 32, 1),
+        (1, 13, 3, 9, 1),
+        (2, 5, 4, 16, 1),
+        (17, 9, 2, 7, 1),
+        (2, 26, 6, 11, 2),
+    ] {
+        cases.push(Case {
+            x: [batch, channels, size, size],
+            weight: [outputs, channels / groups, 3, 3],
+            options: Conv2dOptions { groups, ..PLAIN },
+        });
+    }
     // A stride that leaves inputs unread, and one that skips kernel-free rows.
     cases.push(Case {
         x: [17, 2, 9, 8],

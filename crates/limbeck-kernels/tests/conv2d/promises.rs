@@ -77,38 +77,46 @@ fn what_follows_a_convolution_is_the_same_in_its_write_out() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    let threads_change_nothing = |batch, channels: usize, size, kernel: usize, groups, stride| {
-        let run = || {
-            let shape = [batch, channels, size, size];
-            let count = shape.iter().product();
-            let x = tracked(&noise(count, 1), shape, DType::F32);
-            let outputs = 24usize.next_multiple_of(groups);
-            let weight = [outputs, channels / groups, kernel, kernel];
-            let weight = tracked(&noise(weight.iter().product(), 2), weight, DType::F32);
-            let options = Conv2dOptions {
-                stride: [stride; 2],
-                padding: if stride == kernel {
-                    [0; 2]
-                } else {
-                    [kernel / 2; 2]
-                },
-                groups,
-                ..PLAIN
+    let of_outputs =
+        |outputs: usize, batch, channels: usize, size, kernel: usize, groups, stride| {
+            let run = || {
+                let shape = [batch, channels, size, size];
+                let count = shape.iter().product();
+                let x = tracked(&noise(count, 1), shape, DType::F32);
+                let weight = [outputs, channels / groups, kernel, kernel];
+                let weight = tracked(&noise(weight.iter().product(), 2), weight, DType::F32);
+                let options = Conv2dOptions {
+                    stride: [stride; 2],
+                    padding: if stride == kernel {
+                        [0; 2]
+                    } else {
+                        [kernel / 2; 2]
+                    },
+                    groups,
+                    ..PLAIN
+                };
+                let y = conv2d(x.clone(), weight.clone(), None, options);
+                let gradient = plain(&noise(y.shape().num_elements(), 3), y.dims(), DType::F32);
+                let gradients = (y.clone() * gradient.autodiff()).sum().backward();
+                [
+                    bits(y),
+                    bits(x.grad(&gradients).expect("x is tracked")),
+                    bits(weight.grad(&gradients).expect("weight is tracked")),
+                ]
             };
-            let y = conv2d(x.clone(), weight.clone(), None, options);
-            let gradient = plain(&noise(y.shape().num_elements(), 3), y.dims(), DType::F32);
-            let gradients = (y.clone() * gradient.autodiff()).sum().backward();
-            [
-                bits(y),
-                bits(x.grad(&gradients).expect("x is tracked")),
-                bits(weight.grad(&gradients).expect("weight is tracked")),
-            ]
+            let one = with_threads(1, run);
+            for threads in [2, 3, 7] {
+                assert!(one == with_threads(threads, run), "{threads} threads");
+            }
         };
-        let one = with_threads(1, run);
-        for threads in [2, 3, 7] {
-            assert!(one == with_threads(threads, run), "{threads} threads");
-        }
+    let threads_change_nothing = |batch, channels: usize, size, kernel: usize, groups, stride| {
+        let outputs = 24usize.next_multiple_of(groups);
+        of_outputs(outputs, batch, channels, size, kernel, groups, stride);
     };
+    // Few outputs, of which the channels are cut.
+    for (outputs, channels) in [(1, 3), (2, 40), (3, 5), (7, 29)] {
+        of_outputs(outputs, 4, channels, 14, 3, 1, 1);
+    }
     for (batch, channels, size) in [(1, 24, 16), (37, 6, 8), (20, 9, 7), (9, 13, 30)] {
         threads_change_nothing(batch, channels, size, 3, 1, 1);
     }
