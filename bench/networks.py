@@ -279,7 +279,7 @@ def tiny_vit():
     """timm's, with random weights."""
     from timm import create_model
 
-    return create_model("tiny_vit_5m_224")
+    return create_model("tiny_vit_5m_224", num_classes=1000)
 
 
 # By Limbeck's name, an ending apart: how it is made, side of the images, classes. Those that segment give logits

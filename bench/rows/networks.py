@@ -26,6 +26,8 @@ class Network:
         if ours["params"] != theirs["params"]:
             sys.exit(f"{self.name} has {ours['params']} numbers here, {theirs['params']} there")
         self.row.ours.append(ours[f"{self.part}_ms"])
+        # Its own multiply-adds at the peak; convolutions that save some may be quicker.
+        self.row.limits.append(ours[f"{self.part}_ms"] * min(1, ours[f"{self.part}_peak_share"]))
         self.row.theirs.append(theirs[f"{self.part}_ms"])
 
     def rows(self):

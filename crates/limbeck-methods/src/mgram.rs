@@ -164,15 +164,19 @@ impl Mgram {
 
     /// G: features `[B, M, D]` → `[B, M, M]`.
     pub fn gram(&self, features: Tensor<3>) -> Tensor<3> {
-        let features = match self.config.normalize {
-            GramNormalisation::None => features,
+        let [_, modalities, _] = features.dims();
+        let gram = features.clone().matmul(features.swap_dims(1, 2));
+        match self.config.normalize {
+            GramNormalisation::None => gram,
             GramNormalisation::L2 => {
-                // The floor is put under the square, so that the gradient at zero is zero.
-                let squares = features.clone().square().sum_dim(2);
-                features / squares.clamp_min(LENGTH_FLOOR * LENGTH_FLOOR).sqrt()
+                // The squares of the lengths lie on the diagonal: M² products are divided instead of
+                // M · D numbers. The floor is put under the square, so that the gradient at zero is zero.
+                let diagonal = Tensor::<2>::eye(modalities, &gram.device()).cast(gram.dtype());
+                let squares = (gram.clone() * diagonal.unsqueeze()).sum_dim(2);
+                let lengths = squares.clamp_min(LENGTH_FLOOR * LENGTH_FLOOR).sqrt();
+                gram / (lengths.clone() * lengths.swap_dims(1, 2))
             }
-        };
-        features.clone().matmul(features.swap_dims(1, 2))
+        }
     }
 
     /// The mean squared difference of the Gram matrices of features `[B, M, D_s]` and
