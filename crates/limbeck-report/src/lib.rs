@@ -40,6 +40,7 @@ mod segmentation;
 mod segments;
 mod side;
 mod statistics;
+mod study;
 mod summary;
 mod tile;
 mod title;
@@ -68,4 +69,9 @@ pub use results::{
     SegmentedPicture, TRAIN, VALIDATION,
 };
 pub use statistics::{interval95, mean};
+pub use study::{
+    Coverage, NullDraw, NullExperiment, StudyCell, StudyResults, StudyRow, StudyRun, StudyTeacher,
+    StudyVerdict, detectable, holm, p_value, study_csv, study_markdown, study_page, study_rows,
+    study_status, what_seeds_show,
+};
 pub use version::{VERSION, Version};

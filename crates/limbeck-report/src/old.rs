@@ -132,6 +132,7 @@ fn network(old: OldNetwork) -> NetworkSummary {
 
 fn seed(old: OldSeed) -> SeedResult {
     SeedResult {
+        right: String::new(),
         seed: old.seed,
         test: evaluation(old.test),
         best_epoch: old.best_epoch,

@@ -222,6 +222,10 @@ pub struct SeedResult {
     pub epochs: Vec<EpochRow>,
     /// Wall time of this student's training.
     pub seconds: f64,
+    /// Which test images a classifier gets right, as hexadecimal digits of four images each, the first
+    /// image in the highest bit; empty of other networks.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub right: String,
 }
 
 /// One epoch of training.

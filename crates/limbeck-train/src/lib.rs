@@ -46,6 +46,7 @@ pub mod segment;
 mod snapshot;
 mod specimens;
 pub mod step;
+pub mod study;
 mod sweep;
 pub mod teacher;
 mod teacher_file;

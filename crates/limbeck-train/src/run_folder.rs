@@ -92,7 +92,7 @@ impl RunFolder {
     }
 
     fn lock(path: PathBuf) -> Result<Self, TrainError> {
-        let file = path.join(".lock");
+        let file = path.join(LOCK);
         let lock = File::create(&file).map_err(TrainError::io(&file))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, _lock: lock }),
@@ -259,15 +259,25 @@ impl RunFolder {
     }
 }
 
+const LOCK: &str = ".lock";
 const RECIPE: &str = "recipe.toml";
 const REPORT: &str = "report.html";
 const FAILURE: &str = "failure.txt";
 const DATA: &str = "data.sha256";
 const STUDENT: &str = "student/model.safetensors";
 
-/// Whether nothing can be written as the new folder `path`: it is there, and not an empty folder.
+/// Whether nothing can be written as the new folder `path`: it is there, and not an empty folder. One
+/// that a run was stopped in before it wrote anything is empty.
 pub fn is_taken(path: &Path) -> bool {
-    path.exists() && !std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+    let is_lock =
+        |entry: Result<std::fs::DirEntry, _>| entry.is_ok_and(|it| it.file_name() == LOCK);
+    path.exists() && !std::fs::read_dir(path).is_ok_and(|mut entries| entries.all(is_lock))
+}
+
+/// Whether a process is working in the run's folder `path`.
+pub fn is_busy(path: &Path) -> bool {
+    let lock = File::open(path.join(LOCK));
+    lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// The page of the run in `path`.
@@ -285,6 +295,11 @@ pub fn recipe_of(path: &Path) -> Result<Option<Recipe>, TrainError> {
         return Ok(None);
     }
     Ok(Some(Recipe::read(&file)?))
+}
+
+/// Why the run in `path` failed the last time that it was gone on with; `None` where it did not.
+pub fn failure_of(path: &Path) -> Option<String> {
+    std::fs::read_to_string(path.join(FAILURE)).ok()
 }
 
 /// The deployable model of the run in `path`.
@@ -378,7 +393,8 @@ fn not_a_run(path: &Path, missing: &str) -> TrainError {
 }
 
 /// The time now in UTC as `YYYYMMDD-HHMMSS`.
-fn timestamp() -> String {
+/// The time, as folders are named by it.
+pub fn timestamp() -> String {
     let seconds = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |elapsed| elapsed.as_secs());

@@ -277,6 +277,7 @@ fn seed_result(
         .iter()
         .max_by(|a, b| a.measures["validation_top1"].total_cmp(&b.measures["validation_top1"]));
     SeedResult {
+        right: String::new(),
         seed: seed as u64,
         best_epoch: best.map_or(0, |row| row.epoch),
         chosen_epoch: best.map_or(0, |row| row.epoch),

@@ -62,12 +62,14 @@ fn perform(
     if !check_images(plan.dataset.parts().chain(bound), observer, interrupt)? {
         return Ok(RunEnd::Interrupted);
     }
-    let (note, warning) = memory_in_words(&plan.memory()?);
-    if let Some(note) = note {
-        observer.note(&note);
-    }
-    if let Some(warning) = warning {
-        observer.warn(&warning);
+    if plan.foretells_memory {
+        let (note, warning) = memory_in_words(&plan.memory()?);
+        if let Some(note) = note {
+            observer.note(&note);
+        }
+        if let Some(warning) = warning {
+            observer.warn(&warning);
+        }
     }
     let trainer = Trainer::new(plan, folder, interrupt)?;
     let mut teacher = plan.teacher.clone();

@@ -75,6 +75,8 @@ pub struct Plan {
     pub blocks: Option<Vec<usize>>,
     /// The student trained on the labels of the domain that the run adapts to; `None` where it is not.
     pub(crate) upper_bound: Option<UpperBound>,
+    /// Whether the memory that its steps need is told before it trains.
+    pub foretells_memory: bool,
     /// Facts for the user, a line each.
     pub notes: Vec<String>,
     /// Things that look wrong, a line each.
@@ -245,6 +247,7 @@ impl Plan {
             data_fingerprint,
             blocks,
             upper_bound: None,
+            foretells_memory: true,
             notes: Vec::new(),
             warnings: Vec::new(),
         };

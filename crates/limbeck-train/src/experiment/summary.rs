@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use limbeck_data::Part;
 use limbeck_methods::{BASELINE, detection::Kept};
 use limbeck_nn::{Network, TaskKind, quantise::BitCost};
 use limbeck_report::{
@@ -24,7 +25,7 @@ use crate::{
     job::Finished,
     latency::latency_ms,
     metric::{
-        PartAnswers,
+        Choice, PartAnswers,
         boxes::{self, ResampledClasses},
         pixels::{ClassPixels, class_intervals, gain_over_images},
         resampling::groups,
@@ -214,8 +215,9 @@ pub(super) fn results(
     let seed_results = |trained: &Trained| {
         let tested = trained.jobs.iter().zip(&trained.tested);
         tested
+            .zip(&trained.answers)
             .zip(outcome.seeds)
-            .map(|((finished, test), &seed)| SeedResult {
+            .map(|(((finished, test), answers), &seed)| SeedResult {
                 seed,
                 test: test.clone(),
                 best_epoch: finished.best_epoch,
@@ -223,6 +225,7 @@ pub(super) fn results(
                 choice: finished.choice.clone(),
                 epochs: finished.epochs.clone(),
                 seconds: finished.seconds,
+                right: right(plan.test(), &answers.choices),
             })
             .collect()
     };
@@ -331,6 +334,19 @@ fn named<'a>(
 ) -> impl Iterator<Item = (String, &'a Evaluation)> {
     let tested = seeds.iter().zip(tested);
     tested.map(move |(seed, test)| (format!("{who}-{seed}"), test))
+}
+
+/// Which images of the test part `choices` are right of, four to a hexadecimal digit.
+fn right(test: &Part, choices: &[Choice]) -> String {
+    let right = choices.iter().enumerate();
+    let right = right.map(|(index, choice)| test.class(index) == Some(choice.class));
+    let right: Vec<bool> = right.collect();
+    let digit = |four: &[bool]| {
+        let bits =
+            (0..4).map(|bit| u32::from(four.get(bit).copied().unwrap_or(false)) << (3 - bit));
+        char::from_digit(bits.sum(), 16)
+    };
+    right.chunks(4).filter_map(digit).collect()
 }
 
 /// Pixels of each network by picture.

@@ -12,6 +12,20 @@ impl Plan {
         Ok(self.recipe.train.baseline && self.recipe.method.name != self.baseline()?.0)
     }
 
+    /// The method that the recipe's is compared with: labels alone, or what a method that pre-trains adds
+    /// to; the recipe's own where it is what others are compared with.
+    ///
+    /// # Errors
+    /// An unknown method.
+    pub fn baseline_method(&self) -> Result<&'static str, TrainError> {
+        Ok(self.baseline()?.0)
+    }
+
+    /// Whether the method reads a teacher that has to be trained first.
+    pub fn needs_trained_teacher(&self) -> bool {
+        self.trains_teacher()
+    }
+
     /// Whether the teacher is trained first.
     pub(super) fn trains_teacher(&self) -> bool {
         let teacher = self.teacher.as_ref();

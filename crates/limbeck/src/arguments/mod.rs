@@ -6,6 +6,7 @@ mod check;
 mod fewshot;
 mod model;
 mod probe;
+mod study;
 
 use std::path::PathBuf;
 
@@ -28,6 +29,10 @@ pub use check::CheckArguments;
 pub use fewshot::{EmbedArguments, FewshotArguments};
 pub use model::{ModelFileArguments, TeacherFileArguments};
 pub use probe::{ProbeArguments, ProbeName};
+pub use study::{
+    AddArguments, CarryArguments, Scheduler, ScriptArguments, StudyArguments, StudyCommand,
+    StudyFolder,
+};
 
 /// Vision knowledge distillation: train small image models from big ones, next to a fair baseline.
 #[derive(Debug, Parser)]
@@ -55,6 +60,8 @@ pub enum Command {
     Train(TrainArguments),
     /// Distil a teacher into a student; with --baseline next to the student without a teacher
     Distill(DistillArguments),
+    /// Say which method is worth it, and how sure that is: many trainings, paired by seed
+    Study(StudyArguments),
     /// Search for a smaller TinyViT within limits, step by step
     Contract(ContractArguments),
     /// Measure a model on a part of a data set
@@ -512,7 +519,7 @@ pub struct ReportArguments {
 /// `limbeck resume`.
 #[derive(Debug, Args)]
 pub struct ResumeArguments {
-    /// Run folder, or a folder of several
+    /// Run folder, a folder of several, or that of a study
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
     /// Where the data of the run is now, if it has moved; its content must be the same
@@ -525,6 +532,9 @@ pub struct ResumeArguments {
     /// run began]
     #[arg(long, value_name = "N|auto", value_parser = SideBySide::parse)]
     pub side_by_side: Option<SideBySide>,
+    /// Of a study: do the I-th of N shares, such as 1/3
+    #[arg(long, value_name = "I/N", value_parser = study::parse_share)]
+    pub shard: Option<[usize; 2]>,
     /// Print one JSON object at the end, on standard output
     #[arg(long)]
     pub json: bool,

@@ -30,6 +30,7 @@ mod report;
 mod resume;
 mod runs;
 mod series;
+mod study;
 mod threads;
 mod train;
 
@@ -52,6 +53,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Inspect(arguments) => inspect::run(&arguments, quiet),
         Command::Methods(arguments) => catalogue::methods(&arguments),
         Command::Models(arguments) => models::run(&arguments),
+        Command::Study(arguments) => study::run(&arguments, quiet),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Check(arguments) => check::run(&arguments, quiet),

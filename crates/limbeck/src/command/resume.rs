@@ -7,12 +7,15 @@ use limbeck::train::recipe::Recipe;
 use limbeck::train::run_folder::{self, RunFolder};
 
 use super::runs::{STOPPING, as_json, go_on, print_json};
-use super::{continual, contract, interrupt, series, threads};
+use super::{continual, contract, interrupt, series, study, threads};
 use crate::arguments::ResumeArguments;
 
 /// Goes on with a run, a series or a search.
 pub fn run(arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<()> {
     threads::check(arguments.threads)?;
+    if study::resume(&arguments.run, arguments, quiet)? {
+        return Ok(());
+    }
     let series = Series::open(&arguments.run)?;
     let runs = series.as_ref().map(Series::runs).unwrap_or_default();
     let begun = run_folder::recipe_of(runs.first().unwrap_or(&arguments.run))?;

@@ -1,0 +1,18 @@
+//! Studies: what methods are worth over many trainings, as a page, a table and files.
+
+mod forest;
+mod found;
+mod null;
+mod page;
+mod row;
+mod significance;
+#[cfg(test)]
+mod testing;
+mod text;
+
+pub use found::{StudyCell, StudyResults, StudyRun, StudyTeacher};
+pub use null::{Coverage, NullDraw, NullExperiment};
+pub use page::study_page;
+pub use row::{StudyRow, StudyVerdict, study_rows};
+pub use significance::{detectable, holm, p_value};
+pub use text::{study_csv, study_markdown, study_status, what_seeds_show};

@@ -1,0 +1,179 @@
+//! What a method is worth in one cell: the numbers that page, table and files show.
+
+use super::{
+    found::{StudyCell, StudyResults},
+    significance::{LEVEL, holm, p_value},
+};
+use crate::{
+    gain::paired_gain,
+    measure::Measure,
+    statistics::{interval95, mean},
+};
+
+/// A cell next to the one that it is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StudyRow<'a> {
+    /// The cell.
+    pub cell: &'a StudyCell,
+    /// What it is compared with.
+    pub beside: &'a StudyCell,
+    /// Seeds that both have.
+    pub seeds: Vec<u64>,
+    /// Mean of what networks are compared by, of all its seeds.
+    pub value: Option<f64>,
+    /// 95 % interval of that mean.
+    pub interval: Option<[f64; 2]>,
+    /// The same mean of what it is compared with.
+    pub baseline: Option<f64>,
+    /// What it is better by for each of the seeds, positive being better.
+    pub differences: Vec<f64>,
+    /// Their mean.
+    pub gain: Option<f64>,
+    /// Its 95 % interval by Student's t over the seeds.
+    pub over_seeds: Option<[f64; 2]>,
+    /// Its 95 % interval over seeds and test images together; of classifiers.
+    pub over_both: Option<[f64; 2]>,
+    /// Of the paired t-test.
+    pub p_value: Option<f64>,
+    /// That, corrected for all rows being looked at together.
+    pub corrected: Option<f64>,
+    /// Mean seconds of a training.
+    pub seconds: Option<f64>,
+    /// Those divided by the mean of what it is compared with.
+    pub cost: Option<f64>,
+}
+
+/// What a row says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StudyVerdict {
+    /// Better than chance explains, all rows being looked at together.
+    Better,
+    /// Worse than chance explains.
+    Worse,
+    /// Neither.
+    Open,
+    /// Fewer than two seeds: nothing can be said.
+    Unknown,
+}
+
+impl StudyVerdict {
+    /// In a word or two.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Open => "not settled",
+            Self::Unknown => "too few seeds",
+        }
+    }
+}
+
+impl StudyRow<'_> {
+    /// Whether it is better or worse once Holm's correction is made.
+    pub fn verdict(&self) -> StudyVerdict {
+        match (self.corrected, self.gain) {
+            (Some(p), Some(gain)) if p <= LEVEL && gain > 0.0 => StudyVerdict::Better,
+            (Some(p), Some(gain)) if p <= LEVEL && gain < 0.0 => StudyVerdict::Worse,
+            (Some(_), Some(_)) => StudyVerdict::Open,
+            _ => StudyVerdict::Unknown,
+        }
+    }
+}
+
+/// A row for each cell that is compared with another and has begun, the largest gain first.
+pub fn study_rows(results: &StudyResults) -> Vec<StudyRow<'_>> {
+    let Some(measure) = &results.measure else {
+        return Vec::new();
+    };
+    let mut rows: Vec<StudyRow<'_>> = (results.cells.iter())
+        .filter_map(|cell| {
+            let beside = results.cell(cell.compared_with.as_deref()?)?;
+            Some(row(cell, beside, measure))
+        })
+        .collect();
+    let known: Vec<usize> = (0..rows.len())
+        .filter(|&row| rows[row].p_value.is_some())
+        .collect();
+    let p_values: Vec<f64> = known.iter().filter_map(|&row| rows[row].p_value).collect();
+    for (&row, corrected) in known.iter().zip(holm(&p_values)) {
+        rows[row].corrected = Some(corrected);
+    }
+    // Those without a gain last, in the order of the cells.
+    let by = |row: &StudyRow<'_>| {
+        row.gain
+            .filter(|gain| gain.is_finite())
+            .unwrap_or(f64::NEG_INFINITY)
+    };
+    rows.sort_by(|a, b| by(b).total_cmp(&by(a)));
+    rows
+}
+
+fn row<'a>(cell: &'a StudyCell, beside: &'a StudyCell, measure: &Measure) -> StudyRow<'a> {
+    let values = |of: &StudyCell| -> Vec<f64> {
+        of.runs.iter().map(|run| run.value(&measure.name)).collect()
+    };
+    let mut seeds = Vec::new();
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    for run in &cell.runs {
+        let Some(other) = beside.runs.iter().find(|other| other.seed == run.seed) else {
+            continue;
+        };
+        seeds.push(run.seed);
+        own.push(measure.turned(run.value(&measure.name)));
+        others.push(measure.turned(other.value(&measure.name)));
+    }
+    let differences: Vec<f64> = own
+        .iter()
+        .zip(&others)
+        .map(|(own, other)| own - other)
+        .collect();
+    let gain = paired_gain(&own, &others);
+    let mean_seconds = |of: &StudyCell| {
+        let seconds: Vec<f64> = of.runs.iter().map(|run| run.seconds).collect();
+        mean(&seconds)
+    };
+    let (seconds, of_baseline) = (mean_seconds(cell), mean_seconds(beside));
+    let own_values = values(cell);
+    StudyRow {
+        cell,
+        beside,
+        value: mean(&own_values),
+        interval: interval95(&own_values),
+        baseline: mean(&values(beside)),
+        gain: gain.as_ref().map(|gain| gain.mean),
+        over_seeds: gain.and_then(|gain| gain.ci95),
+        over_both: cell.over_both,
+        p_value: p_value(&differences),
+        corrected: None,
+        seconds,
+        cost: seconds.zip(of_baseline).map(|(own, other)| own / other),
+        seeds,
+        differences,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::testing::study;
+
+    #[test]
+    fn rows_are_paired_by_the_seeds_that_both_have_and_sorted_by_gain() {
+        let results = study();
+        let rows = study_rows(&results);
+        let names: Vec<&str> = rows.iter().map(|row| row.cell.name.as_str()).collect();
+        assert_eq!(names, ["kd-resnet8", "at-resnet8", "rkd-resnet8"]);
+        let kd = &rows[0];
+        assert_eq!(kd.seeds, [0, 1, 2]);
+        assert_eq!(kd.differences, [4.0, 5.0, 4.5]);
+        assert_eq!(kd.gain, Some(4.5));
+        assert_eq!(kd.verdict(), StudyVerdict::Better);
+        assert_eq!(kd.cost, Some(1.5));
+        // One seed alone.
+        assert_eq!(rows[1].verdict(), StudyVerdict::Unknown);
+        assert_eq!(rows[2].verdict(), StudyVerdict::Open);
+        // Two p-values are looked at together.
+        let p = kd.p_value.unwrap();
+        assert_eq!(kd.corrected, Some(2.0 * p));
+    }
+}

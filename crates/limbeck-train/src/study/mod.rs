@@ -1,0 +1,332 @@
+//! Studies: which method is worth it, and how sure that is. Many trainings that differ in data,
+//! teacher, student, method, budget or seed, each a run of its own, those with a method paired by seed
+//! with those without.
+//!
+//! ```text
+//! studies/few-labels/
+//!   study.toml                  what was asked for
+//!   teachers/resnet20/          runs of the networks that are trained first
+//!   runs/none-resnet8/seed-0/   a run's folder for each cell and seed
+//!   runs/kd-resnet8/seed-0/
+//!   results.json, results.csv, results.md, study.html
+//! ```
+
+mod cells;
+mod collect;
+mod recipe;
+mod resampling;
+
+use std::path::{Path, PathBuf};
+
+use self::cells::Crossing;
+pub use self::{
+    cells::{Cell, CellKey, TrainedTeacher},
+    collect::collect,
+    recipe::{Change, StudyRecipe, Which},
+};
+use crate::{
+    TrainError,
+    experiment::{Plan, Stock},
+    files,
+    recipe::Recipe,
+    run_folder,
+};
+
+/// What was asked for.
+const RECIPE: &str = "study.toml";
+
+/// All that a study trains.
+#[derive(Clone, Debug)]
+pub struct Study {
+    /// What was asked for, `[study]` and all.
+    table: toml::Table,
+    recipe: StudyRecipe,
+    /// Those that methods are compared with first.
+    cells: Vec<Cell>,
+    /// For each cell, the one that it is compared with; `None` of those that others are compared with.
+    compared_with: Vec<Option<usize>>,
+    /// What is trained before any cell.
+    teachers: Vec<TrainedTeacher>,
+}
+
+/// One training of a study.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Training {
+    /// Number of the cell.
+    pub cell: usize,
+    /// Counted from 0; added to the recipe's seed.
+    pub seed: u64,
+}
+
+/// A cell that cannot run, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Name of the cell.
+    pub cell: String,
+    /// In a sentence.
+    pub reason: String,
+}
+
+impl Study {
+    /// Crosses the lists of `[study]` in `table`, which errors call `origin`, and checks every cell without
+    /// training anything.
+    ///
+    /// # Errors
+    /// A recipe that cannot be read; all cells that cannot run, at once, with the reason each.
+    pub fn of(table: toml::Table, origin: &str, stock: &mut Stock) -> Result<Self, TrainError> {
+        let mut base = table.clone();
+        let study = base
+            .remove("study")
+            .unwrap_or_else(|| toml::Table::new().into());
+        let study: StudyRecipe = study.try_into().map_err(|error: toml::de::Error| {
+            TrainError::Setting(format!("{origin}: [study]: {}", error.message()))
+        })?;
+        if study.seeds == 0 {
+            let text = "study.seeds is 0; give 3 or more, 1 proves nothing".to_owned();
+            return Err(TrainError::Setting(text));
+        }
+        let crossing = Crossing {
+            base: &base,
+            study: &study,
+            origin,
+        };
+        let mut asked = crossing.cells()?;
+        cells::name(&mut asked)?;
+        let mut refused = Vec::new();
+        let mut teachers: Vec<TrainedTeacher> = Vec::new();
+        let mut beside: Vec<Cell> = Vec::new();
+        let mut with = Vec::new();
+        for cell in asked {
+            let plan = match Plan::of(cell.recipe.clone(), stock) {
+                Ok(plan) => plan,
+                Err(error) => {
+                    refused.push(Refused {
+                        cell: cell.name,
+                        reason: error.to_string(),
+                    });
+                    continue;
+                }
+            };
+            let baseline = plan.baseline_method()?;
+            if baseline == cell.key.method {
+                if !beside.iter().any(|other| other.key == cell.key) {
+                    beside.push(cell);
+                }
+                continue;
+            }
+            if plan.needs_trained_teacher()
+                && let Some(teacher) = crossing.teacher(&cell)?
+                && !(teachers.iter())
+                    .any(|other| other.source == teacher.source && other.data == teacher.data)
+            {
+                teachers.push(teacher);
+            }
+            let compared = crossing.beside(&cell, baseline)?;
+            let place = beside.iter().position(|other| other.key == compared.key);
+            let place = place.unwrap_or_else(|| {
+                beside.push(compared);
+                beside.len() - 1
+            });
+            with.push((cell, place));
+        }
+        if !refused.is_empty() {
+            return Err(TrainError::Setting(in_words(&refused)));
+        }
+        let mut compared_with = vec![None; beside.len()];
+        let mut cells = beside;
+        for (cell, place) in with {
+            cells.push(cell);
+            compared_with.push(Some(place));
+        }
+        cells::name(&mut cells)?;
+        name_teachers(&mut teachers);
+        if cells.is_empty() {
+            let text = "the study has no cells; name some with study.methods (--method) and \
+                        study.students (--student)";
+            return Err(TrainError::Setting(text.to_owned()));
+        }
+        Ok(Self {
+            table,
+            recipe: study,
+            cells,
+            compared_with,
+            teachers,
+        })
+    }
+
+    /// The study in the folder `path`; `None` where it is none.
+    ///
+    /// # Errors
+    /// As [`Study::of`].
+    pub fn open(path: &Path, stock: &mut Stock) -> Result<Option<Self>, TrainError> {
+        let file = path.join(RECIPE);
+        if !file.is_file() {
+            return Ok(None);
+        }
+        let table = read(&file)?;
+        Self::of(table, &file.display().to_string(), stock).map(Some)
+    }
+
+    /// Makes the folder `path` with the study's recipe in it; one that has the same recipe is gone on with.
+    ///
+    /// # Errors
+    /// A folder with something else in it, or with another study.
+    pub fn create(&self, path: &Path) -> Result<(), TrainError> {
+        let file = path.join(RECIPE);
+        if file.is_file() {
+            return match read(&file)? == self.table {
+                true => Ok(()),
+                false => Err(TrainError::Setting(format!(
+                    "`{}` has another study: its study.toml differs from what is asked for; go on with it \
+                     (limbeck resume {0}), add methods or seeds to it (limbeck study add {0}), or choose \
+                     another folder with --out",
+                    path.display()
+                ))),
+            };
+        }
+        if run_folder::is_taken(path) {
+            return Err(TrainError::Setting(format!(
+                "the output `{}` exists; choose another with --out",
+                path.display()
+            )));
+        }
+        std::fs::create_dir_all(path).map_err(TrainError::io(path))?;
+        self.write(path)
+    }
+
+    /// Writes what is asked for into the folder of a study.
+    ///
+    /// # Errors
+    /// A file system that refuses.
+    pub fn write(&self, path: &Path) -> Result<(), TrainError> {
+        let text = self.to_toml()?;
+        Ok(files::write_whole(&path.join(RECIPE), text.as_bytes())?)
+    }
+
+    /// What was asked for.
+    ///
+    /// # Errors
+    /// A value that TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String, TrainError> {
+        toml::to_string_pretty(&self.table).map_err(|error| TrainError::Setting(error.to_string()))
+    }
+
+    /// What is listed.
+    pub fn recipe(&self) -> &StudyRecipe {
+        &self.recipe
+    }
+
+    /// Those that methods are compared with first.
+    pub fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    /// The cell that `cell` is compared with; `None` of one that others are compared with.
+    pub fn compared_with(&self, cell: usize) -> Option<usize> {
+        self.compared_with.get(cell).copied().flatten()
+    }
+
+    /// What is trained before any cell.
+    pub fn teachers(&self) -> &[TrainedTeacher] {
+        &self.teachers
+    }
+
+    /// All trainings, seed by seed, so that what is done is balanced at any moment.
+    pub fn trainings(&self) -> impl Iterator<Item = Training> {
+        let cells = self.cells.len();
+        let seeds = self.recipe.seeds as u64;
+        (0..seeds).flat_map(move |seed| (0..cells).map(move |cell| Training { cell, seed }))
+    }
+
+    /// The folder of a training in that of the study.
+    pub fn folder_of(&self, path: &Path, training: Training) -> PathBuf {
+        let first = self.cells[training.cell].recipe.train.seed;
+        path.join("runs")
+            .join(&self.cells[training.cell].name)
+            .join(format!("seed-{}", first + training.seed))
+    }
+
+    /// The folder of a teacher's run in that of the study.
+    pub fn folder_of_teacher(&self, path: &Path, teacher: &TrainedTeacher) -> PathBuf {
+        path.join("teachers").join(&teacher.name)
+    }
+
+    /// The recipe of a training: a teacher that is trained first is named by its run's folder.
+    pub fn recipe_of(&self, path: &Path, training: Training) -> Recipe {
+        let cell = &self.cells[training.cell];
+        let mut recipe = cell.recipe.clone();
+        recipe.train.seed += training.seed;
+        let teacher = self.teachers.iter().find(|teacher| {
+            Some(&teacher.source) == cell.key.teacher.as_ref() && teacher.data == cell.key.data
+        });
+        if let Some(teacher) = teacher {
+            let folder = self.folder_of_teacher(path, teacher);
+            recipe.teacher.source = Some(folder.to_string_lossy().into_owned());
+        }
+        recipe
+    }
+
+    /// The study with more methods, students or seeds, and whatever else `change` does to its lists.
+    ///
+    /// # Errors
+    /// As [`Study::of`]; a study with fewer cells or seeds than this one.
+    pub fn changed(
+        &self,
+        change: impl FnOnce(&mut StudyRecipe),
+        stock: &mut Stock,
+    ) -> Result<Self, TrainError> {
+        let mut recipe = self.recipe.clone();
+        change(&mut recipe);
+        let mut table = self.table.clone();
+        let written = toml::Table::try_from(&recipe)
+            .map_err(|error| TrainError::Setting(error.to_string()))?;
+        table.insert("study".to_owned(), written.into());
+        let changed = Self::of(table, RECIPE, stock)?;
+        let names = |study: &Self| -> Vec<String> {
+            study.cells.iter().map(|cell| cell.name.clone()).collect()
+        };
+        let kept = names(&changed);
+        match names(self).into_iter().find(|name| !kept.contains(name)) {
+            Some(lost) => Err(TrainError::Setting(format!(
+                "the cell `{lost}` would have another name with what is added; make a study of its own of that"
+            ))),
+            None => Ok(changed),
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<toml::Table, TrainError> {
+    let text = std::fs::read_to_string(file).map_err(TrainError::io(file))?;
+    text.parse().map_err(|error: toml::de::Error| {
+        TrainError::Setting(format!("{}: {error}", file.display()))
+    })
+}
+
+/// Teachers of one network on several data sets get a number.
+fn name_teachers(teachers: &mut [TrainedTeacher]) {
+    let mut known: Vec<String> = Vec::new();
+    for teacher in teachers {
+        let mut name = teacher.source.clone();
+        let mut number = 2;
+        while known.contains(&name) {
+            name = format!("{}-{number}", teacher.source);
+            number += 1;
+        }
+        known.push(name.clone());
+        teacher.name = name;
+    }
+}
+
+fn in_words(refused: &[Refused]) -> String {
+    let lines = refused
+        .iter()
+        .map(|Refused { cell, reason }| format!("  {cell}: {reason}"));
+    let cells = match refused.len() {
+        1 => "a cell of the study cannot run".to_owned(),
+        count => format!("{count} cells of the study cannot run"),
+    };
+    format!(
+        "{cells}; mend them or leave them out with study.skip:\n{}",
+        lines.collect::<Vec<_>>().join("\n")
+    )
+}

@@ -1,0 +1,307 @@
+//! Carrying out a study: teachers first, then all trainings seed by seed.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use anyhow::Context;
+use limbeck::report::{self, Results, StudyResults};
+use limbeck::train::{
+    TrainError,
+    experiment::{Plan, RunEnd, Stock, execute},
+    files,
+    observer::Observer,
+    recipe::Recipe,
+    run_folder::{self, RunFolder},
+    study::{Study, Training, collect},
+};
+
+use crate::arguments::{CarryArguments, ResumeArguments};
+use crate::command::{interrupt, runs, threads};
+use crate::exit::Interrupted;
+
+/// The page in a study's folder.
+pub const PAGE: &str = "study.html";
+
+/// How often a process that waits for another one looks.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// A new folder in `studies/`, named after the time.
+pub fn new_folder() -> anyhow::Result<PathBuf> {
+    let wanted = Path::new("studies").join(format!("study-{}", run_folder::timestamp()));
+    Ok(files::create_numbered_folder(&wanted)?)
+}
+
+/// What makes the study in `path` again.
+pub fn command_of(path: &Path) -> String {
+    format!(
+        "limbeck study {}/study.toml --out NEW_FOLDER",
+        path.display()
+    )
+}
+
+/// Goes on with a study.
+pub fn resume(path: &Path, arguments: &ResumeArguments, quiet: bool) -> anyhow::Result<bool> {
+    if !path.join("study.toml").is_file() {
+        return Ok(false);
+    }
+    threads::set(arguments.threads)?;
+    let mut stock = Stock::new();
+    let study = super::open(path, &mut stock)?;
+    let carry = CarryArguments {
+        shard: arguments.shard,
+        threads: arguments.threads,
+        json: arguments.json,
+    };
+    carry_out(&study, path, &mut stock, &carry, quiet)?;
+    Ok(true)
+}
+
+/// How one run ended.
+enum Ended {
+    Done,
+    Failed(String),
+}
+
+/// Trains what is left of the share, and writes what was found.
+pub fn carry_out(
+    study: &Study,
+    path: &Path,
+    stock: &mut Stock,
+    arguments: &CarryArguments,
+    quiet: bool,
+) -> anyhow::Result<()> {
+    let interrupt = interrupt::watch(runs::STOPPING)?;
+    // Runs name their teacher by its folder, wherever they are gone on with.
+    let path = &std::path::absolute(path).context("the study's folder has no path")?;
+    let work = Work {
+        path,
+        quiet,
+        interrupt: &interrupt,
+        share: arguments.shard,
+    };
+    let mut failed = Vec::new();
+    for teacher in study.teachers() {
+        let folder = study.folder_of_teacher(path, teacher);
+        let name = format!("teacher {}", teacher.name);
+        if let Ended::Failed(reason) = work.run(&folder, &name, &teacher.recipe, true, stock)? {
+            anyhow::bail!("{name} failed, and nothing can be learnt from it: {reason}");
+        }
+    }
+    let [share, shares] = arguments.shard.unwrap_or([1, 1]);
+    let all: Vec<Training> = study.trainings().collect();
+    let own = all
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| place % shares == share - 1);
+    let own: Vec<(usize, Training)> = own.map(|(place, training)| (place, *training)).collect();
+    let mut seed = None;
+    for (place, training) in own {
+        if seed.is_some_and(|seed| seed != training.seed) {
+            write(study, path)?;
+        }
+        seed = Some(training.seed);
+        let folder = study.folder_of(path, training);
+        let recipe = study.recipe_of(path, training);
+        let name = format!(
+            "[{}/{}] {} seed {}",
+            place + 1,
+            all.len(),
+            study.cells()[training.cell].name,
+            recipe.train.seed
+        );
+        if let Ended::Failed(reason) =
+            work.run(&folder, &name, &recipe, training.seed == 0, stock)?
+        {
+            eprintln!("{name} failed: {reason}");
+            failed.push(name);
+        }
+    }
+    let found = write(study, path)?;
+    if !quiet {
+        eprint!("\n{}", report::study_status(&found));
+        eprintln!("page: {}", path.join(PAGE).display());
+    }
+    if arguments.json {
+        print_json(&found)?;
+    }
+    match failed.len() {
+        0 => Ok(()),
+        count => anyhow::bail!(
+            "{count} of the trainings failed ({}); the page has the reasons, and limbeck resume tries them again",
+            failed.join(", ")
+        ),
+    }
+}
+
+/// What all runs of a process have in common.
+struct Work<'a> {
+    path: &'a Path,
+    quiet: bool,
+    interrupt: &'a AtomicBool,
+    share: Option<[usize; 2]>,
+}
+
+impl Work<'_> {
+    /// Sees to it that a run is done: by this process, or by another one that works on it.
+    fn run(
+        &self,
+        path: &Path,
+        name: &str,
+        recipe: &Recipe,
+        told_first: bool,
+        stock: &mut Stock,
+    ) -> anyhow::Result<Ended> {
+        let mut waits = false;
+        loop {
+            if run_folder::finished(path)?.is_some() {
+                return Ok(Ended::Done);
+            }
+            if self.interrupt.load(Ordering::Relaxed) {
+                return Err(self.interrupted());
+            }
+            let folder = match RunFolder::create_or_open(path, recipe) {
+                Ok(folder) => folder,
+                Err(error) => {
+                    let others = run_folder::is_busy(path) || run_folder::finished(path)?.is_some();
+                    if !others {
+                        return Err(error.into());
+                    }
+                    if !waits && !self.quiet {
+                        eprintln!("{name}: another process works on it; waiting");
+                    }
+                    waits = true;
+                    std::thread::sleep(WAIT);
+                    continue;
+                }
+            };
+            // It may have been done while this process waited for the lock.
+            if run_folder::finished(path)?.is_some() {
+                return Ok(Ended::Done);
+            }
+            return self.train(&folder, name, recipe, told_first, stock);
+        }
+    }
+
+    fn train(
+        &self,
+        folder: &RunFolder,
+        name: &str,
+        recipe: &Recipe,
+        told_first: bool,
+        stock: &mut Stock,
+    ) -> anyhow::Result<Ended> {
+        let began = folder.recipe()?;
+        if began.to_toml()? != settled(recipe)? {
+            return Err(TrainError::RunFolder {
+                path: folder.path().to_owned(),
+                reason: "it began with another recipe than the study has now; undo the change of study.toml, or \
+                         begin a new study"
+                    .to_owned(),
+            }
+            .into());
+        }
+        let command = format!(
+            "limbeck distill --recipe {}/recipe.toml",
+            folder.path().display()
+        );
+        let mut told = Told {
+            name,
+            warns: !self.quiet && told_first,
+        };
+        let ended = threads::compute(|| {
+            let mut plan = Plan::of(began, stock)?;
+            // Others of the same cell need as much.
+            plan.foretells_memory = false;
+            execute(&plan, folder, &command, &mut told, self.interrupt)
+        });
+        match ended {
+            Ok(RunEnd::Finished(results)) => {
+                if !self.quiet {
+                    eprintln!("{name}: {}", in_words(&results));
+                }
+                Ok(Ended::Done)
+            }
+            Ok(RunEnd::Interrupted) => Err(self.interrupted()),
+            // A disk that is full fails every run after this one too.
+            Err(error @ TrainError::Io { .. }) => Err(error.into()),
+            Err(error) => Ok(Ended::Failed(error.to_string())),
+        }
+    }
+
+    fn interrupted(&self) -> anyhow::Error {
+        let share = self.share.map_or(String::new(), |[share, of]| {
+            format!(" --shard {share}/{of}")
+        });
+        let text = format!(
+            "interrupted; go on with: limbeck resume {}{share}",
+            self.path.display()
+        );
+        Interrupted(text).into()
+    }
+}
+
+/// Hears what looks wrong in a run, and says it once for each cell.
+struct Told<'a> {
+    name: &'a str,
+    warns: bool,
+}
+
+impl Observer for Told<'_> {
+    fn warn(&mut self, text: &str) {
+        if self.warns {
+            eprintln!("{}: warning: {text}", self.name);
+        }
+    }
+}
+
+/// What a run reached, and how long it took.
+fn in_words(results: &Results) -> String {
+    let took = format!("{:.1} s", results.seconds);
+    let seed = results.students.first();
+    match seed.and_then(|seed| seed.test.first()) {
+        Some(measure) => format!(
+            "{} {}, {took}",
+            measure.write(measure.value, 1),
+            measure.title
+        ),
+        None => took,
+    }
+}
+
+/// A recipe as a run's folder has it.
+fn settled(recipe: &Recipe) -> anyhow::Result<String> {
+    let text = recipe.with_absolute_paths().to_toml()?;
+    Ok(Recipe::parse(&text, "study.toml")?.to_toml()?)
+}
+
+/// Writes page and tables of what is there.
+pub fn write(study: &Study, path: &Path) -> anyhow::Result<StudyResults> {
+    let path = &std::path::absolute(path).context("the study's folder has no path")?;
+    // Shares write one after the other, each all that is there by then.
+    let lock = path.join(".lock");
+    let lock =
+        File::create(&lock).with_context(|| format!("`{}` cannot be written", lock.display()))?;
+    lock.lock().context("the study's folder cannot be locked")?;
+    let found = collect(study, path, &command_of(path))?;
+    let files = [
+        ("results.json", serde_json::to_string_pretty(&found)?),
+        ("results.csv", report::study_csv(&found)),
+        ("results.md", report::study_markdown(&found)),
+        (PAGE, report::study_page(&found)),
+    ];
+    for (name, text) in files {
+        let file = path.join(name);
+        files::write_whole(&file, text.as_bytes())
+            .with_context(|| format!("`{}` cannot be written", file.display()))?;
+    }
+    Ok(found)
+}
+
+/// Prints what was found.
+pub fn print_json(found: &StudyResults) -> anyhow::Result<()> {
+    runs::print_json(&serde_json::to_value(found)?)
+}
