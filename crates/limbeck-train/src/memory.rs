@@ -76,7 +76,7 @@ fn processor_time() -> Option<Duration> {
 }
 
 /// Processor time that steps are tried out in, unless two numbers of images take longer.
-const TIME: Duration = Duration::from_millis(500);
+const TIME: Duration = Duration::from_secs(2);
 /// Images of the first step.
 const FIRST: usize = 2;
 /// Bytes that steps add to what is in no large buffer, whatever they do: code that had not run before,

@@ -78,9 +78,12 @@ fn title(rows: &[StudyRow<'_>], results: &StudyResults) -> String {
                 0 => "none worse".to_owned(),
                 worse => format!("{worse} worse"),
             };
-            format!(
-                "Of {rows} pairs of method and student, {better} are better than their baseline and {worse}."
-            )
+            let better = match better {
+                0 => "none is better than its baseline".to_owned(),
+                1 => "1 is better than its baseline".to_owned(),
+                better => format!("{better} are better than their baselines"),
+            };
+            format!("Of {}, {better}, {worse}.", pairs(rows))
         }
     }
 }
@@ -547,7 +550,7 @@ mod tests {
 
     #[test]
     fn the_page_says_what_is_better_and_what_speaks_against_it() {
-        let page = study_page(&study());
+        let page = study_page(&study()).replace('\u{a0}', " ");
         for word in [
             "Of 3 pairs of method and student, 1 is better than its baseline, none worse.",
             "The largest gain is that of kd-resnet8: +4.5 points of top-1 accuracy",

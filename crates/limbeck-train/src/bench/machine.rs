@@ -20,14 +20,12 @@ pub struct Machine {
     /// Billions of floating point operations per second that multiply-adds on registers reach on
     /// these threads.
     pub peak_gflops: f64,
-    /// Billions of bytes read and written per second where these threads copy much memory.
-    pub copy_gigabytes_per_second: f64,
     /// Version of Limbeck.
     pub limbeck: &'static str,
 }
 
 impl Machine {
-    /// Describes this machine and measures its peaks, which takes 0.4 seconds.
+    /// Describes this machine and measures its peak, which takes 0.2 seconds.
     pub fn measured() -> Self {
         Self {
             processor: environment::processor(),
@@ -36,7 +34,6 @@ impl Machine {
             system: environment::system(),
             threads: rayon::current_num_threads(),
             peak_gflops: limbeck_kernels::multiply_add_peak() / 1e9,
-            copy_gigabytes_per_second: limbeck_kernels::copy_rate() / 1e9,
             limbeck: env!("CARGO_PKG_VERSION"),
         }
     }

@@ -370,7 +370,7 @@ macro_rules! keys {
             "  runs                what was asked for\n",
             "  peak_memory_bytes   most memory that the process has held; null where unknown\n",
             "  machine             processor (null where unknown), cores, instruction_set, system,\n",
-            "                      threads, limbeck (version), peak_gflops, copy_gigabytes_per_second\n",
+            "                      threads, limbeck (version), peak_gflops\n",
             "\n",
             "*_ms are medians in milliseconds; *_gflops are billions of floating point operations\n",
             "per second, those of the definition, a multiply-add counting as two; *_peak_share is\n",

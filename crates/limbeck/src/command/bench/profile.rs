@@ -4,6 +4,7 @@ use std::{
     cmp::Reverse,
     collections::BTreeMap,
     io::{Write, stdout},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -11,7 +12,7 @@ use limbeck::kernels::{Operation, Profile};
 use limbeck::train::bench::Machine;
 use serde_json::{Value, json};
 
-use super::report::Speed;
+use super::report::{Speed, settled_memory};
 
 /// Rows with a smaller part of the time than this are told together.
 const LEAST_SHARE: f64 = 0.005;
@@ -38,13 +39,22 @@ fn gigabytes_per_second(operation: &Operation) -> f64 {
     operation.bytes as f64 / operation.time.as_secs_f64() / 1e9
 }
 
+/// Billions of bytes that a copy reads and writes per second. It takes memory of its own.
+fn copy_rate() -> f64 {
+    static RATE: OnceLock<f64> = OnceLock::new();
+    *RATE.get_or_init(|| {
+        settled_memory();
+        limbeck::kernels::copy_rate() / 1e9
+    })
+}
+
 /// What the operations would take at the machine's limit: each its multiply-adds at the peak, or its
 /// bytes at the rate of a copy, whichever takes longer, and no more than it takes now (convolutions
 /// that save multiplications, tensors in a cache). What passes between them is left out.
 fn limit(profile: &Profile, machine: &Machine) -> Duration {
     let operations = profile.operations.iter().map(|operation| {
         let products = 2.0 * operation.multiply_adds as f64 / machine.peak_gflops;
-        let bytes = operation.bytes as f64 / machine.copy_gigabytes_per_second;
+        let bytes = operation.bytes as f64 / copy_rate();
         Duration::from_secs_f64(products.max(bytes) / 1e9).min(operation.time)
     });
     operations.sum()
@@ -129,7 +139,7 @@ pub fn print(part: &str, profile: &Profile, runs: usize, machine: &Machine) -> a
         out,
         "at the machine's limit ({:.0} GFLOP/s, {:.0} GB/s): {:.3} ms",
         machine.peak_gflops,
-        machine.copy_gigabytes_per_second,
+        copy_rate(),
         milliseconds(limit(profile, machine), runs)
     )?;
     Ok(())

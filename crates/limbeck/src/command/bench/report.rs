@@ -1,6 +1,9 @@
 //! How measurements are told.
 
-use std::io::{Write, stdout};
+use std::{
+    io::{Write, stdout},
+    sync::OnceLock,
+};
 
 use limbeck::train::{bench::Machine, memory::peak_memory};
 use serde_json::{Map, Value, json};
@@ -36,6 +39,12 @@ pub fn insert(speed: Option<Speed>, keys: &mut Map<String, Value>, name: &str, m
     }
 }
 
+/// The most memory that the process has held by the first time that this is asked for.
+pub fn settled_memory() -> Option<u64> {
+    static MOST: OnceLock<Option<u64>> = OnceLock::new();
+    *MOST.get_or_init(peak_memory)
+}
+
 /// Ends `keys` with those of every measurement, and prints them.
 pub fn print_json(
     mut keys: Map<String, Value>,
@@ -43,7 +52,7 @@ pub fn print_json(
     machine: &Machine,
 ) -> anyhow::Result<()> {
     keys.insert("runs".to_owned(), json!(runs));
-    keys.insert("peak_memory_bytes".to_owned(), json!(peak_memory()));
+    keys.insert("peak_memory_bytes".to_owned(), json!(settled_memory()));
     keys.insert("machine".to_owned(), serde_json::to_value(machine)?);
     writeln!(stdout().lock(), "{:#}", Value::Object(keys))?;
     Ok(())
@@ -129,7 +138,7 @@ pub fn write_heading(
 
 /// Says how much memory was held.
 pub fn write_memory(out: &mut impl Write) -> anyhow::Result<()> {
-    if let Some(bytes) = peak_memory() {
+    if let Some(bytes) = settled_memory() {
         writeln!(out, "\npeak memory {:.0} MB", bytes as f64 / 1e6)?;
     }
     Ok(())
