@@ -1,14 +1,19 @@
 //! Studies: what methods are worth over many trainings, as a page, a table and files.
 
+mod curves;
+mod draws;
 mod forest;
 mod found;
+mod gains;
 mod null;
+mod others;
 mod page;
 mod row;
 mod significance;
 #[cfg(test)]
 mod testing;
 mod text;
+mod trade;
 
 pub use found::{StudyCell, StudyResults, StudyRun, StudyTeacher};
 pub use null::{Coverage, NullDraw, NullExperiment};

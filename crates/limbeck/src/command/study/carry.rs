@@ -87,6 +87,9 @@ pub fn carry_out(
     for teacher in study.teachers() {
         let folder = study.folder_of_teacher(path, teacher);
         let name = format!("teacher {}", teacher.name);
+        if !quiet && run_folder::finished(&folder)?.is_none() {
+            eprintln!("{name}: {} epochs", teacher.recipe.train.epochs);
+        }
         if let Ended::Failed(reason) = work.run(&folder, &name, &teacher.recipe, true, stock)? {
             anyhow::bail!("{name} failed, and nothing can be learnt from it: {reason}");
         }
