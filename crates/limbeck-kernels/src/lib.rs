@@ -48,6 +48,7 @@ mod resize;
 mod scratch;
 mod silu;
 mod simd;
+mod slopes;
 mod softmax;
 mod squared_error;
 mod tokens;

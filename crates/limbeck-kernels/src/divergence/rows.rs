@@ -17,16 +17,9 @@ const NOTHING: f32 = -200.0;
 /// Σ KL(softmax(scale · target) ‖ softmax(scale · x)) over rows of `width` numbers, and its gradient
 /// with respect to `x`.
 pub(crate) fn divergence(x: &[f32], target: &[f32], width: usize, scale: f32) -> (f64, Vec<f32>) {
-    // The shapes alone decide which rows one task takes, and sums are added up in order.
-    let rows = pieces_per_task(width);
-    let mut slopes = Vec::with_capacity(x.len());
-    let mut values = vec![0.0; x.len() / width];
-    slopes.spare_capacity_mut()[..x.len()]
-        .par_chunks_mut(rows * width)
-        .zip(x.par_chunks(rows * width))
-        .zip(target.par_chunks(rows * width))
-        .zip(values.par_chunks_mut(rows))
-        .for_each(|(((slopes, x), target), values)| {
+    // SAFETY: the kernel writes all slopes of its rows.
+    unsafe {
+        row_by_row([x, target], width, |[x, target], slopes, values| {
             dispatch(Rows {
                 x,
                 target,
@@ -35,8 +28,31 @@ pub(crate) fn divergence(x: &[f32], target: &[f32], width: usize, scale: f32) ->
                 slopes,
                 values,
             });
-        });
-    // SAFETY: the tasks cover all rows and write all numbers of theirs.
+        })
+    }
+}
+
+/// The sum of a value for each row of `width` numbers of two matrices, and slopes as many as there are
+/// numbers. `work` is given some rows of both, and room for their slopes and values.
+///
+/// # Safety
+/// `work` must write all of the slopes.
+pub(super) unsafe fn row_by_row(
+    [x, other]: [&[f32]; 2],
+    width: usize,
+    work: impl Fn([&[f32]; 2], &mut [MaybeUninit<f32>], &mut [f64]) + Sync,
+) -> (f64, Vec<f32>) {
+    // The shapes alone decide which rows one task takes, and sums are added up in order.
+    let rows = pieces_per_task(width);
+    let mut slopes = Vec::with_capacity(x.len());
+    let mut values = vec![0.0; x.len() / width];
+    slopes.spare_capacity_mut()[..x.len()]
+        .par_chunks_mut(rows * width)
+        .zip(x.par_chunks(rows * width))
+        .zip(other.par_chunks(rows * width))
+        .zip(values.par_chunks_mut(rows))
+        .for_each(|(((slopes, x), other), values)| work([x, other], slopes, values));
+    // SAFETY: the tasks cover all rows, and `work` writes all numbers of theirs.
     unsafe { slopes.set_len(x.len()) };
     (values.into_iter().sum(), slopes)
 }

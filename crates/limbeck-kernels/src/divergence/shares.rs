@@ -3,27 +3,17 @@
 
 use std::mem::MaybeUninit;
 
-use rayon::prelude::*;
-
-use super::rows::Scaled;
+use super::rows::{Scaled, row_by_row};
 use crate::{
     elementary::exponential,
-    pieces::pieces_per_task,
     simd::{Kernel, Simd, dispatch},
 };
 
 /// −Σ shares · log softmax(x) over rows of `width` numbers, and its gradient with respect to `x`.
 pub(super) fn cross_entropy(x: &[f32], shares: &[f32], width: usize) -> (f64, Vec<f32>) {
-    // The shapes alone decide which rows one task takes, and sums are added up in order.
-    let rows = pieces_per_task(width);
-    let mut slopes = Vec::with_capacity(x.len());
-    let mut values = vec![0.0; x.len() / width];
-    slopes.spare_capacity_mut()[..x.len()]
-        .par_chunks_mut(rows * width)
-        .zip(x.par_chunks(rows * width))
-        .zip(shares.par_chunks(rows * width))
-        .zip(values.par_chunks_mut(rows))
-        .for_each(|(((slopes, x), shares), values)| {
+    // SAFETY: the kernel writes all slopes of its rows.
+    unsafe {
+        row_by_row([x, shares], width, |[x, shares], slopes, values| {
             dispatch(Rows {
                 x,
                 shares,
@@ -31,10 +21,8 @@ pub(super) fn cross_entropy(x: &[f32], shares: &[f32], width: usize) -> (f64, Ve
                 slopes,
                 values,
             });
-        });
-    // SAFETY: the tasks cover all rows and write all numbers of theirs.
-    unsafe { slopes.set_len(x.len()) };
-    (values.into_iter().sum(), slopes)
+        })
+    }
 }
 
 struct Rows<'a> {

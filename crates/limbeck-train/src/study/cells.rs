@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use limbeck_methods::BASELINE;
 
-use super::recipe::{StudyRecipe, Which};
+use super::recipe::{Change, StudyRecipe, Which};
 use crate::{
     TrainError,
     named_model::ModelSource,
@@ -52,14 +52,6 @@ pub struct TrainedTeacher {
     pub recipe: Recipe,
 }
 
-/// One value of every list, or `None` once where there is no list.
-fn each<T: Clone>(list: &[T]) -> Vec<Option<T>> {
-    match list {
-        [] => vec![None],
-        list => list.iter().cloned().map(Some).collect(),
-    }
-}
-
 /// What every cell begins with, and the lists.
 pub(super) struct Crossing<'a> {
     /// The recipe but for `[study]`.
@@ -78,36 +70,16 @@ impl Crossing<'_> {
         let study = self.study;
         let mut cells = Vec::new();
         let mut left_out = vec![false; study.skip.len()];
-        for data in each(&study.data) {
-            for shots in each(&study.shots) {
-                for epochs in each(&study.epochs) {
-                    for student in each(&study.students) {
-                        for teacher in each(&study.teachers) {
-                            for method in each(&study.methods) {
-                                let asked = Asked {
-                                    data: data.as_deref(),
-                                    teacher: teacher.as_deref(),
-                                    student: student.as_deref(),
-                                    method: method.as_deref(),
-                                    shots,
-                                    epochs,
-                                };
-                                let recipe = self.recipe(&asked)?;
-                                let key = key_of(&recipe);
-                                let mut is_skipped = false;
-                                for (which, used) in study.skip.iter().zip(&mut left_out) {
-                                    if which.is(&key) {
-                                        (is_skipped, *used) = (true, true);
-                                    }
-                                }
-                                if !is_skipped {
-                                    let name = String::new();
-                                    cells.push(Cell { name, key, recipe });
-                                }
-                            }
-                        }
-                    }
-                }
+        for asked in crossed(study) {
+            let recipe = self.recipe(&asked)?;
+            let key = key_of(&recipe);
+            let skipping: Vec<bool> = study.skip.iter().map(|which| which.is(&key)).collect();
+            for (used, skips) in left_out.iter_mut().zip(&skipping) {
+                *used |= skips;
+            }
+            if !skipping.contains(&true) {
+                let name = String::new();
+                cells.push(Cell { name, key, recipe });
             }
         }
         if let Some(unused) = left_out.iter().position(|used| !used) {
@@ -123,13 +95,10 @@ impl Crossing<'_> {
 
     /// The recipe of the cells that are asked for, of the first seed.
     fn recipe(&self, asked: &Asked<'_>) -> Result<Recipe, TrainError> {
-        let first = self.layers(asked, &toml::Table::new())?.resolve()?;
-        let key = key_of(&first);
-        let mut with = toml::Table::new();
-        for change in self.study.set.iter().filter(|change| change.only.is(&key)) {
-            merge(&mut with, &change.with);
-        }
-        Ok(self.layers(asked, &with)?.resolve()?)
+        let key = key_of(&self.layers(asked, &[])?.resolve()?);
+        let changes = self.study.set.iter();
+        let changes: Vec<&Change> = changes.filter(|change| change.only.is(&key)).collect();
+        Ok(self.layers(asked, &changes)?.resolve()?)
     }
 
     /// The cell that methods of `cell` are compared with: `method` on the same data, with the same
@@ -152,14 +121,16 @@ impl Crossing<'_> {
         Ok(Cell { name, key, recipe })
     }
 
-    fn layers(&self, asked: &Asked<'_>, with: &toml::Table) -> Result<Layers, TrainError> {
+    fn layers(&self, asked: &Asked<'_>, changes: &[&Change]) -> Result<Layers, TrainError> {
         let mut layers = Layers::new();
         let method = asked.method.map(str::to_owned).or_else(|| {
             let own = self.base.get("method")?.get("name")?.as_str()?;
             Some(own.to_owned())
         });
         layers.merge(&of_method(self.base, method.as_deref()), self.origin);
-        layers.merge(&of_method(with, method.as_deref()), "[[study.set]]");
+        for change in changes {
+            layers.merge(&of_method(&change.with, method.as_deref()), "[[study.set]]");
+        }
         let mut own = toml::Table::new();
         put(&mut own, "data", "path", asked.data.map(Into::into));
         put(&mut own, "teacher", "source", asked.teacher.map(Into::into));
@@ -209,7 +180,48 @@ impl Crossing<'_> {
     }
 }
 
+/// All combinations of what is listed.
+fn crossed(study: &StudyRecipe) -> Vec<Asked<'_>> {
+    let mut all = vec![Asked::default()];
+    all = with_each(all, &study.data, |asked, data| asked.data = Some(data));
+    all = with_each(all, &study.shots, |asked, shots| asked.shots = Some(*shots));
+    all = with_each(all, &study.epochs, |asked, epochs| {
+        asked.epochs = Some(*epochs)
+    });
+    all = with_each(all, &study.students, |asked, student| {
+        asked.student = Some(student)
+    });
+    all = with_each(all, &study.teachers, |asked, teacher| {
+        asked.teacher = Some(teacher)
+    });
+    with_each(all, &study.methods, |asked, method| {
+        asked.method = Some(method)
+    })
+}
+
+/// Each combination with each value of a list, those of one combination side by side; as they are where
+/// nothing is listed.
+fn with_each<'a, T>(
+    all: Vec<Asked<'a>>,
+    list: &'a [T],
+    put: impl Fn(&mut Asked<'a>, &'a T),
+) -> Vec<Asked<'a>> {
+    if list.is_empty() {
+        return all;
+    }
+    let mut more = Vec::with_capacity(all.len() * list.len());
+    for asked in all {
+        for value in list {
+            let mut with = asked.clone();
+            put(&mut with, value);
+            more.push(with);
+        }
+    }
+    more
+}
+
 /// One combination of what is listed.
+#[derive(Clone, Debug, Default)]
 struct Asked<'a> {
     data: Option<&'a str>,
     teacher: Option<&'a str>,
@@ -254,18 +266,6 @@ fn put(table: &mut toml::Table, section: &str, key: &str, value: Option<toml::Va
         .or_insert_with(|| toml::Table::new().into());
     if let Some(section) = section.as_table_mut() {
         section.insert(key.to_owned(), value);
-    }
-}
-
-/// Lays `over` over `table`, tables into tables.
-fn merge(table: &mut toml::Table, over: &toml::Table) {
-    for (key, value) in over {
-        match (table.get_mut(key), value) {
-            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => merge(below, above),
-            _ => {
-                table.insert(key.clone(), value.clone());
-            }
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
@@ -25,6 +25,9 @@ use crate::exit::Interrupted;
 
 /// The page in a study's folder.
 pub const PAGE: &str = "study.html";
+
+/// How often page and tables are written meanwhile: all results are read for them.
+const BETWEEN_PAGES: Duration = Duration::from_secs(60);
 
 /// How often a process that waits for another one looks.
 const WAIT: Duration = Duration::from_millis(500);
@@ -101,12 +104,12 @@ pub fn carry_out(
         .enumerate()
         .filter(|(place, _)| place % shares == share - 1);
     let own: Vec<(usize, Training)> = own.map(|(place, training)| (place, *training)).collect();
-    let mut seed = None;
+    let mut written = Instant::now();
     for (place, training) in own {
-        if seed.is_some_and(|seed| seed != training.seed) {
+        if written.elapsed() > BETWEEN_PAGES {
             write(study, path)?;
+            written = Instant::now();
         }
-        seed = Some(training.seed);
         let folder = study.folder_of(path, training);
         let recipe = study.recipe_of(path, training);
         let name = format!(
@@ -155,7 +158,7 @@ impl Work<'_> {
         path: &Path,
         name: &str,
         recipe: &Recipe,
-        told_first: bool,
+        warns: bool,
         stock: &mut Stock,
     ) -> anyhow::Result<Ended> {
         let mut waits = false;
@@ -185,7 +188,7 @@ impl Work<'_> {
             if run_folder::finished(path)?.is_some() {
                 return Ok(Ended::Done);
             }
-            return self.train(&folder, name, recipe, told_first, stock);
+            return self.train(&folder, name, recipe, warns, stock);
         }
     }
 
@@ -194,7 +197,7 @@ impl Work<'_> {
         folder: &RunFolder,
         name: &str,
         recipe: &Recipe,
-        told_first: bool,
+        warns: bool,
         stock: &mut Stock,
     ) -> anyhow::Result<Ended> {
         let began = folder.recipe()?;
@@ -213,7 +216,7 @@ impl Work<'_> {
         );
         let mut told = Told {
             name,
-            warns: !self.quiet && told_first,
+            warns: !self.quiet && warns,
         };
         let ended = threads::compute(|| {
             let mut plan = Plan::of(began, stock)?;
