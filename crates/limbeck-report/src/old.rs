@@ -140,6 +140,7 @@ fn seed(old: OldSeed) -> SeedResult {
         choice: "the epoch that is best on the validation part".into(),
         epochs: old.epochs.into_iter().map(row).collect(),
         seconds: old.seconds,
+        memory: None,
     }
 }
 

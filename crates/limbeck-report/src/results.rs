@@ -222,6 +222,10 @@ pub struct SeedResult {
     pub epochs: Vec<EpochRow>,
     /// Wall time of this student's training.
     pub seconds: f64,
+    /// The most bytes of buffers that were held during its training, images and teacher included; `None`
+    /// of one that others were trained beside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
     /// Which test images a classifier gets right, as hexadecimal digits of four images each, the first
     /// image in the highest bit; empty of other networks.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -18,6 +18,7 @@ use choice::Reached;
 pub(crate) use choice::weights_name;
 pub use exhibits::{Exhibits, Prototype, Reconstructed};
 use limbeck_data::{Augment, Domains, Loader, Part};
+use limbeck_kernels::forget_most_held;
 use limbeck_methods::{MadeImage, Progress, TaskKind, Teacher};
 use limbeck_nn::{
     Network,
@@ -117,6 +118,9 @@ pub struct Finished {
     pub made: Vec<MadeImage>,
     /// Wall time, stops left out.
     pub seconds: f64,
+    /// The most bytes of large buffers that the program held meanwhile, others' included; `None` where
+    /// nobody counts them.
+    pub memory: Option<u64>,
 }
 
 impl Job<'_> {
@@ -126,6 +130,7 @@ impl Job<'_> {
     /// Data that cannot be read, a loss that is not finite, a file system that refuses, or a
     /// checkpoint of another recipe.
     pub fn run(&self, learner: Learner, observer: &mut dyn Observer) -> Result<JobEnd, TrainError> {
+        forget_most_held();
         let end = self.go_on(learner, observer);
         observer.job_end(&self.name);
         end

@@ -106,6 +106,9 @@ pub struct StudyRun {
     pub curve: Vec<f64>,
     /// Wall time of the training.
     pub seconds: f64,
+    /// The most bytes of buffers that were held during it, where that was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
     /// How to run it again.
     pub command: String,
 }

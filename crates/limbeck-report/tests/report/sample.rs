@@ -291,6 +291,7 @@ fn seed_result(
         ),
         epochs: rows,
         seconds: 1210.0 + 25.0 * noise.next(),
+        memory: None,
     }
 }
 

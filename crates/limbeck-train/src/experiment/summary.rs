@@ -225,6 +225,7 @@ pub(super) fn results(
                 choice: finished.choice.clone(),
                 epochs: finished.epochs.clone(),
                 seconds: finished.seconds,
+                memory: finished.memory.filter(|_| outcome.side_by_side.is_none()),
                 right: right(plan.test(), &answers.choices),
             })
             .collect()

@@ -1,5 +1,6 @@
 //! What a stage and a job leave: the weights that are chosen, and those of the last epoch.
 
+use limbeck_kernels::most_held_memory;
 use limbeck_nn::Network;
 
 use super::{BEST, Finished, Job, LAST, MEAN, Reached, state::State};
@@ -69,6 +70,7 @@ impl Job<'_> {
             epochs: state.rows,
             made: learner.procedure.made_images(),
             seconds: state.seconds,
+            memory: most_held_memory().map(|bytes| bytes as u64),
         })
     }
 

@@ -192,6 +192,7 @@ fn run_of(
         per_class: one.test.per_class.clone(),
         curve: curve.collect(),
         seconds: one.seconds,
+        memory: one.memory,
         command: format!(
             "limbeck distill --recipe {}/recipe.toml",
             study.folder_of(path, training).display()
