@@ -18,6 +18,7 @@ mod curves;
 mod data_page;
 mod detection;
 mod evaluation;
+mod evidence;
 mod file;
 mod gain;
 mod generated;
@@ -51,6 +52,7 @@ pub use compare::{compare, compare_text};
 pub use continual::{ContinualResults, FINE_TUNING, JOINT, Sequence, StepResult, render_continual};
 pub use data_page::{BoxCount, DataPage, DataPart, DataPicture, data_page};
 pub use evaluation::{Classification, Confusion, Details, Detection, Evaluation, Segmentation};
+pub use evidence::{EvidenceRow, evidence_of, evidence_table};
 pub use file::{DETAILS_FILE, RESULTS_FILE, ResultsError, from_files, to_files};
 pub use gain::paired_gain;
 pub use headline::{Headline, Verdict, headline, verdict};
@@ -71,7 +73,7 @@ pub use results::{
 pub use statistics::{interval95, mean};
 pub use study::{
     Coverage, NullDraw, NullExperiment, StudyCell, StudyResults, StudyRow, StudyRun, StudyTeacher,
-    StudyVerdict, detectable, holm, p_value, study_csv, study_markdown, study_page, study_rows,
-    study_status, what_seeds_show,
+    StudyVerdict, detectable, holm, p_value, study_csv, study_document, study_markdown, study_page,
+    study_rows, study_status, what_seeds_show,
 };
 pub use version::{VERSION, Version};

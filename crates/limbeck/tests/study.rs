@@ -84,7 +84,7 @@ fn methods_are_paired_with_baselines_by_seed_and_the_page_says_what_they_are_wor
     assert!(page.contains("6 of 6 trainings are done"));
     let table = String::from_utf8(bytes(&place.path("s/results.md"))).unwrap();
     assert!(
-        table.lines().count() == 4 && table.contains("| kd | 2 |"),
+        table.contains("| kd | 2 |") && table.contains("| at | 2 |"),
         "{table}"
     );
     let csv = String::from_utf8(bytes(&place.path("s/results.csv"))).unwrap();
@@ -92,22 +92,29 @@ fn methods_are_paired_with_baselines_by_seed_and_the_page_says_what_they_are_wor
         csv.lines().count() == 3 && csv.contains("\nkd-resnet8,kd,resnet8,resnet14,"),
         "{csv}"
     );
-    // Each is a run of its own, which the page tells how to make again.
+    // Each is a run of its own.
     let run = place.path("s/runs/kd-resnet8/seed-1");
     assert!(run.join("report.html").is_file() && run.join("student/model.safetensors").is_file());
-    let command = found["cells"][1]["runs"][1]["command"]
-        .as_str()
+    // A cell is made again by the command that the tables have, to the same numbers.
+    let command = format!("{} --cell at-resnet8", found["command"].as_str().unwrap());
+    assert!(table.contains(&command), "{command} in\n{table}");
+    let words = command.replace("NEW_FOLDER", "again --threads 1 --quiet");
+    place.succeed(&words.split(' ').skip(1).collect::<Vec<_>>());
+    let again = results(&place, "again");
+    let names: Vec<&str> = again["cells"]
+        .as_array()
         .unwrap()
-        .to_owned();
-    let words: Vec<&str> = command
-        .split(' ')
-        .skip(1)
-        .chain(["--out", "again", "--quiet"])
+        .iter()
+        .map(|cell| cell["name"].as_str().unwrap())
         .collect();
-    place.succeed(&words);
-    let again: Value = serde_json::from_slice(&bytes(&place.path("again/results.json"))).unwrap();
-    let top1 = &again["students"][0]["test"]["measures"][0]["value"];
-    assert_eq!(*top1, found["cells"][1]["runs"][1]["measures"]["top1"]);
+    assert_eq!(names, ["none-resnet8", "at-resnet8"]);
+    let (all, few) = (measures(&found), measures(&again));
+    assert!(few.len() == 4 && few.iter().all(|run| all.contains(run)));
+    place.fail(
+        &study(&["--out", "t", "--cell", "kd-resnet9"]),
+        2,
+        &["no cell `kd-resnet9`", "kd-resnet8, at-resnet8"],
+    );
 
     let status = place.succeed(&["study", "status", "s"]);
     assert!(status.starts_with("6 of 6 trainings are done"), "{status}");
@@ -117,6 +124,14 @@ fn methods_are_paired_with_baselines_by_seed_and_the_page_says_what_they_are_wor
         bytes(&place.path("s/study.html")) == page.as_bytes(),
         "the same page from the same runs"
     );
+    // So do results without their runs.
+    place.write("kept/results.json", bytes(&place.path("s/results.json")));
+    place.succeed(&["study", "page", "kept"]);
+    for name in ["study.html", "results.md", "results.csv"] {
+        let [kept, made] =
+            ["kept", "s"].map(|folder| bytes(&place.path(&format!("{folder}/{name}"))));
+        assert!(kept == made, "{name}");
+    }
 }
 
 #[test]

@@ -30,13 +30,19 @@ fn make(entry: &MethodEntry, settings: Value) -> Result<(), MethodError> {
     }
 }
 
+/// Heading of what is not the method's own.
+const MEASURED: &str = "\n## Measured\n";
+
 #[test]
 fn docs_of_methods_are_up_to_date() {
     let folder = workspace().join("docs/methods");
     let writes = std::env::var_os("LIMBECK_WRITE_DOCS").is_some();
     for entry in METHODS {
         let file = folder.join(format!("{}.md", entry.id));
-        let page = entry.page() + "\n";
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        // What studies found is written behind it by `limbeck`'s test `evidence`.
+        let measured = text.find(MEASURED).map_or("", |place| &text[place..]);
+        let page = format!("{}\n{measured}", entry.page());
         if writes {
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(&file, &page).unwrap();

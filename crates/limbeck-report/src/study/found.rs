@@ -16,10 +16,16 @@ pub struct StudyResults {
     pub name: String,
     /// What was asked for, as TOML.
     pub recipe: String,
-    /// How to make it again.
+    /// How to make it again, from the folder that has the study's.
     pub command: String,
     /// What networks are compared by: title, unit, which way is better; `None` where nothing is done.
     pub measure: Option<Measure>,
+    /// Names of the classes, where all cells have the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// What is learnt: classification, segmentation, detection or pre-training.
+    #[serde(default)]
+    pub task: String,
     /// Trainings of each cell that were asked for.
     pub seeds: usize,
     /// Those that were trained first, and those that were there.
@@ -109,14 +115,17 @@ pub struct StudyRun {
     /// The most bytes of buffers that were held during it, where that was counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// How to run it again.
-    pub command: String,
 }
 
 impl StudyResults {
     /// The cell called `name`.
     pub fn cell(&self, name: &str) -> Option<&StudyCell> {
         self.cells.iter().find(|cell| cell.name == name)
+    }
+
+    /// How to make one cell again, with its teacher and what it is compared with.
+    pub fn command_of(&self, cell: &StudyCell) -> String {
+        format!("{} --cell {}", self.command, cell.name)
     }
 
     /// Trainings that are done, and that were asked for.

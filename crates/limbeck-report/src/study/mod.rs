@@ -1,6 +1,7 @@
 //! Studies: what methods are worth over many trainings, as a page, a table and files.
 
 mod curves;
+mod document;
 mod draws;
 mod forest;
 mod found;
@@ -11,10 +12,11 @@ mod page;
 mod row;
 mod significance;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod text;
 mod trade;
 
+pub use document::study_document;
 pub use found::{StudyCell, StudyResults, StudyRun, StudyTeacher};
 pub use null::{Coverage, NullDraw, NullExperiment};
 pub use page::study_page;

@@ -55,7 +55,8 @@ pub fn study_page(results: &StudyResults) -> String {
     page(&format!("{} · Limbeck study", results.name), &body)
 }
 
-fn title(rows: &[StudyRow<'_>], results: &StudyResults) -> String {
+/// What was found, in a sentence.
+pub(super) fn title(rows: &[StudyRow<'_>], results: &StudyResults) -> String {
     let of = |verdict| rows.iter().filter(|row| row.verdict() == verdict).count();
     let [better, worse] = [StudyVerdict::Better, StudyVerdict::Worse].map(of);
     let [done, all] = results.progress();
@@ -93,7 +94,8 @@ fn pairs(count: usize) -> String {
     }
 }
 
-fn sentences(results: &StudyResults, rows: &[StudyRow<'_>]) -> Vec<String> {
+/// What it rests on.
+pub(super) fn sentences(results: &StudyResults, rows: &[StudyRow<'_>]) -> Vec<String> {
     let mut said = Vec::new();
     if let (Some(best), Some(measure)) = (rows.first(), &results.measure)
         && let (Some(gain), Some([low, high])) = (best.gain, best.over_seeds)
@@ -129,7 +131,8 @@ fn sentences(results: &StudyResults, rows: &[StudyRow<'_>]) -> Vec<String> {
     said
 }
 
-fn cautions(results: &StudyResults, rows: &[StudyRow<'_>]) -> Vec<String> {
+/// What speaks against it.
+pub(super) fn cautions(results: &StudyResults, rows: &[StudyRow<'_>]) -> Vec<String> {
     let mut said = Vec::new();
     if results.seeds < 2 {
         said.push("One seed proves nothing: no gain here can be told from chance.".to_owned());
@@ -174,13 +177,11 @@ fn again(results: &StudyResults) -> Markup {
             h2 #again-title { "How it was made" }
             h3 { "All of it" }
             (command(&results.command))
-            h3 { "One training" }
-            p { "Each is a run of its own, with its recipe, its page and its weights." }
+            h3 { "One cell" }
+            p { "With its teacher and what it is compared with; the same kind of processor gives the same numbers." }
             details {
                 summary { "Commands" }
-                @for cell in &results.cells {
-                    @for run in &cell.runs { (command(&run.command)) }
-                }
+                @for cell in &results.cells { (command(&results.command_of(cell))) }
             }
             @if !results.environment.is_empty() {
                 h3 { "Machine" }

@@ -11,7 +11,6 @@ fn run(seed: u64, value: f64, seconds: f64) -> StudyRun {
         measures: BTreeMap::from([("top1".to_owned(), value), ("agreement".to_owned(), 80.0)]),
         curve: vec![value - 10.0, value - 2.0, value],
         seconds,
-        command: format!("limbeck distill --recipe runs/seed-{seed}/recipe.toml"),
         ..StudyRun::default()
     }
 }

@@ -52,6 +52,13 @@ pub struct TrainedTeacher {
     pub recipe: Recipe,
 }
 
+impl TrainedTeacher {
+    /// Whether `cell` learns from it.
+    pub fn teaches(&self, cell: &Cell) -> bool {
+        Some(&self.source) == cell.key.teacher.as_ref() && self.data == cell.key.data
+    }
+}
+
 /// What every cell begins with, and the lists.
 pub(super) struct Crossing<'a> {
     /// The recipe but for `[study]`.

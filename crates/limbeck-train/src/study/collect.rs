@@ -10,16 +10,18 @@ use limbeck_report::{
 use super::{Study, Training, resampling::two_level};
 use crate::{TrainError, run_folder};
 
-/// Reads the results of all finished runs in the study's folder `path`; `command` makes the study again.
+/// Reads the results of all finished runs in the study's folder `path`.
 ///
 /// # Errors
 /// Results of a later version, a file system that refuses. Runs that are not finished, or whose results are
 /// damaged, are left out: going on with the study makes them again.
-pub fn collect(study: &Study, path: &Path, command: &str) -> Result<StudyResults, TrainError> {
+pub fn collect(study: &Study, path: &Path) -> Result<StudyResults, TrainError> {
+    let name = name_of(path);
     let mut found = StudyResults {
-        name: name_of(path),
+        command: format!("limbeck study {name}/study.toml --out NEW_FOLDER"),
+        name,
         recipe: study.to_toml()?,
-        command: command.to_owned(),
+        task: study.task().to_string(),
         seeds: study.recipe().seeds,
         ..StudyResults::default()
     };
@@ -39,6 +41,7 @@ pub fn collect(study: &Study, path: &Path, command: &str) -> Result<StudyResults
             });
         }
     }
+    let mut classes: BTreeSet<Vec<String>> = BTreeSet::new();
     // Which images each training has right, by cell and seed.
     let mut right: Vec<Vec<(u64, Vec<bool>)>> = Vec::new();
     for (number, cell) in study.cells().iter().enumerate() {
@@ -70,11 +73,10 @@ pub fn collect(study: &Study, path: &Path, command: &str) -> Result<StudyResults
                 continue;
             };
             note(&mut found, &mut of_cell, &results);
+            classes.insert(results.data.classes.clone());
             warnings.extend(results.warnings.iter().cloned());
             answers.push((one.seed, bits(one)));
-            of_cell
-                .runs
-                .push(run_of(study, path, training, &results, one));
+            of_cell.runs.push(run_of(&results, one));
         }
         of_cell.warnings = warnings.into_iter().collect();
         right.push(answers);
@@ -89,6 +91,9 @@ pub fn collect(study: &Study, path: &Path, command: &str) -> Result<StudyResults
             (own.len() == other.len()).then(|| gains(own, other))
         });
         found.cells[number].over_both = two_level(&pairs.collect::<Vec<_>>());
+    }
+    if classes.len() == 1 {
+        found.classes = classes.pop_first().unwrap_or_default();
     }
     found.null = study.recipe().null.map(|seeds| null(&found, &right, seeds));
     Ok(found)
@@ -169,13 +174,7 @@ fn note(found: &mut StudyResults, cell: &mut StudyCell, results: &Results) {
     }
 }
 
-fn run_of(
-    study: &Study,
-    path: &Path,
-    training: Training,
-    results: &Results,
-    one: &SeedResult,
-) -> StudyRun {
+fn run_of(results: &Results, one: &SeedResult) -> StudyRun {
     let measures = one.test.measures.iter();
     let chosen = results
         .compared_by()
@@ -193,10 +192,6 @@ fn run_of(
         curve: curve.collect(),
         seconds: one.seconds,
         memory: one.memory,
-        command: format!(
-            "limbeck distill --recipe {}/recipe.toml",
-            study.folder_of(path, training).display()
-        ),
     }
 }
 

@@ -18,6 +18,8 @@ mod resampling;
 
 use std::path::{Path, PathBuf};
 
+use limbeck_methods::TaskKind;
+
 use self::cells::Crossing;
 pub use self::{
     cells::{Cell, CellKey, TrainedTeacher},
@@ -47,6 +49,8 @@ pub struct Study {
     compared_with: Vec<Option<usize>>,
     /// What is trained before any cell.
     teachers: Vec<TrainedTeacher>,
+    /// What is learnt.
+    task: TaskKind,
 }
 
 /// One training of a study.
@@ -93,6 +97,7 @@ impl Study {
         let mut asked = crossing.cells()?;
         cells::name(&mut asked)?;
         let mut refused = Vec::new();
+        let mut task = None;
         let mut teachers: Vec<TrainedTeacher> = Vec::new();
         let mut beside: Vec<Cell> = Vec::new();
         let mut with = Vec::new();
@@ -107,6 +112,13 @@ impl Study {
                     continue;
                 }
             };
+            let learnt = *task.get_or_insert(plan.task);
+            if plan.task != learnt {
+                return Err(TrainError::Setting(format!(
+                    "`{}` is about {}, other cells are about {learnt}; make a study of each",
+                    cell.name, plan.task
+                )));
+            }
             let baseline = plan.baseline_method()?;
             if baseline == cell.key.method {
                 if !beside.iter().any(|other| other.key == cell.key) {
@@ -140,18 +152,57 @@ impl Study {
         }
         cells::name(&mut cells)?;
         name_teachers(&mut teachers);
-        if cells.is_empty() {
+        let Some(task) = task else {
             let text = "the study has no cells; name some with study.methods (--method) and \
                         study.students (--student)";
             return Err(TrainError::Setting(text.to_owned()));
-        }
-        Ok(Self {
+        };
+        let mut all = Self {
             table,
             recipe: study,
             cells,
             compared_with,
             teachers,
-        })
+            task,
+        };
+        all.keep_asked_for()?;
+        Ok(all)
+    }
+
+    /// Leaves the cells that `study.cells` names, what they are compared with and the teachers that they need.
+    fn keep_asked_for(&mut self) -> Result<(), TrainError> {
+        let asked = &self.recipe.cells;
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let is_asked = |cell: usize| asked.contains(&self.cells[cell].name);
+        let is_cell = |name: &&String| self.cells.iter().any(|cell| cell.name == **name);
+        if let Some(unknown) = asked.iter().find(|name| !is_cell(name)) {
+            let names: Vec<&str> = self.cells.iter().map(|cell| cell.name.as_str()).collect();
+            return Err(TrainError::Setting(format!(
+                "study.cells (--cell): the study has no cell `{unknown}`; it has {}",
+                names.join(", ")
+            )));
+        }
+        let all = 0..self.cells.len();
+        let kept: Vec<usize> = (all.clone())
+            .filter(|&cell| {
+                let with = all
+                    .clone()
+                    .filter(|&other| self.compared_with[other] == Some(cell));
+                is_asked(cell) || with.into_iter().any(is_asked)
+            })
+            .collect();
+        let place_of = |cell: usize| kept.iter().position(|&kept| kept == cell);
+        let compared_with = kept.iter().map(|&cell| place_of(self.compared_with[cell]?));
+        self.compared_with = compared_with.collect();
+        let cells: Vec<Cell> = kept.iter().map(|&cell| self.cells[cell].clone()).collect();
+        self.cells = cells;
+        self.teachers.retain(|teacher| {
+            let mut cells = self.cells.iter();
+            cells.any(|cell| teacher.teaches(cell))
+        });
+        Ok(())
     }
 
     /// The study in the folder `path`; `None` where it is none.
@@ -211,6 +262,11 @@ impl Study {
         toml::to_string_pretty(&self.table).map_err(|error| TrainError::Setting(error.to_string()))
     }
 
+    /// What is learnt, of all cells.
+    pub fn task(&self) -> TaskKind {
+        self.task
+    }
+
     /// What is listed.
     pub fn recipe(&self) -> &StudyRecipe {
         &self.recipe
@@ -256,9 +312,7 @@ impl Study {
         let cell = &self.cells[training.cell];
         let mut recipe = cell.recipe.clone();
         recipe.train.seed += training.seed;
-        let teacher = self.teachers.iter().find(|teacher| {
-            Some(&teacher.source) == cell.key.teacher.as_ref() && teacher.data == cell.key.data
-        });
+        let teacher = self.teachers.iter().find(|teacher| teacher.teaches(cell));
         if let Some(teacher) = teacher {
             let folder = self.folder_of_teacher(path, teacher);
             recipe.teacher.source = Some(folder.to_string_lossy().into_owned());

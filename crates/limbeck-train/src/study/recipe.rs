@@ -31,6 +31,9 @@ pub struct StudyRecipe {
     /// seeds suffice for, two for each pair.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub null: Option<usize>,
+    /// Of all those cells these alone, by their names, and what they are compared with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<String>,
     /// Cells that are left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skip: Vec<Which>,
@@ -54,6 +57,7 @@ impl Default for StudyRecipe {
             epochs: Vec::new(),
             seeds: DEFAULT_SEEDS,
             null: None,
+            cells: Vec::new(),
             skip: Vec::new(),
             set: Vec::new(),
             teacher: toml::Table::new(),

@@ -279,7 +279,8 @@ pub struct DistillArguments {
     #[arg(long, value_name = "RUN|FILE")]
     pub teacher_backbone: Option<PathBuf>,
     /// Method (see `limbeck methods`); joined by + where one run adds the terms of several, with
-    /// commas where each gets a run of its own
+    /// commas where each gets a run of its own; auto: the one that the studies in docs/study speak for, with
+    /// such data and networks [default: auto, unless the recipe has a [method]]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub method: Vec<String>,
     /// Also train the same student on labels alone: same seeds, data order, weights and budget

@@ -41,6 +41,9 @@ pub struct StudyArguments {
     /// Trainings of each cell [default: 5]
     #[arg(long, value_name = "N")]
     pub seeds: Option<usize>,
+    /// Of all cells these alone, and what they are compared with (names as --dry-run says them)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub cell: Vec<String>,
     /// Images per step
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
@@ -97,7 +100,7 @@ pub fn parse_share(text: &str) -> Result<[usize; 2], String> {
 pub enum StudyCommand {
     /// Say how far a study is and what it has found
     Status(StudyFolder),
-    /// Write a study's page and tables from what is there
+    /// Write a study's page and tables from its runs, or from its results.json where the runs are not there
     Page(StudyFolder),
     /// Add methods, students or seeds to a study and go on; nothing is trained twice
     Add(AddArguments),

@@ -3,22 +3,25 @@
 use std::io::{Write, stdout};
 
 use limbeck::methods::{Group, METHODS, MethodEntry, TaskKind, entries};
+use limbeck::report::{self, EvidenceRow};
 use serde_json::{Value, json};
 
 use super::costs::Costs;
+use super::evidence;
 use crate::arguments::NamedArguments;
 
 /// Prints the list, or the page of one method.
 pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     let costs = Costs::read()?;
+    let evidence = evidence::rows()?;
     match &arguments.name {
         Some(name) => {
             let entries = entries(name)?;
             if arguments.json {
                 let all: Vec<Value> = entries
                     .iter()
-                    .map(|entry| describe(entry, &costs))
+                    .map(|entry| describe(entry, &costs, &evidence))
                     .collect();
                 match all.as_slice() {
                     [one] => writeln!(out, "{one:#}")?,
@@ -32,6 +35,17 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
                             Some(command) => format!("Trained by: {command}."),
                             None => format!("{}\n{}", served(entry), measured(entry, &costs)),
                         };
+                        let own: Vec<&EvidenceRow> = evidence
+                            .iter()
+                            .filter(|row| row.method == entry.id)
+                            .collect();
+                        let facts = match own.is_empty() {
+                            true => facts,
+                            false => format!(
+                                "## Measured\n{}\n{facts}",
+                                report::evidence_table(own, |_| None)
+                            ),
+                        };
                         format!("{}\n\n{facts}", entry.page())
                     })
                     .collect();
@@ -41,7 +55,7 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
         None if arguments.json => {
             let all: Vec<Value> = METHODS
                 .iter()
-                .map(|entry| describe(entry, &costs))
+                .map(|entry| describe(entry, &costs, &evidence))
                 .collect();
             writeln!(out, "{:#}", Value::Array(all))?;
         }
@@ -124,7 +138,8 @@ fn measured(entry: &MethodEntry, costs: &Costs) -> String {
     format!("Measured: {}.", cost.unwrap_or("not yet".to_owned()))
 }
 
-fn describe(entry: &MethodEntry, costs: &Costs) -> Value {
+fn describe(entry: &MethodEntry, costs: &Costs, evidence: &[EvidenceRow]) -> Value {
+    let own = evidence.iter().filter(|row| row.method == entry.id);
     json!({
         "name": entry.id,
         "title": title_of(entry),
@@ -136,6 +151,7 @@ fn describe(entry: &MethodEntry, costs: &Costs) -> Value {
         "joins": entry.joins(),
         "command": entry.command(),
         "cost": costs.of(entry.id),
+        "evidence": own.collect::<Vec<_>>(),
         "settings": (entry.defaults)(),
     })
 }

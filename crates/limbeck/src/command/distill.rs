@@ -1,9 +1,9 @@
 //! `limbeck distill`.
 
-use limbeck::train::continual::Continual;
+use limbeck::train::{continual::Continual, recipe::Recipe};
 
 use super::runs::{Flags, resolve, start};
-use super::{continual, series};
+use super::{continual, evidence, evidence::AUTO, series, threads};
 use crate::arguments::DistillArguments;
 use crate::exit::Usage;
 
@@ -31,7 +31,7 @@ pub fn run(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
                 let table = toml::Table::from_iter([("path".to_owned(), path)]);
                 flags.put("data", "target", Some(table));
             }
-            recipes.push(resolve(flags, &arguments.run, "--student")?);
+            recipes.push(settled(flags, arguments, quiet)?);
         }
     }
     let steps = recipes.iter().any(Continual::is_asked_for);
@@ -44,6 +44,30 @@ pub fn run(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
         1 => start(recipes.remove(0), &arguments.run, quiet),
         _ => series::start(recipes, &arguments.run, quiet),
     }
+}
+
+/// The recipe, with the method that the evidence supports where none is named.
+fn settled(mut flags: Flags, arguments: &DistillArguments, quiet: bool) -> anyhow::Result<Recipe> {
+    let run = &arguments.run;
+    let asked = flags.over(run.recipe.as_deref(), &run.set)?;
+    // Settings of a method are settings of one that is known.
+    if !asked.asks_for("method") {
+        flags.put("method", "name", Some(AUTO));
+    }
+    let recipe = resolve(flags.clone(), run, "--student")?;
+    if recipe.method.name != AUTO {
+        return Ok(recipe);
+    }
+    threads::set(recipe.train.threads)?;
+    let (recipe, why) = evidence::choose(|method| {
+        let mut named = flags.clone();
+        named.put("method", "name", Some(method));
+        resolve(named, run, "--student")
+    })?;
+    if !quiet {
+        eprintln!("method {why}; --method NAME takes another");
+    }
+    Ok(recipe)
 }
 
 /// The names of a list, or nothing once where there are none.

@@ -17,6 +17,7 @@ mod demo;
 mod distill;
 mod embed;
 mod eval;
+mod evidence;
 mod fewshot;
 mod inspect;
 mod interrupt;

@@ -47,7 +47,7 @@ pub fn go_on(
 }
 
 /// What was asked for by flags, as the tables of a recipe.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Flags(toml::Table);
 
 impl Flags {

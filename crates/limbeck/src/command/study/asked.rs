@@ -40,6 +40,7 @@ pub fn table(arguments: &StudyArguments) -> anyhow::Result<(toml::Table, String)
             arguments.student.is_empty(),
             texts(&arguments.student),
         ),
+        ("cells", arguments.cell.is_empty(), texts(&arguments.cell)),
         (
             "methods",
             arguments.method.is_empty(),

@@ -21,10 +21,13 @@ use limbeck::train::{
 
 use crate::arguments::{CarryArguments, ResumeArguments};
 use crate::command::{interrupt, runs, threads};
-use crate::exit::Interrupted;
+use crate::exit::{Interrupted, Usage};
 
 /// The page in a study's folder.
 pub const PAGE: &str = "study.html";
+
+/// All numbers that page and tables show.
+const RESULTS: &str = "results.json";
 
 /// How often page and tables are written meanwhile: all results are read for them.
 const BETWEEN_PAGES: Duration = Duration::from_secs(60);
@@ -36,14 +39,6 @@ const WAIT: Duration = Duration::from_millis(500);
 pub fn new_folder() -> anyhow::Result<PathBuf> {
     let wanted = Path::new("studies").join(format!("study-{}", run_folder::timestamp()));
     Ok(files::create_numbered_folder(&wanted)?)
-}
-
-/// What makes the study in `path` again.
-pub fn command_of(path: &Path) -> String {
-    format!(
-        "limbeck study {}/study.toml --out NEW_FOLDER",
-        path.display()
-    )
 }
 
 /// Goes on with a study.
@@ -292,19 +287,47 @@ pub fn write(study: &Study, path: &Path) -> anyhow::Result<StudyResults> {
     let lock =
         File::create(&lock).with_context(|| format!("`{}` cannot be written", lock.display()))?;
     lock.lock().context("the study's folder cannot be locked")?;
-    let found = collect(study, path, &command_of(path))?;
+    let found = collect(study, path)?;
+    let json = serde_json::to_string_pretty(&found)?;
+    write_file(&path.join(RESULTS), &json)?;
+    write_tables(&found, path)?;
+    Ok(found)
+}
+
+/// Writes page and tables of a study whose runs are elsewhere from its results alone, to the same bytes; `None`
+/// where there are runs, or no results.
+pub fn write_again(path: &Path) -> anyhow::Result<Option<StudyResults>> {
+    let file = path.join(RESULTS);
+    if path.join("runs").exists() || !file.is_file() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("`{}` cannot be read", file.display()))?;
+    let found = serde_json::from_str(&text).map_err(|error| {
+        Usage(format!(
+            "`{}` has no results of a study that this program reads: {error}",
+            file.display()
+        ))
+    })?;
+    write_tables(&found, path)?;
+    Ok(Some(found))
+}
+
+fn write_tables(found: &StudyResults, path: &Path) -> anyhow::Result<()> {
     let files = [
-        ("results.json", serde_json::to_string_pretty(&found)?),
-        ("results.csv", report::study_csv(&found)),
-        ("results.md", report::study_markdown(&found)),
-        (PAGE, report::study_page(&found)),
+        ("results.csv", report::study_csv(found)),
+        ("results.md", report::study_document(found)),
+        (PAGE, report::study_page(found)),
     ];
     for (name, text) in files {
-        let file = path.join(name);
-        files::write_whole(&file, text.as_bytes())
-            .with_context(|| format!("`{}` cannot be written", file.display()))?;
+        write_file(&path.join(name), &text)?;
     }
-    Ok(found)
+    Ok(())
+}
+
+fn write_file(file: &Path, text: &str) -> anyhow::Result<()> {
+    files::write_whole(file, text.as_bytes())
+        .with_context(|| format!("`{}` cannot be written", file.display()))
 }
 
 /// Prints what was found.

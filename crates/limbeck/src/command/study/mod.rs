@@ -67,7 +67,7 @@ fn open(path: &Path, stock: &mut Stock) -> anyhow::Result<Study> {
 fn status(folder: &StudyFolder) -> anyhow::Result<()> {
     let study = open(&folder.study, &mut Stock::new())?;
     let path = std::path::absolute(&folder.study)?;
-    let found = collect(&study, &path, &carry::command_of(&path))?;
+    let found = collect(&study, &path)?;
     match folder.json {
         true => carry::print_json(&found),
         false => {
@@ -78,8 +78,13 @@ fn status(folder: &StudyFolder) -> anyhow::Result<()> {
 }
 
 fn page(folder: &StudyFolder, quiet: bool) -> anyhow::Result<()> {
-    let study = open(&folder.study, &mut Stock::new())?;
-    let found = carry::write(&study, &folder.study)?;
+    let found = match carry::write_again(&folder.study)? {
+        Some(found) => found,
+        None => {
+            let study = open(&folder.study, &mut Stock::new())?;
+            carry::write(&study, &folder.study)?
+        }
+    };
     if !quiet {
         eprintln!("page: {}", folder.study.join(carry::PAGE).display());
     }

@@ -1,0 +1,141 @@
+//! What the studies in `docs/study` have found: rows for the pages of methods, and the method where
+//! none is named.
+
+use limbeck::methods::BASELINE;
+use limbeck::report::EvidenceRow;
+use limbeck::train::{
+    TrainError,
+    experiment::{Plan, Stock},
+    recipe::Recipe,
+};
+
+/// Generated from their `results.json`.
+const ROWS: &str = include_str!("evidence.json");
+
+/// Asks for the method that the evidence supports.
+pub const AUTO: &str = "auto";
+
+/// The method that nothing speaks for but its age and its few needs: it works for any two networks that
+/// tell the same classes apart.
+const PLAINEST: &str = "kd";
+
+/// All rows, study by study, the largest gain first.
+pub fn rows() -> anyhow::Result<Vec<EvidenceRow>> {
+    Ok(serde_json::from_str(ROWS)?)
+}
+
+/// The recipe with the method that the evidence supports, and why, in a sentence. `named` gives the recipe with
+/// a method's name in it.
+///
+/// Methods are tried that a study of the same task has settled to be better than their baseline: those of the
+/// study whose number of training images is nearest first, then by the lower end of the gain's interval. Where
+/// there is a teacher, only those that learn from one. The first that can be used with this data, teacher and
+/// student is chosen.
+///
+/// # Errors
+/// A recipe that cannot run with the plainest method either.
+pub fn choose(named: impl Fn(&str) -> anyhow::Result<Recipe>) -> anyhow::Result<(Recipe, String)> {
+    let mut stock = Stock::new();
+    let has_teacher = named(BASELINE)?.teacher.source.is_some();
+    let plain = named(if has_teacher { PLAINEST } else { BASELINE })?;
+    let plan = match Plan::of(plain, &mut stock) {
+        Ok(plan) => plan,
+        // What is asked for without a teacher is told by what lacks one.
+        Err(_) if !has_teacher => Plan::of(named(PLAINEST)?, &mut stock)?,
+        Err(error) => return Err(error.into()),
+    };
+    let images = plan.dataset.train.len();
+    for row in ranked(rows()?, &plan.task.to_string(), images, has_teacher) {
+        let recipe = named(&row.method)?;
+        let usable: Result<Plan, TrainError> = Plan::of(recipe.clone(), &mut stock);
+        if usable.is_ok() {
+            return Ok((recipe, format!("{}: {}", row.method, row.in_words())));
+        }
+    }
+    let why = format!(
+        "{PLAINEST}: no study has settled a method for {} that fits these networks",
+        plan.task
+    );
+    Ok((named(PLAINEST)?, why))
+}
+
+/// The rows that speak for a method, the one to try first in front.
+fn ranked(
+    rows: Vec<EvidenceRow>,
+    task: &str,
+    images: usize,
+    has_teacher: bool,
+) -> Vec<EvidenceRow> {
+    let mut rows: Vec<EvidenceRow> = rows
+        .into_iter()
+        .filter(|row| row.task == task && row.is_better() && row.beside == BASELINE)
+        .filter(|row| row.teacher.is_some() == has_teacher)
+        .collect();
+    let distance = |row: &EvidenceRow| {
+        ((row.images.max(1) as f64) / images.max(1) as f64)
+            .ln()
+            .abs()
+    };
+    let low = |row: &EvidenceRow| row.over_seeds.map_or(f64::NEG_INFINITY, |[low, _]| low);
+    rows.sort_by(|a, b| {
+        let nearer = distance(a).total_cmp(&distance(b));
+        nearer.then(low(b).total_cmp(&low(a)))
+    });
+    let mut known = Vec::new();
+    rows.retain(|row| {
+        let is_new = !known.contains(&row.method);
+        known.push(row.method.clone());
+        is_new
+    });
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use limbeck::methods::entries;
+
+    use super::*;
+
+    fn row(study: &str, method: &str, images: usize, low: f64, verdict: &str) -> EvidenceRow {
+        EvidenceRow {
+            study: study.to_owned(),
+            task: "classification".to_owned(),
+            method: method.to_owned(),
+            teacher: Some("resnet20".to_owned()),
+            images,
+            beside: BASELINE.to_owned(),
+            over_seeds: Some([low, low + 1.0]),
+            verdict: verdict.to_owned(),
+            ..EvidenceRow::default()
+        }
+    }
+
+    #[test]
+    fn the_nearest_study_comes_first_and_what_is_not_settled_nowhere() {
+        let mut alone = row("few", "byot", 2000, 9.0, "better");
+        alone.teacher = None;
+        let rows = vec![
+            row("many", "at", 50_000, 3.0, "better"),
+            row("few", "kd", 2000, 1.0, "better"),
+            row("few", "dkd", 2000, 2.0, "better"),
+            row("few", "crd", 2000, 0.5, "not settled"),
+            row("many", "kd", 50_000, 0.5, "better"),
+            alone,
+        ];
+        let order = |images, task: &str, has_teacher| -> Vec<String> {
+            let ranked = ranked(rows.clone(), task, images, has_teacher);
+            ranked.into_iter().map(|row| row.method).collect()
+        };
+        assert_eq!(order(1000, "classification", true), ["dkd", "kd", "at"]);
+        assert_eq!(order(40_000, "classification", true), ["at", "kd", "dkd"]);
+        assert_eq!(order(1000, "classification", false), ["byot"]);
+        assert!(order(1000, "detection", true).is_empty());
+    }
+
+    #[test]
+    fn every_row_is_of_a_method() {
+        for row in rows().unwrap() {
+            assert!(entries(&row.method).is_ok(), "{}", row.method);
+        }
+    }
+}
