@@ -74,6 +74,6 @@ pub use statistics::{interval95, mean};
 pub use study::{
     Coverage, NullDraw, NullExperiment, StudyCell, StudyResults, StudyRow, StudyRun, StudyTeacher,
     StudyVerdict, detectable, holm, p_value, study_csv, study_document, study_markdown, study_page,
-    study_rows, study_status, what_seeds_show,
+    study_rows, study_status, what_seeds_show, widest_interval,
 };
 pub use version::{VERSION, Version};

@@ -15,6 +15,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use limbeck_data::{Augment, Dataset};
 use limbeck_nn::{Network, weights::SegmentationFacts};
@@ -94,7 +95,15 @@ impl RunFolder {
     fn lock(path: PathBuf) -> Result<Self, TrainError> {
         let file = path.join(LOCK);
         let lock = File::create(&file).map_err(TrainError::io(&file))?;
-        match lock.try_lock() {
+        let mut taken = lock.try_lock();
+        for _ in 0..LOOKS {
+            if !matches!(taken, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            std::thread::sleep(LOOK);
+            taken = lock.try_lock();
+        }
+        match taken {
             Ok(()) => Ok(Self { path, _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(TrainError::RunFolder {
                 path,
@@ -273,6 +282,11 @@ pub fn is_taken(path: &Path) -> bool {
         |entry: Result<std::fs::DirEntry, _>| entry.is_ok_and(|it| it.file_name() == LOCK);
     path.exists() && !std::fs::read_dir(path).is_ok_and(|mut entries| entries.all(is_lock))
 }
+
+/// Who only looks whether a run is busy ([`is_busy`]) has its lock for a moment: it is taken to be busy after so many
+/// attempts, so far apart.
+const LOOKS: usize = 20;
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Whether a process is working in the run's folder `path`.
 pub fn is_busy(path: &Path) -> bool {

@@ -134,30 +134,53 @@ fn methods_are_paired_with_baselines_by_seed_and_the_page_says_what_they_are_wor
     }
 }
 
+/// Times that a share is killed in [`shares_that_are_killed_at_random_find_what_an_undisturbed_study_finds`].
+const KILLS: usize = 20;
+
 #[test]
-fn shares_that_are_killed_and_gone_on_with_find_what_an_undisturbed_study_finds() {
+fn shares_that_are_killed_at_random_find_what_an_undisturbed_study_finds() {
     let place = Place::new();
-    place.succeed(&study(&["--out", "whole"]));
-    let share = |number: usize| format!("{number}/3");
+    let study = |more: &[&str]| {
+        let mut command = place.command(&["study", "shapes:120", "--teacher", "resnet14"]);
+        command.args([
+            "--student",
+            "resnet8,wrn_16_1",
+            "--method",
+            "kd,at,rkd,tfkd",
+        ]);
+        command.args(["--seeds", "3", "--epochs", "1", "--batch", "20"]);
+        command.args(["--threads", "1", "--quiet"]).args(more);
+        command
+    };
+    assert!(study(&["--out", "whole"]).status().unwrap().success());
     let begin = |number: usize| -> Child {
-        let share = share(number);
-        place
-            .command(&study(&["--out", "shared", "--shard", &share]))
+        let share = format!("{}/3", number + 1);
+        study(&["--out", "shared", "--shard", &share])
             .spawn()
             .unwrap()
     };
-    // Each process is stopped at other moments: in the teacher, between runs, in a run.
-    for round in 0..4 {
-        let mut children: Vec<Child> = (1..=3).map(begin).collect();
-        for (number, child) in children.iter_mut().enumerate() {
-            std::thread::sleep(Duration::from_millis(
-                120 + 170 * round + 90 * number as u64,
-            ));
+    // Three go on at once; one of them is killed every half second or so and begun again: while it plans, in the
+    // teacher, in a run, between runs.
+    let mut children = [0, 1, 2].map(begin);
+    let mut chance = 1u64;
+    let mut draw = |below: u64| {
+        chance = chance
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (chance >> 33) % below
+    };
+    let mut kills = 0;
+    while kills < KILLS {
+        std::thread::sleep(Duration::from_millis(100 + draw(800)));
+        let number = draw(3) as usize;
+        let child = &mut children[number];
+        if child.try_wait().unwrap().is_none() {
             child.kill().unwrap();
             child.wait().unwrap();
+            kills += 1;
         }
+        children[number] = begin(number);
     }
-    let children: Vec<Child> = (1..=3).map(begin).collect();
     for child in children {
         let output = child.wait_with_output().unwrap();
         assert!(
@@ -167,10 +190,54 @@ fn shares_that_are_killed_and_gone_on_with_find_what_an_undisturbed_study_finds(
         );
     }
     place.succeed(&["study", "page", "shared", "--quiet"]);
-    assert_eq!(
-        measures(&results(&place, "shared")),
-        measures(&results(&place, "whole"))
-    );
+    let [shared, whole] = ["shared", "whole"].map(|folder| measures(&results(&place, folder)));
+    assert_eq!(whole.len(), 30);
+    assert_eq!(shared, whole);
+}
+
+#[test]
+fn seeds_are_added_until_intervals_are_as_narrow_as_was_asked_for() {
+    let place = Place::new();
+    let seeds = |folder: &str| -> Vec<usize> {
+        let found = results(&place, folder);
+        let cells = found["cells"].as_array().unwrap().iter();
+        cells
+            .map(|cell| cell["runs"].as_array().unwrap().len())
+            .collect()
+    };
+    let with = |more: &[&'static str]| study(&[&["--precision"], more].concat());
+    place.succeed(&with(&["1000", "--out", "wide"]));
+    assert_eq!(seeds("wide"), [2, 2, 2]);
+    // Shares wait for each other before they decide.
+    let shares: Vec<Child> = ["1/2", "2/2"]
+        .iter()
+        .map(|share| {
+            let arguments = [
+                "0.01",
+                "--most-seeds",
+                "4",
+                "--out",
+                "narrow",
+                "--shard",
+                share,
+            ];
+            place.command(&with(&arguments)).spawn().unwrap()
+        })
+        .collect();
+    for mut share in shares {
+        assert!(share.wait().unwrap().success());
+    }
+    place.succeed(&["resume", "narrow", "--threads", "1", "--quiet"]);
+    assert_eq!(seeds("narrow"), [4, 4, 4]);
+    let asked = String::from_utf8(bytes(&place.path("narrow/study.toml"))).unwrap();
+    assert!(asked.contains("seeds = 2\n"), "{asked}");
+    for (arguments, word) in [
+        (&["0"][..], "half width"),
+        (&["0.5", "--most-seeds", "1"], "most_seeds"),
+        (&["0.5", "--set", "study.seeds=1"], "no interval"),
+    ] {
+        place.fail(&study(&[&["--precision"], arguments].concat()), 2, &[word]);
+    }
 }
 
 #[test]

@@ -20,6 +20,6 @@ pub use document::study_document;
 pub use found::{StudyCell, StudyResults, StudyRun, StudyTeacher};
 pub use null::{Coverage, NullDraw, NullExperiment};
 pub use page::study_page;
-pub use row::{StudyRow, StudyVerdict, study_rows};
+pub use row::{StudyRow, StudyVerdict, study_rows, widest_interval};
 pub use significance::{detectable, holm, p_value};
 pub use text::{study_csv, study_markdown, study_status, what_seeds_show};

@@ -108,6 +108,20 @@ pub fn study_rows(results: &StudyResults) -> Vec<StudyRow<'_>> {
     rows
 }
 
+/// How far the widest 95 % interval over seeds reaches to either side of its mean; `None` where a row has no
+/// interval, or there is no row.
+pub fn widest_interval(results: &StudyResults) -> Option<f64> {
+    let rows = study_rows(results);
+    let reach = rows.iter().map(|row| {
+        let [low, high] = row.over_seeds?;
+        Some((high - low) / 2.0)
+    });
+    reach
+        .collect::<Option<Vec<f64>>>()?
+        .into_iter()
+        .reduce(f64::max)
+}
+
 fn row<'a>(cell: &'a StudyCell, beside: &'a StudyCell, measure: &Measure) -> StudyRow<'a> {
     let values = |of: &StudyCell| -> Vec<f64> {
         of.runs.iter().map(|run| run.value(&measure.name)).collect()
@@ -172,6 +186,12 @@ mod tests {
         // One seed alone.
         assert_eq!(rows[1].verdict(), StudyVerdict::Unknown);
         assert_eq!(rows[2].verdict(), StudyVerdict::Open);
+        // One row has no interval.
+        assert_eq!(widest_interval(&results), None);
+        let mut without = results.clone();
+        without.cells.retain(|cell| cell.method != "at");
+        let [low, high] = rows[2].over_seeds.unwrap();
+        assert_eq!(widest_interval(&without), Some((high - low) / 2.0));
         // Two p-values are looked at together.
         let p = kd.p_value.unwrap();
         assert_eq!(kd.corrected, Some(2.0 * p));

@@ -22,7 +22,7 @@ pub fn collect(study: &Study, path: &Path) -> Result<StudyResults, TrainError> {
         name,
         recipe: study.to_toml()?,
         task: study.task().to_string(),
-        seeds: study.recipe().seeds,
+        seeds: study.seeds(),
         ..StudyResults::default()
     };
     for teacher in study.teachers() {
@@ -58,7 +58,7 @@ pub fn collect(study: &Study, path: &Path) -> Result<StudyResults, TrainError> {
         };
         let mut warnings = BTreeSet::new();
         let mut answers = Vec::new();
-        for seed in 0..study.recipe().seeds as u64 {
+        for seed in 0..study.seeds() as u64 {
             let training = Training { cell: number, seed };
             let folder = study.folder_of(path, training);
             let Some(results) = run_folder::finished(&folder)? else {

@@ -43,6 +43,8 @@ pub struct Study {
     /// What was asked for, `[study]` and all.
     table: toml::Table,
     recipe: StudyRecipe,
+    /// Trainings of each cell: as many as were asked for, and those that were added for their precision.
+    seeds: usize,
     /// Those that methods are compared with first.
     cells: Vec<Cell>,
     /// For each cell, the one that it is compared with; `None` of those that others are compared with.
@@ -85,9 +87,8 @@ impl Study {
         let study: StudyRecipe = study.try_into().map_err(|error: toml::de::Error| {
             TrainError::Setting(format!("{origin}: [study]: {}", error.message()))
         })?;
-        if study.seeds == 0 {
-            let text = "study.seeds is 0; give 3 or more, 1 proves nothing".to_owned();
-            return Err(TrainError::Setting(text));
+        if let Some(mistake) = study.mistake() {
+            return Err(TrainError::Setting(mistake));
         }
         let crossing = Crossing {
             base: &base,
@@ -158,6 +159,7 @@ impl Study {
             return Err(TrainError::Setting(text.to_owned()));
         };
         let mut all = Self {
+            seeds: study.seeds,
             table,
             recipe: study,
             cells,
@@ -215,7 +217,32 @@ impl Study {
             return Ok(None);
         }
         let table = read(&file)?;
-        Self::of(table, &file.display().to_string(), stock).map(Some)
+        let mut study = Self::of(table, &file.display().to_string(), stock)?;
+        study.take_in_seeds(path);
+        Ok(Some(study))
+    }
+
+    /// Takes in the seeds that the study in the folder `path` has been given for its precision.
+    pub fn take_in_seeds(&mut self, path: &Path) {
+        if self.recipe.precision.is_none() {
+            return;
+        }
+        while self.seeds < self.recipe.most_seeds && self.has_begun(path, self.seeds as u64) {
+            self.seeds += 1;
+        }
+    }
+
+    /// Whether a training with that seed, counted from 0, has begun.
+    fn has_begun(&self, path: &Path, seed: u64) -> bool {
+        let mut cells = 0..self.cells.len();
+        cells.any(|cell| self.folder_of(path, Training { cell, seed }).exists())
+    }
+
+    /// Adds a seed to every cell; false where there are as many as may be.
+    pub fn add_seed(&mut self) -> bool {
+        let adds = self.seeds < self.recipe.most_seeds;
+        self.seeds += usize::from(adds);
+        adds
     }
 
     /// Makes the folder `path` with the study's recipe in it; one that has the same recipe is gone on with.
@@ -262,6 +289,11 @@ impl Study {
         toml::to_string_pretty(&self.table).map_err(|error| TrainError::Setting(error.to_string()))
     }
 
+    /// Trainings of each cell.
+    pub fn seeds(&self) -> usize {
+        self.seeds
+    }
+
     /// What is learnt, of all cells.
     pub fn task(&self) -> TaskKind {
         self.task
@@ -290,7 +322,7 @@ impl Study {
     /// All trainings, seed by seed, so that what is done is balanced at any moment.
     pub fn trainings(&self) -> impl Iterator<Item = Training> {
         let cells = self.cells.len();
-        let seeds = self.recipe.seeds as u64;
+        let seeds = self.seeds as u64;
         (0..seeds).flat_map(move |seed| (0..cells).map(move |cell| Training { cell, seed }))
     }
 

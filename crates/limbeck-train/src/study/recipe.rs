@@ -25,8 +25,15 @@ pub struct StudyRecipe {
     /// Budgets, as `train.epochs`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub epochs: Vec<usize>,
-    /// Trainings of each cell, from `train.seed` on.
+    /// Trainings of each cell, from `train.seed` on; the least of them where there is a `precision`.
     pub seeds: usize,
+    /// Half width, in the unit of what networks are compared by, that the 95 % interval of every gain over seeds
+    /// is to have: seeds are added to all cells alike until it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<f64>,
+    /// Seeds that are not gone beyond for that.
+    #[serde(skip_serializing_if = "is_default_most")]
+    pub most_seeds: usize,
     /// Makes the study the null experiment: pairs of trainings in each draw. As many draws are made as the
     /// seeds suffice for, two for each pair.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +63,8 @@ impl Default for StudyRecipe {
             shots: Vec::new(),
             epochs: Vec::new(),
             seeds: DEFAULT_SEEDS,
+            precision: None,
+            most_seeds: DEFAULT_MOST_SEEDS,
             null: None,
             cells: Vec::new(),
             skip: Vec::new(),
@@ -67,6 +76,47 @@ impl Default for StudyRecipe {
 
 /// With five seeds a gain of 1.7 standard deviations shows four times in five; with three it takes 3.3.
 const DEFAULT_SEEDS: usize = 5;
+
+/// With thirty seeds an interval is a third as wide as with five: more are seldom paid for.
+const DEFAULT_MOST_SEEDS: usize = 30;
+
+fn is_default_most(seeds: &usize) -> bool {
+    *seeds == DEFAULT_MOST_SEEDS
+}
+
+impl StudyRecipe {
+    /// What no study can be, in a sentence.
+    pub(super) fn mistake(&self) -> Option<String> {
+        if self.seeds == 0 {
+            return Some("study.seeds is 0; give 3 or more, 1 proves nothing".to_owned());
+        }
+        let precision = self.precision?;
+        if !precision.is_finite() || precision <= 0.0 {
+            return Some(format!(
+                "study.precision (--precision) is {precision}; give the half width that intervals are to have, such as \
+                 0.5 points"
+            ));
+        }
+        if self.seeds < 2 {
+            return Some(
+                "one seed has no interval; with study.precision give study.seeds 3 or more"
+                    .to_owned(),
+            );
+        }
+        if self.null.is_some() {
+            return Some(
+                "the null experiment has as many draws as it has; leave study.precision out"
+                    .to_owned(),
+            );
+        }
+        (self.most_seeds < self.seeds).then(|| {
+            format!(
+                "study.most_seeds (--most-seeds) is {}, less than the {} of study.seeds",
+                self.most_seeds, self.seeds
+            )
+        })
+    }
+}
 
 /// Some of the cells: those that agree in all that is given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

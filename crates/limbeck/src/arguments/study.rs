@@ -41,6 +41,13 @@ pub struct StudyArguments {
     /// Trainings of each cell [default: 5]
     #[arg(long, value_name = "N")]
     pub seeds: Option<usize>,
+    /// Add seeds to all cells until the 95 % interval of every gain reaches no farther than P points to
+    /// either side
+    #[arg(long, value_name = "P", conflicts_with = "null")]
+    pub precision: Option<f64>,
+    /// Seeds that --precision does not go beyond [default: 30]
+    #[arg(long, value_name = "N", requires = "precision")]
+    pub most_seeds: Option<usize>,
     /// Of all cells these alone, and what they are compared with (names as --dry-run says them)
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub cell: Vec<String>,

@@ -65,6 +65,7 @@ pub fn table(arguments: &StudyArguments) -> anyhow::Result<(toml::Table, String)
     let number = |number: usize| toml::Value::from(number as i64);
     let single = [
         (["study", "seeds"], arguments.seeds),
+        (["study", "most_seeds"], arguments.most_seeds),
         (["data", "batch"], arguments.batch),
         (["data", "limit"], arguments.limit),
     ];
@@ -72,6 +73,9 @@ pub fn table(arguments: &StudyArguments) -> anyhow::Result<(toml::Table, String)
         if let Some(value) = value {
             put(&mut table, &key, number(value))?;
         }
+    }
+    if let Some(precision) = arguments.precision {
+        put(&mut table, &["study", "precision"], precision.into())?;
     }
     if let Some(null) = arguments.null {
         if null < 2 || arguments.draws == 0 {

@@ -19,6 +19,7 @@ use limbeck::train::{
     study::{Study, Training, collect},
 };
 
+use super::precision;
 use crate::arguments::{CarryArguments, ResumeArguments};
 use crate::command::{interrupt, runs, threads};
 use crate::exit::{Interrupted, Usage};
@@ -33,7 +34,7 @@ const RESULTS: &str = "results.json";
 const BETWEEN_PAGES: Duration = Duration::from_secs(60);
 
 /// How often a process that waits for another one looks.
-const WAIT: Duration = Duration::from_millis(500);
+pub const WAIT: Duration = Duration::from_millis(500);
 
 /// A new folder in `studies/`, named after the time.
 pub fn new_folder() -> anyhow::Result<PathBuf> {
@@ -92,36 +93,17 @@ pub fn carry_out(
             anyhow::bail!("{name} failed, and nothing can be learnt from it: {reason}");
         }
     }
-    let [share, shares] = arguments.shard.unwrap_or([1, 1]);
-    let all: Vec<Training> = study.trainings().collect();
-    let own = all
-        .iter()
-        .enumerate()
-        .filter(|(place, _)| place % shares == share - 1);
-    let own: Vec<(usize, Training)> = own.map(|(place, training)| (place, *training)).collect();
-    let mut written = Instant::now();
-    for (place, training) in own {
-        if written.elapsed() > BETWEEN_PAGES {
-            write(study, path)?;
-            written = Instant::now();
-        }
-        let folder = study.folder_of(path, training);
-        let recipe = study.recipe_of(path, training);
-        let name = format!(
-            "[{}/{}] {} seed {}",
-            place + 1,
-            all.len(),
-            study.cells()[training.cell].name,
-            recipe.train.seed
-        );
-        if let Ended::Failed(reason) =
-            work.run(&folder, &name, &recipe, training.seed == 0, stock)?
-        {
-            eprintln!("{name} failed: {reason}");
-            failed.push(name);
+    let mut study = study.clone();
+    study.take_in_seeds(path);
+    let mut from = 0;
+    loop {
+        failed.extend(work.train_share(&study, from, stock)?);
+        from = study.seeds();
+        if !precision::goes_on(&mut study, &work)? {
+            break;
         }
     }
-    let found = write(study, path)?;
+    let found = write(&study, path)?;
     if !quiet {
         eprint!("\n{}", report::study_status(&found));
         eprintln!("page: {}", path.join(PAGE).display());
@@ -139,14 +121,62 @@ pub fn carry_out(
 }
 
 /// What all runs of a process have in common.
-struct Work<'a> {
-    path: &'a Path,
-    quiet: bool,
+pub struct Work<'a> {
+    /// Folder of the study.
+    pub path: &'a Path,
+    /// Whether nothing is said.
+    pub quiet: bool,
     interrupt: &'a AtomicBool,
     share: Option<[usize; 2]>,
 }
 
 impl Work<'_> {
+    /// Trains what is left of the share, from the seed `from` on, and gives the names of those that failed.
+    fn train_share(
+        &self,
+        study: &Study,
+        from: usize,
+        stock: &mut Stock,
+    ) -> anyhow::Result<Vec<String>> {
+        let [share, shares] = self.share.unwrap_or([1, 1]);
+        let all: Vec<Training> = study.trainings().collect();
+        let own = (all.iter().enumerate()).filter(|(place, training)| {
+            training.seed as usize >= from && place % shares == share - 1
+        });
+        let mut failed = Vec::new();
+        let mut written = Instant::now();
+        for (place, &training) in own {
+            if written.elapsed() > BETWEEN_PAGES {
+                write(study, self.path)?;
+                written = Instant::now();
+            }
+            let folder = study.folder_of(self.path, training);
+            let recipe = study.recipe_of(self.path, training);
+            let name = format!(
+                "[{}/{}] {} seed {}",
+                place + 1,
+                all.len(),
+                study.cells()[training.cell].name,
+                recipe.train.seed
+            );
+            if let Ended::Failed(reason) =
+                self.run(&folder, &name, &recipe, training.seed == 0, stock)?
+            {
+                eprintln!("{name} failed: {reason}");
+                failed.push(name);
+            }
+        }
+        Ok(failed)
+    }
+
+    /// Stops where that was asked for.
+    pub fn check(&self) -> anyhow::Result<()> {
+        match self.interrupt.load(Ordering::Relaxed) {
+            true => Err(self.interrupted()),
+            false => Ok(()),
+        }
+    }
+
     /// Sees to it that a run is done: by this process, or by another one that works on it.
     fn run(
         &self,
@@ -161,9 +191,7 @@ impl Work<'_> {
             if run_folder::finished(path)?.is_some() {
                 return Ok(Ended::Done);
             }
-            if self.interrupt.load(Ordering::Relaxed) {
-                return Err(self.interrupted());
-            }
+            self.check()?;
             let folder = match RunFolder::create_or_open(path, recipe) {
                 Ok(folder) => folder,
                 Err(error) => {

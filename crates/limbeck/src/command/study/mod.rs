@@ -3,6 +3,7 @@
 mod asked;
 mod carry;
 mod plan;
+mod precision;
 mod script;
 
 use std::path::Path;
