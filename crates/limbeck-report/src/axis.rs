@@ -57,8 +57,25 @@ impl Axis {
     /// Like [`Axis::covering`], on a logarithmic scale where all values are positive and the
     /// largest is more than thirty times the smallest.
     pub fn covering_magnitudes(values: &[f64], ticks: usize) -> Option<Self> {
+        Self::covering_beyond(30.0, values, ticks, &[&[1.0, 3.0]])
+    }
+
+    /// Like [`Axis::covering`], on a logarithmic scale where all values are positive and the
+    /// largest is more than eight times the smallest: for what is said in multiples.
+    pub fn covering_multiples(values: &[f64], ticks: usize) -> Option<Self> {
+        Self::covering_beyond(8.0, values, ticks, &[&[1.0, 2.0, 5.0], &[1.0, 3.0]])
+    }
+
+    /// On a logarithmic scale where the largest is more than `ratio` times the smallest, labelled at the
+    /// first of `factors` times powers of ten that give few enough labels, else at powers of ten.
+    fn covering_beyond(
+        ratio: f64,
+        values: &[f64],
+        ticks: usize,
+        factors: &[&[f64]],
+    ) -> Option<Self> {
         let (low, high) = extent(values.iter().copied())?;
-        if low <= 0.0 || high / low < 30.0 {
+        if low <= 0.0 || high / low < ratio {
             return Self::covering(values.iter().copied(), ticks);
         }
         let (from, to) = (low.log10() - 0.05, high.log10() + 0.05);
@@ -71,12 +88,15 @@ impl Axis {
                 .map(|value| (value.log10(), short(value)))
                 .collect()
         };
-        let mut marks = labelled(&[1.0, 3.0]);
-        if marks.len() > ticks + 2 {
-            marks = labelled(&[1.0]);
+        let few = factors
+            .iter()
+            .map(|factors| labelled(factors))
+            .find(|marks| marks.len() <= ticks + 2);
+        let marks = few.unwrap_or_else(|| {
+            let marks = labelled(&[1.0]);
             let every = marks.len().div_ceil(ticks.max(1));
-            marks = marks.into_iter().step_by(every).collect();
-        }
+            marks.into_iter().step_by(every).collect()
+        });
         Some(Self {
             range: (from, to),
             ticks: marks,
@@ -109,6 +129,15 @@ impl Axis {
         } else {
             Some(value)
         }
+    }
+
+    /// The values at the first and the last end.
+    pub fn ends(&self) -> (f64, f64) {
+        let value = |place: f64| match self.logarithmic {
+            true => 10f64.powf(place),
+            false => place,
+        };
+        (value(self.range.0), value(self.range.1))
     }
 
     fn linear(low: f64, high: f64, ticks: usize, smallest_step: f64) -> Self {
@@ -216,6 +245,10 @@ mod tests {
         assert_eq!(axis.place(0.0), None);
         assert_eq!(labels(&axis), ["0.03", "0.1", "0.3", "1", "3", "10"]);
         let narrow = Axis::covering_magnitudes(&[0.5, 9.0], 5).unwrap();
+        assert_eq!(narrow.place(5.0), Some(5.0));
+        let multiples = Axis::covering_multiples(&[0.9, 12.0], 5).unwrap();
+        assert_eq!(labels(&multiples), ["1", "2", "5", "10"]);
+        let narrow = Axis::covering_multiples(&[1.0, 7.9], 5).unwrap();
         assert_eq!(narrow.place(5.0), Some(5.0));
     }
 }

@@ -6,14 +6,18 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::Axis;
+pub use super::ink::Ink;
 use super::segments::segments;
 
 /// Units of the drawing per CSS pixel: plotters rounds to whole units, curves need finer ones.
-const UNITS: i32 = 8;
+pub const UNITS: i32 = 8;
 /// Height of letters, in CSS pixels.
-const LETTERS: f64 = 12.5;
+pub const LETTERS: f64 = 12.5;
 /// Width that an average letter takes, in CSS pixels.
 const LETTER_WIDTH: f64 = 8.0;
+/// Room above what is drawn and below it, in CSS pixels.
+const ABOVE: i32 = 8;
+const BELOW: i32 = 24;
 /// Dashes and gaps, in units of the drawing.
 const DASHES: &str = "44 32";
 
@@ -24,58 +28,6 @@ type Plane<'a, 'b> = ChartContext<
     Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
 >;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
-
-/// What a colour stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ink {
-    /// The student.
-    Student,
-    /// The baseline.
-    Baseline,
-    /// The upper bound.
-    UpperBound,
-    /// The teacher.
-    Teacher,
-    /// Grid lines.
-    Grid,
-    /// Axes, zero lines and quiet text.
-    Quiet,
-    /// The page's own text.
-    Text,
-    /// The ground under the chart.
-    Ground,
-}
-
-impl Ink {
-    const ALL: [Self; 8] = [
-        Self::Student,
-        Self::Baseline,
-        Self::UpperBound,
-        Self::Teacher,
-        Self::Grid,
-        Self::Quiet,
-        Self::Text,
-        Self::Ground,
-    ];
-
-    /// The CSS variable that holds the colour.
-    pub fn variable(self) -> &'static str {
-        match self {
-            Self::Student => "var(--student)",
-            Self::Baseline => "var(--baseline)",
-            Self::UpperBound => "var(--upper-bound)",
-            Self::Teacher => "var(--teacher)",
-            Self::Grid => "var(--grid)",
-            Self::Quiet => "var(--quiet)",
-            Self::Text => "var(--text)",
-            Self::Ground => "var(--ground)",
-        }
-    }
-
-    fn stand_in(self, dashed: bool) -> RGBColor {
-        RGBColor(self as u8, u8::from(dashed), 0x2a)
-    }
-}
 
 /// What is drawn into a chart.
 #[derive(Clone, Debug)]
@@ -134,6 +86,11 @@ impl Chart {
 
     /// The chart as inline SVG.
     pub fn svg(&self) -> Markup {
+        self.svg_under(&html! {})
+    }
+
+    /// The same with SVG elements over it, whose places are those of [`Chart::at`].
+    pub fn svg_under(&self, over: &Markup) -> Markup {
         let mut buffer = String::new();
         let size = (self.width * UNITS as u32, self.height * UNITS as u32);
         let root = SVGBackend::with_string(&mut buffer, size).into_drawing_area();
@@ -149,11 +106,28 @@ impl Chart {
         html! {
             svg role="img" aria-label=(self.label) viewBox={ "0 0 " (size.0) " " (size.1) } {
                 (PreEscaped(page_colours(elements)))
+                (over)
             }
         }
     }
 
-    fn draw(&self, root: &Root) -> Drawn {
+    /// Where a point is drawn, in units of the drawing; `None` if it cannot be.
+    pub fn at(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
+        let [left, right] = self.margins().map(f64::from);
+        let share = |axis: &Axis, value: f64| {
+            let (first, last) = axis.range;
+            Some((axis.place(value)? - first) / (last - first))
+        };
+        let width = f64::from(self.width) - left - right;
+        let height = f64::from(self.height) - f64::from(ABOVE + BELOW);
+        let across = left + share(&self.x, x)? * width;
+        let down = f64::from(ABOVE) + (1.0 - share(&self.y, y)?) * height;
+        let units = f64::from(UNITS);
+        Some((across * units, down * units))
+    }
+
+    /// Room to the left and right of what is drawn, in CSS pixels.
+    fn margins(&self) -> [i32; 2] {
         let widest = self.y.ticks.iter().map(|(_, label)| label.chars().count());
         // Half a label of the horizontal axis may stand out at either end.
         let half = |tick: Option<&(f64, String)>| {
@@ -162,11 +136,16 @@ impl Chart {
         let left = widest.max().unwrap_or(0) as f64 * LETTER_WIDTH + 8.0;
         let left = left.max(half(self.x.ticks.first())).ceil() as i32;
         let right = half(self.x.ticks.last()).max(8.0).ceil() as i32;
+        [left.min(self.width as i32 / 2), right]
+    }
+
+    fn draw(&self, root: &Root) -> Drawn {
+        let [left, right] = self.margins();
         let mut plane = ChartBuilder::on(root)
-            .margin_left(left.min(self.width as i32 / 2) * UNITS)
+            .margin_left(left * UNITS)
             .margin_right(right * UNITS)
-            .margin_top(8 * UNITS)
-            .margin_bottom(24 * UNITS)
+            .margin_top(ABOVE * UNITS)
+            .margin_bottom(BELOW * UNITS)
             .build_cartesian_2d(
                 self.x.range.0..self.x.range.1,
                 self.y.range.0..self.y.range.1,
@@ -351,6 +330,24 @@ mod tests {
         assert!(svg.contains("aria-label=\"a &lt;chart&gt;\""));
         assert!(!svg.contains("\"#0"), "a stand-in colour is left: {svg}");
         assert!(!svg.contains("http"));
+    }
+
+    /// Dots that are drawn by hand lie where plotters draws them, which rounds to whole units.
+    #[test]
+    fn places_are_those_of_the_drawing() {
+        let chart = chart(vec![Mark::Dot {
+            at: (0.5, 1.5),
+            ink: Ink::Student,
+            radius: 4.0,
+        }]);
+        let (x, y) = chart.at((0.5, 1.5)).unwrap();
+        let svg = chart.svg().into_string();
+        let attribute = |name: &str| -> f64 {
+            let (_, rest) = svg.split_once(&format!("{name}=\"")).unwrap();
+            rest.split_once('"').unwrap().0.parse().unwrap()
+        };
+        assert!((attribute("cx") - x).abs() <= 2.0 && (attribute("cy") - y).abs() <= 2.0);
+        assert_eq!(chart.at((f64::NAN, 1.0)), None);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod file;
 mod gain;
 mod generated;
 mod headline;
+mod ink;
 mod listed;
 mod mask_png;
 mod measure;

@@ -78,6 +78,11 @@ fn side_by_side(row: &[Section]) -> Markup {
 
 /// A whole page with the given title and body.
 pub fn page(title: &str, body: &Markup) -> String {
+    page_with(title, "", body)
+}
+
+/// The same with rules of its own after those of all pages.
+pub fn page_with(title: &str, rules: &str, body: &Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -90,7 +95,7 @@ pub fn page(title: &str, body: &Markup) -> String {
                 // Keeps browsers from asking the network for an icon.
                 link rel="icon" href="data:,";
                 title { (title) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(STYLE)) (PreEscaped(rules)) }
             }
             body {
                 div.page {

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use super::{
     found::StudyResults,
-    page::{cautions, sentences, title},
     row::study_rows,
     text::study_markdown,
+    words::{cautions, sentences, title},
 };
 use crate::numbers::{count, fixed, short};
 

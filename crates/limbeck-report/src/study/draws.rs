@@ -57,10 +57,10 @@ pub(super) fn draws(results: &StudyResults, measure: &Measure) -> Markup {
         marks,
     };
     html! {
-        section aria-labelledby="draws-title" {
+        section #draws aria-labelledby="draws-title" {
             h2 #draws-title { "Draws" }
             p { "Each bar is the 95 % interval over the seeds of a draw, sorted by their means." }
-            figure.wide { figcaption { strong { (title) } "intervals that do not hold zero are drawn in the other colour" } (chart.svg()) }
+            figure.wide { figcaption { strong { (title) } "intervals that do not hold zero are drawn in the other colour" } div.scroll tabindex="0" role="region" aria-label="Draws" { (chart.svg()) } }
         }
     }
 }

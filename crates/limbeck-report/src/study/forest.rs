@@ -56,12 +56,15 @@ pub fn forest(row: &StudyRow<'_>, scale: Scale, digits: usize) -> Markup {
         StudyVerdict::Open | StudyVerdict::Unknown => "var(--quiet)",
     };
     let middle = HEIGHT / 2.0;
-    let line = |[low, high]: [f64; 2], width: f64| {
-        html! {
-            line x1=(round(scale.x(low))) x2=(round(scale.x(high))) y1=(middle) y2=(middle)
-                stroke=(ink) stroke-width=(width) {}
-        }
+    let line = |[low, high]: [f64; 2]| {
+        let (from, to) = (round(scale.x(low)), round(scale.x(high)));
+        format!("M{from} {middle}H{to}")
     };
+    // Points of a path with round ends, which is shorter than circles.
+    let seeds: String = (row.differences.iter())
+        .filter(|difference| difference.is_finite())
+        .map(|difference| format!("M{} {middle}h0", round(scale.x(*difference))))
+        .collect();
     let told = match (row.gain, row.over_seeds) {
         (Some(gain), Some([low, high])) => format!(
             "{}, 95 % interval {} to {}",
@@ -74,13 +77,11 @@ pub fn forest(row: &StudyRow<'_>, scale: Scale, digits: usize) -> Markup {
     };
     html! {
         svg.forest role="img" aria-label=(told) viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } {
-            line x1=(round(scale.x(0.0))) x2=(round(scale.x(0.0))) y1="0" y2=(HEIGHT) stroke="var(--quiet)" stroke-dasharray="2 2" {}
-            @if let Some(interval) = row.over_both { (line(interval, 1.5)) }
-            @if let Some(interval) = row.over_seeds { (line(interval, 4.0)) }
-            @for difference in &row.differences {
-                circle cx=(round(scale.x(*difference))) cy=(middle) r="1.8" fill="var(--text)" fill-opacity="0.45" {}
-            }
-            @if let Some(gain) = row.gain {
+            path.zero d={ "M" (round(scale.x(0.0))) " 0V" (HEIGHT) } {}
+            @if let Some(interval) = row.over_both { path.thin stroke=(ink) d=(line(interval)) {} }
+            @if let Some(interval) = row.over_seeds { path.thick stroke=(ink) d=(line(interval)) {} }
+            @if !seeds.is_empty() { path.seeds d=(seeds) {} }
+            @if let Some(gain) = row.gain.filter(|gain| gain.is_finite()) {
                 circle cx=(round(scale.x(gain))) cy=(middle) r="4.5" fill=(ink) {}
             }
         }

@@ -20,7 +20,11 @@ pub struct StudyResults {
     pub command: String,
     /// What networks are compared by: title, unit, which way is better; `None` where nothing is done.
     pub measure: Option<Measure>,
-    /// Names of the classes, where all cells have the same.
+    /// All that is measured on the test part, in the order in which it is told: title, unit, which way is
+    /// better. What runs have besides is shown by its name alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measures: Vec<Measure>,
+    /// Names of the classes, in the order of [`StudyRun::per_class`]; empty where cells have other ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
     /// What is learnt: classification, segmentation, detection or pre-training.

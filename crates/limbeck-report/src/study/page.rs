@@ -3,200 +3,73 @@
 use maud::{Markup, html};
 
 use super::{
+    again::again,
+    choices::Choices,
+    classes::classes,
     curves::curves,
     draws::draws,
     found::StudyResults,
     gains::gains,
-    null::NullExperiment,
     others::others,
-    row::{StudyRow, StudyVerdict, study_rows},
-    text::what_seeds_show,
+    row::study_rows,
     trade::trade,
+    words::{caution_box, sentences, title},
 };
-use crate::{
-    numbers::{fixed, signed},
-    page::page,
-    provenance::command,
-    title::unbroken,
-};
+use crate::{page::page_with, title::unbroken};
 
 /// Digits behind the point of percentages.
 pub(super) const DIGITS: usize = 1;
 /// Height of a chart, in CSS pixels.
 pub(super) const HEIGHT: u32 = 230;
 
-/// The page of what a study has found so far: one file that loads nothing.
+const STYLE: &str = include_str!("style.css");
+
+/// The page of what a study has found so far: one file that loads nothing and runs nothing.
 pub fn study_page(results: &StudyResults) -> String {
     let rows = study_rows(results);
-    let cautions = cautions(results, &rows);
+    let choices = Choices::of(results, &rows);
+    let sections: Vec<(&str, &str, Markup)> = match &results.measure {
+        None => vec![("again", "How it was made", again(results))],
+        Some(measure) => vec![
+            ("draws", "Draws", draws(results, measure)),
+            ("gains", "Gains", gains(&rows, measure, &choices)),
+            (
+                "trade",
+                "What it costs",
+                trade(results, &rows, measure, &choices),
+            ),
+            (
+                "classes",
+                "Class by class",
+                classes(results, &rows, measure, &choices),
+            ),
+            ("others", "Other measures", others(results, &rows, &choices)),
+            ("curves", "Training", curves(&rows, measure, &choices)),
+            ("again", "How it was made", again(results)),
+        ],
+    };
+    let there: Vec<_> = (sections.iter())
+        .filter(|(_, _, section)| !section.0.is_empty())
+        .collect();
     let body = html! {
         header.top {
             p.overline { "Limbeck study " span.dot { "·" } " " (results.name) }
             h1 { (unbroken(&title(&rows, results))) }
             @for sentence in sentences(results, &rows) { p.lede { (sentence) } }
-            @if !cautions.is_empty() {
-                aside.cautions aria-labelledby="cautions" {
-                    h2 #cautions { "What speaks against it" }
-                    ul { @for caution in &cautions { li { (caution) } } }
-                }
+            (caution_box(results, &rows))
+        }
+        @if there.len() > 1 {
+            nav aria-label="Sections" {
+                ul { @for (id, name, _) in &there { li { a href={ "#" (id) } { (name) } } } }
             }
         }
         main {
-            @if let Some(measure) = &results.measure {
-                (draws(results, measure))
-                (gains(&rows, measure))
-                (trade(results, &rows, measure))
-                (others(results))
-                (curves(&rows, measure))
-            }
-            (again(results))
+            (choices.controls())
+            @for (_, _, section) in &there { (section) }
         }
     };
-    page(&format!("{} · Limbeck study", results.name), &body)
-}
-
-/// What was found, in a sentence.
-pub(super) fn title(rows: &[StudyRow<'_>], results: &StudyResults) -> String {
-    let of = |verdict| rows.iter().filter(|row| row.verdict() == verdict).count();
-    let [better, worse] = [StudyVerdict::Better, StudyVerdict::Worse].map(of);
-    let [done, all] = results.progress();
-    if let Some(coverage) = results.null.as_ref().and_then(NullExperiment::over_seeds) {
-        return format!(
-            "Where nothing is to be found, {} of {} intervals hold zero.",
-            coverage.held, coverage.all
-        );
-    }
-    match rows.len() {
-        0 => format!("{done} of {all} trainings are done; nothing can be compared yet."),
-        rows if better + worse == 0 => format!(
-            "Of {}, none is better or worse than its baseline by more than chance.",
-            pairs(rows)
-        ),
-        rows => {
-            let worse = match worse {
-                0 => "none worse".to_owned(),
-                worse => format!("{worse} worse"),
-            };
-            let better = match better {
-                0 => "none is better than its baseline".to_owned(),
-                1 => "1 is better than its baseline".to_owned(),
-                better => format!("{better} are better than their baselines"),
-            };
-            format!("Of {}, {better}, {worse}.", pairs(rows))
-        }
-    }
-}
-
-fn pairs(count: usize) -> String {
-    match count {
-        1 => "1 pair of method and student".to_owned(),
-        count => format!("{count} pairs of method and student"),
-    }
-}
-
-/// What it rests on.
-pub(super) fn sentences(results: &StudyResults, rows: &[StudyRow<'_>]) -> Vec<String> {
-    let mut said = Vec::new();
-    if let (Some(best), Some(measure)) = (rows.first(), &results.measure)
-        && let (Some(gain), Some([low, high])) = (best.gain, best.over_seeds)
-    {
-        said.push(format!(
-            "The largest gain is that of {}: {} {} of {} ({} to {} over {} seeds).",
-            best.cell.name,
-            signed(gain, DIGITS),
-            measure.difference_unit(),
-            measure.title,
-            signed(low, DIGITS),
-            signed(high, DIGITS),
-            best.seeds.len()
-        ));
-    }
-    let [done, all] = results.progress();
-    if let Some(null) = &results.null {
-        said.push(format!(
-            "The null experiment: {} draws, each of {} pairs of trainings that differ in their seed alone, compared as a \
-             method is with its baseline. {done} of {all} trainings are done.",
-            null.draws.len(),
-            null.seeds
-        ));
-        said.extend(null.in_words());
-        return said;
-    }
-    said.push(format!(
-        "{done} of {all} trainings are done. Each is compared with the same student of the same seed without \
-         the method; {}. A method is called better or worse where that is so at 5 % with Holm's correction for all \
-         rows together.",
-        what_seeds_show(results.seeds)
-    ));
-    said
-}
-
-/// What speaks against it.
-pub(super) fn cautions(results: &StudyResults, rows: &[StudyRow<'_>]) -> Vec<String> {
-    let mut said = Vec::new();
-    if results.seeds < 2 {
-        said.push("One seed proves nothing: no gain here can be told from chance.".to_owned());
-    }
-    if let Some(measure) = &results.measure {
-        for teacher in &results.teachers {
-            let baselines = rows.iter().filter(|row| {
-                row.cell.teacher.as_ref() == Some(&teacher.source) && row.cell.data == teacher.data
-            });
-            let best = baselines
-                .filter_map(|row| row.baseline)
-                .map(|value| measure.turned(value));
-            if let Some(best) = best.reduce(f64::max)
-                && measure.turned(teacher.value) < best
-            {
-                said.push(format!(
-                    "The teacher {} is worse than a student without it: {} beside {}. What is learnt from it says \
-                     little about methods.",
-                    teacher.source,
-                    fixed(teacher.value, DIGITS),
-                    fixed(measure.turned(best), DIGITS)
-                ));
-            }
-        }
-    }
-    for cell in &results.cells {
-        for (seed, reason) in &cell.failures {
-            said.push(format!("{} failed with seed {seed}: {reason}", cell.name));
-        }
-        said.extend(
-            cell.warnings
-                .iter()
-                .map(|warning| format!("{}: {warning}", cell.name)),
-        );
-    }
-    said
-}
-
-fn again(results: &StudyResults) -> Markup {
-    html! {
-        section aria-labelledby="again-title" {
-            h2 #again-title { "How it was made" }
-            h3 { "All of it" }
-            (command(&results.command))
-            h3 { "One cell" }
-            p { "With its teacher and what it is compared with; the same kind of processor gives the same numbers." }
-            details {
-                summary { "Commands" }
-                @for cell in &results.cells { (command(&results.command_of(cell))) }
-            }
-            @if !results.environment.is_empty() {
-                h3 { "Machine" }
-                table {
-                    tbody {
-                        @for (name, value) in &results.environment {
-                            tr { th scope="row" { (name) } td { (value) } }
-                        }
-                    }
-                }
-            }
-            h3 { "Recipe" }
-            pre.recipe tabindex="0" { code { (results.recipe.trim()) } }
-        }
-    }
+    let rules = format!("{STYLE}{}", choices.sheet());
+    page_with(&format!("{} · Limbeck study", results.name), &rules, &body)
 }
 
 #[cfg(test)]

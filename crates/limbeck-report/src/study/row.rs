@@ -41,6 +41,10 @@ pub struct StudyRow<'a> {
     pub seconds: Option<f64>,
     /// Those divided by the mean of what it is compared with.
     pub cost: Option<f64>,
+    /// Mean of the most bytes of buffers that a training held, over the runs that counted them.
+    pub memory: Option<f64>,
+    /// Those divided by the mean of what it is compared with.
+    pub memory_cost: Option<f64>,
 }
 
 /// What a row says.
@@ -80,7 +84,8 @@ impl StudyRow<'_> {
     }
 }
 
-/// A row for each cell that is compared with another and has begun, the largest gain first.
+/// A row for each cell that is compared with another, the largest gain first; those that have none yet
+/// stand last.
 pub fn study_rows(results: &StudyResults) -> Vec<StudyRow<'_>> {
     let Some(measure) = &results.measure else {
         return Vec::new();
@@ -147,6 +152,16 @@ fn row<'a>(cell: &'a StudyCell, beside: &'a StudyCell, measure: &Measure) -> Stu
         mean(&seconds)
     };
     let (seconds, of_baseline) = (mean_seconds(cell), mean_seconds(beside));
+    let mean_memory = |of: &StudyCell| {
+        let counted = of.runs.iter().filter_map(|run| run.memory);
+        let bytes: Vec<f64> = counted.map(|bytes| bytes as f64).collect();
+        mean(&bytes)
+    };
+    let (memory, others_memory) = (mean_memory(cell), mean_memory(beside));
+    let ratio = |own: Option<f64>, other: Option<f64>| {
+        let (own, other) = own.zip(other)?;
+        (other > 0.0).then(|| own / other)
+    };
     let own_values = values(cell);
     StudyRow {
         cell,
@@ -160,7 +175,9 @@ fn row<'a>(cell: &'a StudyCell, beside: &'a StudyCell, measure: &Measure) -> Stu
         p_value: p_value(&differences),
         corrected: None,
         seconds,
-        cost: seconds.zip(of_baseline).map(|(own, other)| own / other),
+        cost: ratio(seconds, of_baseline),
+        memory,
+        memory_cost: ratio(memory, others_memory),
         seeds,
         differences,
     }
@@ -192,6 +209,9 @@ mod tests {
         without.cells.retain(|cell| cell.method != "at");
         let [low, high] = rows[2].over_seeds.unwrap();
         assert_eq!(widest_interval(&without), Some((high - low) / 2.0));
+        // Of the three runs with one, 1.5 MB; the baseline's is 1 MB.
+        assert_eq!((kd.memory, kd.memory_cost), (Some(1.5e6), Some(1.5)));
+        assert_eq!((rows[1].memory, rows[1].memory_cost), (None, None));
         // Two p-values are looked at together.
         let p = kd.p_value.unwrap();
         assert_eq!(kd.corrected, Some(2.0 * p));

@@ -2,11 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    found::StudyResults,
-    row::{StudyRow, study_rows},
-    significance::detectable,
-};
+use super::{axes::axes, found::StudyResults, row::study_rows, significance::detectable};
 use crate::numbers::{MISSING, duration, fixed, signed};
 
 /// Digits behind the point of percentages and their differences.
@@ -23,9 +19,9 @@ pub fn study_markdown(results: &StudyResults) -> String {
         let _ = writeln!(text, "{}", null.in_words().join("\n"));
         return text;
     }
-    let several = Axes::of(results);
+    let several = axes(results);
     let mut head = vec!["method"];
-    head.extend(several.headings());
+    head.extend(several.iter().map(|axis| axis.title));
     let title = measure.heading();
     let gain = format!("gain, {}", measure.difference_unit());
     head.extend([
@@ -43,14 +39,15 @@ pub fn study_markdown(results: &StudyResults) -> String {
     let rules = head
         .iter()
         .enumerate()
-        .map(|(place, _)| match place <= several.count() {
+        .map(|(place, _)| match place <= several.len() {
             true => "---",
             false => "---:",
         });
     let _ = writeln!(text, "| {} |", rules.collect::<Vec<_>>().join(" | "));
     for row in &rows {
         let mut cells = vec![row.cell.method.clone()];
-        cells.extend(several.cells(row));
+        let values = several.iter().map(|axis| axis.value(row.cell));
+        cells.extend(values.map(Option::unwrap_or_default));
         cells.extend([
             row.seeds.len().to_string(),
             number(row.value),
@@ -84,7 +81,7 @@ pub fn what_seeds_show(seeds: usize) -> String {
 pub fn study_csv(results: &StudyResults) -> String {
     let mut text = String::from(
         "cell,method,student,teacher,data,shots,epochs,beside,seeds,value,baseline,gain,low,high,\
-         low_images,high_images,p,p_holm,verdict,seconds,params,macs\n",
+         low_images,high_images,p,p_holm,verdict,seconds,seconds_ratio,memory,memory_ratio,params,macs\n",
     );
     for row in study_rows(results) {
         let cell = row.cell;
@@ -112,6 +109,9 @@ pub fn study_csv(results: &StudyResults) -> String {
             optional(row.corrected),
             quoted(row.verdict().in_words()),
             optional(row.seconds),
+            optional(row.cost),
+            optional(row.memory),
+            optional(row.memory_cost),
             cell.params.to_string(),
             cell.macs.to_string(),
         ];
@@ -153,70 +153,6 @@ pub fn study_status(results: &StudyResults) -> String {
         );
     }
     text
-}
-
-/// What cells differ in besides method and seed.
-struct Axes {
-    students: bool,
-    teachers: bool,
-    shots: bool,
-    epochs: bool,
-    data: bool,
-}
-
-impl Axes {
-    fn of(results: &StudyResults) -> Self {
-        fn differ<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
-            let first = values.next();
-            values.any(|value| Some(&value) != first.as_ref())
-        }
-        let cells = || results.cells.iter();
-        Self {
-            students: differ(cells().map(|cell| &cell.student)),
-            teachers: differ(cells().filter_map(|cell| cell.teacher.as_ref())),
-            shots: differ(cells().map(|cell| cell.shots)),
-            epochs: differ(cells().map(|cell| cell.epochs)),
-            data: differ(cells().map(|cell| &cell.data)),
-        }
-    }
-
-    fn each(&self) -> [bool; 5] {
-        [
-            self.students,
-            self.teachers,
-            self.shots,
-            self.epochs,
-            self.data,
-        ]
-    }
-
-    fn count(&self) -> usize {
-        self.each().into_iter().filter(|differs| *differs).count()
-    }
-
-    fn headings(&self) -> Vec<&'static str> {
-        let names = ["student", "teacher", "shots", "epochs", "data"];
-        let both = names.into_iter().zip(self.each());
-        both.filter(|(_, differs)| *differs)
-            .map(|(name, _)| name)
-            .collect()
-    }
-
-    fn cells(&self, row: &StudyRow<'_>) -> Vec<String> {
-        let cell = row.cell;
-        let values = [
-            cell.student.clone(),
-            cell.teacher.clone().unwrap_or_default(),
-            cell.shots
-                .map_or("all".to_owned(), |shots| shots.to_string()),
-            cell.epochs.to_string(),
-            cell.data.clone(),
-        ];
-        let both = values.into_iter().zip(self.each());
-        both.filter(|(_, differs)| *differs)
-            .map(|(value, _)| value)
-            .collect()
-    }
 }
 
 fn number(value: Option<f64>) -> String {

@@ -2,109 +2,139 @@
 
 use maud::{Markup, html};
 
-use super::{found::StudyResults, page::HEIGHT, row::StudyRow};
+use super::{
+    choices::Choices,
+    found::StudyResults,
+    front::front,
+    page::DIGITS,
+    row::{StudyRow, StudyVerdict},
+    scatter::{Dot, Look, Scatter},
+    sizes::sizes,
+};
 use crate::{
     axis::Axis,
-    chart::{Chart, Ink, Mark},
+    chart::{Ink, Mark},
     measure::Measure,
-    statistics::mean,
+    numbers::{fixed, signed},
 };
 
-/// Room for names at the right end, as a share of what the dots take.
-const NAMES: f64 = 0.35;
+/// Names that are wanted at either end of the gains, besides those that are best for their cost.
+const BEST: usize = 6;
+const WORST: usize = 4;
 
-/// Gain against the time of a training, and the measure against multiply-accumulates.
-pub(super) fn trade(results: &StudyResults, rows: &[StudyRow<'_>], measure: &Measure) -> Markup {
-    let costs: Vec<(f64, f64, &str)> = (rows.iter())
-        .filter_map(|row| Some((row.cost?, row.gain?, row.cell.method.as_str())))
-        .filter(|(cost, gain, _)| cost.is_finite() && gain.is_finite())
-        .collect();
-    let sizes: Vec<(f64, f64, &str)> = (results.cells.iter())
-        .filter_map(|cell| {
-            let values: Vec<f64> = cell
-                .runs
-                .iter()
-                .map(|run| run.value(&measure.name))
-                .collect();
-            Some((cell.macs as f64 / 1e6, mean(&values)?, cell.name.as_str()))
-        })
-        .filter(|(macs, ..)| *macs > 0.0)
-        .collect();
-    let several = sizes.iter().any(|(macs, ..)| *macs != sizes[0].0);
-    let gain_of = format!(
-        "Gain, {}, against the time of a training",
-        measure.difference_unit()
-    );
-    let chart = scatter(&costs, &gain_of, "times that of the baseline", true);
-    let size_of = format!("{}, against multiply-accumulates", measure.heading());
-    let sizes = several.then(|| scatter(&sizes, &size_of, "millions for one image", false));
-    if chart.is_none() && sizes.is_none() {
+/// Gain against time and memory of a training, and the measure against multiply-accumulates.
+pub(super) fn trade(
+    results: &StudyResults,
+    rows: &[StudyRow<'_>],
+    measure: &Measure,
+    choices: &Choices,
+) -> Markup {
+    let time = against(rows, measure, choices, "time", |row| row.cost);
+    let memory = against(rows, measure, choices, "memory", |row| row.memory_cost);
+    let sizes = sizes(results, rows, measure, choices);
+    let gains = [time, memory].into_iter().flatten().collect::<Vec<_>>();
+    if gains.is_empty() && sizes.is_empty() {
         return html! {};
     }
     html! {
-        section aria-labelledby="trade-title" {
+        section #trade aria-labelledby="trade-title" {
             h2 #trade-title { "What it costs" }
-            div.charts.wide {
-                (chart.unwrap_or_default())
-                (sizes.flatten().unwrap_or_default())
+            @if !gains.is_empty() {
+                p {
+                    "Gains next to what a training takes, as a multiple of what it is compared with. Full dots are better, \
+                     rings worse, small dots not settled. Names are in the tables and where a dot is pointed at."
+                }
+                div.charts.wide.trade { @for chart in &gains { (chart) } }
+            }
+            @if !sizes.is_empty() {
+                h3 { (measure.heading()) " against size" }
+                p {
+                    "Dots are methods, rings what they are compared with. The line is the Pareto front: what nothing beats \
+                     with as many multiply-accumulates or fewer (the larger dots), among all cells, whatever is chosen above."
+                }
+                div.charts.wide.trade { @for chart in &sizes { (chart) } }
             }
         }
     }
 }
 
-fn scatter(
-    points: &[(f64, f64, &str)],
-    title: &str,
-    unit: &str,
-    with_zero: bool,
+/// Gains against a multiple of the baseline's.
+fn against(
+    rows: &[StudyRow<'_>],
+    measure: &Measure,
+    choices: &Choices,
+    what: &str,
+    of: fn(&StudyRow<'_>) -> Option<f64>,
 ) -> Option<Markup> {
-    // Names stand to the right of their dots.
-    let ends = points.iter().map(|(x, ..)| *x);
-    let (least, most) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), x| {
-        (least.min(x), most.max(x))
+    let known = rows.iter().enumerate().filter_map(|(place, row)| {
+        let at = (of(row)?, row.gain?);
+        (at.0.is_finite() && at.1.is_finite()).then_some((place, row, at))
     });
-    let room = (most - least) * NAMES;
-    let x = Axis::covering(points.iter().map(|(x, ..)| *x).chain([most + room]), 4)?;
-    let beside = (x.range.1 - x.range.0) * 0.02;
-    let zero = with_zero.then_some(0.0);
-    let y = Axis::covering(points.iter().map(|(_, y, _)| *y).chain(zero), 4)?;
-    let mut marks = Vec::new();
-    if with_zero {
-        marks.push(Mark::Line {
-            points: vec![(x.range.0, 0.0), (x.range.1, 0.0)],
-            ink: Ink::Quiet,
-            width: 1.5,
-            opacity: 1.0,
-            dashed: false,
-        });
-    }
-    for (x, y, name) in points {
-        marks.push(Mark::Dot {
-            at: (*x, *y),
-            ink: Ink::Student,
-            radius: 3.5,
-        });
-        marks.push(Mark::Word {
-            at: (*x + beside, *y),
-            text: (*name).to_owned(),
-        });
-    }
-    let told: Vec<String> = points
-        .iter()
-        .map(|(x, y, name)| format!("{name}: {x:.2}, {y:.2}"))
-        .collect();
-    let chart = Chart {
-        label: format!("{title}, {unit}. {}.", told.join("; ")),
-        width: Chart::WIDTH,
-        height: HEIGHT + 60,
-        x,
-        y,
-        marks,
+    let (places, dots): (Vec<_>, Vec<_>) = known
+        .map(|(place, row, (cost, gain))| {
+            let dot = Dot {
+                at: (cost, gain),
+                name: choices.name(row.cell),
+                told: format!(
+                    "{}: {} {}, ×{} {what}, {}",
+                    row.cell.name,
+                    signed(gain, measure.digits(DIGITS)),
+                    measure.difference_unit(),
+                    fixed(cost, 2),
+                    row.verdict().in_words()
+                ),
+                classes: choices.classes(row, place),
+                look: match row.verdict() {
+                    StudyVerdict::Better => Look::Full,
+                    StudyVerdict::Worse => Look::Ring,
+                    StudyVerdict::Open | StudyVerdict::Unknown => Look::Small,
+                },
+            };
+            ((cost, gain), dot)
+        })
+        .unzip();
+    let costs: Vec<f64> = places.iter().map(|(cost, _)| *cost).collect();
+    let gains = places.iter().map(|(_, gain)| *gain);
+    let x = Axis::covering_multiples(&[&costs[..], &[1.0]].concat(), 5)
+        .filter(|_| !costs.is_empty())?;
+    let y = Axis::covering(gains.chain([0.0]), 5)?;
+    let dashed = |points, dashed| Mark::Line {
+        points,
+        ink: Ink::Quiet,
+        width: 1.5,
+        opacity: if dashed { 0.6 } else { 1.0 },
+        dashed,
     };
-    Some(html! {
-        figure {
-            figcaption { strong { (title) } (unit) }
-            (chart.svg())
+    let ((left, right), (bottom, top)) = (x.ends(), y.ends());
+    let lines = vec![
+        dashed(vec![(1.0, bottom), (1.0, top)], true),
+        dashed(vec![(left, 0.0), (right, 0.0)], false),
+    ];
+    // Rows stand by their gains.
+    let mut named = front(&places);
+    named.extend(0..dots.len().min(BEST));
+    named.extend((dots.len().saturating_sub(WORST)..dots.len()).rev());
+    Some(
+        Scatter {
+            title: format!("Gain, {}, against {what}", measure.difference_unit()),
+            caption: format!("{what} of a training, times that of the baseline"),
+            x,
+            y,
+            lines,
+            dots,
+            named: once(named),
         }
-    })
+        .figure(),
+    )
+}
+
+/// Each number once, the first time.
+pub(super) fn once(numbers: Vec<usize>) -> Vec<usize> {
+    let mut kept = Vec::new();
+    for number in numbers {
+        if !kept.contains(&number) {
+            kept.push(number);
+        }
+    }
+    kept
 }

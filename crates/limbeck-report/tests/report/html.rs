@@ -1,7 +1,7 @@
 //! A strict reader of HTML: tags balance, text is escaped, nothing is loaded.
 
 /// Elements that have no end tag.
-const VOID: [&str; 4] = ["meta", "link", "img", "br"];
+const VOID: [&str; 5] = ["meta", "link", "img", "br", "input"];
 
 /// Fails on a page whose tags do not balance, that has an unescaped `<`, `&` or an attribute
 /// without quotes, or that refers to anything outside itself.

@@ -10,6 +10,7 @@ mod html;
 mod pretraining;
 mod sample;
 mod segmented;
+mod studied;
 mod words;
 
 use std::path::PathBuf;
