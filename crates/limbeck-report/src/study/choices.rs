@@ -96,7 +96,7 @@ impl Choices {
                 @for axis in &self.axes {
                     fieldset {
                         legend { (axis.title) }
-                        (radio(&axis.letter.to_string(), "all", "all", true))
+                        (radio(&axis.letter.to_string(), "all", "any", true))
                         @for (place, value) in axis.values.iter().enumerate() {
                             (radio(&axis.letter.to_string(), &axis.class(place), value, false))
                         }
@@ -105,7 +105,7 @@ impl Choices {
                 @if !self.verdicts.is_empty() {
                     fieldset {
                         legend { "verdict" }
-                        (radio("v", "all", "all", true))
+                        (radio("v", "all", "any", true))
                         @for (id, title, _) in &self.verdicts { (radio("v", id, title, false)) }
                     }
                 }

@@ -50,7 +50,7 @@ pub(super) fn trade(
                 h3 { (measure.heading()) " against size" }
                 p {
                     "Dots are methods, rings what they are compared with. The line is the Pareto front: what nothing beats \
-                     with as many multiply-accumulates or fewer (the larger dots), among all cells, whatever is chosen above."
+                     with as many multiply-accumulates or fewer (the larger dots), among all cells of a chart, whatever is chosen above."
                 }
                 div.charts.wide.trade { @for chart in &sizes { (chart) } }
             }

@@ -240,6 +240,50 @@ fn three_students_can_be_chosen_and_have_a_front() {
 }
 
 #[test]
+fn everything_that_is_crossed_can_be_chosen() {
+    let mut results = crossed(&Shape {
+        methods: 6,
+        students: 2,
+        seeds: 4,
+        classes: 10,
+        epochs: 20,
+    });
+    let first = results.cells.clone();
+    for (data, teacher, shots) in [
+        (
+            "cifar-10",
+            "runs/teachers/resnet110-trained-for-longer",
+            None,
+        ),
+        ("fashion-mnist (IDX)", "resnet56", Some(10)),
+        ("fashion-mnist (IDX)", "resnet56", Some(50)),
+    ] {
+        for mut cell in first.iter().cloned() {
+            let end = shots.map_or("b".to_owned(), |shots| format!("fashion-{shots}"));
+            cell.name = format!("{}-{end}", cell.name);
+            cell.compared_with = cell.compared_with.map(|other| format!("{other}-{end}"));
+            cell.teacher = cell.teacher.map(|_| teacher.to_owned());
+            (cell.data, cell.shots) = (data.to_owned(), shots);
+            results.cells.push(cell);
+        }
+    }
+    let page = checked("study-many", study_page(&results));
+    for part in [
+        "<legend>student</legend>",
+        "<legend>teacher</legend>",
+        "<legend>shots</legend>",
+        "<legend>data</legend>",
+        // Classes and sizes are those of a data set.
+        "<h3>fashion-mnist (IDX)</h3>",
+        "fashion-mnist (IDX), 50 images of a class, millions for one image",
+        "Classes are told by their numbers",
+    ] {
+        assert!(page.contains(part), "{part} is missing");
+    }
+    assert!(!page.contains("<legend>epochs</legend>"));
+}
+
+#[test]
 fn one_method_leaves_nothing_to_choose() {
     let results = crossed(&Shape {
         methods: 1,
