@@ -48,10 +48,10 @@ def arguments():
     parser.add_argument("--limbeck", type=pathlib.Path, help="a built command")
     parser.add_argument("--methods", default=",".join(METHODS), help="(default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=5, help="(default: %(default)s)")
-    parser.add_argument("--images", type=int, default=5000, help="to train students on (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=2000, help="to train students on (default: %(default)s)")
     parser.add_argument("--validation", type=int, default=1000, help="images (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=12, help="of students (default: %(default)s)")
-    parser.add_argument("--teacher-epochs", type=int, default=6, help="(default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=4, help="of students (default: %(default)s)")
+    parser.add_argument("--teacher-epochs", type=int, default=2, help="(default: %(default)s)")
     parser.add_argument("--table", action="store_true", help="train nothing, print what is there")
     asked = parser.parse_args()
     asked.methods = asked.methods.split(",")
@@ -60,6 +60,17 @@ def arguments():
     if not asked.table and not (asked.data and asked.limbeck):
         parser.error("--data and --limbeck are needed to train")
     return asked
+
+
+def settle(asked):
+    """Keeps what the experiment is in its folder; another one needs another."""
+    settings = {key: getattr(asked, key) for key in ("images", "validation", "epochs", "teacher_epochs")}
+    file = asked.out / "experiment.json"
+    asked.out.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        write(file, settings)
+    elif (known := json.loads(file.read_text())) != settings:
+        sys.exit(f"{asked.out} holds an experiment with {known}, not {settings}")
 
 
 def prepare(asked):
@@ -175,6 +186,7 @@ def others(asked, parts, teacher, method, seed):
 
 def train_all(asked):
     torch.set_num_threads(1)
+    settle(asked)
     for side in ("limbeck", "pytorch"):
         (asked.out / side).mkdir(parents=True, exist_ok=True)
     prepare(asked)
@@ -209,15 +221,16 @@ def spread(values):
     return f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
 
 
-def interval(middle, half):
-    return f"{middle:+.2f} ({middle - half:+.2f} to {middle + half:+.2f})"
+def interval(middle, half, digits=2):
+    return f"{middle:+.{digits}f} ({middle - half:+.{digits}f} to {middle + half:+.{digits}f})"
 
 
-def compared(name, count, ours, others, show):
+def compared(name, count, ours, others, show, digits=2):
     """A row: both sides, their difference, and whether its interval holds zero."""
     middle, half = difference_interval(ours, others)
     agrees = "yes" if abs(middle) <= half else "no"
-    return f"| {name} | {count} | {show(ours)} | {show(others)} | {interval(middle, half)} | {agrees} |"
+    cells = [name, str(count), show(ours), show(others), interval(middle, half, digits), agrees]
+    return f"| {' | '.join(cells)} |"
 
 
 def found(out, side, method, seeds, key="top1"):
@@ -270,8 +283,9 @@ def main():
     asked = arguments()
     if not asked.table:
         train_all(asked)
-    teacher = json.loads((asked.out / "teacher.json").read_text())
-    print(json.dumps(teacher))
+    for side, found in json.loads((asked.out / "teacher.json").read_text()).items():
+        print(f"- teacher by {side}: top-1 {found['top1']:.2f} %, cross entropy {found['loss']:.6f}")
+    print()
     print("\n".join(table(asked)))
 
 
