@@ -3,10 +3,11 @@
 
     bench/same_views.py --limbeck target/release/limbeck --out DIR
 
-DIR is that of accuracy.py. Its first student of `none` looks at the training images once an epoch, with weights
-that stay (a learning rate of nearly 0) and batch norms in training mode. Crops, mirroring, normalisation and the
-order of images are drawn, so that the mean loss of an epoch is a sample; both sides' means must agree within their
-error, which is small next to what augmentation costs at all. Prints a table in Markdown.
+DIR is that of accuracy.py, whose images are taken. A network that Limbeck has trained on a few of them as they are,
+until it knows them by heart, looks at them once an epoch with weights that stay (a learning rate of nearly 0) and
+batch norms in training mode. Crops, mirroring and the order are drawn, so that the mean loss of an epoch is a sample;
+both sides' means must agree within their error, which is small next to what augmentation costs such a network.
+Prints a table in Markdown.
 """
 
 import argparse
@@ -20,7 +21,10 @@ from safetensors.torch import load_file
 
 from accuracy import COMMON, STUDENT, compared, limbeck
 from distilling import BATCH, Images, Normalisation, ResNet, varied
-from same_steps import STILL
+from same_steps import STILL, few
+
+
+PLAIN = ("augment.pad_crop.pixels=0", "augment.flip=0")
 
 
 def arguments():
@@ -29,14 +33,26 @@ def arguments():
     )
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of accuracy.py")
     parser.add_argument("--limbeck", type=pathlib.Path, required=True, help="a built command")
-    parser.add_argument("--epochs", type=int, default=8, help="(default: %(default)s)")
+    parser.add_argument("--images", type=int, default=500, help="(default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=12, help="(default: %(default)s)")
     return parser.parse_args()
 
 
-def ours(asked, weights, name, settings):
+def learnt_by_heart(asked, views):
+    """The weights."""
+    run = views / "by-heart"
+    command = ["train", views / "data", "--model", STUDENT[0], *COMMON]
+    command += ["--epochs", "20", "--batch", "25"]
+    for setting in PLAIN:
+        command += ["--set", setting]
+    limbeck(asked, run, command)
+    return run / "student" / "model.safetensors"
+
+
+def ours(asked, views, weights, name, settings):
     """Limbeck's mean loss of each epoch, as its log has it."""
-    run = asked.out / f"views-{name}-{asked.epochs}"
-    command = ["distill", asked.out / "data", "--student", STUDENT[0], "--method", "none", *COMMON]
+    run = views / name.replace(" ", "-")
+    command = ["distill", views / "data", "--student", STUDENT[0], "--method", "none", *COMMON]
     command += ["--weights", weights, "--epochs", str(asked.epochs), "--set", STILL]
     for setting in settings:
         command += ["--set", setting]
@@ -69,18 +85,16 @@ def others(asked, weights, images, normalisation, vary):
 def main():
     asked = arguments()
     torch.set_num_threads(1)
-    weights = asked.out / "limbeck" / "none-0" / "student" / "model.safetensors"
-    images = Images(asked.out / "data" / "train")
+    views = asked.out / f"views-{asked.images}x{asked.epochs}"
+    few(asked.out / "data", views / "data", asked.images)
+    weights = learnt_by_heart(asked, views)
+    images = Images(views / "data" / "train")
     normalisation = Normalisation.of(images)
     print("| views | epochs | Limbeck | PyTorch | difference | agrees |")
     print("| --- | ---: | ---: | ---: | ---: | --- |")
-    kinds = {
-        "cropped and mirrored": (True, []),
-        "plain": (False, ["augment.pad_crop.pixels=0", "augment.flip=0"]),
-    }
-    for name, (vary, settings) in kinds.items():
+    for name, vary, settings in (("cropped and mirrored", True, ()), ("plain", False, PLAIN)):
         both = [
-            ours(asked, weights, name.split()[0], settings),
+            ours(asked, views, weights, name, settings),
             others(asked, weights, images, normalisation, vary),
         ]
         show = lambda values: f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
