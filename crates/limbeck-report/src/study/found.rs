@@ -41,6 +41,9 @@ pub struct StudyResults {
     pub null: Option<NullExperiment>,
     /// Processor, cores, versions: name → value, of the first run.
     pub environment: BTreeMap<String, String>,
+    /// What decides bits and is not the same in all runs: processor, device, version, each with all its values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub differing: BTreeMap<String, Vec<String>>,
 }
 
 /// A teacher.

@@ -74,6 +74,8 @@ pub fn study_page(results: &StudyResults) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::study::testing::study;
 
@@ -102,6 +104,16 @@ mod tests {
     fn a_study_that_has_not_begun_has_a_page_and_a_weak_teacher_is_told() {
         let mut results = study();
         results.teachers[0].value = 50.0;
+        results.differing = BTreeMap::from([(
+            "limbeck".to_owned(),
+            vec!["0.1.0".to_owned(), "0.2.0".to_owned()],
+        )]);
+        let status = crate::study_status(&results);
+        assert!(
+            status.contains("warning: The teacher resnet20 is worse"),
+            "{status}"
+        );
+        assert!(status.contains("limbeck: 0.1.0, 0.2.0"), "{status}");
         assert!(
             study_page(&results)
                 .contains("The teacher resnet20 is worse than a student without it")

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{axes::axes, found::StudyResults, row::study_rows, significance::detectable};
+use super::{
+    axes::axes, found::StudyResults, row::study_rows, significance::detectable, words::cautions,
+};
 use crate::numbers::{MISSING, duration, fixed, signed};
 
 /// Digits behind the point of percentages and their differences.
@@ -134,12 +136,11 @@ pub fn study_status(results: &StudyResults) -> String {
     for sentence in results.null.iter().flat_map(|null| null.in_words()) {
         let _ = writeln!(text, "{sentence}");
     }
-    for cell in &results.cells {
-        for (seed, reason) in &cell.failures {
-            let _ = writeln!(text, "failed: {} seed {seed}: {reason}", cell.name);
-        }
+    let rows = study_rows(results);
+    for caution in cautions(results, &rows) {
+        let _ = writeln!(text, "warning: {caution}");
     }
-    for row in study_rows(results) {
+    for row in rows {
         let interval = row
             .over_seeds
             .map_or(String::new(), |_| format!(" ({})", ends(row.over_seeds)));

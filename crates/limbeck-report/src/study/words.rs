@@ -139,6 +139,13 @@ pub(super) fn cautions(results: &StudyResults, rows: &[StudyRow<'_>]) -> Vec<Str
     if results.seeds < 2 {
         said.push("One seed proves nothing: no gain here can be told from chance.".to_owned());
     }
+    for (name, values) in &results.differing {
+        said.push(format!(
+            "Trainings differ in what they ran on, {name}: {}. Their numbers can differ by rounding, which training makes \
+             larger.",
+            values.join(", ")
+        ));
+    }
     if let Some(measure) = &results.measure {
         for teacher in &results.teachers {
             let baselines = rows.iter().filter(|row| {

@@ -1,6 +1,9 @@
 //! What the runs of a study have found so far.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use limbeck_report::{
     NullDraw, NullExperiment, Results, SeedResult, StudyCell, StudyResults, StudyRun, StudyTeacher,
@@ -9,6 +12,9 @@ use limbeck_report::{
 
 use super::{Study, Training, resampling::two_level};
 use crate::{TrainError, run_folder};
+
+/// What a run's environment tells that its bits depend on.
+const DECIDES_BITS: [&str; 3] = ["device", "limbeck", "processor"];
 
 /// Reads the results of all finished runs in the study's folder `path`.
 ///
@@ -42,6 +48,7 @@ pub fn collect(study: &Study, path: &Path) -> Result<StudyResults, TrainError> {
         }
     }
     let mut classes: BTreeSet<Vec<String>> = BTreeSet::new();
+    let mut ran_on: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     // Which images each training has right, by cell and seed.
     let mut right: Vec<Vec<(u64, Vec<bool>)>> = Vec::new();
     for (number, cell) in study.cells().iter().enumerate() {
@@ -74,6 +81,10 @@ pub fn collect(study: &Study, path: &Path) -> Result<StudyResults, TrainError> {
             };
             note(&mut found, &mut of_cell, &results);
             classes.insert(results.data.classes.clone());
+            for name in DECIDES_BITS {
+                let value = results.environment.get(name).cloned();
+                ran_on.entry(name).or_default().extend(value);
+            }
             warnings.extend(results.warnings.iter().cloned());
             answers.push((one.seed, bits(one)));
             of_cell.runs.push(run_of(&results, one));
@@ -92,6 +103,10 @@ pub fn collect(study: &Study, path: &Path) -> Result<StudyResults, TrainError> {
         });
         found.cells[number].over_both = two_level(&pairs.collect::<Vec<_>>());
     }
+    let differing = ran_on.into_iter().filter(|(_, values)| values.len() > 1);
+    found.differing = differing
+        .map(|(name, values)| (name.to_owned(), values.into_iter().collect()))
+        .collect();
     if classes.len() == 1 {
         found.classes = classes.pop_first().unwrap_or_default();
     }

@@ -5,7 +5,12 @@ use std::io::{Write, stdout};
 
 use limbeck::nn::InputShape;
 use limbeck::report::{detectable, what_seeds_show};
-use limbeck::train::{bench::LossBench, recipe::Recipe, study::Study};
+use limbeck::train::{
+    bench::LossBench,
+    experiment::Plan,
+    recipe::{OptimizerName, Recipe},
+    study::Study,
+};
 use serde_json::json;
 
 use super::super::costs::Costs;
@@ -18,34 +23,44 @@ pub fn tell(study: &Study) {
     let teachers = study.teachers().len();
     eprintln!(
         "{cells} cells of {} seeds: {trainings} trainings{}",
-        study.recipe().seeds,
+        study.seeds(),
         match teachers {
             0 => String::new(),
             1 => ", after a teacher".to_owned(),
             more => format!(", after {more} teachers"),
         }
     );
-    eprintln!("{}", what_seeds_show(study.recipe().seeds));
+    eprintln!("{}", what_seeds_show(study.seeds()));
 }
 
 /// Says it cell by cell, with the time that each takes.
 pub fn describe(study: &Study, json: bool) -> anyhow::Result<()> {
     let costs = Costs::read()?;
     let mut steps = BTreeMap::new();
-    let mut hours = Vec::new();
+    let (mut hours, mut bytes) = (Vec::new(), Some(0));
     for cell in study.cells() {
         let factor = cell.key.method.split('+').filter_map(|id| costs.of(id));
         let factor = factor.map(|cost| cost.step).fold(1.0, f64::max);
-        let seconds = training_seconds(&cell.recipe, &mut steps).map(|seconds| seconds * factor);
-        hours.push(seconds.map(|seconds| seconds * study.recipe().seeds as f64 / 3600.0));
+        let needs = needs(&cell.recipe, &mut steps);
+        let all = study.seeds() as f64 * factor / 3600.0;
+        hours.push(needs.seconds.map(|seconds| seconds * all));
+        bytes = bytes
+            .zip(needs.bytes)
+            .map(|(all, own)| all + own * study.seeds() as u64);
     }
-    let teachers: Vec<Option<f64>> = (study.teachers().iter())
-        .map(|teacher| Some(training_seconds(&teacher.recipe, &mut steps)? / 3600.0))
+    let teachers: Vec<Needs> = (study.teachers().iter())
+        .map(|teacher| needs(&teacher.recipe, &mut steps))
+        .collect();
+    for teacher in &teachers {
+        bytes = bytes.zip(teacher.bytes).map(|(all, own)| all + own);
+    }
+    let teachers: Vec<Option<f64>> = (teachers.iter())
+        .map(|needs| Some(needs.seconds? / 3600.0))
         .collect();
     let all: Option<f64> = hours.iter().chain(&teachers).copied().sum();
     if json {
         let cells = study.cells().iter().zip(&hours).map(|(cell, hours)| {
-            json!({ "cell": cell.name, "trainings": study.recipe().seeds, "hours": hours })
+            json!({ "cell": cell.name, "trainings": study.seeds(), "hours": hours })
         });
         let teachers = study.teachers().iter().zip(&teachers);
         let teachers =
@@ -55,7 +70,8 @@ pub fn describe(study: &Study, json: bool) -> anyhow::Result<()> {
             "teachers": teachers.collect::<Vec<_>>(),
             "trainings": study.trainings().count(),
             "hours": all,
-            "detectable": detectable(study.recipe().seeds),
+            "bytes": bytes,
+            "detectable": detectable(study.seeds()),
             "recipe": study.to_toml()?,
         }));
     }
@@ -73,15 +89,32 @@ pub fn describe(study: &Study, json: bool) -> anyhow::Result<()> {
         eprintln!("  {:<40} {:>10}", cell.name, told(*hours));
     }
     eprintln!(
-        "about {} on this machine, by the steps' times measured just now",
-        told(all)
+        "about {} on this machine, by the steps' times measured just now, and about {} on its disk, besides modules \
+         that methods train along",
+        told(all),
+        bytes.map_or("an unknown number of bytes".to_owned(), in_words)
     );
     Ok(write!(stdout().lock(), "{}", study.to_toml()?)?)
 }
 
-/// Seconds of one training on labels alone; `None` where its step cannot be measured apart.
-fn training_seconds(recipe: &Recipe, steps: &mut BTreeMap<String, Option<f64>>) -> Option<f64> {
-    let plan = limbeck::train::experiment::Plan::new(recipe.clone()).ok()?;
+/// What one training takes.
+struct Needs {
+    /// On labels alone; `None` where its step cannot be measured apart.
+    seconds: Option<f64>,
+    /// Of what it leaves on the disk; `None` where the network cannot be made.
+    bytes: Option<u64>,
+}
+
+/// Page, numbers and logs of a run.
+const BYTES_BESIDES: u64 = 130_000;
+
+fn needs(recipe: &Recipe, steps: &mut BTreeMap<String, Option<f64>>) -> Needs {
+    let Ok(plan) = Plan::new(recipe.clone()) else {
+        return Needs {
+            seconds: None,
+            bytes: None,
+        };
+    };
     let input = plan.input;
     let batch = recipe.data.batch;
     let key = format!("{} {batch} {input:?}", recipe.student.model);
@@ -92,7 +125,27 @@ fn training_seconds(recipe: &Recipe, steps: &mut BTreeMap<String, Option<f64>>) 
         Some(shots) => shots * plan.classes.len(),
         None => plan.dataset.train.len(),
     };
-    Some(ms? / 1e3 * (images as f64 / batch as f64).ceil() * plan.epochs as f64)
+    let count = (images as f64 / batch as f64).ceil() * plan.epochs as f64;
+    // The student that is deployed, the best and the last one, and a checkpoint with one number or two of the
+    // optimiser beside each of the network.
+    let copies = match recipe.optimizer.name {
+        OptimizerName::AdamW => 6,
+        _ => 5,
+    };
+    let student = plan.student(recipe.train.seed).ok();
+    let numbers = student.map(|student| student.store.trained_count() as u64);
+    Needs {
+        seconds: ms.map(|ms| ms / 1e3 * count),
+        bytes: numbers.map(|numbers| copies * 4 * numbers + BYTES_BESIDES),
+    }
+}
+
+/// Such as `1.3 GB`.
+fn in_words(bytes: u64) -> String {
+    match bytes as f64 / 1e6 {
+        megabytes if megabytes < 1000.0 => format!("{megabytes:.0} MB"),
+        megabytes => format!("{:.1} GB", megabytes / 1e3),
+    }
 }
 
 fn step_ms(student: &str, input: InputShape, batch: usize) -> Option<f64> {
