@@ -76,6 +76,15 @@ impl RunFolder {
         if path.join(RECIPE).is_file() {
             return Self::open(path);
         }
+        if is_taken(path) {
+            return Err(TrainError::RunFolder {
+                path: path.to_owned(),
+                reason: format!(
+                    "there are files in it, and no {RECIPE} that would say what they are of; remove the folder, and \
+                     the run is made again"
+                ),
+            });
+        }
         let folder = Self::create(Some(path), &recipe.method.name)?;
         folder.write_recipe(recipe)?;
         Ok(folder)

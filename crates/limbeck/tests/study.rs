@@ -224,8 +224,13 @@ fn seeds_are_added_until_intervals_are_as_narrow_as_was_asked_for() {
             place.command(&with(&arguments)).spawn().unwrap()
         })
         .collect();
-    for mut share in shares {
-        assert!(share.wait().unwrap().success());
+    for share in shares {
+        let output = share.wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     place.succeed(&["resume", "narrow", "--threads", "1", "--quiet"]);
     assert_eq!(seeds("narrow"), [4, 4, 4]);

@@ -172,6 +172,14 @@ impl Layers {
         node::find(&self.table, key).is_some()
     }
 
+    /// The text that was asked for under the dotted `key`.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        match &node::find(&self.table, key)?.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Learning rate and weight decay have other defaults for other optimisers than that of `own`.
     fn default_by_optimizer(&self, optimizer: &mut OptimizerRecipe, own: &OptimizerRecipe) {
         let defaults = of_optimizer(optimizer.name, own);

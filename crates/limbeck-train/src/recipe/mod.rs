@@ -17,6 +17,7 @@ mod probe;
 mod quantise;
 mod sections;
 mod side_by_side;
+mod table;
 mod task;
 mod typed;
 
@@ -34,4 +35,5 @@ pub use sections::{
     ScheduleName, ScheduleRecipe, StudentRecipe, TargetRecipe, TeacherRecipe, TrainRecipe,
 };
 pub use side_by_side::SideBySide;
+pub use table::{put, table};
 pub use task::{ClassWeights, DetectionRecipe, OhemRecipe, TaskName, TaskRecipe};

@@ -128,7 +128,10 @@ fn plain(expected: &str) -> String {
         "a sequence" => "a list",
         other if other.starts_with("struct ") || other.contains("map") => "a table",
         other if other.starts_with("a tuple of size 2") => "a pair such as [0.5, 1.0]",
-        other => other,
+        other => match other.split_once(" element") {
+            Some((count, _)) => return format!("a list of {count}"),
+            None => other,
+        },
     }
     .to_owned()
 }
@@ -240,10 +243,13 @@ impl<'de> Deserializer<'de> for NodeReader<'de> {
             Value::Float(value) => visitor.visit_f64(*value),
             Value::Text(value) => visitor.visit_borrowed_str(value),
             Value::Array(values) => {
-                visitor.visit_seq(SeqDeserializer::new(values.iter().map(|node| NodeReader {
+                let mut all = SeqDeserializer::new(values.iter().map(|node| NodeReader {
                     node,
                     path: inside.clone(),
-                })))
+                }));
+                let read = visitor.visit_seq(&mut all);
+                // A list that is longer than what it is read into is not cut.
+                read.and_then(|read| all.end().map(|()| read))
             }
             Value::Table(table) => TableReader {
                 table,

@@ -8,7 +8,7 @@ use super::recipe::{Change, StudyRecipe, Which};
 use crate::{
     TrainError,
     named_model::ModelSource,
-    recipe::{Layers, Recipe},
+    recipe::{Layers, Recipe, put},
 };
 
 /// What tells the cells of a study apart.
@@ -138,18 +138,19 @@ impl Crossing<'_> {
         for change in changes {
             layers.merge(&of_method(&change.with, method.as_deref()), "[[study.set]]");
         }
-        let mut own = toml::Table::new();
-        put(&mut own, "data", "path", asked.data.map(Into::into));
-        put(&mut own, "teacher", "source", asked.teacher.map(Into::into));
-        put(&mut own, "student", "model", asked.student.map(Into::into));
-        put(&mut own, "method", "name", asked.method.map(Into::into));
         let number = |number: usize| toml::Value::from(number as i64);
-        put(&mut own, "data", "shots", asked.shots.map(number));
-        put(&mut own, "train", "epochs", asked.epochs.map(number));
-        // Seeds and baselines are cells of the study.
-        put(&mut own, "train", "seeds", Some(number(1)));
-        put(&mut own, "train", "baseline", Some(false.into()));
-        layers.merge(&own, "[study]");
+        let own = [
+            (["data", "path"], asked.data.map(Into::into)),
+            (["teacher", "source"], asked.teacher.map(Into::into)),
+            (["student", "model"], asked.student.map(Into::into)),
+            (["method", "name"], asked.method.map(Into::into)),
+            (["data", "shots"], asked.shots.map(number)),
+            (["train", "epochs"], asked.epochs.map(number)),
+            // Seeds and baselines are cells of the study.
+            (["train", "seeds"], Some(1.into())),
+            (["train", "baseline"], Some(false.into())),
+        ];
+        layers.merge(&table_of(own)?, "[study]");
         Ok(layers)
     }
 
@@ -163,18 +164,14 @@ impl Crossing<'_> {
         }
         let mut layers = Layers::new();
         layers.merge(&of_method(self.base, Some(BASELINE)), self.origin);
-        let mut own = toml::Table::new();
-        put(
-            &mut own,
-            "data",
-            "path",
-            Some(cell.key.data.as_str().into()),
-        );
-        put(&mut own, "student", "model", Some(source.as_str().into()));
-        put(&mut own, "method", "name", Some(BASELINE.into()));
-        put(&mut own, "train", "seeds", Some(1.into()));
-        put(&mut own, "train", "baseline", Some(false.into()));
-        layers.merge(&own, "[study]");
+        let own = [
+            (["data", "path"], Some(cell.key.data.as_str().into())),
+            (["student", "model"], Some(source.as_str().into())),
+            (["method", "name"], Some(BASELINE.into())),
+            (["train", "seeds"], Some(1.into())),
+            (["train", "baseline"], Some(false.into())),
+        ];
+        layers.merge(&table_of(own)?, "[study]");
         layers.merge(&self.study.teacher, "[study.teacher]");
         let mut recipe = layers.resolve()?;
         recipe.teacher = crate::recipe::TeacherRecipe::default();
@@ -266,14 +263,17 @@ fn of_method(table: &toml::Table, method: Option<&str>) -> toml::Table {
     table
 }
 
-fn put(table: &mut toml::Table, section: &str, key: &str, value: Option<toml::Value>) {
-    let Some(value) = value else { return };
-    let section = table
-        .entry(section)
-        .or_insert_with(|| toml::Table::new().into());
-    if let Some(section) = section.as_table_mut() {
-        section.insert(key.to_owned(), value);
+/// The values that are there, each in its section.
+fn table_of<const COUNT: usize>(
+    values: [([&str; 2], Option<toml::Value>); COUNT],
+) -> Result<toml::Table, TrainError> {
+    let mut table = toml::Table::new();
+    for (path, value) in values {
+        if let Some(value) = value {
+            put(&mut table, &path, value)?;
+        }
     }
+    Ok(table)
 }
 
 impl Which {

@@ -16,7 +16,10 @@ mod collect;
 mod recipe;
 mod resampling;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use limbeck_methods::TaskKind;
 
@@ -30,12 +33,20 @@ use crate::{
     TrainError,
     experiment::{Plan, Stock},
     files,
-    recipe::Recipe,
+    recipe::{Recipe, table},
     run_folder,
 };
 
 /// What was asked for.
 const RECIPE: &str = "study.toml";
+
+/// Held by the share that writes the study's files.
+pub const LOCK: &str = ".lock";
+
+/// Another share that begins the study leaves its folder without [`RECIPE`] for a moment: it is taken to be
+/// something else after so many looks, so far apart.
+const LOOKS: usize = 40;
+const LOOK: Duration = Duration::from_millis(5);
 
 /// All that a study trains.
 #[derive(Clone, Debug)]
@@ -251,25 +262,41 @@ impl Study {
     /// A folder with something else in it, or with another study.
     pub fn create(&self, path: &Path) -> Result<(), TrainError> {
         let file = path.join(RECIPE);
-        if file.is_file() {
-            return match read(&file)? == self.table {
-                true => Ok(()),
-                false => Err(TrainError::Setting(format!(
-                    "`{}` has another study: its study.toml differs from what is asked for; go on with it \
-                     (limbeck resume {0}), add methods or seeds to it (limbeck study add {0}), or choose \
-                     another folder with --out",
+        for look in 0.. {
+            if file.is_file() {
+                return self.check_same(path, &file);
+            }
+            if !run_folder::is_taken(path) {
+                break;
+            }
+            if look == LOOKS {
+                return Err(TrainError::Setting(format!(
+                    "the output `{}` exists; choose another with --out",
                     path.display()
-                ))),
-            };
-        }
-        if run_folder::is_taken(path) {
-            return Err(TrainError::Setting(format!(
-                "the output `{}` exists; choose another with --out",
-                path.display()
-            )));
+                )));
+            }
+            std::thread::sleep(LOOK);
         }
         std::fs::create_dir_all(path).map_err(TrainError::io(path))?;
-        self.write(path)
+        let lock = path.join(LOCK);
+        let held = std::fs::File::create(&lock).map_err(TrainError::io(&lock))?;
+        held.lock().map_err(TrainError::io(&lock))?;
+        match file.is_file() {
+            true => self.check_same(path, &file),
+            false => self.write(path),
+        }
+    }
+
+    fn check_same(&self, path: &Path, file: &Path) -> Result<(), TrainError> {
+        match read(file)? == self.table {
+            true => Ok(()),
+            false => Err(TrainError::Setting(format!(
+                "`{}` has another study: its study.toml differs from what is asked for; go on with it \
+                 (limbeck resume {0}), add methods or seeds to it (limbeck study add {0}), or choose \
+                 another folder with --out",
+                path.display()
+            ))),
+        }
     }
 
     /// Writes what is asked for into the folder of a study.
@@ -383,9 +410,7 @@ impl Study {
 
 fn read(file: &Path) -> Result<toml::Table, TrainError> {
     let text = std::fs::read_to_string(file).map_err(TrainError::io(file))?;
-    text.parse().map_err(|error: toml::de::Error| {
-        TrainError::Setting(format!("{}: {error}", file.display()))
-    })
+    Ok(table(&text, &file.display().to_string())?)
 }
 
 /// Teachers of one network on several data sets get a number.

@@ -3,7 +3,7 @@
 use limbeck::train::{continual::Continual, recipe::Recipe};
 
 use super::runs::{Flags, resolve, start};
-use super::{continual, evidence, evidence::AUTO, series, threads};
+use super::{continual, evidence, evidence::AUTO, series};
 use crate::arguments::DistillArguments;
 use crate::exit::Usage;
 
@@ -47,18 +47,14 @@ pub fn run(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
 }
 
 /// The recipe, with the method that the evidence supports where none is named.
-fn settled(mut flags: Flags, arguments: &DistillArguments, quiet: bool) -> anyhow::Result<Recipe> {
+fn settled(flags: Flags, arguments: &DistillArguments, quiet: bool) -> anyhow::Result<Recipe> {
     let run = &arguments.run;
     let asked = flags.over(run.recipe.as_deref(), &run.set)?;
     // Settings of a method are settings of one that is known.
-    if !asked.asks_for("method") {
-        flags.put("method", "name", Some(AUTO));
+    let named = asked.asks_for("method") && asked.text("method.name") != Some(AUTO);
+    if named {
+        return resolve(flags, run, "--student");
     }
-    let recipe = resolve(flags.clone(), run, "--student")?;
-    if recipe.method.name != AUTO {
-        return Ok(recipe);
-    }
-    threads::set(recipe.train.threads)?;
     let (recipe, why) = evidence::choose(|method| {
         let mut named = flags.clone();
         named.put("method", "name", Some(method));

@@ -9,6 +9,8 @@ use limbeck::train::{
     recipe::Recipe,
 };
 
+use super::threads;
+
 /// Generated from their `results.json`.
 const ROWS: &str = include_str!("evidence.json");
 
@@ -35,8 +37,10 @@ pub fn rows() -> anyhow::Result<Vec<EvidenceRow>> {
 /// # Errors
 /// A recipe that cannot run with the plainest method either.
 pub fn choose(named: impl Fn(&str) -> anyhow::Result<Recipe>) -> anyhow::Result<(Recipe, String)> {
+    let alone = named(BASELINE)?;
+    threads::set(alone.train.threads)?;
     let mut stock = Stock::new();
-    let has_teacher = named(BASELINE)?.teacher.source.is_some();
+    let has_teacher = alone.teacher.source.is_some();
     let plain = named(if has_teacher { PLAINEST } else { BASELINE })?;
     let plan = match Plan::of(plain, &mut stock) {
         Ok(plan) => plan,

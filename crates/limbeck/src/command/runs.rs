@@ -11,7 +11,7 @@ use limbeck::train::cache::stored_fit;
 use limbeck::train::experiment::{Plan, RunEnd, TrainingMemory, arrange, execute, memory_in_words};
 use limbeck::train::named_model::told_fit;
 use limbeck::train::observer::Observer;
-use limbeck::train::recipe::{Layers, Recipe};
+use limbeck::train::recipe::{Layers, Recipe, put};
 use limbeck::train::run_folder::{self, RunFolder};
 use serde_json::{Map, Value, json};
 
@@ -53,15 +53,9 @@ pub struct Flags(toml::Table);
 impl Flags {
     /// A value that was given, if any.
     pub fn put(&mut self, section: &str, key: &str, value: Option<impl Into<toml::Value>>) {
-        let Some(value) = value else {
-            return;
-        };
-        let section = self
-            .0
-            .entry(section)
-            .or_insert_with(|| toml::Table::new().into());
-        if let Some(section) = section.as_table_mut() {
-            section.insert(key.to_owned(), value.into());
+        if let Some(value) = value {
+            // Flags put values in sections alone.
+            let _ = put(&mut self.0, &[section, key], value);
         }
     }
 

@@ -234,3 +234,14 @@ fn a_detector_without_mosaics_stays_so_when_its_recipe_is_read_back() {
     let read = Recipe::parse(&recipe.to_toml().unwrap(), "recipe.toml").unwrap();
     assert_eq!(read, recipe);
 }
+
+#[test]
+fn a_list_that_is_too_long_is_not_cut() {
+    let mut layers = Layers::new();
+    layers.set("augment.size=[1,2,3]").unwrap();
+    let error = layers.resolve().unwrap_err().to_string();
+    assert!(
+        error.contains("`augment.size` must be a list of 2, found 3 elements"),
+        "{error}"
+    );
+}

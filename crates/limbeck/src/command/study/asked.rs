@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Context;
+use limbeck::train::recipe::{self, put};
 
 use crate::arguments::{StudyArguments, TaskName};
 use crate::exit::Usage;
@@ -15,14 +15,11 @@ pub fn table(arguments: &StudyArguments) -> anyhow::Result<(toml::Table, String)
         true => {
             let text = std::fs::read_to_string(what)
                 .map_err(|error| Usage(format!("the recipe `{what}` cannot be read: {error}")))?;
-            let table = text
-                .parse()
-                .map_err(|error| Usage(format!("{what}: {error}")))?;
-            (table, what.to_owned())
+            (recipe::table(&text, what)?, what.to_owned())
         }
         false => {
             let mut table = toml::Table::new();
-            put(&mut table, &["data", "path"], what.into())?;
+            put(&mut table, &["data", "path"], what)?;
             (table, "command line".to_owned())
         }
     };
@@ -75,7 +72,7 @@ pub fn table(arguments: &StudyArguments) -> anyhow::Result<(toml::Table, String)
         }
     }
     if let Some(precision) = arguments.precision {
-        put(&mut table, &["study", "precision"], precision.into())?;
+        put(&mut table, &["study", "precision"], precision)?;
     }
     if let Some(null) = arguments.null {
         if null < 2 || arguments.draws == 0 {
@@ -93,7 +90,7 @@ pub fn table(arguments: &StudyArguments) -> anyhow::Result<(toml::Table, String)
         )?;
     }
     if let Some(task) = arguments.task.map(TaskName::key) {
-        put(&mut table, &["task", "kind"], task.into())?;
+        put(&mut table, &["task", "kind"], task)?;
     }
     for assignment in &arguments.set {
         assign(&mut table, &[], assignment)?;
@@ -123,24 +120,9 @@ fn assign(table: &mut toml::Table, above: &[&str], assignment: &str) -> anyhow::
         .filter(|table| table.len() == 1)
         .and_then(|mut table| table.remove("value"));
     let path: Vec<&str> = above.iter().copied().chain(key).collect();
-    put(table, &path, read.unwrap_or_else(|| value.trim().into()))
-}
-
-/// Puts a value in a table of tables.
-fn put(table: &mut toml::Table, path: &[&str], value: toml::Value) -> anyhow::Result<()> {
-    let (last, sections) = path.split_last().context("a key has a name")?;
-    let mut place = table;
-    for section in sections {
-        let inner = place
-            .entry(*section)
-            .or_insert_with(|| toml::Table::new().into());
-        place = inner.as_table_mut().ok_or_else(|| {
-            Usage(format!(
-                "`{section}` is no section of the recipe, so `{}` is no key of it",
-                path.join(".")
-            ))
-        })?;
-    }
-    place.insert((*last).to_owned(), value);
-    Ok(())
+    Ok(put(
+        table,
+        &path,
+        read.unwrap_or_else(|| value.trim().into()),
+    )?)
 }

@@ -16,7 +16,7 @@ use limbeck::train::{
     observer::Observer,
     recipe::Recipe,
     run_folder::{self, RunFolder},
-    study::{Study, Training, collect},
+    study::{LOCK, Study, Training, collect},
 };
 
 use super::precision;
@@ -311,7 +311,7 @@ fn settled(recipe: &Recipe) -> anyhow::Result<String> {
 pub fn write(study: &Study, path: &Path) -> anyhow::Result<StudyResults> {
     let path = &std::path::absolute(path).context("the study's folder has no path")?;
     // Shares write one after the other, each all that is there by then.
-    let lock = path.join(".lock");
+    let lock = path.join(LOCK);
     let lock =
         File::create(&lock).with_context(|| format!("`{}` cannot be written", lock.display()))?;
     lock.lock().context("the study's folder cannot be locked")?;
