@@ -166,6 +166,9 @@ fn note(found: &mut StudyResults, cell: &mut StudyCell, results: &Results) {
     if found.measure.is_none() {
         found.measure = results.compared_by().cloned();
         found.environment.clone_from(&results.environment);
+        if let Some(one) = results.students.first() {
+            found.measures.clone_from(&one.test.measures);
+        }
     }
     cell.data.clone_from(&results.data.name);
     cell.train = results.data.train;
