@@ -29,6 +29,7 @@ mod sharing;
 mod side_by_side;
 mod start;
 mod stock;
+mod storing;
 mod summary;
 mod task;
 mod trainer;

@@ -12,7 +12,7 @@ use std::time::Instant;
 use limbeck_cache::{Build, Cache, Encoding, Share, record_bytes};
 use limbeck_nn::TaskKind;
 
-use super::{Plan, series_folder::SeriesFolder};
+use super::{Plan, series_folder::SeriesFolder, storing::StorageCosts};
 use crate::{
     TrainError,
     cache::{CacheContents, CachePlan, FillEnd, LOGITS, Material, StoredTeacher, fill, taps_for},
@@ -175,6 +175,23 @@ pub fn share(
     };
     let stored = CachePlan::of(material, &contents(outputs, views))?;
     let (path, students) = place(folder, plan)?;
+    // Logits are small; whatever is stored already is read.
+    let maps = outputs.iter().any(|name| name != LOGITS);
+    if maps && !path.exists() {
+        let bytes = record_bytes(&stored.manifest.outputs);
+        let size = plan.augment.size;
+        let costs = StorageCosts::measure(teacher.network(), outputs, size, bytes, folder.path())?;
+        if !costs.pays(students) {
+            observer.note(&format!(
+                "teacher: asked for each of the {students} students after all: an image takes it {:.2} ms, to write what \
+                 it gives out would take {:.2} ms and to read it {:.2} ms for each",
+                costs.asking * 1e3,
+                costs.writing * 1e3,
+                costs.reading * 1e3
+            ));
+            return Ok(Some(teacher.clone()));
+        }
+    }
     let build = Build::begin(&path, &stored.manifest, Share::WHOLE)?;
     let begun = Instant::now();
     let missing = build.missing();
