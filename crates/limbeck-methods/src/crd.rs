@@ -36,7 +36,12 @@
 //! than `negatives`. The same step draws the same. The paper's "CRD+KD" is
 //! `kd+crd` with `kd_weight` 1. The memory takes 2·N·`dimensions` numbers, 51 MB for CIFAR, and
 //! goes into checkpoints. The gathered vectors of the picks are never made: blocks of images are
-//! multiplied with all rows. Cost: `dimensions`·(D_s + D_t + 2) weights, 4·B·N·`dimensions`
+//! multiplied with all rows.
+//! `weight` is that of 240 epochs of 50,000 images. In 620 steps on 2,000 images (`docs/study/few-labels`) the
+//! term is 95 % of the loss to the end, the student fits less than on labels alone (79.7 % of training images
+//! right, 83.1 without it) and loses three points; with a tenth of the weight it loses none (79.9 and 80.4 with
+//! two seeds, 77.6 and 77.1 with the default, 80.6 and 80.2 without the method).
+//! Cost: `dimensions`·(D_s + D_t + 2) weights, 4·B·N·`dimensions`
 //! multiply-accumulates.
 //!
 //! ## Reference

@@ -34,7 +34,11 @@
 //! The paper averages over peers and its TensorFlow code sums (`guarded`, always at temperature
 //! 1). Peers are seen with the statistics of the batch; only a network's own turn changes its
 //! running statistics. `detach_target = false` acts with simultaneous updates and the ensemble
-//! alone: elsewhere the others are constants. Cost: M times a step on labels, and with sequential
+//! alone: elsewhere the others are constants.
+//! In 620 steps on 2,000 images (`docs/study/few-labels`) peers agree early (their divergence ends at 0.015) and
+//! keep each other from fitting: 81.7 to 82.1 % of training images right at the end with three seeds, 82.4 to
+//! 83.1 without the method.
+//! Cost: M times a step on labels, and with sequential
 //! updates M·(M−1) forward passes more; M networks and their optimiser states in memory.
 //!
 //! ## Reference

@@ -140,8 +140,11 @@ impl Work<'_> {
     ) -> anyhow::Result<Vec<String>> {
         let [share, shares] = self.share.unwrap_or([1, 1]);
         let all: Vec<Training> = study.trainings().collect();
-        let own = (all.iter().enumerate()).filter(|(place, training)| {
-            training.seed as usize >= from && place % shares == share - 1
+        // Cells change hands from seed to seed: where their number is a multiple of the shares', one share would
+        // have the costly ones alone.
+        let own = (all.iter().enumerate()).filter(|(_, training)| {
+            let seed = training.seed as usize;
+            seed >= from && (training.cell + seed) % shares == share - 1
         });
         let mut failed = Vec::new();
         let mut written = Instant::now();
