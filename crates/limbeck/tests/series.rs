@@ -104,6 +104,8 @@ fn several_students_have_one_teacher() {
         "resnet8",
         "--student",
         "resnet8,resnet14",
+        "--method",
+        "kd",
         "--out",
         "series",
         "--set",

@@ -27,9 +27,10 @@ fn succeed(place: &Place, arguments: &[String]) -> String {
     place.succeed(&arguments)
 }
 
-/// What is measured in seconds, or says where and how something ran.
-const OF_THE_MOMENT: [&str; 9] = [
+/// What is measured in seconds or bytes, or says where and how something ran.
+const OF_THE_MOMENT: [&str; 10] = [
     "seconds",
+    "memory",
     "images_per_second",
     "data_wait",
     "latency_ms",

@@ -124,7 +124,8 @@ pub struct DataRecipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetRecipe>,
     /// Images of one forward pass. Default 64, as in the CIFAR protocol; 8 of networks that
-    /// segment, 16 of detectors.
+    /// segment, 16 of detectors. The last images of an epoch that fill no batch are left out, others in each
+    /// epoch.
     pub batch: usize,
     /// Threads that decode and augment; with 0 the trainer does it itself. Default 1: small
     /// images are cheap to prepare and training takes the other cores. Results are the same bits

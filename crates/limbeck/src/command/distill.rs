@@ -52,7 +52,8 @@ fn settled(flags: Flags, arguments: &DistillArguments, quiet: bool) -> anyhow::R
     let asked = flags.over(run.recipe.as_deref(), &run.set)?;
     // Settings of a method are settings of one that is known.
     let named = asked.asks_for("method") && asked.text("method.name") != Some(AUTO);
-    if named {
+    // Steps of classes are no single training that could be tried.
+    if named || asked.asks_for("task.continual") {
         return resolve(flags, run, "--student");
     }
     let (recipe, why) = evidence::choose(|method| {

@@ -30,7 +30,7 @@ pub fn rows() -> anyhow::Result<Vec<EvidenceRow>> {
 /// a method's name in it.
 ///
 /// Methods are tried that a study of the same task has settled to be better than their baseline: those of the
-/// study whose number of training images is nearest first, then by the lower end of the gain's interval. Where
+/// study whose training images and epochs are nearest first, then by the lower end of the gain's interval. Where
 /// there is a teacher, only those that learn from one. The first that can be used with this data, teacher and
 /// student is chosen.
 ///
@@ -48,12 +48,16 @@ pub fn choose(named: impl Fn(&str) -> anyhow::Result<Recipe>) -> anyhow::Result<
         Err(_) if !has_teacher => Plan::of(named(PLAINEST)?, &mut stock)?,
         Err(error) => return Err(error.into()),
     };
-    let images = plan.dataset.train.len();
-    for row in ranked(rows()?, &plan.task.to_string(), images, has_teacher) {
+    let budget = [plan.dataset.train.len(), plan.epochs];
+    for row in ranked(rows()?, &plan.task.to_string(), budget, has_teacher) {
         let recipe = named(&row.method)?;
         let usable: Result<Plan, TrainError> = Plan::of(recipe.clone(), &mut stock);
         if usable.is_ok() {
-            return Ok((recipe, format!("{}: {}", row.method, row.in_words())));
+            let far = match distance(&row, budget) > FAR {
+                true => ", which says little about so different a budget",
+                false => "",
+            };
+            return Ok((recipe, format!("{}: {}{far}", row.method, row.in_words())));
         }
     }
     let why = format!(
@@ -63,11 +67,20 @@ pub fn choose(named: impl Fn(&str) -> anyhow::Result<Recipe>) -> anyhow::Result<
     Ok((named(PLAINEST)?, why))
 }
 
+/// Distance from which on a study says little: four times as many images, or epochs, or twice of both.
+const FAR: f64 = 1.4;
+
+/// How far a study is from `[images, epochs]`: the logarithms of both ratios, added.
+fn distance(row: &EvidenceRow, [images, epochs]: [usize; 2]) -> f64 {
+    let ratio = |own: usize, other: usize| (own.max(1) as f64 / other.max(1) as f64).ln().abs();
+    ratio(row.images, images) + ratio(row.epochs, epochs)
+}
+
 /// The rows that speak for a method, the one to try first in front.
 fn ranked(
     rows: Vec<EvidenceRow>,
     task: &str,
-    images: usize,
+    budget: [usize; 2],
     has_teacher: bool,
 ) -> Vec<EvidenceRow> {
     let mut rows: Vec<EvidenceRow> = rows
@@ -75,14 +88,9 @@ fn ranked(
         .filter(|row| row.task == task && row.is_better() && row.beside == BASELINE)
         .filter(|row| row.teacher.is_some() == has_teacher)
         .collect();
-    let distance = |row: &EvidenceRow| {
-        ((row.images.max(1) as f64) / images.max(1) as f64)
-            .ln()
-            .abs()
-    };
     let low = |row: &EvidenceRow| row.over_seeds.map_or(f64::NEG_INFINITY, |[low, _]| low);
     rows.sort_by(|a, b| {
-        let nearer = distance(a).total_cmp(&distance(b));
+        let nearer = distance(a, budget).total_cmp(&distance(b, budget));
         nearer.then(low(b).total_cmp(&low(a)))
     });
     let mut known = Vec::new();
@@ -107,6 +115,7 @@ mod tests {
             method: method.to_owned(),
             teacher: Some("resnet20".to_owned()),
             images,
+            epochs: 20,
             beside: BASELINE.to_owned(),
             over_seeds: Some([low, low + 1.0]),
             verdict: verdict.to_owned(),
@@ -127,7 +136,7 @@ mod tests {
             alone,
         ];
         let order = |images, task: &str, has_teacher| -> Vec<String> {
-            let ranked = ranked(rows.clone(), task, images, has_teacher);
+            let ranked = ranked(rows.clone(), task, [images, 20], has_teacher);
             ranked.into_iter().map(|row| row.method).collect()
         };
         assert_eq!(order(1000, "classification", true), ["dkd", "kd", "at"]);
