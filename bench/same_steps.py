@@ -28,7 +28,8 @@ from distilling import METHODS, Images, Learner, Normalisation, ResNet
 FUSIONS = (("fusions.", "abfs."), ("narrow.", "conv1."), ("widen.", "conv2."), ("gates.", "att_conv."))
 # A learning rate that changes nothing: what such a run ends with is what it began with.
 STILL = "optimizer.learning_rate=1e-30"
-SETTINGS = ("augment.pad_crop.pixels=0", "augment.flip=0")
+# Images as they are.
+PLAIN = ("augment.pad_crop.pixels=0", "augment.flip=0")
 
 
 def arguments():
@@ -64,17 +65,21 @@ def checkpoint(asked, folder, method, settings, name):
     command += ["--batch", str(asked.images), "--epochs", str(asked.steps)]
     if method != "none":
         command += ["--teacher", asked.out / "teacher"]
-    for setting in (*SETTINGS, *METHODS[method].SETTINGS, *settings):
+    for setting in (*PLAIN, *METHODS[method].SETTINGS, *settings):
         command += ["--set", setting]
     limbeck(asked, run, command)
-    job = run / "jobs" / "student-0"
-    lines = (job / "metrics.jsonl").read_text().splitlines()
     members = {"student": {}, "method": {}}
-    for key, value in load_file(job / "checkpoint.safetensors").items():
+    for key, value in load_file(run / "jobs" / "student-0" / "checkpoint.safetensors").items():
         kind, member, tensor = key.split("/", 2)
         if kind == "cast":
             members[member][tensor] = value.double()
-    return [json.loads(line)["loss"] for line in lines], members
+    return losses_of(run), members
+
+
+def losses_of(run):
+    """The loss of each epoch of Limbeck's run, as its log has it."""
+    lines = (run / "jobs" / "student-0" / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines]
 
 
 def theirs(name):

@@ -11,7 +11,6 @@ Prints a table in Markdown.
 """
 
 import argparse
-import json
 import pathlib
 import statistics
 
@@ -21,10 +20,7 @@ from safetensors.torch import load_file
 
 from accuracy import COMMON, STUDENT, compared, limbeck
 from distilling import BATCH, Images, Normalisation, ResNet, varied
-from same_steps import STILL, few
-
-
-PLAIN = ("augment.pad_crop.pixels=0", "augment.flip=0")
+from same_steps import PLAIN, STILL, few, losses_of
 
 
 def arguments():
@@ -57,8 +53,7 @@ def ours(asked, views, weights, name, settings):
     for setting in settings:
         command += ["--set", setting]
     limbeck(asked, run, command)
-    lines = (run / "jobs" / "student-0" / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line)["loss"] for line in lines]
+    return losses_of(run)
 
 
 @torch.no_grad()

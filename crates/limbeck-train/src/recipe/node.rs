@@ -29,12 +29,15 @@ pub(super) enum Value {
 
 /// Reads the TOML document `text`.
 pub(super) fn parse(text: &str, origin: &str) -> Result<Table, RecipeError> {
-    let table = DeTable::parse(text).map_err(|error| {
-        let offset = error.span().map_or(0, |span| span.start);
-        let reason = error.message().replace('\n', ", ");
-        Mistake::Syntax { reason }.at(Place::in_text(origin, text, offset))
-    })?;
+    let table = DeTable::parse(text).map_err(|error| no_toml(&error, text, origin))?;
     Reader { text, origin }.table(table.get_ref())
+}
+
+/// Where `text` is not TOML, and why.
+pub(super) fn no_toml(error: &toml::de::Error, text: &str, origin: &str) -> RecipeError {
+    let offset = error.span().map_or(0, |span| span.start);
+    let reason = error.message().replace('\n', ", ");
+    Mistake::Syntax { reason }.at(Place::in_text(origin, text, offset))
 }
 
 /// Gives all values of `table` the same place.

@@ -7,11 +7,8 @@ use super::{Mistake, Place, RecipeError, node};
 /// # Errors
 /// Text that is not TOML, with its line and column.
 pub fn table(text: &str, origin: &str) -> Result<toml::Table, RecipeError> {
-    node::parse(text, origin)?;
-    text.parse().map_err(|error: toml::de::Error| {
-        let reason = error.message().to_owned();
-        Mistake::Syntax { reason }.at(Place::of(origin))
-    })
+    text.parse()
+        .map_err(|error| node::no_toml(&error, text, origin))
 }
 
 /// Puts `value` where the keys of `path` lead, making the tables on the way.
@@ -31,15 +28,17 @@ pub fn put(
         let inner = place
             .entry(*section)
             .or_insert_with(|| toml::Table::new().into());
-        let found = inner.to_string();
-        place = inner.as_table_mut().ok_or_else(|| {
-            let mistake = Mistake::Value {
-                key: path[..=depth].join("."),
-                expected: format!("a section for `{}` to be in", path.join(".")),
-                found,
-            };
-            mistake.at(Place::default())
-        })?;
+        place = match inner {
+            toml::Value::Table(table) => table,
+            value => {
+                let mistake = Mistake::Value {
+                    key: path[..=depth].join("."),
+                    expected: format!("a section for `{}` to be in", path.join(".")),
+                    found: value.to_string(),
+                };
+                return Err(mistake.at(Place::default()));
+            }
+        };
     }
     place.insert((*last).to_owned(), value.into());
     Ok(())

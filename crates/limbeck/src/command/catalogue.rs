@@ -35,10 +35,7 @@ pub fn methods(arguments: &NamedArguments) -> anyhow::Result<()> {
                             Some(command) => format!("Trained by: {command}."),
                             None => format!("{}\n{}", served(entry), measured(entry, &costs)),
                         };
-                        let own: Vec<&EvidenceRow> = evidence
-                            .iter()
-                            .filter(|row| row.method == entry.id)
-                            .collect();
+                        let own = evidence::of(&evidence, entry.id);
                         let facts = match own.is_empty() {
                             true => facts,
                             false => format!(
@@ -139,7 +136,6 @@ fn measured(entry: &MethodEntry, costs: &Costs) -> String {
 }
 
 fn describe(entry: &MethodEntry, costs: &Costs, evidence: &[EvidenceRow]) -> Value {
-    let own = evidence.iter().filter(|row| row.method == entry.id);
     json!({
         "name": entry.id,
         "title": title_of(entry),
@@ -151,7 +147,7 @@ fn describe(entry: &MethodEntry, costs: &Costs, evidence: &[EvidenceRow]) -> Val
         "joins": entry.joins(),
         "command": entry.command(),
         "cost": costs.of(entry.id),
-        "evidence": own.collect::<Vec<_>>(),
+        "evidence": evidence::of(evidence, entry.id),
         "settings": (entry.defaults)(),
     })
 }

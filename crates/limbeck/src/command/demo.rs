@@ -1,6 +1,6 @@
 //! `limbeck demo`: the whole job on generated images.
 
-use limbeck::train::recipe::Layers;
+use limbeck::train::{experiment::Stock, recipe::Layers};
 
 use super::runs;
 use crate::arguments::{DemoArguments, RunArguments, TaskName};
@@ -29,5 +29,5 @@ pub fn run(arguments: &DemoArguments, quiet: bool) -> anyhow::Result<()> {
         json: arguments.json,
         ..RunArguments::default()
     };
-    runs::start(layers.resolve()?, &run, quiet)
+    runs::start(layers.resolve()?, &mut Stock::new(), &run, quiet)
 }

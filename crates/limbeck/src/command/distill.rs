@@ -1,6 +1,6 @@
 //! `limbeck distill`.
 
-use limbeck::train::{continual::Continual, recipe::Recipe};
+use limbeck::train::{continual::Continual, experiment::Stock, recipe::Recipe};
 
 use super::runs::{Flags, resolve, start};
 use super::{continual, evidence, evidence::AUTO, series};
@@ -10,6 +10,7 @@ use crate::exit::Usage;
 /// One run, or one for each method and student.
 pub fn run(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
     let mut recipes = Vec::new();
+    let mut stock = Stock::new();
     for student in each(&arguments.student) {
         for method in each(&arguments.method) {
             let mut flags = Flags::default();
@@ -31,7 +32,7 @@ pub fn run(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
                 let table = toml::Table::from_iter([("path".to_owned(), path)]);
                 flags.put("data", "target", Some(table));
             }
-            recipes.push(settled(flags, arguments, quiet)?);
+            recipes.push(settled(flags, arguments, &mut stock, quiet)?);
         }
     }
     let steps = recipes.iter().any(Continual::is_asked_for);
@@ -41,13 +42,18 @@ pub fn run(arguments: &DistillArguments, quiet: bool) -> anyhow::Result<()> {
             "classes are learnt in steps by one method and one student at a time".to_owned(),
         )
         .into()),
-        1 => start(recipes.remove(0), &arguments.run, quiet),
-        _ => series::start(recipes, &arguments.run, quiet),
+        1 => start(recipes.remove(0), &mut stock, &arguments.run, quiet),
+        _ => series::start(recipes, stock, &arguments.run, quiet),
     }
 }
 
 /// The recipe, with the method that the evidence supports where none is named.
-fn settled(flags: Flags, arguments: &DistillArguments, quiet: bool) -> anyhow::Result<Recipe> {
+fn settled(
+    flags: Flags,
+    arguments: &DistillArguments,
+    stock: &mut Stock,
+    quiet: bool,
+) -> anyhow::Result<Recipe> {
     let run = &arguments.run;
     let asked = flags.over(run.recipe.as_deref(), &run.set)?;
     // Settings of a method are settings of one that is known.
@@ -56,11 +62,12 @@ fn settled(flags: Flags, arguments: &DistillArguments, quiet: bool) -> anyhow::R
     if named || asked.asks_for("task.continual") {
         return resolve(flags, run, "--student");
     }
-    let (recipe, why) = evidence::choose(|method| {
+    let named = |method: &str| {
         let mut named = flags.clone();
         named.put("method", "name", Some(method));
         resolve(named, run, "--student")
-    })?;
+    };
+    let (recipe, why) = evidence::choose(named, stock)?;
     if !quiet {
         eprintln!("method {why}; --method NAME takes another");
     }

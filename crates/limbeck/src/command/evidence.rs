@@ -26,8 +26,13 @@ pub fn rows() -> anyhow::Result<Vec<EvidenceRow>> {
     Ok(serde_json::from_str(ROWS)?)
 }
 
+/// Those of a method.
+pub fn of<'a>(rows: &'a [EvidenceRow], method: &str) -> Vec<&'a EvidenceRow> {
+    rows.iter().filter(|row| row.method == method).collect()
+}
+
 /// The recipe with the method that the evidence supports, and why, in a sentence. `named` gives the recipe with
-/// a method's name in it.
+/// a method's name in it; what is opened on the way stays in `stock`.
 ///
 /// Methods are tried that a study of the same task has settled to be better than their baseline: those of the
 /// study whose training images and epochs are nearest first, then by the lower end of the gain's interval. Where
@@ -36,22 +41,25 @@ pub fn rows() -> anyhow::Result<Vec<EvidenceRow>> {
 ///
 /// # Errors
 /// A recipe that cannot run with the plainest method either.
-pub fn choose(named: impl Fn(&str) -> anyhow::Result<Recipe>) -> anyhow::Result<(Recipe, String)> {
-    let alone = named(BASELINE)?;
-    threads::set(alone.train.threads)?;
-    let mut stock = Stock::new();
-    let has_teacher = alone.teacher.source.is_some();
-    let plain = named(if has_teacher { PLAINEST } else { BASELINE })?;
-    let plan = match Plan::of(plain, &mut stock) {
-        Ok(plan) => plan,
+pub fn choose(
+    named: impl Fn(&str) -> anyhow::Result<Recipe>,
+    stock: &mut Stock,
+) -> anyhow::Result<(Recipe, String)> {
+    let plain = named(PLAINEST)?;
+    threads::set(plain.train.threads)?;
+    let has_teacher = plain.teacher.source.is_some();
+    let plan = match has_teacher {
+        true => Plan::of(plain.clone(), stock)?,
         // What is asked for without a teacher is told by what lacks one.
-        Err(_) if !has_teacher => Plan::of(named(PLAINEST)?, &mut stock)?,
-        Err(error) => return Err(error.into()),
+        false => match Plan::of(named(BASELINE)?, stock) {
+            Ok(plan) => plan,
+            Err(_) => Plan::of(plain.clone(), stock)?,
+        },
     };
     let budget = [plan.dataset.train.len(), plan.epochs];
     for row in ranked(rows()?, &plan.task.to_string(), budget, has_teacher) {
         let recipe = named(&row.method)?;
-        let usable: Result<Plan, TrainError> = Plan::of(recipe.clone(), &mut stock);
+        let usable: Result<Plan, TrainError> = Plan::of(recipe.clone(), stock);
         if usable.is_ok() {
             let far = match distance(&row, budget) > FAR {
                 true => ", which says little about so different a budget",
@@ -64,7 +72,7 @@ pub fn choose(named: impl Fn(&str) -> anyhow::Result<Recipe>) -> anyhow::Result<
         "{PLAINEST}: no study has settled a method for {} that fits these networks",
         plan.task
     );
-    Ok((named(PLAINEST)?, why))
+    Ok((plain, why))
 }
 
 /// Distance from which on a study says little: four times as many images, or epochs, or twice of both.

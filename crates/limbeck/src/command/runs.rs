@@ -8,7 +8,9 @@ use limbeck::methods::BASELINE;
 use limbeck::report::{AGREEMENT, Results, SeedResult};
 use limbeck::train::TrainError;
 use limbeck::train::cache::stored_fit;
-use limbeck::train::experiment::{Plan, RunEnd, TrainingMemory, arrange, execute, memory_in_words};
+use limbeck::train::experiment::{
+    Plan, RunEnd, Stock, TrainingMemory, arrange, execute, memory_in_words,
+};
 use limbeck::train::named_model::told_fit;
 use limbeck::train::observer::Observer;
 use limbeck::train::recipe::{Layers, Recipe, put};
@@ -151,10 +153,15 @@ pub fn fit_as_teacher(layers: &Layers, recipe: &mut Recipe) {
     }
 }
 
-/// Checks a recipe whole and runs it in a new folder.
-pub fn start(recipe: Recipe, arguments: &RunArguments, quiet: bool) -> anyhow::Result<()> {
+/// Checks a recipe whole, with what is in `stock` already, and runs it in a new folder.
+pub fn start(
+    recipe: Recipe,
+    stock: &mut Stock,
+    arguments: &RunArguments,
+    quiet: bool,
+) -> anyhow::Result<()> {
     threads::set(recipe.train.threads)?;
-    let mut plan = Plan::new(recipe)?;
+    let mut plan = Plan::of(recipe, stock)?;
     arrange(std::slice::from_mut(&mut plan))?;
     let out = arguments.out.as_deref();
     if arguments.dry_run {

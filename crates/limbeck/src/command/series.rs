@@ -10,11 +10,15 @@ use super::{interrupt, runs, threads};
 use crate::arguments::RunArguments;
 use crate::exit::Interrupted;
 
-/// Checks all recipes and runs them one after the other in a new folder.
-pub fn start(recipes: Vec<Recipe>, arguments: &RunArguments, quiet: bool) -> anyhow::Result<()> {
+/// Checks all recipes, with what is in `stock` already, and runs them one after the other in a new folder.
+pub fn start(
+    recipes: Vec<Recipe>,
+    mut stock: Stock,
+    arguments: &RunArguments,
+    quiet: bool,
+) -> anyhow::Result<()> {
     threads::set(recipes[0].train.threads)?;
     let out = arguments.out.as_deref();
-    let mut stock = Stock::new();
     let mut plans = Vec::new();
     for recipe in recipes {
         plans.push(Plan::of(recipe, &mut stock)?);

@@ -1,7 +1,7 @@
 //! `limbeck train`.
 
 use limbeck::methods::BASELINE;
-use limbeck::train::recipe::TeacherRecipe;
+use limbeck::train::{experiment::Stock, recipe::TeacherRecipe};
 
 use super::runs::{Flags, resolve, start};
 use crate::arguments::TrainArguments;
@@ -20,5 +20,5 @@ pub fn run(arguments: &TrainArguments, quiet: bool) -> anyhow::Result<()> {
     let mut recipe = resolve(flags, &arguments.run, "--model")?;
     // `train` is training on labels alone, whatever teacher a recipe names.
     recipe.teacher = TeacherRecipe::default();
-    start(recipe, &arguments.run, quiet)
+    start(recipe, &mut Stock::new(), &arguments.run, quiet)
 }

@@ -36,7 +36,7 @@ fn start(arguments: &StudyArguments, quiet: bool) -> anyhow::Result<()> {
     let mut stock = Stock::new();
     let study = Study::of(table, &origin, &mut stock)?;
     if arguments.dry_run {
-        return plan::describe(&study, arguments.carry.json);
+        return plan::describe(&study, &mut stock, arguments.carry.json);
     }
     if arguments.carry.shard.is_some() && arguments.out.is_none() {
         let text = "--shard needs --out: the folder that all shares work in";

@@ -7,7 +7,7 @@ use limbeck::nn::InputShape;
 use limbeck::report::{detectable, what_seeds_show};
 use limbeck::train::{
     bench::LossBench,
-    experiment::Plan,
+    experiment::{Plan, Stock},
     recipe::{OptimizerName, Recipe},
     study::Study,
 };
@@ -34,14 +34,14 @@ pub fn tell(study: &Study) {
 }
 
 /// Says it cell by cell, with the time that each takes.
-pub fn describe(study: &Study, json: bool) -> anyhow::Result<()> {
+pub fn describe(study: &Study, stock: &mut Stock, json: bool) -> anyhow::Result<()> {
     let costs = Costs::read()?;
     let mut steps = BTreeMap::new();
     let (mut hours, mut bytes) = (Vec::new(), Some(0));
     for cell in study.cells() {
         let factor = cell.key.method.split('+').filter_map(|id| costs.of(id));
         let factor = factor.map(|cost| cost.step).fold(1.0, f64::max);
-        let needs = needs(&cell.recipe, &mut steps);
+        let needs = needs(&cell.recipe, stock, &mut steps);
         let all = study.seeds() as f64 * factor / 3600.0;
         hours.push(needs.seconds.map(|seconds| seconds * all));
         bytes = bytes
@@ -49,7 +49,7 @@ pub fn describe(study: &Study, json: bool) -> anyhow::Result<()> {
             .map(|(all, own)| all + own * study.seeds() as u64);
     }
     let teachers: Vec<Needs> = (study.teachers().iter())
-        .map(|teacher| needs(&teacher.recipe, &mut steps))
+        .map(|teacher| needs(&teacher.recipe, stock, &mut steps))
         .collect();
     for teacher in &teachers {
         bytes = bytes.zip(teacher.bytes).map(|(all, own)| all + own);
@@ -108,8 +108,8 @@ struct Needs {
 /// Page, numbers and logs of a run.
 const BYTES_BESIDES: u64 = 130_000;
 
-fn needs(recipe: &Recipe, steps: &mut BTreeMap<String, Option<f64>>) -> Needs {
-    let Ok(plan) = Plan::new(recipe.clone()) else {
+fn needs(recipe: &Recipe, stock: &mut Stock, steps: &mut BTreeMap<String, Option<f64>>) -> Needs {
+    let Ok(plan) = Plan::of(recipe.clone(), stock) else {
         return Needs {
             seconds: None,
             bytes: None,

@@ -1,5 +1,7 @@
 //! More seeds until the intervals are as narrow as was asked for.
 
+use std::path::PathBuf;
+
 use limbeck::report::widest_interval;
 use limbeck::train::{run_folder, study::Study};
 
@@ -47,21 +49,24 @@ pub fn goes_on(study: &mut Study, work: &Work<'_>) -> anyhow::Result<bool> {
 
 /// Waits while other processes train what is left; false where some is left that nobody trains.
 fn others_are_done(study: &Study, work: &Work<'_>) -> anyhow::Result<bool> {
+    let mut left: Vec<PathBuf> = (study.trainings())
+        .map(|training| study.folder_of(work.path, training))
+        .collect();
     let mut idle = 0;
     loop {
         work.check()?;
-        let (mut left, mut busy) = (false, false);
-        for training in study.trainings() {
-            let folder = study.folder_of(work.path, training);
+        let mut still = Vec::new();
+        for folder in left {
             if run_folder::finished(&folder)?.is_none() && run_folder::failure_of(&folder).is_none()
             {
-                left = true;
-                busy |= run_folder::is_busy(&folder);
+                still.push(folder);
             }
         }
-        if !left {
+        left = still;
+        if left.is_empty() {
             return Ok(true);
         }
+        let busy = left.iter().any(|folder| run_folder::is_busy(folder));
         // Between two trainings a share is busy with neither.
         idle = if busy { 0 } else { idle + 1 };
         if idle > IDLE {
