@@ -325,3 +325,36 @@ fn a_dry_run_checks_and_writes_nothing() {
     place.succeed(&["distill", "--recipe", "again.toml", "--dry-run"]);
     assert!(!place.path("runs").exists());
 }
+
+#[test]
+fn a_method_that_is_not_named_is_one_that_studies_speak_for() {
+    let place = Place::new();
+    let common = ["shapes:120", "--teacher", "resnet8", "--student", "resnet8"];
+    let said = |more: &[&str]| {
+        let finished = place.run(&[&["distill"], &common[..], more, &["--dry-run"]].concat());
+        assert_eq!(finished.code, 0, "{}", finished.stderr);
+        (finished.stderr, finished.stdout)
+    };
+    place.write("auto.toml", "[method]\nname = \"auto\"\n");
+    for asked in [
+        &[][..],
+        &["--method", "auto"],
+        &["--set", "method.name=auto"],
+        &["--recipe", "auto.toml"],
+    ] {
+        let (stderr, recipe) = said(asked);
+        assert!(
+            stderr.contains("seeds in the study ") && stderr.contains("--method NAME"),
+            "{stderr}"
+        );
+        assert!(!recipe.contains("name = \"auto\""), "{recipe}");
+    }
+    for named in [
+        &["--method", "kd"][..],
+        &["--set", "method.kd.temperature=2"],
+    ] {
+        let (stderr, recipe) = said(named);
+        assert!(!stderr.contains("in the study"), "{stderr}");
+        assert!(recipe.contains("name = \"kd\""), "{recipe}");
+    }
+}

@@ -13,13 +13,9 @@
 
 mod cells;
 mod collect;
+mod folder;
 mod recipe;
 mod resampling;
-
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
 
 use limbeck_methods::TaskKind;
 
@@ -27,26 +23,13 @@ use self::cells::Crossing;
 pub use self::{
     cells::{Cell, CellKey, TrainedTeacher},
     collect::collect,
+    folder::LOCK,
     recipe::{Change, StudyRecipe, Which},
 };
 use crate::{
     TrainError,
     experiment::{Plan, Stock},
-    files,
-    recipe::{Recipe, table},
-    run_folder,
 };
-
-/// What was asked for.
-const RECIPE: &str = "study.toml";
-
-/// Held by the share that writes the study's files.
-pub const LOCK: &str = ".lock";
-
-/// Another share that begins the study leaves its folder without [`RECIPE`] for a moment: it is taken to be
-/// something else after so many looks, so far apart.
-const LOOKS: usize = 40;
-const LOOK: Duration = Duration::from_millis(5);
 
 /// All that a study trains.
 #[derive(Clone, Debug)]
@@ -218,94 +201,11 @@ impl Study {
         Ok(())
     }
 
-    /// The study in the folder `path`; `None` where it is none.
-    ///
-    /// # Errors
-    /// As [`Study::of`].
-    pub fn open(path: &Path, stock: &mut Stock) -> Result<Option<Self>, TrainError> {
-        let file = path.join(RECIPE);
-        if !file.is_file() {
-            return Ok(None);
-        }
-        let table = read(&file)?;
-        let mut study = Self::of(table, &file.display().to_string(), stock)?;
-        study.take_in_seeds(path);
-        Ok(Some(study))
-    }
-
-    /// Takes in the seeds that the study in the folder `path` has been given for its precision.
-    pub fn take_in_seeds(&mut self, path: &Path) {
-        if self.recipe.precision.is_none() {
-            return;
-        }
-        while self.seeds < self.recipe.most_seeds && self.has_begun(path, self.seeds as u64) {
-            self.seeds += 1;
-        }
-    }
-
-    /// Whether a training with that seed, counted from 0, has begun.
-    fn has_begun(&self, path: &Path, seed: u64) -> bool {
-        let mut cells = 0..self.cells.len();
-        cells.any(|cell| self.folder_of(path, Training { cell, seed }).exists())
-    }
-
     /// Adds a seed to every cell; false where there are as many as may be.
     pub fn add_seed(&mut self) -> bool {
         let adds = self.seeds < self.recipe.most_seeds;
         self.seeds += usize::from(adds);
         adds
-    }
-
-    /// Makes the folder `path` with the study's recipe in it; one that has the same recipe is gone on with.
-    ///
-    /// # Errors
-    /// A folder with something else in it, or with another study.
-    pub fn create(&self, path: &Path) -> Result<(), TrainError> {
-        let file = path.join(RECIPE);
-        for look in 0.. {
-            if file.is_file() {
-                return self.check_same(path, &file);
-            }
-            if !run_folder::is_taken(path) {
-                break;
-            }
-            if look == LOOKS {
-                return Err(TrainError::Setting(format!(
-                    "the output `{}` exists; choose another with --out",
-                    path.display()
-                )));
-            }
-            std::thread::sleep(LOOK);
-        }
-        std::fs::create_dir_all(path).map_err(TrainError::io(path))?;
-        let lock = path.join(LOCK);
-        let held = std::fs::File::create(&lock).map_err(TrainError::io(&lock))?;
-        held.lock().map_err(TrainError::io(&lock))?;
-        match file.is_file() {
-            true => self.check_same(path, &file),
-            false => self.write(path),
-        }
-    }
-
-    fn check_same(&self, path: &Path, file: &Path) -> Result<(), TrainError> {
-        match read(file)? == self.table {
-            true => Ok(()),
-            false => Err(TrainError::Setting(format!(
-                "`{}` has another study: its study.toml differs from what is asked for; go on with it \
-                 (limbeck resume {0}), add methods or seeds to it (limbeck study add {0}), or choose \
-                 another folder with --out",
-                path.display()
-            ))),
-        }
-    }
-
-    /// Writes what is asked for into the folder of a study.
-    ///
-    /// # Errors
-    /// A file system that refuses.
-    pub fn write(&self, path: &Path) -> Result<(), TrainError> {
-        let text = self.to_toml()?;
-        Ok(files::write_whole(&path.join(RECIPE), text.as_bytes())?)
     }
 
     /// What was asked for.
@@ -353,32 +253,6 @@ impl Study {
         (0..seeds).flat_map(move |seed| (0..cells).map(move |cell| Training { cell, seed }))
     }
 
-    /// The folder of a training in that of the study.
-    pub fn folder_of(&self, path: &Path, training: Training) -> PathBuf {
-        let first = self.cells[training.cell].recipe.train.seed;
-        path.join("runs")
-            .join(&self.cells[training.cell].name)
-            .join(format!("seed-{}", first + training.seed))
-    }
-
-    /// The folder of a teacher's run in that of the study.
-    pub fn folder_of_teacher(&self, path: &Path, teacher: &TrainedTeacher) -> PathBuf {
-        path.join("teachers").join(&teacher.name)
-    }
-
-    /// The recipe of a training: a teacher that is trained first is named by its run's folder.
-    pub fn recipe_of(&self, path: &Path, training: Training) -> Recipe {
-        let cell = &self.cells[training.cell];
-        let mut recipe = cell.recipe.clone();
-        recipe.train.seed += training.seed;
-        let teacher = self.teachers.iter().find(|teacher| teacher.teaches(cell));
-        if let Some(teacher) = teacher {
-            let folder = self.folder_of_teacher(path, teacher);
-            recipe.teacher.source = Some(folder.to_string_lossy().into_owned());
-        }
-        recipe
-    }
-
     /// The study with more methods, students or seeds, and whatever else `change` does to its lists.
     ///
     /// # Errors
@@ -394,7 +268,7 @@ impl Study {
         let written = toml::Table::try_from(&recipe)
             .map_err(|error| TrainError::Setting(error.to_string()))?;
         table.insert("study".to_owned(), written.into());
-        let changed = Self::of(table, RECIPE, stock)?;
+        let changed = Self::of(table, folder::RECIPE, stock)?;
         let names = |study: &Self| -> Vec<String> {
             study.cells.iter().map(|cell| cell.name.clone()).collect()
         };
@@ -406,11 +280,6 @@ impl Study {
             None => Ok(changed),
         }
     }
-}
-
-fn read(file: &Path) -> Result<toml::Table, TrainError> {
-    let text = std::fs::read_to_string(file).map_err(TrainError::io(file))?;
-    Ok(table(&text, &file.display().to_string())?)
 }
 
 /// Teachers of one network on several data sets get a number.

@@ -63,9 +63,9 @@ fn settled(
         return resolve(flags, run, "--student");
     }
     let named = |method: &str| {
-        let mut named = flags.clone();
-        named.put("method", "name", Some(method));
-        resolve(named, run, "--student")
+        let mut named = run.clone();
+        named.set.push(format!("method.name={method}"));
+        resolve(flags.clone(), &named, "--student")
     };
     let (recipe, why) = evidence::choose(named, stock)?;
     if !quiet {
